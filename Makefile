@@ -1,0 +1,55 @@
+# biot-sidecar's front door: `make help` lists the targets. Needs Python >= 3.11 and a package index, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench fuzz lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/it" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# Locked with hashes; our own package is installed in place, built by the locked hatchling.
+$(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "installing biot-sidecar into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@echo "installing the test tools into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/.run ## start the sidecar on 127.0.0.1:8787; with BIOT_BASE_URL unset the BioT simulator too
+	@if [ -n "$$BIOT_BASE_URL" ]; then exec $(BIN)/biot-sidecar serve; else exec $(BIN)/biot-sidecar demo; fi
+
+test: $(VENV)/.dev ## run every test
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check proxy tests
+	@$(BIN)/ruff check proxy tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## rewrite the sources in the project's format
+	@$(BIN)/ruff format proxy tests
+	@$(BIN)/ruff check --fix proxy tests
+
+bench: $(VENV)/.dev ## this proxy beside its peers in one run, figures as ratios
+	@$(BIN)/python -m tests.bench
+
+lock: $(VENV)/.run ## write both lock files anew
+	@$(PIP) install uv
+	@$(BIN)/uv pip compile $(LOCK) --all-extras --group build -o requirements.lock
+	@$(BIN)/uv pip compile $(LOCK) --all-extras --group build --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## remove .venv and caches
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -1,0 +1,1 @@
+"""argv -> command; the one place that hands out the process's environment."""

@@ -1,0 +1,85 @@
+"""Every failure the path can name, by whose fault it is; what each becomes on the wire is one table, policy/replies."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Code(Enum):
+    """The codes that users see, in BioT's error shape."""
+
+    BAD_REQUEST = "SIDECAR_BAD_REQUEST"
+    PATH_REFUSED = "SIDECAR_PATH_REFUSED"
+    ROUTE_DENIED = "SIDECAR_ROUTE_DENIED"
+    BROWSER_REFUSED = "SIDECAR_BROWSER_REFUSED"
+    NOT_FOUND = "SIDECAR_NOT_FOUND"
+    METHOD_REFUSED = "SIDECAR_METHOD_REFUSED"
+    REQUEST_TIMEOUT = "SIDECAR_REQUEST_TIMEOUT"
+    TARGET_TOO_LARGE = "SIDECAR_HEAD_TOO_LARGE#414"
+    HEAD_TOO_LARGE = "SIDECAR_HEAD_TOO_LARGE"
+    HOST_REFUSED = "SIDECAR_HOST_REFUSED"
+    UPSTREAM_UNREACHABLE = "SIDECAR_UPSTREAM_UNREACHABLE"
+    UPSTREAM_PROTOCOL = "SIDECAR_UPSTREAM_PROTOCOL"
+    UPSTREAM_TIMEOUT = "SIDECAR_UPSTREAM_TIMEOUT"
+    LOGIN_REJECTED = "SIDECAR_LOGIN_REJECTED"
+    LOGIN_MALFORMED = "SIDECAR_LOGIN_MALFORMED"
+    LOGIN_UNAVAILABLE = "SIDECAR_LOGIN_UNAVAILABLE"
+    LOGIN_TIMEOUT = "SIDECAR_LOGIN_TIMEOUT"
+    OVERLOADED = "SIDECAR_OVERLOADED"
+    DRAINING = "SIDECAR_DRAINING"
+    LOOP_DETECTED = "SIDECAR_LOOP_DETECTED"
+
+    @property
+    def wire(self) -> str:
+        """The code as a plugin reads it."""
+        return self.value.partition("#")[0]
+
+
+class Failure(Exception):
+    """A named failure. `message` and `hint` are ours, in plain English, and never hold a token, body or query value."""
+
+    def __init__(self, code: Code, message: str, *, hint: str = "") -> None:
+        super().__init__(code.wire)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class ClientFault(Failure):
+    """The plugin's request cannot be taken. `reason` is the label of `refused_total`."""
+
+    def __init__(self, code: Code, message: str, *, reason: str, hint: str = "") -> None:
+        super().__init__(code, message, hint=hint)
+        self.reason = reason
+
+
+class UpstreamFault(Failure):
+    """BioT, or the network on the way to it, failed.
+
+    `sent` tells whether any byte of the request left; `retryable` names the retry reason it would count under:
+    `connect` (nothing was sent) or `reset` (lost before an answer), empty for what must not be tried again.
+    """
+
+    def __init__(self, code: Code, message: str, *, hint: str = "", retryable: str = "") -> None:
+        super().__init__(code, message, hint=hint)
+        self.retryable = retryable
+
+
+class LoginFault(Failure):
+    """The service user's login failed; `outcome` is the label of `logins_total`."""
+
+    def __init__(self, code: Code, message: str, *, outcome: str, hint: str = "") -> None:
+        super().__init__(code, message, hint=hint)
+        self.outcome = outcome
+
+
+class BadSettings(Exception):
+    """Wrong configuration: every problem of one start, a readable line each (exit status 1)."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(f"{len(problems)} problem(s)")
+        self.problems = problems
+
+
+class AddressInUse(Exception):
+    """The listen address cannot be had (exit status 3)."""

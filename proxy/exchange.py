@@ -1,0 +1,71 @@
+"""What happened in one exchange: filled by the pipeline as it goes, read once at its end by telemetry."""
+
+from __future__ import annotations
+
+from proxy.errors import Code
+from proxy.policy.rules import Verdict
+
+
+class Exchange:
+    """The one mutable thing of a request's life.
+
+    Times are monotonic seconds (`started`, `finished`, ...) but for `at`, the wall clock; sizes are body bytes as
+    they crossed the client's connection. Strings that label metrics come from closed sets (section 8 of the contract).
+    """
+
+    __slots__ = (
+        "at",
+        "client_gone",
+        "code",
+        "connect",
+        "cut",
+        "finished",
+        "first_byte",
+        "interception",
+        "method",
+        "number",
+        "query",
+        "refused",
+        "request_bytes",
+        "response_bytes",
+        "retries",
+        "reused",
+        "started",
+        "status",
+        "token_age",
+        "token_result",
+        "token_wait",
+        "trace_id",
+        "tries",
+        "upstream_seconds",
+        "upstream_status",
+        "verdict",
+    )
+
+    def __init__(self, number: int, at: float, started: float) -> None:
+        self.number = number
+        self.at = at
+        self.started = started
+        self.finished = started
+        self.method = b""
+        self.query = b""  # raw; only its keys may ever be shown
+        self.verdict: Verdict | None = None  # None: refused before the rules were asked
+        self.status = 0  # what the client got; 0: it was gone before any answer
+        self.upstream_status = 0  # 0: BioT gave none
+        self.code: Code | None = None  # our own error, if the answer was one
+        self.refused = ""  # reason of refused_total, if it was one
+        self.interception = "none"  # set removed passed none
+        self.tries = 0  # requests sent to BioT
+        self.retries: tuple[str, ...] = ()  # connect reset status token_not_valid
+        self.token_result = ""  # hit stale wait fail; empty: no token was needed
+        self.token_wait = 0.0
+        self.token_age = -1.0  # seconds; negative: no token of ours was sent
+        self.connect = 0.0  # seconds spent dialling
+        self.first_byte = 0.0  # seconds from sending to the answer's head, last try
+        self.upstream_seconds = 0.0  # seconds with BioT, all tries
+        self.reused = False  # the last try used a pooled connection
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.client_gone = False
+        self.cut = False  # the answer broke off after its head
+        self.trace_id = ""

@@ -1,0 +1,107 @@
+"""The frozen values that flow through a request: heads, body framing, tokens. No behaviour beyond reading them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+Headers = list[tuple[bytes, bytes]]
+"""Field lines in wire order, names in the sender's case, values without white space around them (RFC 9110, 5)."""
+
+
+class Body(IntEnum):
+    """How a message's end is found (RFC 9112, section 6.3)."""
+
+    NONE = 0
+    LENGTH = 1
+    CHUNKED = 2
+    UNTIL_CLOSE = 3
+
+
+class Framing(msgspec.Struct, frozen=True):
+    """The framing of one message's body; `length` in bytes counts only for `Body.LENGTH`."""
+
+    body: Body
+    length: int = 0
+
+
+NO_BODY: Final = Framing(Body.NONE)
+
+
+class RequestHead(msgspec.Struct, frozen=True):
+    """A request's head as the client sent it. `target` is bytes from beginning to end."""
+
+    method: bytes
+    target: bytes
+    headers: Headers
+    framing: Framing
+    minor_version: int
+    keep_alive: bool
+
+
+class ResponseHead(msgspec.Struct, frozen=True):
+    """An answer's head as the upstream sent it; `start_line` without its CRLF."""
+
+    status: int
+    start_line: bytes
+    headers: Headers
+    framing: Framing
+    keep_alive: bool
+
+
+class Secret:
+    """Text that never shows: repr, str and format are redacted, it does not pickle. `reveal()` is the one way in."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is not pickled")
+
+
+class Token:
+    """A service user's access token.
+
+    `obtained` and `expires` are wall-clock seconds since the epoch. `serial` tells tokens of one process apart
+    without naming their text. `authorization` is the ready field value, ``Bearer <jwt>``.
+    """
+
+    __slots__ = ("authorization", "expires", "obtained", "serial")
+
+    def __init__(self, jwt: str, obtained: float, expires: float, serial: int) -> None:
+        self.authorization = b"Bearer " + jwt.encode("ascii")
+        self.obtained = obtained
+        self.expires = expires
+        self.serial = serial
+
+    def __repr__(self) -> str:
+        return f"Token(serial={self.serial}, obtained={self.obtained}, expires={self.expires})"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A whole answer of the upstream to a request of our own (a login): status, headers and body, read to the end."""
+
+    status: int
+    headers: Headers
+    body: bytes

@@ -1,0 +1,72 @@
+"""The routes file's rules as frozen values, and the verdict a table gives on one request."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class Interception(Enum):
+    """What happens to `allow-interception`: BioT runs its interceptors when the header is merely there."""
+
+    OFF = "off"
+    ON = "on"
+    CLIENT = "client"
+
+
+class Authorization(Enum):
+    """Whose token goes to BioT: the service user's, the plugin's own if it sent one, or none."""
+
+    REPLACE = "replace"
+    KEEP = "keep"
+    NONE = "none"
+
+
+class Retry(Enum):
+    """Whether failed tries of idempotent methods are repeated."""
+
+    NONE = "none"
+    IDEMPOTENT = "idempotent"
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One rule with the file's defaults filled in. The rule named `unmatched` stands for the defaults themselves.
+
+    `timeout` is in seconds; `deny` is the reason to refuse with, or None; `source` is FILE:LINE;
+    `patterns` are the `match:` texts as written.
+    """
+
+    name: str
+    source: str
+    patterns: tuple[str, ...] = ()
+    interception: Interception = Interception.OFF
+    authorization: Authorization = Authorization.REPLACE
+    timeout: float = 60.0
+    retry: Retry = Retry.IDEMPOTENT
+    deny: str | None = None
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """A known BioT operation. `interceptable` is None where BioT's published list says nothing."""
+
+    method: str
+    path: str
+    service: str
+    public: bool
+    permission: str
+    interceptable: bool | None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the table says of one request.
+
+    `path_refused` (a 400) and `deny` (a 403) are reasons in plain English, or None. `template` is the path as logs may
+    show it: the operation's or the rule's pattern, never the path itself.
+    """
+
+    rule: Rule
+    template: str
+    operation: Operation | None = None
+    deny: str | None = None
+    path_refused: str | None = None

@@ -1,0 +1,52 @@
+"""Environment and flags -> frozen Settings, or one BadSettings with every problem."""
+
+from __future__ import annotations
+
+import msgspec
+
+from proxy.message import Secret
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to listen: `host` and `port` for TCP, or `path` for a unix socket (then `host` is empty)."""
+
+    host: str
+    port: int = 0
+    path: str = ""
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """The one upstream. `authority` is what its Host field says; `prefix` is the base URL's path, without a final slash."""
+
+    tls: bool
+    host: str
+    port: int
+    authority: bytes
+    prefix: bytes
+    ca_file: str | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything `serve` needs. Durations are seconds."""
+
+    upstream: Upstream
+    service_user_id: str
+    secret: Secret | None  # exactly one of secret and secret_file is set
+    secret_file: str | None
+    listen: tuple[Address, ...]
+    admin_listen: Address | None
+    routes: str
+    allowed_hosts: frozenset[bytes]
+    allowed_origins: frozenset[bytes]
+    login_at_start: bool
+    string_gap: float
+    fresh_for: float
+    plugin_login: str  # local | forward | deny
+    token_store: Secret | None  # a redis:// URL may carry a password
+    max_in_flight: int
+    drain_timeout: float
+    workers: int
+    loop_limit: int
+    log_level: str  # debug | info | warning | error
+    log_format: str  # json | text
+    inspect: bool
