@@ -1,0 +1,118 @@
+"""What operations speak in: a Call, an Answer, BioT's error; and BioT's forms of times, durations and trace ids."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+Json = dict[str, Any]
+"""A JSON object."""
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as an operation sees it, after the token check and the PRE_REQUEST interceptors.
+
+    `variables` are the path's, percent-decoded; `body` is the parsed JSON body, None without one; `now` is the wall
+    clock in seconds; `base_url` is how the caller reached the simulator, for signed URLs.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, list[str]] = field(default_factory=dict)
+    body: Any = None
+    now: float = 0.0
+    base_url: str = ""
+    trace_id: str = ""
+
+    def parameter(self, name: str) -> str | None:
+        """A query parameter's first value."""
+        return next(iter(self.query.get(name, ())), None)
+
+    def document(self) -> Json:
+        """The body as a JSON object, or a 400."""
+        if not isinstance(self.body, dict):
+            raise BiotError(400, "BAD_REQUEST", "The request body must be a JSON object")
+        return self.body
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an operation answers; a `body` of None is an empty one."""
+
+    status: int
+    body: Any = None
+
+
+class BiotError(Exception):
+    """A refusal in BioT's error shape. `details` is an object, as in BioT's specification."""
+
+    def __init__(self, status: int, code: str, message: str, details: Json | None = None) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details or {}
+
+    def answer(self, service_name: str, trace_id: str) -> Answer:
+        return Answer(
+            self.status,
+            {
+                "code": self.code,
+                "message": self.message,
+                "serviceName": service_name,
+                "traceId": trace_id,
+                "environment": "simulator",
+                "details": self.details,
+            },
+        )
+
+
+def mandatory(document: Json, path: str) -> str:
+    """The text at a dotted path, or BioT's 400 for an attribute that is missing or no text."""
+    value: Any = document
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    if value is None or value == "":
+        raise BiotError(400, "ATTRIBUTE_IS_MANDATORY", f"Attribute [{path}] is mandatory", {"attributeName": path})
+    if not isinstance(value, str):
+        message = f"Attribute [{path}] must be a text"
+        raise BiotError(400, "ATTRIBUTE_VALUE_TYPE_MISMATCH", message, {"attributeName": path, "type": "LABEL"})
+    return value
+
+
+def timestamp(now: float, digits: str = "microseconds") -> str:
+    """ISO 8601 in UTC with `Z`; `digits` as in `datetime.isoformat` (`milliseconds` is what logins answer with)."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec=digits).replace("+00:00", "Z")
+
+
+def instant(text: object) -> float | None:
+    """Seconds since the epoch of an ISO 8601 date or date-time (UTC where it says no zone), or None."""
+    if not isinstance(text, str) or not _DATE.match(text):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def trace_id_of(traceparent: str | None) -> str | None:
+    """The trace id of a W3C `traceparent` header, or None if it has none."""
+    found = _TRACEPARENT.fullmatch(traceparent or "")
+    return found[1] if found else None
+
+
+def seconds(text: str) -> float:
+    """A duration such as `500ms`, `2s`, `30m` or `1h` in seconds; raises ValueError with a readable message."""
+    found = _DURATION.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"{text!r} is not a duration; write it like 500ms, 2s, 30m or 1h")
+    return float(found[1]) * _SECONDS[found[2]]
