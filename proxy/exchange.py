@@ -22,8 +22,10 @@ class Exchange:
         "finished",
         "first_byte",
         "interception",
+        "keep_alive",
         "method",
         "number",
+        "own",
         "query",
         "refused",
         "request_bytes",
@@ -69,3 +71,5 @@ class Exchange:
         self.client_gone = False
         self.cut = False  # the answer broke off after its head
         self.trace_id = ""
+        self.keep_alive = False  # the client will send more on its connection
+        self.own = False  # one of the sidecar's own pages; nothing to observe

@@ -1,0 +1,315 @@
+"""One connection, either side: bytes come in as heads and bodies, bodies go straight on to the peer.
+
+A connection only cuts and passes on; one coroutine per client tells what to do next. Whatever that coroutine may be
+waiting for (a head, a body's end, a loss, a deadline) wakes the one Signal it shares with both its connections, and it
+looks at their state itself: no event is lost, none needs a queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from enum import IntEnum
+from typing import Final
+
+from proxy.errors import Failure
+from proxy.message import Body, Framing, Headers
+from proxy.pipeline.ports import Sink
+from proxy.pipeline.signal import Signal
+from proxy.policy.chunked import ChunkedDecoder, encode_chunks, encode_end
+from proxy.policy.framing import BadFraming
+from proxy.policy.headers import safe_trailers
+
+HOLD_LIMIT: Final = 64 * 1024
+"""Bytes that wait for their reader before the sender is told to pause."""
+
+
+class Mode(IntEnum):
+    """What the next byte belongs to."""
+
+    HEAD = 0
+    BODY = 1
+    HOLD = 2  # to something nobody has asked for yet
+    DISCARD = 3  # to nobody: a refused upload
+
+
+class Connection(asyncio.Protocol):
+    """The byte side of one connection; listener and upstream add what is theirs."""
+
+    __slots__ = (
+        "_decoder",
+        "_framing",
+        "_inbox",
+        "_left",
+        "_mode",
+        "_out_chunked",
+        "_partial",
+        "_reading_paused",
+        "_sink",
+        "_source",
+        "_trailers",
+        "body_bytes",
+        "body_done",
+        "failure",
+        "lost",
+        "progress",
+        "raw_head",
+        "signal",
+        "transport",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, signal: Signal) -> None:
+        self.signal = signal
+        self.raw_head: bytes | None = None
+        self.failure: Failure | None = None  # what arrived cannot be trusted
+        self.lost = False  # no more bytes will come or go
+        self.body_done = True  # the current message's body has been read to its end
+        self.body_bytes = 0  # body bytes read of the current message
+        self.progress = 0  # grows with everything that arrives
+        self._mode = Mode.HEAD
+        self._partial = bytearray()
+        self._inbox = b""
+        self._framing = Framing(Body.NONE)
+        self._left = 0
+        self._decoder: ChunkedDecoder | None = None
+        self._sink: Sink | None = None
+        self._source: Connection | None = None
+        self._trailers: Headers = []
+        self._out_chunked = False
+        self._reading_paused = False
+
+    # ---- asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        self.progress += 1
+        mode = self._mode
+        if mode == Mode.HEAD:
+            self._head_bytes(data)
+        elif mode == Mode.BODY:
+            self._body_bytes(data)
+        elif mode == Mode.HOLD:
+            self._hold(data)
+
+    def pause_writing(self) -> None:
+        if self._source is not None:
+            self._source.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.progress += 1
+        if self._source is not None:
+            self._source.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost = True
+        self.signal.wake()
+
+    # ---- reading
+
+    def expect_head(self) -> None:
+        """The next bytes begin a message; those already here count."""
+        self.raw_head = None
+        self._mode = Mode.HEAD
+        held = self._inbox
+        if held:
+            self._inbox = b""
+            self._head_bytes(held)
+        if self._reading_paused:
+            self.resume_reading()
+
+    def _head_bytes(self, data: bytes) -> None:
+        partial = self._partial
+        before = len(partial)
+        if before or data[0] in b"\r\n":
+            partial += data
+            before -= self._skip_empty_lines(partial)
+            end = partial.find(b"\r\n\r\n", max(0, before - 3))
+            if end >= 0:
+                data = bytes(partial)
+                partial.clear()
+        else:
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                partial += data
+        if end >= 0:
+            self._mode = Mode.HOLD
+            self.raw_head = data[: end + 4]
+            self._inbox = data[end + 4 :]
+            self.signal.wake()
+        elif (fault := self._partial_fault(partial, max(0, before))) is not None:
+            self._fail(fault)
+
+    def _skip_empty_lines(self, partial: bytearray) -> int:
+        """Drop empty lines before a head where they are allowed; how many bytes that were."""
+        return 0
+
+    def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
+        """What is wrong with a head of which `partial` has arrived, the first `before` bytes judged already."""
+        raise NotImplementedError
+
+    def _fail(self, failure: Failure) -> None:
+        self.failure = failure
+        self._mode = Mode.DISCARD
+        self._partial.clear()
+        self._inbox = b""
+        self.signal.wake()
+
+    def _hold(self, data: bytes) -> None:
+        self._inbox += data
+        if len(self._inbox) > HOLD_LIMIT:
+            self.pause_reading()
+
+    @property
+    def held(self) -> bytes:
+        """Bytes that arrived behind the current message."""
+        return self._inbox
+
+    def expect_body(self, framing: Framing) -> None:
+        """The head is read; a body framed like this follows it. It is held until relay_to says where it goes."""
+        self.body_bytes = 0
+        self._trailers = []
+        self._framing = framing
+        self._left = framing.length
+        self._decoder = ChunkedDecoder() if framing.body is Body.CHUNKED else None
+        self.body_done = framing.body is Body.NONE or (framing.body is Body.LENGTH and not framing.length)
+
+    def relay_to(self, sink: Sink) -> None:
+        """Send the body's rest there, from now on as it arrives."""
+        if self.body_done:
+            sink.end_body(self._trailers)
+            return
+        self._sink = sink
+        sink.attach(self)
+        self._mode = Mode.BODY
+        held = self._inbox
+        if held:
+            self._inbox = b""
+            self._body_bytes(held)
+        self.resume_reading()
+
+    def detach(self) -> None:
+        """Stop relaying; what comes next is held."""
+        if self._sink is not None:
+            self._sink.attach(None)
+            self._sink = None
+        if self._mode == Mode.BODY:
+            self._mode = Mode.HOLD
+
+    def discard(self) -> None:
+        """Read and forget whatever still comes."""
+        self.detach()
+        self._mode = Mode.DISCARD
+        self._inbox = b""
+        self.resume_reading()
+
+    def _body_bytes(self, data: bytes) -> None:
+        kind = self._framing.body
+        if kind is Body.LENGTH:
+            if len(data) > self._left:
+                self._inbox = data[self._left :]
+                data = data[: self._left]
+            self._left -= len(data)
+            self._deliver([data])
+            if not self._left:
+                self._finish_body([])
+        elif kind is Body.CHUNKED:
+            self._chunk_bytes(data)
+        else:
+            self._deliver([data])
+
+    def _chunk_bytes(self, data: bytes) -> None:
+        decoder = self._decoder
+        assert decoder is not None  # noqa: S101 - set by expect_body
+        try:
+            pieces, used = decoder.feed(data)
+        except BadFraming as error:
+            self.detach()
+            self._fail(self._body_fault(str(error)))
+            return
+        if pieces:
+            self._deliver(pieces)
+        if decoder.finished:
+            self._inbox = data[used:]
+            self._finish_body(decoder.trailers)
+
+    def _body_fault(self, reason: str) -> Failure:
+        raise NotImplementedError
+
+    def _deliver(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self.body_bytes += len(piece)
+        if self._sink is not None:
+            self._sink.write_body(pieces)
+
+    def _finish_body(self, trailers: Headers) -> None:
+        sink = self._sink
+        self.detach()
+        self._mode = Mode.HOLD
+        self.body_done = True
+        self._trailers = trailers
+        if sink is not None:
+            sink.end_body(trailers)
+        self.signal.wake()
+
+    def pause_reading(self) -> None:
+        if not self._reading_paused and not self.lost:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._reading_paused and not self.lost:
+            self._reading_paused = False
+            self.transport.resume_reading()
+
+    # ---- writing
+
+    def write(self, data: bytes) -> None:
+        if not self.lost:
+            self.transport.write(data)
+
+    def frame_output(self, body: Body) -> None:
+        """How the body that goes out next is framed."""
+        self._out_chunked = body is Body.CHUNKED
+
+    def attach(self, source: Connection | None) -> None:
+        self._source = source
+
+    def write_body(self, pieces: list[bytes]) -> None:
+        if self.lost:
+            return
+        if self._out_chunked:
+            self.transport.writelines(encode_chunks(pieces))
+        elif len(pieces) == 1:
+            self.transport.write(pieces[0])
+        else:
+            self.transport.writelines(pieces)
+
+    def end_body(self, trailers: Headers) -> None:
+        if self._out_chunked and not self.lost:
+            self.transport.write(encode_end(safe_trailers(trailers)))
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written that the kernel has not taken yet."""
+        return 0 if self.lost else self.transport.get_write_buffer_size()
+
+    def close(self) -> None:
+        """End the connection when what was written has gone out."""
+        if not self.lost:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """End the connection at once, with a reset where a clean end could be taken for a body's."""
+        if self.lost:
+            return
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None:
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()

@@ -1,0 +1,214 @@
+"""The plugin's side: sockets that listen, connections that are served, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from proxy.errors import AddressInUse, Failure
+from proxy.message import Framing
+from proxy.net.connection import Connection, Mode
+from proxy.pipeline.signal import Signal
+from proxy.policy import faults, framing
+from proxy.settings import Address
+
+KEEP_LIMIT: Final = 64 * 1024
+"""Body bytes kept for a replay."""
+BACKLOG: Final = 1024
+
+
+class ClientConnection(Connection):
+    """A plugin's connection. Its coroutine is cancelled when the plugin goes away in the middle of an exchange."""
+
+    __slots__ = ("_finished", "_kept_size", "_listener", "_task", "kept")
+
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(Signal(loop))
+        self._listener = listener
+        self._task: asyncio.Task[None] | None = None
+        self._finished = False
+        self._kept_size = 0
+        self.kept: list[bytes] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._mode = Mode.HOLD
+        self._task = self._listener.serve(self)
+
+    def eof_received(self) -> bool:
+        self._gone()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._gone()
+
+    def _gone(self) -> None:
+        self.lost = True
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+
+    @property
+    def head_begun(self) -> bool:
+        return bool(self._partial)
+
+    @property
+    def unread(self) -> bool:
+        return not (self.lost or self._finished) and (
+            not self.body_done or bool(self._inbox) or self.failure is not None
+        )
+
+    def expect_body(self, framing: Framing) -> None:
+        super().expect_body(framing)
+        self.kept = None if self.body_done else []
+        self._kept_size = 0
+
+    def _deliver(self, pieces: list[bytes]) -> None:
+        kept = self.kept
+        if kept is not None:
+            self._kept_size += sum(map(len, pieces))
+            if self._kept_size <= KEEP_LIMIT:
+                kept += pieces
+            else:
+                self.kept = None
+        super()._deliver(pieces)
+
+    def _skip_empty_lines(self, partial: bytearray) -> int:
+        """Empty lines before a request line are ignored (RFC 9112, section 2.2)."""
+        size = 0
+        while partial.startswith(b"\r\n", size):
+            size += 2
+        del partial[:size]
+        return size
+
+    def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
+        if not before and partial:
+            self.signal.wake()  # the head's time runs from its first byte
+        if framing.hopeless(partial, before):
+            return faults.refused("its head holds a bare CR or LF, or a control character")
+        return framing.oversized_request(partial)
+
+    def _body_fault(self, reason: str) -> Failure:
+        return faults.refused(reason)
+
+    def finish_writing(self) -> None:
+        self._finished = True
+        if not self.lost and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        self._finished = True
+        super().close()
+
+
+class Listener:
+    """Listens at one or more addresses and serves each connection with `converse`."""
+
+    def __init__(
+        self,
+        converse: Callable[[ClientConnection], Awaitable[None]],
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self._converse = converse
+        self._report = report
+        self._servers: list[asyncio.Server] = []
+        self._connections: dict[asyncio.Task[None], ClientConnection] = {}
+        self._unix_paths: list[str] = []
+
+    async def listen(self, address: Address, *, shared: bool = False) -> Address:
+        """Listen there; the address with its real port. `shared` lets other processes listen at it too.
+
+        Raises AddressInUse.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            if address.path:
+                server = await self._listen_unix(loop, address.path)
+            else:
+                server = await loop.create_server(
+                    lambda: ClientConnection(self, loop),
+                    address.host,
+                    address.port,
+                    backlog=BACKLOG,
+                    reuse_address=True,
+                    reuse_port=shared or None,
+                )
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise AddressInUse(f"cannot listen on {shown(address)}: {reason}") from None
+        self._servers.append(server)
+        if address.path:
+            return address
+        return Address(host=address.host, port=server.sockets[0].getsockname()[1])
+
+    async def _listen_unix(self, loop: asyncio.AbstractEventLoop, path: str) -> asyncio.Server:
+        """A socket file that only this user may open; a dead one of an earlier run is replaced, a live one is not."""
+        _remove_dead_socket(path)
+        old = os.umask(0o177)
+        try:
+            server = await loop.create_unix_server(lambda: ClientConnection(self, loop), path, backlog=BACKLOG)
+        finally:
+            os.umask(old)
+        self._unix_paths.append(path)
+        return server
+
+    def serve(self, connection: ClientConnection) -> asyncio.Task[None]:
+        task = asyncio.ensure_future(self._converse(connection))
+        self._connections[task] = connection
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        connection = self._connections.pop(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._report(error)
+            connection.abort()
+
+    @property
+    def open(self) -> int:
+        """Connections being served."""
+        return len(self._connections)
+
+    def refuse_new(self) -> None:
+        """Close the listening sockets; connections that are there go on."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        for path in self._unix_paths:
+            if os.path.exists(path):
+                os.unlink(path)
+        self._unix_paths.clear()
+
+    def wake_all(self) -> None:
+        """Let every conversation look at the state of things."""
+        for connection in self._connections.values():
+            connection.signal.wake()
+
+    def abort_all(self) -> None:
+        for task, connection in list(self._connections.items()):
+            task.cancel()
+            connection.abort()
+
+
+def shown(address: Address) -> str:
+    """The address as users write it."""
+    if address.path:
+        return f"unix:{address.path}"
+    return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+
+
+def _remove_dead_socket(path: str) -> None:
+    probe = socket.socket(socket.AF_UNIX)
+    try:
+        probe.connect(path)
+    except ConnectionRefusedError:
+        os.unlink(path)
+    except OSError:
+        return
+    else:
+        raise OSError(0, "another program listens there")
+    finally:
+        probe.close()

@@ -1,0 +1,291 @@
+"""The one upstream: dialling, the pool of idle connections, and whole requests of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from proxy.errors import Code, Failure, UpstreamFault
+from proxy.message import Answer, Body, Framing, Headers
+from proxy.net.connection import Connection, Mode
+from proxy.pipeline.collector import Collector
+from proxy.pipeline.signal import Signal, Sweep
+from proxy.policy import framing
+from proxy.policy.faults import broken_answer, lost_before_answer, timed_out
+from proxy.settings import Upstream as Address
+
+CONNECT_TIMEOUT: Final = 10.0
+IDLE_LIMIT: Final = 50.0
+"""Seconds a pooled connection may rest: less than the 60 s after which BioT's load balancer drops it."""
+PROBE_AFTER: Final = 1.0
+"""Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
+IDLE_MOST: Final = 64
+
+
+class UpstreamConnection(Connection):
+    """A connection to BioT. In the pool nothing may arrive on it; whatever does makes it unusable."""
+
+    __slots__ = ("_pool", "idle_since", "pooled", "uses")
+
+    def __init__(self, signal: Signal, pool: Pool) -> None:
+        super().__init__(signal)
+        self._pool = pool
+        self.pooled = False
+        self.idle_since = 0.0
+        self.uses = 0
+
+    def data_received(self, data: bytes) -> None:
+        if self.pooled:
+            self._pool.drop(self)
+            return
+        super().data_received(data)
+
+    def eof_received(self) -> bool:
+        if self._mode == Mode.BODY and self._framing.body is Body.UNTIL_CLOSE:
+            self._finish_body([])
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._pool.lost(self)
+
+    def begin(self, signal: Signal) -> None:
+        """Belong to the exchange that waits on `signal`, from now on."""
+        self.signal = signal
+        self.uses += 1
+        self.body_done = False
+        self.failure = None
+        self.expect_head()
+
+    def readable(self) -> bool:
+        """True when the kernel holds something for us: on a resting connection a farewell, or worse."""
+        raw = self.transport.get_extra_info("socket")
+        poll = select.poll()
+        poll.register(raw.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    @property
+    def reusable(self) -> bool:
+        """True when the exchange left nothing behind: no byte too many, none too few."""
+        return self.body_done and not (self.lost or self._inbox or self.unsent or self.failure)
+
+    def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
+        if framing.hopeless(partial, before):
+            return broken_answer("its head is malformed")
+        if len(partial) > framing.HEAD_LIMIT:
+            return broken_answer("its head is larger than 64 KiB")
+        return None
+
+    def _body_fault(self, reason: str) -> Failure:
+        return broken_answer(reason)
+
+
+class Pool:
+    """Connections to the one upstream; the one used last is taken first, so that the others may age out.
+
+    `wall` tells seconds since the epoch: a machine that slept finds its connections old. `connected` is told of every
+    dial: True for success.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        tls: ssl.SSLContext | None,
+        *,
+        wall: Callable[[], float],
+        connected: Callable[[bool], None],
+    ) -> None:
+        self._address = address
+        self._tls = tls
+        self._wall = wall
+        self._connected = connected
+        self._idle: list[UpstreamConnection] = []
+        self.active = 0
+        self._closed = False
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    def take(self) -> UpstreamConnection | None:
+        """An idle connection that looks sound, or None."""
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
+            rest = self._wall() - connection.idle_since
+            connection.pooled = False
+            fresh = 0 <= rest <= IDLE_LIMIT and not connection.lost
+            if fresh and (rest < PROBE_AFTER or not connection.readable()):
+                self.active += 1
+                return connection
+            connection.abort()
+        return None
+
+    async def dial(self, signal: Signal) -> UpstreamConnection:
+        """A new connection. Raises UpstreamFault."""
+        loop = asyncio.get_running_loop()
+        address = self._address
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                _, connection = await loop.create_connection(
+                    lambda: UpstreamConnection(signal, self),
+                    address.host,
+                    address.port,
+                    ssl=self._tls,
+                    server_hostname=address.host if self._tls else None,
+                )
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            self._connected(False)
+            fault = unreachable(error)
+        else:
+            self._connected(True)
+            self.active += 1
+            return connection
+        raise fault
+
+    def release(self, connection: UpstreamConnection, *, keep: bool) -> None:
+        """Give a connection back after its exchange; what cannot be trusted again is closed."""
+        self.active -= 1
+        if not (keep and connection.reusable) or self._closed or len(self._idle) >= IDLE_MOST:
+            connection.detach()
+            connection.abort()
+            return
+        connection.pooled = True
+        connection.idle_since = self._wall()
+        connection.signal = _NOBODY
+        self._idle.append(connection)
+        connection.resume_reading()
+
+    def drop(self, connection: UpstreamConnection) -> None:
+        """Something arrived on a resting connection: never use it again."""
+        connection.pooled = False
+        self._idle.remove(connection)
+        connection.abort()
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        if connection.pooled:
+            connection.pooled = False
+            self._idle.remove(connection)
+
+    def expire_idle(self) -> None:
+        """Close the connections that rested too long."""
+        now = self._wall()
+        for connection in [one for one in self._idle if not 0 <= now - one.idle_since <= IDLE_LIMIT]:
+            self.drop(connection)
+
+    def close(self) -> None:
+        self._closed = True
+        for connection in list(self._idle):
+            self.drop(connection)
+
+
+class _Nobody(Signal):
+    """The signal of connections at rest."""
+
+    def __init__(self) -> None:
+        self.deadline = float("inf")
+        self.expired = False
+        self._future = None
+
+
+_NOBODY: Final = _Nobody()
+
+
+def unreachable(error: OSError | TimeoutError) -> UpstreamFault:
+    """Name a failed dial; nothing of a request was sent."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = f"its certificate is not trusted ({error.verify_message})"
+    elif isinstance(error, ssl.SSLError):
+        reason = f"the TLS handshake failed ({error.reason or 'no reason given'})"
+    elif isinstance(error, TimeoutError):
+        reason = "connecting timed out"
+    elif isinstance(error, socket.gaierror):
+        reason = "its name could not be resolved"
+    elif isinstance(error, ConnectionRefusedError):
+        reason = "it refused the connection"
+    else:
+        reason = f"the connection failed ({error.strerror or type(error).__name__})"
+    return UpstreamFault(
+        Code.UPSTREAM_UNREACHABLE,
+        f"BioT cannot be reached: {reason}.",
+        hint="Check BIOT_BASE_URL and the network between here and BioT.",
+        retryable="connect",
+    )
+
+
+class Fetcher:
+    """Whole requests of our own (logins) over the same connections as everybody's."""
+
+    def __init__(self, pool: Pool, address: Address, sweep: Sweep, user_agent: bytes) -> None:
+        self._pool = pool
+        self._address = address
+        self._sweep = sweep
+        self._user_agent = user_agent
+
+    async def __call__(
+        self, method: bytes, path: bytes, headers: Headers, body: bytes, *, timeout: float, limit: int
+    ) -> Answer:
+        """One request, one answer, read to the end. Raises UpstreamFault."""
+        signal = Signal(asyncio.get_running_loop())
+        self._sweep.watch(signal)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._fetch(signal, self._bytes(method, path, headers, body), method, limit)
+        except TimeoutError:
+            fault = timed_out(timeout)
+        finally:
+            self._sweep.forget(signal)
+        raise fault
+
+    def _bytes(self, method: bytes, path: bytes, headers: Headers, body: bytes) -> bytes:
+        address = self._address
+        lines = [b"%b %b%b HTTP/1.1" % (method, address.prefix, path), b"Host: " + address.authority]
+        lines += [b"User-Agent: " + self._user_agent, b"Accept: application/json"]
+        lines += [b"%b: %b" % field for field in headers]
+        lines.append(b"Content-Length: %d" % len(body))
+        return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+    async def _fetch(self, signal: Signal, request: bytes, method: bytes, limit: int) -> Answer:
+        # A new connection: a login must not be lost to a pooled one that died unseen.
+        connection = await self._pool.dial(signal)
+        keep = False
+        try:
+            connection.begin(signal)
+            connection.write(request)
+            head = framing.response_head(await self._head(connection, signal), method)
+            if head.status < 200:
+                raise broken_answer("an interim answer was not asked for")
+            body = await self._body(connection, signal, head.framing, limit)
+            keep = head.keep_alive
+            return Answer(head.status, head.headers, body)
+        finally:
+            self._pool.release(connection, keep=keep)
+
+    async def _head(self, connection: UpstreamConnection, signal: Signal) -> bytes:
+        while connection.raw_head is None:
+            if connection.failure is not None:
+                raise connection.failure
+            if connection.lost:
+                raise lost_before_answer(sent=True)
+            await signal.next()
+        return connection.raw_head
+
+    async def _body(self, connection: UpstreamConnection, signal: Signal, how: Framing, limit: int) -> bytes:
+        collector = Collector(limit)
+        connection.expect_body(how)
+        connection.relay_to(collector)
+        while not connection.body_done:
+            if connection.failure is not None:
+                raise connection.failure
+            if connection.lost or collector.overflowed:
+                break
+            await signal.next()
+        if collector.overflowed:
+            raise broken_answer("it is larger than any login's could be")
+        if not connection.body_done:
+            raise broken_answer("it broke off halfway")
+        return b"".join(collector.pieces)

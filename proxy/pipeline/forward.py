@@ -1,0 +1,376 @@
+"""One request to BioT and its answer back: token, tries, relay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from proxy.errors import Failure, UpstreamFault
+from proxy.exchange import Exchange
+from proxy.message import Body, RequestHead, ResponseHead, Token
+from proxy.pipeline.collector import Collector
+from proxy.pipeline.ports import Client, Pool, Tokens, Upstream
+from proxy.pipeline.signal import Sweep
+from proxy.policy import faults
+from proxy.policy.fields import Kind
+from proxy.policy.framing import response_head
+from proxy.policy.headers import request_lines, request_start, response_bytes, takes_own_token
+from proxy.policy.refusal import BODY_LIMIT, token_refused
+from proxy.policy.retry import RETRYABLE_STATUS, RetryBudget, may_retry, pause, retry_after
+from proxy.policy.rules import Rule
+
+INTERIM_MOST: Final = 32
+STALL_SLICES: Final = 12
+
+
+class Forwarder:
+    """Forwards to one upstream. `prefix` and `authority` are its base URL's; `stall` is in seconds."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        tokens: Tokens,
+        sweep: Sweep,
+        prefix: bytes,
+        authority: bytes,
+        user_agent: bytes,
+        stall: float,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        jitter: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.pool = pool
+        self.tokens = tokens
+        self.sweep = sweep
+        self.prefix = prefix
+        self.authority = authority
+        self.user_agent = user_agent
+        self.stall = stall
+        self.clock = clock
+        self.wall = wall
+        self.jitter = jitter
+        self.sleep = sleep
+        self.budget = RetryBudget()
+        self.draining = False
+
+    async def forward(
+        self, client: Client, head: RequestHead, target: bytes, rule: Rule, exchange: Exchange, traceparent: bytes
+    ) -> bool:
+        """Forward a request that may go, until its answer is out. True when the client's connection can go on.
+
+        Raises Failure before any byte of an answer was written, never after.
+        """
+        flight = Flight(self, client, head, rule, exchange)
+        flight.start = request_start(head, self.prefix + target, self.authority)
+        flight.lines = request_lines(head, rule, self.user_agent, traceparent)
+        self.budget.request(exchange.started)
+        try:
+            return await flight.fly()
+        finally:
+            flight.release(keep=False)
+            exchange.request_bytes = client.body_bytes
+
+
+class Flight:
+    """One request under way: its tries, and the upstream connection it holds at the moment."""
+
+    __slots__ = (
+        "_answer",
+        "_client",
+        "_deadline",
+        "_exchange",
+        "_head",
+        "_mark",
+        "_rule",
+        "_sent_at",
+        "_shared",
+        "_slices",
+        "_upstream",
+        "lines",
+        "start",
+    )
+
+    _answer: ResponseHead
+
+    def __init__(self, shared: Forwarder, client: Client, head: RequestHead, rule: Rule, exchange: Exchange) -> None:
+        self._shared = shared
+        self._client = client
+        self._head = head
+        self._rule = rule
+        self._exchange = exchange
+        self._deadline = exchange.started + rule.timeout
+        self._upstream: Upstream | None = None
+        self._sent_at = 0.0
+        self._mark: tuple[int, ...] = ()
+        self._slices = 0
+        self.start = b""
+        self.lines = b""
+
+    async def fly(self) -> bool:
+        """Try until there is an answer to pass on, and pass it on. True when the client's connection can go on."""
+        own = takes_own_token(self._rule, self._head.special.get(Kind.AUTHORIZATION))
+        replayed = False
+        while True:
+            token = (self._shared.tokens.ready() or await self._wait_for_token()) if own else None
+            try:
+                upstream = await self._try(token)
+            except UpstreamFault as fault:
+                if not await self._try_again(fault.retryable, 0.0):
+                    raise
+                continue
+            answer = self._answer
+            collector: Collector | None = None
+            if answer.status == 401 and token is not None:
+                collector = await self._collect(upstream)
+                refused = not replayed and token_refused(answer.headers, b"".join(collector.pieces))
+                if refused:
+                    self._shared.tokens.reject(token)
+                if refused and self._replayable:
+                    replayed = True
+                    self._exchange.retries += ("token_not_valid",)
+                    self.release(keep=answer.keep_alive and self._client.body_done)
+                    continue
+            elif answer.status in RETRYABLE_STATUS and await self._try_again("status", self._asked_pause(answer)):
+                continue
+            return await self._relay(upstream, answer, collector)
+
+    # ---- before the try
+
+    async def _wait_for_token(self) -> Token:
+        """Wait for a login, no longer than the route allows. Raises LoginFault, or a Failure when time is up."""
+        shared, exchange = self._shared, self._exchange
+        exchange.token_result = "fail"
+        began = shared.clock()
+        try:
+            async with asyncio.timeout(self._deadline - began):
+                token = await shared.tokens.get()
+        except TimeoutError:
+            late = True
+        else:
+            late = False
+            exchange.token_result = "wait"
+        finally:
+            exchange.token_wait += shared.clock() - began
+        if late:
+            raise faults.login_timed_out(self._rule.timeout)
+        return token
+
+    @property
+    def _replayable(self) -> bool:
+        return self._head.framing.body is Body.NONE or self._client.kept is not None
+
+    async def _try_again(self, reason: str, asked: float) -> bool:
+        """Whether a failed try is followed by another; if so the pause before it is over. `asked` is in seconds."""
+        shared, exchange = self._shared, self._exchange
+        done = sum(1 for one in exchange.retries if one != "token_not_valid")
+        if not (may_retry(self._rule, self._head.method, reason, done) and self._replayable):
+            return False
+        now = shared.clock()
+        wait = max(asked, pause(done, shared.jitter()))
+        if now + wait >= self._deadline or not shared.budget.spend(now):
+            return False
+        self.release(keep=False)
+        exchange.retries += (reason,)
+        await shared.sleep(wait)
+        return True
+
+    def _asked_pause(self, answer: ResponseHead) -> float:
+        values = [value for name, value in answer.headers if name.lower() == b"retry-after"]
+        return retry_after(values, self._shared.wall()) if values else 0.0
+
+    # ---- the try
+
+    async def _try(self, token: Token | None) -> Upstream:
+        """Send the request and wait for the answer's head. Raises UpstreamFault, or ClientFault for a bad upload."""
+        shared, exchange, client = self._shared, self._exchange, self._client
+        upstream = shared.pool.take()
+        exchange.reused = upstream is not None
+        if upstream is None:
+            upstream = await self._dial()
+        self._upstream = upstream
+        self._sent_at = shared.clock()
+        upstream.begin(client.signal)
+        if upstream.lost:
+            self.release(keep=False)
+            raise faults.lost_before_answer(sent=False)
+        exchange.tries += 1
+        try:
+            self._send(upstream, token)
+            self._answer = await self._await_answer(upstream)
+        except UpstreamFault:
+            self.release(keep=False)
+            raise
+        exchange.first_byte = shared.clock() - self._sent_at
+        exchange.upstream_status = self._answer.status
+        return upstream
+
+    async def _dial(self) -> Upstream:
+        shared = self._shared
+        began = shared.clock()
+        try:
+            async with asyncio.timeout(self._deadline - began):
+                return await shared.pool.dial(self._client.signal)
+        except TimeoutError:
+            pass
+        finally:
+            self._exchange.connect += shared.clock() - began
+        raise faults.timed_out(self._rule.timeout)
+
+    def _send(self, upstream: Upstream, token: Token | None) -> None:
+        client, exchange = self._client, self._exchange
+        if token is None:
+            upstream.write(b"%b%b\r\n" % (self.start, self.lines))
+        else:
+            exchange.token_result = exchange.token_result or "hit"
+            exchange.token_age = exchange.at - token.obtained
+            upstream.write(b"%bAuthorization: %b\r\n%b\r\n" % (self.start, token.authorization, self.lines))
+        body = self._head.framing.body
+        if body is not Body.NONE:
+            upstream.frame_output(body)
+            if client.kept:
+                upstream.write_body(client.kept)
+            client.relay_to(upstream)
+
+    async def _await_answer(self, upstream: Upstream) -> ResponseHead:
+        """The final answer's head; interim ones (RFC 9110, section 15.2) go on to the client as they come."""
+        client, method = self._client, self._head.method
+        interims = 0
+        while True:
+            raw = upstream.raw_head
+            if raw is None:
+                await self._event(upstream)
+                continue
+            answer = response_head(raw, method)
+            if answer.status >= 200:
+                return answer
+            interims += 1
+            if answer.status == 101 or interims > INTERIM_MOST:
+                raise faults.broken_answer("an interim answer that was not asked for")
+            if self._head.modern:
+                client.write(response_bytes(answer, modern=True, close=False))
+            upstream.expect_head()
+
+    async def _event(self, upstream: Upstream) -> None:
+        """Wait for something to happen before the answer's head. Raises what makes waiting vain."""
+        shared, client = self._shared, self._client
+        failure = upstream.failure or client.failure
+        if failure is not None:
+            raise failure
+        if upstream.lost:
+            raise faults.lost_before_answer(sent=True)
+        signal = client.signal
+        if client.body_done:
+            if signal.expired and shared.clock() >= self._deadline:
+                raise faults.timed_out(self._rule.timeout)
+            shared.sweep.arm(signal, self._deadline)
+        else:
+            # The route's time runs from the request's end: an upload that moves may take longer.
+            self._deadline = max(self._deadline, shared.clock() + self._rule.timeout)
+            if signal.expired and self._stalled(upstream):
+                raise self._stall_fault(upstream)
+            self._arm_slice()
+        await signal.next()
+
+    # ---- the answer
+
+    async def _collect(self, upstream: Upstream) -> Collector:
+        """Read a small answer's body, to judge it. Raises UpstreamFault when it breaks off."""
+        collector = Collector(BODY_LIMIT)
+        upstream.expect_body(self._answer.framing)
+        upstream.relay_to(collector)
+        while not (upstream.body_done or collector.overflowed):
+            if not await self._moving(upstream):
+                raise faults.broken_answer("it broke off halfway")
+        return collector
+
+    async def _relay(self, upstream: Upstream, answer: ResponseHead, collector: Collector | None) -> bool:
+        """Pass the answer on; `collector` holds what was read of its body already."""
+        client, exchange = self._client, self._exchange
+        body = answer.framing.body
+        until_close = body is Body.UNTIL_CLOSE or (body is Body.CHUNKED and not self._head.modern)
+        stop_upload = not (client.body_done or answer.keep_alive)
+        keep = exchange.keep_alive and not (until_close or stop_upload or self._shared.draining)
+        client.write(response_bytes(answer, modern=self._head.modern, close=not keep))
+        exchange.status = answer.status
+        if stop_upload:
+            client.detach()
+        client.frame_output(Body.UNTIL_CLOSE if until_close else body)
+        if collector is None:
+            upstream.expect_body(answer.framing)
+        elif collector.pieces:
+            client.write_body(collector.pieces)
+        upstream.relay_to(client)
+        whole = await self._relayed(upstream)
+        exchange.response_bytes = upstream.body_bytes
+        if not whole:
+            self._cut(until_close)
+            return False
+        uploaded = client.body_done or (not stop_upload and await self._uploaded(upstream))
+        self.release(keep=answer.keep_alive and uploaded)
+        return keep and uploaded
+
+    async def _relayed(self, upstream: Upstream) -> bool:
+        """Wait for the answer's end; False when it will not come."""
+        while not upstream.body_done:
+            if self._client.failure is not None or not await self._moving(upstream):
+                return False
+        return True
+
+    async def _uploaded(self, upstream: Upstream) -> bool:
+        """Wait for the end of an upload that was answered early; False when BioT does not want it any more."""
+        client = self._client
+        while not client.body_done:
+            if client.failure is not None or not await self._moving(upstream):
+                return False
+        return True
+
+    async def _moving(self, upstream: Upstream) -> bool:
+        """Wait for something to happen to the bodies; False when nothing good will."""
+        signal = self._client.signal
+        if upstream.failure is not None or upstream.lost:
+            return False
+        self._arm_slice()
+        await signal.next()
+        return not (signal.expired and self._stalled(upstream))
+
+    def _cut(self, until_close: bool) -> None:
+        """End the client's connection so that a half answer cannot look whole (RFC 9112, section 8)."""
+        client = self._client
+        self._exchange.cut = True
+        if until_close or self._slices >= STALL_SLICES:
+            client.abort()
+        else:
+            client.close()
+
+    # ---- stalls
+
+    def _arm_slice(self) -> None:
+        shared = self._shared
+        shared.sweep.arm(self._client.signal, shared.clock() + shared.stall / STALL_SLICES)
+
+    def _stalled(self, upstream: Upstream) -> bool:
+        """Asked once a slice: has nothing moved for all of them?"""
+        client = self._client
+        mark = (client.progress, upstream.progress, client.unsent, upstream.unsent)
+        self._slices = self._slices + 1 if mark == self._mark else 0
+        self._mark = mark
+        return self._slices >= STALL_SLICES
+
+    def _stall_fault(self, upstream: Upstream) -> Failure:
+        stall = self._shared.stall
+        return faults.timed_out(stall) if upstream.unsent else faults.stalled_upload(stall)
+
+    def release(self, *, keep: bool) -> None:
+        """Give the upstream connection back, if one is held."""
+        upstream = self._upstream
+        if upstream is None:
+            return
+        self._upstream = None
+        self._exchange.upstream_seconds += self._shared.clock() - self._sent_at
+        if not self._client.body_done:
+            self._client.detach()
+            keep = False
+        self._shared.pool.release(upstream, keep=keep)

@@ -1,0 +1,158 @@
+"""What the story of a request awaits and tells. No sockets here: net/ and telemetry/ implement these Protocols."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from proxy.errors import Failure
+from proxy.exchange import Exchange
+from proxy.message import Answer, Body, Framing, Headers, Token
+from proxy.pipeline.signal import Signal
+from proxy.policy.rules import Verdict
+
+
+class Rules(Protocol):
+    """The table in force; a reload replaces it between requests, never within one."""
+
+    def verdict(self, method: bytes, target: bytes) -> Verdict:
+        """Cheap enough for every request, never raises; `target` is the raw origin-form target, query included."""
+
+
+class Tokens(Protocol):
+    """Where the service user's token comes from (contract, section 4)."""
+
+    def ready(self) -> Token | None:
+        """The token to use at once, or None if this call must wait for a login. Counts the call into its string."""
+
+    async def get(self) -> Token:
+        """Wait for the login that is under way or start one; raises LoginFault. Cancelling it hurts nobody else."""
+
+    def reject(self, token: Token) -> None:
+        """BioT refused this token: drop it if it is still the current one."""
+
+
+class Fetch(Protocol):
+    """One whole request of our own to the upstream, for logins. Raises UpstreamFault."""
+
+    async def __call__(
+        self, method: bytes, path: bytes, headers: Headers, body: bytes, *, timeout: float, limit: int
+    ) -> Answer:
+        """`path` is relative to the base URL; `timeout` in seconds covers all; `limit` bounds the body in bytes."""
+
+
+class Observer(Protocol):
+    """Whoever wants to know of a finished exchange: metrics, the access log, the inspector."""
+
+    def finished(self, exchange: Exchange) -> None:
+        """Called once per request, after its last byte; must be quick and must not raise."""
+
+
+class Source(Protocol):
+    """Where a body comes from."""
+
+    signal: Signal
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def detach(self) -> None:
+        """Stop relaying; what comes next is held."""
+
+
+class Sink(Protocol):
+    """Where a body goes."""
+
+    def write_body(self, pieces: list[bytes]) -> None: ...
+
+    def end_body(self, trailers: Headers) -> None: ...
+
+    def attach(self, source: Source | None) -> None:
+        """`source` is to be paused while this sink is full; None: nobody feeds it any more."""
+
+
+class Peer(Source, Sink, Protocol):
+    """One connection, as far as both sides are alike."""
+
+    raw_head: bytes | None
+    """The head that arrived, its closing empty line included; None while it is still to come."""
+    failure: Failure | None
+    """What arrived cannot be trusted."""
+    lost: bool
+    """No more bytes will come or go."""
+    body_done: bool
+    """The current message's body has been read to its end."""
+    body_bytes: int
+    """Body bytes read of the current message."""
+    progress: int
+    """Grows with everything that arrives or drains."""
+
+    @property
+    def unsent(self) -> int:
+        """Bytes written that the kernel has not taken yet."""
+
+    def expect_head(self) -> None: ...
+
+    def expect_body(self, framing: Framing) -> None: ...
+
+    def relay_to(self, sink: Sink) -> None: ...
+
+    def discard(self) -> None: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def frame_output(self, body: Body) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Client(Peer, Protocol):
+    """The plugin's side."""
+
+    kept: list[bytes] | None
+    """The body so far, for a replay; None once it outgrew its limit."""
+
+    @property
+    def head_begun(self) -> bool:
+        """True while part of a head has arrived."""
+
+    @property
+    def unread(self) -> bool:
+        """True when bytes of a request are, or may be, still to come on a connection that ends."""
+
+    def finish_writing(self) -> None:
+        """Send what was written and then the end, and go on reading."""
+
+
+class Upstream(Peer, Protocol):
+    """BioT's side."""
+
+    def begin(self, signal: Signal) -> None:
+        """Belong to the exchange that waits on `signal`, from now on."""
+
+
+class Pool(Protocol):
+    """Connections to the one upstream."""
+
+    def take(self) -> Upstream | None: ...
+
+    async def dial(self, signal: Signal) -> Upstream: ...
+
+    def release(self, connection: Upstream, *, keep: bool) -> None: ...
+
+
+class Page(NamedTuple):
+    """An answer of the sidecar's own; `body` is complete."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Pages(Protocol):
+    """What the listener serves itself: /metrics, /healthz, /readyz and everything under /_sidecar."""
+
+    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page | None:
+        """None: there is no such page."""

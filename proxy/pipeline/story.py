@@ -1,0 +1,303 @@
+"""The story of a client's connection: read a head, judge it, answer it here or hand it to forward, again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from proxy.errors import ClientFault, Failure
+from proxy.exchange import Exchange
+from proxy.message import RequestHead
+from proxy.pipeline.collector import Collector, Nowhere
+from proxy.pipeline.forward import Forwarder
+from proxy.pipeline.ports import Client, Observer, Pages, Rules
+from proxy.pipeline.signal import Sweep
+from proxy.policy import faults
+from proxy.policy.fields import Kind
+from proxy.policy.framing import request_head
+from proxy.policy.guards import Guards, own_path
+from proxy.policy.headers import interception_action
+from proxy.policy.loopguard import LoopGuard
+from proxy.policy.placeholder import placeholder_answer
+from proxy.policy.replies import REPLIES, answer_bytes, error_bytes
+from proxy.policy.rules import Authorization, Verdict
+from proxy.policy.trace import TRACE_BITS, new_traceparent, trace_id_of
+
+LOGIN_PATH: Final = "/ums/v2/services/accessToken"
+LOGIN_BODY_LIMIT: Final = 64 * 1024
+QUEUE_TIME: Final = 1.0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds, unless their names say otherwise."""
+
+    head: float = 10.0  # from a head's first byte to its last
+    idle: float = 3600.0  # a client's connection between requests; Envoy's default
+    stall: float = 60.0  # a body of which nothing moves
+    linger: float = 2.0  # reading on after the last answer, so that it is not lost to a reset
+    in_flight_requests: int = 256
+    loop_requests: int = 8
+
+
+class Story:
+    """Everything the conversations of one process share."""
+
+    def __init__(
+        self,
+        *,
+        rules: Rules,
+        guards: Guards,
+        forwarder: Forwarder,
+        pages: Pages,
+        observer: Observer,
+        sweep: Sweep,
+        limits: Limits,
+        plugin_login: str,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+        random_bits: Callable[[int], int],
+    ) -> None:
+        self._rules = rules
+        self._guards = guards
+        self._forwarder = forwarder
+        self._pages = pages
+        self._observer = observer
+        self._sweep = sweep
+        self._limits = limits
+        self._plugin_login = plugin_login
+        self._wall = wall
+        self._clock = clock
+        self._random_bits = random_bits
+        self._loops = LoopGuard(clock)
+        self._queue: deque[asyncio.Future[None]] = deque()
+        self._numbers = 0
+        self._forwarding = 0
+        self.in_flight = 0
+        self.draining = False
+        self.closing = False
+
+    # ---- one connection
+
+    async def converse(self, client: Client) -> None:
+        """Serve one client connection until it ends. Being cancelled means that the client has gone."""
+        self._sweep.watch(client.signal)
+        try:
+            while await self._exchange(client):
+                pass
+            if client.unread:
+                await self._linger(client)
+        finally:
+            self._sweep.forget(client.signal)
+            client.close()
+
+    async def _exchange(self, client: Client) -> bool:
+        """One request; False when the connection ends with it."""
+        failure: Failure | None = None
+        raw = b""
+        try:
+            raw = await self._next_head(client)
+        except Failure as error:
+            failure = error
+        if not raw and failure is None:
+            return False
+        self._numbers += 1
+        exchange = Exchange(self._numbers, self._wall(), self._clock())
+        self.in_flight += 1
+        try:
+            if failure is not None:
+                raise failure
+            return await self._answer(client, raw, exchange)
+        except Failure as error:
+            return self._fail(client, exchange, error)
+        except asyncio.CancelledError:
+            exchange.client_gone = True
+            raise
+        finally:
+            self.in_flight -= 1
+            exchange.finished = self._clock()
+            if not exchange.own:
+                self._observer.finished(exchange)
+
+    async def _next_head(self, client: Client) -> bytes:
+        """The next request's head; empty when none will come. Raises ClientFault."""
+        signal = client.signal
+        limits = self._limits
+        client.expect_head()
+        while client.raw_head is None:
+            if client.failure is not None:
+                raise client.failure
+            if client.lost or (self.closing and not client.head_begun):
+                return b""
+            if signal.expired:
+                if client.head_begun:
+                    raise faults.late_head(limits.head)
+                return b""
+            self._sweep.arm(signal, self._clock() + (limits.head if client.head_begun else limits.idle))
+            await signal.next()
+        return client.raw_head
+
+    # ---- one request
+
+    async def _answer(self, client: Client, raw: bytes, exchange: Exchange) -> bool:
+        head = request_head(raw)
+        exchange.method = head.method
+        exchange.keep_alive = head.keep_alive
+        client.expect_body(head.framing)
+        traceparent = self._trace(head, exchange)
+        target = self._guards.check(head)
+        own = own_path(target)
+        if own is not None:
+            return await self._serve_own(client, head, own, target, exchange)
+        if self.draining:
+            raise faults.draining()
+        exchange.query = target.partition(b"?")[2]
+        verdict = exchange.verdict = self._rules.verdict(head.method, target)
+        exchange.interception = interception_action(verdict.rule, head.special.get(Kind.INTERCEPTION))
+        _check(verdict)
+        rule = verdict.rule
+        if head.method == b"POST" and verdict.operation is not None and verdict.operation.path == LOGIN_PATH:
+            if self._plugin_login == "deny":
+                raise faults.route_denied("plugins do not log in by themselves here (SIDECAR_PLUGIN_LOGIN=deny)")
+            if self._plugin_login == "local":
+                return await self._log_plugin_in(client, head, exchange)
+            rule = msgspec.structs.replace(rule, authorization=Authorization.NONE)
+        self._guard_against_loops(head, target, exchange)
+        await self._take_place()
+        try:
+            return await self._forwarder.forward(client, head, target, rule, exchange, traceparent)
+        finally:
+            self._leave_place()
+
+    def _trace(self, head: RequestHead, exchange: Exchange) -> bytes:
+        """The request's own traceparent, or one for it; the exchange takes the trace id."""
+        sent = head.special.get(Kind.TRACEPARENT)
+        trace_id = trace_id_of(sent[0]) if sent else None
+        if sent and trace_id is not None:
+            exchange.trace_id = trace_id
+            return sent[0]
+        made = new_traceparent(self._random_bits(TRACE_BITS))
+        exchange.trace_id = made[3:35]
+        return made.encode()
+
+    def _guard_against_loops(self, head: RequestHead, target: bytes, exchange: Exchange) -> None:
+        if exchange.interception not in {"set", "passed"} or Kind.TRACEPARENT not in head.special:
+            return
+        limit = self._limits.loop_requests
+        path = target.partition(b"?")[0]
+        if self._loops.count(exchange.trace_id.encode(), head.method, path) > limit:
+            template = exchange.verdict.template if exchange.verdict is not None else ""
+            raise faults.loop_detected(limit, head.method.decode("ascii"), template)
+
+    # ---- places
+
+    async def _take_place(self) -> None:
+        """Be one of the requests in flight; wait a moment if there are too many. Raises ClientFault."""
+        if self._forwarding < self._limits.in_flight_requests:
+            self._forwarding += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        try:
+            async with asyncio.timeout(QUEUE_TIME):
+                await turn
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if turn.done() and not turn.cancelled():
+                self._leave_place()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        else:
+            return
+        raise faults.overloaded(self._limits.in_flight_requests)
+
+    def _leave_place(self) -> None:
+        """Hand the place to whoever has waited longest."""
+        while self._queue:
+            turn = self._queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._forwarding -= 1
+
+    # ---- answers of our own
+
+    async def _serve_own(
+        self, client: Client, head: RequestHead, path: bytes, target: bytes, exchange: Exchange
+    ) -> bool:
+        if head.method != b"GET":
+            raise faults.method_refused("GET")
+        accept = b",".join(value for name, value in head.headers if name.lower() == b"accept")
+        page = await self._pages.get(path, target.partition(b"?")[2], accept)
+        if page is None:
+            raise faults.not_found()
+        exchange.own = True
+        keep = self._body_is_here(client) and head.keep_alive and not self.draining
+        exchange.status = page.status
+        client.write(answer_bytes(page.status, page.content_type, page.body, close=not keep))
+        return keep
+
+    async def _log_plugin_in(self, client: Client, head: RequestHead, exchange: Exchange) -> bool:
+        """Answer a plugin's own login with a placeholder, so that it needs no secret."""
+        collector = Collector(LOGIN_BODY_LIMIT)
+        client.relay_to(collector)
+        while not (client.body_done or collector.overflowed or client.failure):
+            if client.signal.expired:
+                raise faults.stalled_upload(self._limits.head)
+            self._sweep.arm(client.signal, self._clock() + self._limits.head)
+            await client.signal.next()
+        if client.failure is not None:
+            raise client.failure
+        exchange.status = 200
+        exchange.request_bytes = client.body_bytes
+        keep = client.body_done and head.keep_alive and not self.draining
+        client.write(answer_bytes(200, "application/json", placeholder_answer(self._wall()), close=not keep))
+        return keep
+
+    def _fail(self, client: Client, exchange: Exchange, failure: Failure) -> bool:
+        """Turn a failure into its answer; False when the connection ends with it."""
+        exchange.code = failure.code
+        exchange.refused = failure.reason if isinstance(failure, ClientFault) else ""
+        if client.lost:
+            return False
+        keep = exchange.keep_alive and client.failure is None and not self.draining and self._body_is_here(client)
+        exchange.status = REPLIES[failure.code].status
+        exchange.request_bytes = client.body_bytes
+        route = exchange.verdict.rule.name if exchange.verdict is not None else ""
+        client.write(
+            error_bytes(
+                failure, trace_id=exchange.trace_id, route=route, head_only=exchange.method == b"HEAD", close=not keep
+            )
+        )
+        return keep
+
+    def _body_is_here(self, client: Client) -> bool:
+        """True when nothing of the request's body is still to come; what has come is dropped."""
+        if not client.body_done:
+            client.detach()
+            client.relay_to(Nowhere())
+        return client.body_done
+
+    async def _linger(self, client: Client) -> None:
+        """End our side and read on for a moment: closing over unread bytes would reset the answer (RFC 9112, 9.6)."""
+        client.discard()
+        client.finish_writing()
+        self._sweep.arm(client.signal, self._clock() + self._limits.linger)
+        while not (client.lost or client.signal.expired):
+            await client.signal.next()
+
+    # ---- stopping
+
+    def drain(self) -> None:
+        """Take no new requests; those under way go on."""
+        self.draining = True
+        self._forwarder.draining = True
+
+
+def _check(verdict: Verdict) -> None:
+    if verdict.path_refused is not None:
+        raise faults.path_refused(verdict.path_refused)
+    if verdict.deny is not None:
+        raise faults.route_denied(verdict.deny)

@@ -1,0 +1,97 @@
+"""The failures of the forwarding path in words: one place for what a plugin's developer reads."""
+
+from __future__ import annotations
+
+from proxy.errors import ClientFault, Code, Failure, UpstreamFault
+
+
+def refused(reason: str) -> ClientFault:
+    return ClientFault(Code.BAD_REQUEST, f"The request is ambiguous or malformed: {reason}.", reason="framing")
+
+
+def target_too_large() -> ClientFault:
+    return ClientFault(Code.TARGET_TOO_LARGE, "The request line is longer than 64 KiB.", reason="limit")
+
+
+def fields_too_large() -> ClientFault:
+    return ClientFault(
+        Code.HEAD_TOO_LARGE, "The request's headers are more than 256, or larger than 64 KiB together.", reason="limit"
+    )
+
+
+def late_head(seconds: float) -> ClientFault:
+    return ClientFault(Code.REQUEST_TIMEOUT, f"The request's head did not arrive within {seconds:g}s.", reason="limit")
+
+
+def stalled_upload(seconds: float) -> ClientFault:
+    return ClientFault(Code.REQUEST_TIMEOUT, f"No byte of the request's body came for {seconds:g}s.", reason="limit")
+
+
+def path_refused(reason: str) -> ClientFault:
+    return ClientFault(
+        Code.PATH_REFUSED,
+        f"The path is refused: {reason}.",
+        reason="path",
+        hint="Send the path as BioT documents it, each segment percent-encoded once.",
+    )
+
+
+def route_denied(reason: str) -> ClientFault:
+    return ClientFault(Code.ROUTE_DENIED, f"The routes file denies this request: {reason}", reason="deny")
+
+
+def loop_detected(limit: int, method: str, template: str) -> ClientFault:
+    where = f"{method} {template}" if template else "This request"
+    return ClientFault(
+        Code.LOOP_DETECTED,
+        f"{where} was intercepted more than {limit} times within 60s under one trace id: it triggers itself.",
+        reason="loop",
+        hint="Set interception: off for the route that the interceptor itself calls.",
+    )
+
+
+def method_refused(allow: str) -> ClientFault:
+    return ClientFault(Code.METHOD_REFUSED, f"Only {allow} is answered here.", reason="method", hint=f"Allow: {allow}")
+
+
+def not_found() -> ClientFault:
+    return ClientFault(
+        Code.NOT_FOUND,
+        "The sidecar has no such page, and nothing under /_sidecar/ is forwarded.",
+        reason="path",
+        hint="/_sidecar/status and /_sidecar/explain are there.",
+    )
+
+
+def overloaded(limit: int) -> ClientFault:
+    return ClientFault(Code.OVERLOADED, f"{limit} requests are in flight and none ended within 1s.", reason="overload")
+
+
+def draining() -> ClientFault:
+    return ClientFault(Code.DRAINING, "The sidecar is stopping and takes no new requests.", reason="draining")
+
+
+def broken_answer(reason: str) -> UpstreamFault:
+    return UpstreamFault(Code.UPSTREAM_PROTOCOL, f"BioT's answer cannot be trusted: {reason}.")
+
+
+def lost_before_answer(*, sent: bool) -> UpstreamFault:
+    """A connection that broke off before an answer; `sent` if any byte of the request may have left."""
+    return UpstreamFault(
+        Code.UPSTREAM_UNREACHABLE,
+        "BioT closed the connection before it answered.",
+        hint="The request may have been carried out." if sent else "",
+        retryable="reset" if sent else "connect",
+    )
+
+
+def timed_out(seconds: float) -> UpstreamFault:
+    return UpstreamFault(Code.UPSTREAM_TIMEOUT, f"BioT did not answer within {seconds:g}s")
+
+
+def login_timed_out(seconds: float) -> Failure:
+    return Failure(
+        Code.LOGIN_TIMEOUT,
+        f"The login at BioT took longer than the {seconds:g}s that this route allows.",
+        hint="The login goes on; the next call may find its token.",
+    )

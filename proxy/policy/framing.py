@@ -1,0 +1,207 @@
+"""Where a message begins and ends, and which ones are too ambiguous to pass on (RFC 9112, sections 2 to 7 and 11).
+
+The theory: request smuggling lives where two readers of the same bytes disagree. So a head is taken only if every
+careful reader would read it alike; anything else is refused, and the connection it came on is closed, since nobody can
+know where the next message starts.
+
+    request body    Transfer-Encoding   Content-Length   reading
+                    none                none             no body
+                    none                one number       that many bytes
+                    `chunked`, alone    none             chunks
+                    anything else       any              refused
+    answer body     HEAD, 1xx, 204, 304 any sane one     no body
+                    as above, else                       until the connection closes
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from proxy.errors import ClientFault
+from proxy.message import NO_BODY, Body, Framing, Headers, RequestHead, ResponseHead
+from proxy.policy.faults import broken_answer, fields_too_large, refused, target_too_large
+from proxy.policy.fields import BadFields, Kind, kind_of, parse_fields
+
+START_LINE_LIMIT: Final = 64 * 1024
+FIELDS_LIMIT: Final = 64 * 1024
+FIELD_COUNT_LIMIT: Final = 256
+HEAD_LIMIT: Final = START_LINE_LIMIT + FIELDS_LIMIT
+LENGTH_LIMIT: Final = 2**63
+
+# A method is a token; a target holds no white space, control character or `#` (RFC 9110, 5.6.2; RFC 9112, 3.2).
+_REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f#]+) HTTP/1\.([01])")
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_DIGITS: Final = re.compile(rb"[0-9]{1,19}")
+# Seen before a head is whole: what no continuation can make right.
+_HOPELESS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
+
+
+class BadFraming(Exception):
+    """A message that must not be passed on; the text says why and quotes nothing of it."""
+
+
+def request_head(raw: bytes) -> RequestHead:
+    """Read a whole request head, its closing empty line included. Raises ClientFault."""
+    line_end = raw.find(b"\r\n")
+    if line_end > START_LINE_LIMIT:
+        raise target_too_large()
+    if len(raw) - line_end > FIELDS_LIMIT + 4:
+        raise fields_too_large()
+    line = _REQUEST_LINE.fullmatch(raw, 0, line_end)
+    if line is None:
+        raise refused(_request_line_complaint(raw[:line_end]))
+    try:
+        return _request(line, raw[line_end + 2 :])
+    except (BadFields, BadFraming) as error:
+        reason = str(error)
+    raise refused(reason)
+
+
+def _request(line: re.Match[bytes], section: bytes) -> RequestHead:
+    fields = parse_fields(section)
+    if len(fields) > FIELD_COUNT_LIMIT:
+        raise fields_too_large()
+    method, target, minor = line.groups()
+    special = _special(fields)
+    modern = minor == b"1"
+    hosts = special.get(Kind.HOST, ())
+    if len(hosts) > 1 or (modern and not hosts):
+        raise BadFraming("exactly one Host header is needed")
+    connection = connection_options(special.get(Kind.CONNECTION, ()))
+    return RequestHead(
+        method=method,
+        target=target,
+        headers=fields,
+        special=special,
+        framing=_request_framing(special, modern),
+        modern=modern,
+        keep_alive=modern and b"close" not in connection,
+        connection=connection,
+    )
+
+
+def _request_framing(special: dict[int, list[bytes]], modern: bool) -> Framing:
+    codings = special.get(Kind.TRANSFER_ENCODING)
+    lengths = special.get(Kind.CONTENT_LENGTH)
+    if codings is None:
+        return NO_BODY if lengths is None else Framing(Body.LENGTH, content_length(lengths))
+    _check_codings(codings, lengths, modern)
+    return Framing(Body.CHUNKED)
+
+
+def _check_codings(codings: list[bytes], lengths: list[bytes] | None, modern: bool) -> None:
+    """Only `chunked`, alone, is a coding that every reader ends at the same byte (RFC 9112, section 6.1)."""
+    if lengths is not None:
+        raise BadFraming("Content-Length and Transfer-Encoding stand together")
+    if not modern:
+        raise BadFraming("Transfer-Encoding stands in an HTTP/1.0 message")
+    if len(codings) != 1 or codings[0].lower() != b"chunked":
+        raise BadFraming("Transfer-Encoding is anything but a single `chunked`")
+
+
+def content_length(values: list[bytes]) -> int:
+    """The one length in bytes that `values` agree on. Raises BadFraming."""
+    if len(values) != 1:
+        raise BadFraming("Content-Length is repeated")
+    if _DIGITS.fullmatch(values[0]) is None or int(values[0]) >= LENGTH_LIMIT:
+        raise BadFraming("Content-Length is not a plain number below 2^63")
+    return int(values[0])
+
+
+NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+_options: dict[bytes, frozenset[bytes]] = {}
+
+
+def connection_options(values: list[bytes] | tuple[bytes, ...]) -> frozenset[bytes]:
+    """The options of Connection fields, in lower case (RFC 9110, section 7.6.1)."""
+    if not values:
+        return NO_OPTIONS
+    joined = values[0] if len(values) == 1 else b",".join(values)
+    options = _options.get(joined)
+    if options is None:
+        options = frozenset(option for part in joined.lower().split(b",") if (option := part.strip(b" \t")))
+        if len(_options) < 256 and len(joined) <= 64:
+            _options[joined] = options
+    return options
+
+
+def response_head(raw: bytes, request_method: bytes) -> ResponseHead:
+    """Read a whole answer head, its closing empty line included, interim ones too. Raises UpstreamFault."""
+    line_end = raw.find(b"\r\n")
+    if line_end > START_LINE_LIMIT or len(raw) - line_end > FIELDS_LIMIT + 4:
+        raise broken_answer("its head is larger than 64 KiB")
+    line = _STATUS_LINE.fullmatch(raw, 0, line_end)
+    if line is None:
+        raise broken_answer("its status line is malformed")
+    try:
+        return _response(line, raw[line_end + 2 :], request_method)
+    except (BadFields, BadFraming) as error:
+        reason = str(error)
+    raise broken_answer(reason)
+
+
+def _response(line: re.Match[bytes], section: bytes, request_method: bytes) -> ResponseHead:
+    fields = parse_fields(section)
+    if len(fields) > FIELD_COUNT_LIMIT:
+        raise BadFraming("it has more than 256 headers")
+    minor, digits, reason = line.groups()
+    special = _special(fields)
+    status = int(digits)
+    modern = minor == b"1"
+    options = connection_options(special.get(Kind.CONNECTION, ()))
+    return ResponseHead(
+        status=status,
+        reason=b"" if reason is None else reason,
+        headers=fields,
+        framing=_response_framing(status, request_method, special, modern),
+        connection=options,
+        keep_alive=b"close" not in options if modern else b"keep-alive" in options,
+    )
+
+
+def _response_framing(status: int, request_method: bytes, special: dict[int, list[bytes]], modern: bool) -> Framing:
+    codings = special.get(Kind.TRANSFER_ENCODING)
+    lengths = special.get(Kind.CONTENT_LENGTH)
+    if codings is not None:
+        _check_codings(codings, lengths, modern)
+    length = -1 if lengths is None else content_length(lengths)
+    if request_method == b"HEAD" or status < 200 or status in {204, 304}:
+        return NO_BODY
+    if codings is not None:
+        return Framing(Body.CHUNKED)
+    return Framing(Body.LENGTH, length) if length >= 0 else Framing(Body.UNTIL_CLOSE)
+
+
+def _special(fields: Headers) -> dict[int, list[bytes]]:
+    """The values of the fields that mean something to a proxy, by Kind."""
+    special: dict[int, list[bytes]] = {}
+    for name, value in fields:
+        kind = kind_of(name)
+        if kind:
+            special.setdefault(kind, []).append(value)
+    return special
+
+
+def hopeless(partial: bytes | bytearray, start: int = 0) -> bool:
+    """True when the bytes so far can no longer become a head: a bare CR or LF, a control character."""
+    return _HOPELESS.search(partial, max(0, start - 1)) is not None
+
+
+def oversized_request(partial: bytes | bytearray) -> ClientFault | None:
+    """The failure of an unfinished request head that is already too large, or None."""
+    line_end = partial.find(b"\r\n", 0, START_LINE_LIMIT + 2)
+    if line_end < 0:
+        return target_too_large() if len(partial) > START_LINE_LIMIT else None
+    return fields_too_large() if len(partial) - line_end > FIELDS_LIMIT + 4 else None
+
+
+def _request_line_complaint(line: bytes) -> str:
+    parts = line.split(b" ")
+    if len(parts) < 3:
+        return "the request line has no HTTP version; HTTP/1.1 and HTTP/1.0 are understood"
+    if len(parts) == 3 and parts[2] not in {b"HTTP/1.0", b"HTTP/1.1"}:
+        return "only HTTP/1.1 and HTTP/1.0 are understood"
+    if len(parts) == 3 and b"#" in parts[1]:
+        return "the target holds a `#`; a fragment is never sent"
+    return "the request line is malformed"

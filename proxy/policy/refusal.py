@@ -1,0 +1,33 @@
+"""Did BioT refuse the token, or something else? (BioT API: 401 TOKEN_NOT_VALID; every other 401 is about the request.)"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Final
+
+from proxy.message import Headers
+
+BODY_LIMIT: Final = 64 * 1024
+
+
+def token_refused(headers: Headers, body: bytes) -> bool:
+    """True for a 401 whose JSON has `code` TOKEN_NOT_VALID, or whose body is not BioT's at all."""
+    try:
+        answer = json.loads(_plain(headers, body))
+    except ValueError:
+        return True
+    if not isinstance(answer, dict) or not isinstance(answer.get("code"), str):
+        return True
+    return bool(answer["code"] == "TOKEN_NOT_VALID")
+
+
+def _plain(headers: Headers, body: bytes) -> bytes:
+    """`body` without gzip or deflate, as plugins that accept compression get it; bounded against bombs."""
+    coding = b",".join(value for name, value in headers if name.lower() == b"content-encoding").lower()
+    if coding not in {b"gzip", b"x-gzip", b"deflate"}:
+        return body
+    try:
+        return zlib.decompressobj(wbits=47).decompress(body, BODY_LIMIT)
+    except zlib.error:
+        return b""

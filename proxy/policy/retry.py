@@ -1,0 +1,83 @@
+"""When a failed try is worth another, and how many of those the last seconds allow."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from proxy.policy.rules import Retry, Rule
+
+IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+RETRYABLE_STATUS: Final = frozenset({502, 503, 504})
+MORE_TRIES: Final = 2
+FIRST_PAUSE: Final = 0.025
+LONGEST_PAUSE: Final = 0.25
+BUDGET_WINDOW: Final = 10.0
+BUDGET_SHARE: Final = 0.2
+BUDGET_LEAST: Final = 3
+
+
+def may_retry(rule: Rule, method: bytes, reason: str, retries: int) -> bool:
+    """`reason` is what went wrong: `connect` (nothing was sent), `reset` (lost before an answer) or `status`.
+
+    BioT has no idempotency key, so a method that is not idempotent is sent again only if nothing of it left.
+    """
+    if rule.retry is Retry.NONE or retries >= MORE_TRIES or not reason:
+        return False
+    return reason == "connect" or method in IDEMPOTENT
+
+
+def pause(retries: int, jitter: float) -> float:
+    """Seconds before the next try: 25 ms and up to 100, then up to 250; `jitter` in [0, 1) spreads callers out."""
+    ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * float(4 ** (retries + 1)))
+    return FIRST_PAUSE + jitter * (ceiling - FIRST_PAUSE)
+
+
+def retry_after(values: list[bytes], now: float) -> float:
+    """Seconds from `now` (wall clock) that Retry-After asks for (RFC 9110, section 10.2.3); 0.0 if it is unreadable."""
+    text = values[0].decode("latin-1") if values else ""
+    if text.isascii() and text.isdigit():
+        return float(text[:6])
+    from email.utils import parsedate_to_datetime  # 13 ms to import, and rarely needed
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except ValueError:
+        return 0.0
+
+
+class RetryBudget:
+    """At most 20 % of the requests of the last 10 s may be retries, but never fewer than 3 (as Finagle's and Envoy's).
+
+    Counts are kept per second, so that memory does not grow with load.
+    """
+
+    def __init__(self) -> None:
+        self._requests: deque[list[float]] = deque()  # [second, count]
+        self._retries: deque[list[float]] = deque()
+
+    def request(self, now: float) -> None:
+        """Count a request in."""
+        _count(self._requests, now)
+
+    def spend(self, now: float) -> bool:
+        """Take one retry out of the budget, or say no."""
+        allowed = max(BUDGET_LEAST, BUDGET_SHARE * _total(self._requests, now))
+        if _total(self._retries, now) + 1 > allowed:
+            return False
+        _count(self._retries, now)
+        return True
+
+
+def _count(window: deque[list[float]], now: float) -> None:
+    second = float(int(now))
+    if window and window[-1][0] == second:
+        window[-1][1] += 1
+        return
+    window.append([second, 1])
+    while window[0][0] < now - BUDGET_WINDOW:
+        window.popleft()
+
+
+def _total(window: deque[list[float]], now: float) -> float:
+    return sum(count for second, count in window if second >= now - BUDGET_WINDOW)
