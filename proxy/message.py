@@ -31,23 +31,30 @@ NO_BODY: Final = Framing(Body.NONE)
 
 
 class RequestHead(msgspec.Struct, frozen=True):
-    """A request's head as the client sent it. `target` is bytes from beginning to end."""
+    """A request's head as the client sent it.
+
+    `target` is bytes from beginning to end. `special` holds the values of the fields that mean something to a proxy,
+    by policy.fields.Kind; `connection` the options of Connection, in lower case. `modern` is HTTP/1.1, else 1.0.
+    """
 
     method: bytes
     target: bytes
     headers: Headers
+    special: dict[int, list[bytes]]
     framing: Framing
-    minor_version: int
+    modern: bool
     keep_alive: bool
+    connection: frozenset[bytes]
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
-    """An answer's head as the upstream sent it; `start_line` without its CRLF."""
+    """An answer's head as the upstream sent it; `connection` holds the options of Connection, in lower case."""
 
     status: int
-    start_line: bytes
+    reason: bytes
     headers: Headers
     framing: Framing
+    connection: frozenset[bytes]
     keep_alive: bool
 
 
