@@ -21,6 +21,7 @@ from proxy.simulator.values import Answer, BiotError, Json
 
 __all__ = ["SimulatorOptions", "make_app"]
 
+_SEEN = web.RequestKey("seen", Seen)
 _LARGEST_BODY = 64 * 1024 * 1024
 _INTERCEPTOR_TIMEOUT = 30.0  # seconds; BioT does not publish its own
 
@@ -74,7 +75,7 @@ class Front:
         seen = self._simulator.recorded(
             request.method, path, control.header_names(request), request.headers.get("traceparent")
         )
-        request["seen"] = seen
+        request[_SEEN] = seen
         try:
             response = await self._faulty(request, handler, seen)
             seen.status = 0 if seen.fault == "reset" else response.status
@@ -84,7 +85,7 @@ class Front:
 
     async def biot(self, request: web.Request) -> web.StreamResponse:
         """Everything that is not the simulator's own."""
-        seen: Seen = request["seen"]
+        seen = request[_SEEN]
         body = await request.read()
         seen.body_bytes = len(body)
         incoming = Incoming(

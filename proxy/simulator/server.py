@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.errors import AddressInUse
 from proxy.simulator.app import make_app
@@ -33,7 +34,7 @@ async def running_simulator(
     """
     app = make_app(options or SimulatorOptions(), clock, signer)
     limits: Any = {"max_line_size": _HEAD, "max_field_size": _HEAD, "max_headers": 512}
-    runner = web.AppRunner(app, access_log=None, logger=_silent(), shutdown_timeout=1.0, **limits)
+    runner = web.AppRunner(app, access_log=None, logger=_logger(), shutdown_timeout=1.0, **limits)
     await runner.setup()
     try:
         yield await _listen(runner, host, port)
@@ -41,11 +42,16 @@ async def running_simulator(
         await runner.cleanup()
 
 
-def _silent() -> logging.Logger:
-    """aiohttp quotes what it cannot parse, a token perhaps: the caller gets the 400, our log gets nothing."""
+def _logger() -> logging.Logger:
+    """aiohttp's log quotes what it cannot parse, a token perhaps: the caller gets the 400, the log nothing."""
     logger = logging.getLogger("proxy.simulator.http")
-    logger.disabled = True
+    logger.addFilter(_is_harmless)
     return logger
+
+
+def _is_harmless(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
