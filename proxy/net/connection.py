@@ -35,10 +35,16 @@ class Mode(IntEnum):
     DISCARD = 3  # to nobody: a refused upload
 
 
+# Enum members as module constants: a look-up through the class costs 0.1 us, and a request takes dozens.
+HEAD, BODY, HOLD, DISCARD = Mode
+_NO_BODY, _LENGTH, _CHUNKED, _ = Body
+
+
 class Connection(asyncio.Protocol):
     """The byte side of one connection; listener and upstream add what is theirs."""
 
     __slots__ = (
+        "_corked",
         "_decoder",
         "_framing",
         "_inbox",
@@ -70,15 +76,16 @@ class Connection(asyncio.Protocol):
         self.body_done = True  # the current message's body has been read to its end
         self.body_bytes = 0  # body bytes read of the current message
         self.progress = 0  # grows with everything that arrives
-        self._mode = Mode.HEAD
+        self._mode = HEAD
         self._partial = bytearray()
         self._inbox = b""
-        self._framing = Framing(Body.NONE)
+        self._framing = Framing(_NO_BODY)
         self._left = 0
         self._decoder: ChunkedDecoder | None = None
         self._sink: Sink | None = None
         self._source: Connection | None = None
         self._trailers: Headers = []
+        self._corked: list[bytes] | None = None
         self._out_chunked = False
         self._reading_paused = False
 
@@ -90,11 +97,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.progress += 1
         mode = self._mode
-        if mode == Mode.HEAD:
+        if mode == HEAD:
             self._head_bytes(data)
-        elif mode == Mode.BODY:
+        elif mode == BODY:
             self._body_bytes(data)
-        elif mode == Mode.HOLD:
+        elif mode == HOLD:
             self._hold(data)
 
     def pause_writing(self) -> None:
@@ -115,7 +122,7 @@ class Connection(asyncio.Protocol):
     def expect_head(self) -> None:
         """The next bytes begin a message; those already here count."""
         self.raw_head = None
-        self._mode = Mode.HEAD
+        self._mode = HEAD
         held = self._inbox
         if held:
             self._inbox = b""
@@ -138,7 +145,7 @@ class Connection(asyncio.Protocol):
             if end < 0:
                 partial += data
         if end >= 0:
-            self._mode = Mode.HOLD
+            self._mode = HOLD
             self.raw_head = data[: end + 4]
             self._inbox = data[end + 4 :]
             self.signal.wake()
@@ -155,7 +162,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, failure: Failure) -> None:
         self.failure = failure
-        self._mode = Mode.DISCARD
+        self._mode = DISCARD
         self._partial.clear()
         self._inbox = b""
         self.signal.wake()
@@ -176,8 +183,8 @@ class Connection(asyncio.Protocol):
         self._trailers = []
         self._framing = framing
         self._left = framing.length
-        self._decoder = ChunkedDecoder() if framing.body is Body.CHUNKED else None
-        self.body_done = framing.body is Body.NONE or (framing.body is Body.LENGTH and not framing.length)
+        self._decoder = ChunkedDecoder() if framing.body is _CHUNKED else None
+        self.body_done = framing.body is _NO_BODY or (framing.body is _LENGTH and not framing.length)
 
     def relay_to(self, sink: Sink) -> None:
         """Send the body's rest there, from now on as it arrives."""
@@ -186,7 +193,7 @@ class Connection(asyncio.Protocol):
             return
         self._sink = sink
         sink.attach(self)
-        self._mode = Mode.BODY
+        self._mode = BODY
         held = self._inbox
         if held:
             self._inbox = b""
@@ -198,19 +205,19 @@ class Connection(asyncio.Protocol):
         if self._sink is not None:
             self._sink.attach(None)
             self._sink = None
-        if self._mode == Mode.BODY:
-            self._mode = Mode.HOLD
+        if self._mode == BODY:
+            self._mode = HOLD
 
     def discard(self) -> None:
         """Read and forget whatever still comes."""
         self.detach()
-        self._mode = Mode.DISCARD
+        self._mode = DISCARD
         self._inbox = b""
         self.resume_reading()
 
     def _body_bytes(self, data: bytes) -> None:
         kind = self._framing.body
-        if kind is Body.LENGTH:
+        if kind is _LENGTH:
             if len(data) > self._left:
                 self._inbox = data[self._left :]
                 data = data[: self._left]
@@ -218,7 +225,7 @@ class Connection(asyncio.Protocol):
             self._deliver([data])
             if not self._left:
                 self._finish_body([])
-        elif kind is Body.CHUNKED:
+        elif kind is _CHUNKED:
             self._chunk_bytes(data)
         else:
             self._deliver([data])
@@ -250,7 +257,7 @@ class Connection(asyncio.Protocol):
     def _finish_body(self, trailers: Headers) -> None:
         sink = self._sink
         self.detach()
-        self._mode = Mode.HOLD
+        self._mode = HOLD
         self.body_done = True
         self._trailers = trailers
         if sink is not None:
@@ -269,30 +276,41 @@ class Connection(asyncio.Protocol):
 
     # ---- writing
 
+    def cork(self) -> None:
+        """Hold what is written until uncork(), so that a head and its body leave in one system call (8 us each)."""
+        self._corked = []
+
+    def uncork(self) -> None:
+        held, self._corked = self._corked, None
+        if held and not self.lost:
+            self.transport.write(held[0] if len(held) == 1 else b"".join(held))
+
     def write(self, data: bytes) -> None:
-        if not self.lost:
-            self.transport.write(data)
+        self._write([data])
+
+    def _write(self, parts: list[bytes]) -> None:
+        if self._corked is not None:
+            self._corked += parts
+        elif self.lost:
+            return
+        elif len(parts) == 1:
+            self.transport.write(parts[0])
+        else:
+            self.transport.writelines(parts)
 
     def frame_output(self, body: Body) -> None:
         """How the body that goes out next is framed."""
-        self._out_chunked = body is Body.CHUNKED
+        self._out_chunked = body is _CHUNKED
 
     def attach(self, source: Connection | None) -> None:
         self._source = source
 
     def write_body(self, pieces: list[bytes]) -> None:
-        if self.lost:
-            return
-        if self._out_chunked:
-            self.transport.writelines(encode_chunks(pieces))
-        elif len(pieces) == 1:
-            self.transport.write(pieces[0])
-        else:
-            self.transport.writelines(pieces)
+        self._write(encode_chunks(pieces) if self._out_chunked else pieces)
 
     def end_body(self, trailers: Headers) -> None:
-        if self._out_chunked and not self.lost:
-            self.transport.write(encode_end(safe_trailers(trailers)))
+        if self._out_chunked:
+            self._write([encode_end(safe_trailers(trailers))])
 
     @property
     def unsent(self) -> int:

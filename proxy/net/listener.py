@@ -10,7 +10,7 @@ from typing import Final
 
 from proxy.errors import AddressInUse, Failure
 from proxy.message import Framing
-from proxy.net.connection import Connection, Mode
+from proxy.net.connection import HOLD, Connection
 from proxy.pipeline.signal import Signal
 from proxy.policy import faults, framing
 from proxy.settings import Address
@@ -35,7 +35,7 @@ class ClientConnection(Connection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._mode = Mode.HOLD
+        self._mode = HOLD
         self._task = self._listener.serve(self)
 
     def eof_received(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from proxy.errors import Code, Failure, UpstreamFault
 from proxy.message import Answer, Body, Framing, Headers
-from proxy.net.connection import Connection, Mode
+from proxy.net.connection import BODY, Connection
 from proxy.pipeline.collector import Collector
 from proxy.pipeline.signal import Signal, Sweep
 from proxy.policy import framing
@@ -45,7 +45,7 @@ class UpstreamConnection(Connection):
         super().data_received(data)
 
     def eof_received(self) -> bool:
-        if self._mode == Mode.BODY and self._framing.body is Body.UNTIL_CLOSE:
+        if self._mode == BODY and self._framing.body is Body.UNTIL_CLOSE:
             self._finish_body([])
         return False
 

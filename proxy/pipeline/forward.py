@@ -221,6 +221,7 @@ class Flight:
 
     def _send(self, upstream: Upstream, token: Token | None) -> None:
         client, exchange = self._client, self._exchange
+        upstream.cork()
         if token is None:
             upstream.write(b"%b%b\r\n" % (self.start, self.lines))
         else:
@@ -233,6 +234,7 @@ class Flight:
             if client.kept:
                 upstream.write_body(client.kept)
             client.relay_to(upstream)
+        upstream.uncork()
 
     async def _await_answer(self, upstream: Upstream) -> ResponseHead:
         """The final answer's head; interim ones (RFC 9110, section 15.2) go on to the client as they come."""
@@ -293,6 +295,7 @@ class Flight:
         until_close = body is Body.UNTIL_CLOSE or (body is Body.CHUNKED and not self._head.modern)
         stop_upload = not (client.body_done or answer.keep_alive)
         keep = exchange.keep_alive and not (until_close or stop_upload or self._shared.draining)
+        client.cork()
         client.write(response_bytes(answer, modern=self._head.modern, close=not keep))
         exchange.status = answer.status
         if stop_upload:
@@ -303,6 +306,7 @@ class Flight:
         elif collector.pieces:
             client.write_body(collector.pieces)
         upstream.relay_to(client)
+        client.uncork()
         whole = await self._relayed(upstream)
         exchange.response_bytes = upstream.body_bytes
         if not whole:

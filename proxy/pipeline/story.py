@@ -44,14 +44,17 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Story:
-    """Everything the conversations of one process share."""
+    """Everything the conversations of one kind of listener share.
+
+    Without a forwarder it serves the sidecar's own pages and nothing else: the admin listener.
+    """
 
     def __init__(
         self,
         *,
         rules: Rules,
         guards: Guards,
-        forwarder: Forwarder,
+        forwarder: Forwarder | None,
         pages: Pages,
         observer: Observer,
         sweep: Sweep,
@@ -152,6 +155,8 @@ class Story:
         own = own_path(target)
         if own is not None:
             return await self._serve_own(client, head, own, target, exchange)
+        if self._forwarder is None:
+            raise faults.not_found()
         if self.draining:
             raise faults.draining()
         exchange.query = target.partition(b"?")[2]
@@ -293,7 +298,8 @@ class Story:
     def drain(self) -> None:
         """Take no new requests; those under way go on."""
         self.draining = True
-        self._forwarder.draining = True
+        if self._forwarder is not None:
+            self._forwarder.draining = True
 
 
 def _check(verdict: Verdict) -> None:

@@ -19,9 +19,9 @@ import re
 from typing import Final
 
 from proxy.errors import ClientFault
-from proxy.message import NO_BODY, Body, Framing, Headers, RequestHead, ResponseHead
+from proxy.message import NO_BODY, Body, Framing, RequestHead, ResponseHead
 from proxy.policy.faults import broken_answer, fields_too_large, refused, target_too_large
-from proxy.policy.fields import BadFields, Kind, kind_of, parse_fields
+from proxy.policy.fields import BadFields, Kind, parse_fields, special_values
 
 START_LINE_LIMIT: Final = 64 * 1024
 FIELDS_LIMIT: Final = 64 * 1024
@@ -63,7 +63,7 @@ def _request(line: re.Match[bytes], section: bytes) -> RequestHead:
     if len(fields) > FIELD_COUNT_LIMIT:
         raise fields_too_large()
     method, target, minor = line.groups()
-    special = _special(fields)
+    special = special_values(fields)
     modern = minor == b"1"
     hosts = special.get(Kind.HOST, ())
     if len(hosts) > 1 or (modern and not hosts):
@@ -146,7 +146,7 @@ def _response(line: re.Match[bytes], section: bytes, request_method: bytes) -> R
     if len(fields) > FIELD_COUNT_LIMIT:
         raise BadFraming("it has more than 256 headers")
     minor, digits, reason = line.groups()
-    special = _special(fields)
+    special = special_values(fields)
     status = int(digits)
     modern = minor == b"1"
     options = connection_options(special.get(Kind.CONNECTION, ()))
@@ -171,16 +171,6 @@ def _response_framing(status: int, request_method: bytes, special: dict[int, lis
     if codings is not None:
         return Framing(Body.CHUNKED)
     return Framing(Body.LENGTH, length) if length >= 0 else Framing(Body.UNTIL_CLOSE)
-
-
-def _special(fields: Headers) -> dict[int, list[bytes]]:
-    """The values of the fields that mean something to a proxy, by Kind."""
-    special: dict[int, list[bytes]] = {}
-    for name, value in fields:
-        kind = kind_of(name)
-        if kind:
-            special.setdefault(kind, []).append(value)
-    return special
 
 
 def hopeless(partial: bytes | bytearray, start: int = 0) -> bool:

@@ -11,6 +11,8 @@ from proxy.policy.fields import Kind
 
 OWN_PATHS: Final = frozenset({b"/metrics", b"/healthz", b"/readyz"})
 OWN_PREFIX: Final = b"/_sidecar"
+_OWN_BEGINNINGS: Final = frozenset({b"m", b"h", b"r", b"_", b"%", b"/"})
+"""What follows the first slash of one of ours, however it is spelled."""
 
 # Host = uri-host [ ":" port ] (RFC 9110, section 7.2); names, IPv4 and bracketed IPv6, no user information.
 _HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~-]+)(?::[0-9]{0,5})?")
@@ -95,6 +97,8 @@ def own_path(target: bytes) -> bytes | None:
 
     Any spelling that BioT might read as one of ours counts: escapes, doubled and final slashes.
     """
+    if target[1:2] not in _OWN_BEGINNINGS:
+        return None
     path = target.partition(b"?")[0]
     if b"%" in path or b"//" in path or path.endswith(b"/"):
         path = _plain(path)

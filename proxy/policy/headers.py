@@ -16,29 +16,32 @@ from proxy.policy.rules import Authorization, Interception, Rule
 FALSE_LOOKING: Final = frozenset({b"false", b"0", b"no", b"off"})
 NO_VALUE: Final = frozenset({b"", b"null"})
 
-_HOST: Final = int(Kind.HOST)
-_AUTHORIZATION: Final = int(Kind.AUTHORIZATION)
-_INTERCEPTION: Final = int(Kind.INTERCEPTION)
-_USER_AGENT: Final = int(Kind.USER_AGENT)
-_TRACEPARENT: Final = int(Kind.TRACEPARENT)
-_TRANSFER_ENCODING: Final = int(Kind.TRANSFER_ENCODING)
-_HOP: Final = frozenset({int(Kind.HOP), int(Kind.CONNECTION)})
-_REQUEST_STOPS: Final = _HOP | {_HOST, int(Kind.ALIAS)}
+# Enum members as module constants: a look-up through the class costs 0.1 us, and a request takes dozens.
+_ON, _CLIENT = Interception.ON, Interception.CLIENT
+_REPLACE, _KEEP = Authorization.REPLACE, Authorization.KEEP
+_HOST: Final = Kind.HOST
+_AUTHORIZATION: Final = Kind.AUTHORIZATION
+_INTERCEPTION: Final = Kind.INTERCEPTION
+_USER_AGENT: Final = Kind.USER_AGENT
+_TRACEPARENT: Final = Kind.TRACEPARENT
+_TRANSFER_ENCODING: Final = Kind.TRANSFER_ENCODING
+_HOP: Final = frozenset({Kind.HOP, Kind.CONNECTION})
+_REQUEST_STOPS: Final = _HOP | {_HOST, Kind.ALIAS}
 # What a message is framed by stays, whatever Connection says: it was judged, and the body goes out as it came in.
-_FRAMING: Final = frozenset({int(Kind.CONTENT_LENGTH), _TRANSFER_ENCODING})
+_FRAMING: Final = frozenset({Kind.CONTENT_LENGTH, _TRANSFER_ENCODING})
 # A trailer must not carry what frames, routes or authorizes a message (RFC 9110, section 6.5.1).
-_TRAILER_STOPS: Final = _REQUEST_STOPS | _FRAMING | {_AUTHORIZATION, _INTERCEPTION, int(Kind.EXPECT)}
+_TRAILER_STOPS: Final = _REQUEST_STOPS | _FRAMING | {_AUTHORIZATION, _INTERCEPTION, Kind.EXPECT}
 # Options of Connection that name no field to strip.
 _PERSISTENCE: Final = frozenset({b"close", b"keep-alive"})
 
 
 def interception_action(rule: Rule, values: list[bytes] | None) -> str:
     """What happens to `allow-interception`, as metrics call it: set, removed, passed or none."""
-    if rule.interception is Interception.ON:
+    if rule.interception is _ON:
         return "set"
     if values is None:
         return "none"
-    if rule.interception is Interception.CLIENT and any(value.lower() not in NO_VALUE for value in values):
+    if rule.interception is _CLIENT and any(value.lower() not in NO_VALUE for value in values):
         return "passed"
     return "removed"
 
@@ -50,9 +53,9 @@ def looks_false(values: list[bytes]) -> bool:
 
 def takes_own_token(rule: Rule, values: list[bytes] | None) -> bool:
     """True when the request goes out with the service user's token; `values` are the client's Authorization fields."""
-    if rule.authorization is Authorization.REPLACE:
+    if rule.authorization is _REPLACE:
         return True
-    return rule.authorization is Authorization.KEEP and (values is None or all(map(is_placeholder, values)))
+    return rule.authorization is _KEEP and (values is None or all(map(is_placeholder, values)))
 
 
 def request_lines(head: RequestHead, rule: Rule, user_agent: bytes, traceparent: bytes) -> bytes:
@@ -76,15 +79,15 @@ def request_lines(head: RequestHead, rule: Rule, user_agent: bytes, traceparent:
         lines += (b"User-Agent: ", user_agent, b"\r\n")
     if _TRACEPARENT not in seen:
         lines += (b"traceparent: ", traceparent, b"\r\n")
-    if rule.interception is Interception.ON:
+    if rule.interception is _ON:
         lines.append(b"allow-interception: 1\r\n")
     return b"".join(lines)
 
 
 def _stopped_kinds(head: RequestHead, rule: Rule) -> frozenset[int]:
     authorization = head.special.get(_AUTHORIZATION)
-    keeps = rule.authorization is Authorization.KEEP and not takes_own_token(rule, authorization)
-    return _STOPPED[keeps, rule.interception is Interception.CLIENT]
+    keeps = rule.authorization is _KEEP and not takes_own_token(rule, authorization)
+    return _STOPPED[keeps, rule.interception is _CLIENT]
 
 
 _STOPPED: Final = {

@@ -1,4 +1,4 @@
-"""Did BioT refuse the token, or something else? (BioT API: 401 TOKEN_NOT_VALID; every other 401 is about the request.)"""
+"""Did BioT refuse the token, or something else? Only 401 TOKEN_NOT_VALID is about the token (BioT API)."""
 
 from __future__ import annotations
 
