@@ -16,7 +16,7 @@ from typing import Final
 
 from proxy.errors import Failure
 from proxy.message import Body, Framing, Headers
-from proxy.pipeline.ports import Sink
+from proxy.pipeline.ports import Sink, Source
 from proxy.pipeline.signal import Signal
 from proxy.policy.chunked import ChunkedDecoder, encode_chunks, encode_end
 from proxy.policy.framing import BadFraming
@@ -47,6 +47,7 @@ class Connection(asyncio.Protocol):
         "_corked",
         "_decoder",
         "_framing",
+        "_full",
         "_inbox",
         "_left",
         "_mode",
@@ -83,7 +84,8 @@ class Connection(asyncio.Protocol):
         self._left = 0
         self._decoder: ChunkedDecoder | None = None
         self._sink: Sink | None = None
-        self._source: Connection | None = None
+        self._source: Source | None = None
+        self._full = False  # the transport holds all it wants to
         self._trailers: Headers = []
         self._corked: list[bytes] | None = None
         self._out_chunked = False
@@ -105,11 +107,13 @@ class Connection(asyncio.Protocol):
             self._hold(data)
 
     def pause_writing(self) -> None:
+        self._full = True
         if self._source is not None:
             self._source.pause_reading()
 
     def resume_writing(self) -> None:
         self.progress += 1
+        self._full = False
         if self._source is not None:
             self._source.resume_reading()
 
@@ -191,6 +195,7 @@ class Connection(asyncio.Protocol):
         if self.body_done:
             sink.end_body(self._trailers)
             return
+        self.resume_reading()
         self._sink = sink
         sink.attach(self)
         self._mode = BODY
@@ -198,7 +203,6 @@ class Connection(asyncio.Protocol):
         if held:
             self._inbox = b""
             self._body_bytes(held)
-        self.resume_reading()
 
     def detach(self) -> None:
         """Stop relaying; what comes next is held."""
@@ -302,8 +306,10 @@ class Connection(asyncio.Protocol):
         """How the body that goes out next is framed."""
         self._out_chunked = body is _CHUNKED
 
-    def attach(self, source: Connection | None) -> None:
+    def attach(self, source: Source | None) -> None:
         self._source = source
+        if source is not None and self._full:
+            source.pause_reading()
 
     def write_body(self, pieces: list[bytes]) -> None:
         self._write(encode_chunks(pieces) if self._out_chunked else pieces)

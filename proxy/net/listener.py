@@ -23,13 +23,13 @@ BACKLOG: Final = 1024
 class ClientConnection(Connection):
     """A plugin's connection. Its coroutine is cancelled when the plugin goes away in the middle of an exchange."""
 
-    __slots__ = ("_finished", "_kept_size", "_listener", "_task", "kept")
+    __slots__ = ("_ended", "_kept_size", "_listener", "_task", "kept")
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(Signal(loop))
         self._listener = listener
         self._task: asyncio.Task[None] | None = None
-        self._finished = False
+        self._ended = False
         self._kept_size = 0
         self.kept: list[bytes] | None = None
 
@@ -56,14 +56,12 @@ class ClientConnection(Connection):
         return bool(self._partial)
 
     @property
-    def unread(self) -> bool:
-        return not (self.lost or self._finished) and (
-            not self.body_done or bool(self._inbox) or self.failure is not None
-        )
+    def ended(self) -> bool:
+        return self.lost or self._ended
 
     def expect_body(self, framing: Framing) -> None:
         super().expect_body(framing)
-        self.kept = None if self.body_done else []
+        self.kept = []
         self._kept_size = 0
 
     def _deliver(self, pieces: list[bytes]) -> None:
@@ -95,13 +93,16 @@ class ClientConnection(Connection):
         return faults.refused(reason)
 
     def finish_writing(self) -> None:
-        self._finished = True
         if not self.lost and self.transport.can_write_eof():
             self.transport.write_eof()
 
     def close(self) -> None:
-        self._finished = True
+        self._ended = True
         super().close()
+
+    def abort(self) -> None:
+        self._ended = True
+        super().abort()
 
 
 class Listener:

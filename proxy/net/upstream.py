@@ -152,7 +152,10 @@ class Pool:
         self.active -= 1
         if not (keep and connection.reusable) or self._closed or len(self._idle) >= IDLE_MOST:
             connection.detach()
-            connection.abort()
+            if connection.body_done:
+                connection.close()
+            else:
+                connection.abort()
             return
         connection.pooled = True
         connection.idle_since = self._wall()

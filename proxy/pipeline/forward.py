@@ -160,7 +160,7 @@ class Flight:
 
     @property
     def _replayable(self) -> bool:
-        return self._head.framing.body is Body.NONE or self._client.kept is not None
+        return self._client.kept is not None
 
     async def _try_again(self, reason: str, asked: float) -> bool:
         """Whether a failed try is followed by another; if so the pause before it is over. `asked` is in seconds."""

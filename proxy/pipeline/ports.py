@@ -124,8 +124,8 @@ class Client(Peer, Protocol):
         """True while part of a head has arrived."""
 
     @property
-    def unread(self) -> bool:
-        """True when bytes of a request are, or may be, still to come on a connection that ends."""
+    def ended(self) -> bool:
+        """True when nothing more can be said: the connection is lost, closed or cut."""
 
     def finish_writing(self) -> None:
         """Send what was written and then the end, and go on reading."""

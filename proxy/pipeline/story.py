@@ -91,8 +91,7 @@ class Story:
         try:
             while await self._exchange(client):
                 pass
-            if client.unread:
-                await self._linger(client)
+            await self._linger(client)
         finally:
             self._sweep.forget(client.signal)
             client.close()
@@ -109,7 +108,6 @@ class Story:
             return False
         self._numbers += 1
         exchange = Exchange(self._numbers, self._wall(), self._clock())
-        self.in_flight += 1
         try:
             if failure is not None:
                 raise failure
@@ -120,7 +118,6 @@ class Story:
             exchange.client_gone = True
             raise
         finally:
-            self.in_flight -= 1
             exchange.finished = self._clock()
             if not exchange.own:
                 self._observer.finished(exchange)
@@ -159,6 +156,22 @@ class Story:
             raise faults.not_found()
         if self.draining:
             raise faults.draining()
+        self.in_flight += 1
+        try:
+            return await self._admit(self._forwarder, client, head, target, exchange, traceparent)
+        finally:
+            self.in_flight -= 1
+
+    async def _admit(
+        self,
+        forwarder: Forwarder,
+        client: Client,
+        head: RequestHead,
+        target: bytes,
+        exchange: Exchange,
+        traceparent: bytes,
+    ) -> bool:
+        """Ask the rules, then forward; or answer the plugin's own login here."""
         exchange.query = target.partition(b"?")[2]
         verdict = exchange.verdict = self._rules.verdict(head.method, target)
         exchange.interception = interception_action(verdict.rule, head.special.get(Kind.INTERCEPTION))
@@ -173,7 +186,7 @@ class Story:
         self._guard_against_loops(head, target, exchange)
         await self._take_place()
         try:
-            return await self._forwarder.forward(client, head, target, rule, exchange, traceparent)
+            return await forwarder.forward(client, head, target, rule, exchange, traceparent)
         finally:
             self._leave_place()
 
@@ -267,6 +280,8 @@ class Story:
         exchange.refused = failure.reason if isinstance(failure, ClientFault) else ""
         if client.lost:
             return False
+        if not exchange.trace_id:
+            exchange.trace_id = new_traceparent(self._random_bits(TRACE_BITS))[3:35]
         keep = exchange.keep_alive and client.failure is None and not self.draining and self._body_is_here(client)
         exchange.status = REPLIES[failure.code].status
         exchange.request_bytes = client.body_bytes
@@ -287,6 +302,8 @@ class Story:
 
     async def _linger(self, client: Client) -> None:
         """End our side and read on for a moment: closing over unread bytes would reset the answer (RFC 9112, 9.6)."""
+        if client.ended:
+            return
         client.discard()
         client.finish_writing()
         self._sweep.arm(client.signal, self._clock() + self._limits.linger)

@@ -117,6 +117,7 @@ class BadFields(Exception):
 
 
 # Interns the plain text of llhttp's complaints that users meet most; others share one sentence.
+_MALFORMED: Final = "the header section is malformed"
 _COMPLAINTS: Final = {
     "Missing expected LF after header value": "a bare CR stands in a header",
     "Missing expected CR after header value": "a header line ends in a bare LF",
@@ -142,27 +143,36 @@ class FieldParser:
 
     def __init__(self) -> None:
         self._fields: Headers = []
+        self._complete = False
         self._renew()
 
     def _renew(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         # Messages are cut apart before they come here; without this, `Connection: close` would end the parser.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser.set_dangerous_leniencies(lenient_keep_alive=True)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """httptools' callback."""
         self._fields.append((name, value))
 
+    def on_message_complete(self) -> None:
+        """httptools' callback."""
+        self._complete = True
+
     def parse(self, section: bytes) -> Headers:
         """The fields of `section`, which ends in an empty line. Raises BadFields."""
         fields = self._fields = []
+        self._complete = False
         try:
             self._parser.feed_data(self._START_LINE + section)
         except httptools.HttpParserError as error:
             self._renew()
-            complaint = _COMPLAINTS.get(str(error), "the header section is malformed")
+            complaint = _COMPLAINTS.get(str(error), _MALFORMED)
         else:
-            return fields
+            if self._complete:
+                return fields
+            self._renew()
+            complaint = _MALFORMED
         finally:
             self._fields = []
         raise BadFields(complaint)
