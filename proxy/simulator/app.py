@@ -117,7 +117,11 @@ class Front:
             return _response(self._simulator.refusal(refused, seen))
         except Exception as error:
             log.error("the simulator failed: %s at\n%s", type(error).__name__, where(error))
-            return _response(self._simulator.refusal(BiotError(500, "INTERNAL_SERVER_ERROR", "A bug"), seen))
+            return _response(
+                self._simulator.refusal(
+                    BiotError(500, "INTERNAL_SERVER_ERROR", "The simulator failed; its log says where"), seen
+                )
+            )
 
     async def _own(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:

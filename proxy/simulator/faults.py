@@ -33,6 +33,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import yaml
@@ -183,6 +184,7 @@ def _nearest(word: str, known: tuple[str, ...]) -> str:
     return f", did you mean `{close[0]}`?" if close else ""
 
 
+@cache
 def _regex(pattern: str) -> re.Pattern[str]:
     """`**` at the end is any number of segments, none included; `{x}` and `*` are one segment that is not empty."""
     segments = [segment for segment in pattern.split("/") if segment]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -12,6 +13,7 @@ from proxy.simulator.faults import Fault
 from proxy.simulator.login import login_failed, service_locked, token_not_valid
 from proxy.simulator.values import BiotError
 
+_CODES = {403: "ACCESS_DENIED", 500: "INTERNAL_SERVER_ERROR", 504: "GATEWAY_TIMEOUT"}
 _CUT_BODY = b'{"data": [{"_id": "'
 _ANNOUNCED = 4096  # bytes, far more than is sent
 
@@ -26,7 +28,7 @@ async def inject(fault: Fault, request: web.Request) -> web.StreamResponse | Non
         case "service_locked":
             raise service_locked()
         case "status":
-            raise BiotError(fault.status, f"SIMULATED_{fault.status}", "A fault of the simulator")
+            raise BiotError(fault.status, _code(fault.status), "A fault of the simulator")
         case "slow":
             await asyncio.sleep(fault.delay)
             return None
@@ -36,6 +38,13 @@ async def inject(fault: Fault, request: web.Request) -> web.StreamResponse | Non
             return await _half_answer(request)
         case _:
             return web.Response(body=_CUT_BODY, content_type="application/json")
+
+
+def _code(status: int) -> str:
+    """BioT's code where it documents one for the status, else the status's own name."""
+    if status in _CODES:
+        return _CODES[status]
+    return HTTPStatus(status).name if status in set(HTTPStatus) else f"STATUS_{status}"
 
 
 def _reset(request: web.Request) -> web.Response:

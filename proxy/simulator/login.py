@@ -10,6 +10,7 @@ import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from proxy.simulator.history import log
 from proxy.simulator.options import SimulatorOptions
 from proxy.simulator.values import Answer, BiotError, Call, Json, timestamp
 
@@ -131,6 +132,8 @@ class ServiceLogin:
         if self._failures >= self._options.lock_after:
             self._failures = 0
             self._locked_until = now + self._options.lock_seconds
+            message = "the service user is locked for %gs after %d failed logins in a row"
+            log.warning(message, self._options.lock_seconds, self._options.lock_after)
 
 
 _PLATFORM_USER = "00000000-0000-4000-8000-0000000000ff"

@@ -65,7 +65,11 @@ class Router:
         )
 
     def find(self, method: str, path: str) -> Found:
-        """`path` is raw, without the query. Segments are compared percent-decoded; a final slash does not matter."""
+        """`path` is raw, without the query. Segments are compared percent-decoded; a final slash does not matter.
+
+        HEAD finds what GET would.
+        """
+        method = "GET" if method == "HEAD" else method
         segments = [unquote(segment) for segment in _segments(path)]
         allowed = []
         for template, operation in self._templates:

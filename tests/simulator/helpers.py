@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from hypothesis import HealthCheck, settings
+
 from proxy.simulator.login import Signer
 from proxy.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
 from proxy.simulator.simulator import Incoming, Simulator
 from proxy.simulator.values import Answer, Call, Json
+
+# For tests with generated data: none of them is a test of speed, and the machine may be busy.
+relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NOW = 1_764_000_000.0  # 2025-11-24T16:00:00Z
 CREDENTIALS = {"id": DEFAULT_SERVICE_USER_ID, "secretKey": DEFAULT_SECRET}

@@ -27,7 +27,7 @@ Run = Callable[[Callable[[Sdk], None]], Awaitable[None]]
 
 @pytest.fixture
 def run(base_url: str) -> Run:
-    """Runs a story of blocking SDK calls in a thread; the story gets `api(sdk, "ClassName")`, logged in by the UMS SDK."""
+    """Runs a story of blocking SDK calls in a thread; it gets `api(sdk, "ClassName")`, logged in by the UMS SDK."""
 
     def logged_in() -> str:
         configuration = ums_sdk.Configuration(host=f"{base_url}/ums")

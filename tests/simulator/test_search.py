@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.simulator import search
 from proxy.simulator.values import BiotError
+from tests.simulator.helpers import relaxed
 
 ANNA = {
     "_id": "a",
@@ -187,8 +189,6 @@ def test_a_token_that_was_never_given_is_refused(text: str) -> None:
         search.token_page(text)
 
 
-# Not a test of speed: the machine may be busy.
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.just("2025-01-01")
 json_values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8
@@ -237,7 +237,5 @@ def test_a_condition_and_its_opposite_share_the_entities_between_them(data: list
 @relaxed
 @given(st.text() | json_values.map(json.dumps))
 def test_any_text_is_read_or_refused_and_never_a_crash(text: str) -> None:
-    try:
-        search.search(PEOPLE, search.parse(text))
-    except BiotError as refusal:
-        assert refusal.status == 400
+    with suppress(BiotError):
+        assert len(search.search(PEOPLE, search.parse(text))["data"]) <= len(PEOPLE)

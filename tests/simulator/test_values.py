@@ -1,0 +1,119 @@
+"""Times, durations, trace ids, mandatory attributes and BioT's error shape."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.simulator.values import BiotError, Call, instant, mandatory, seconds, timestamp, trace_id_of
+from tests.simulator.helpers import NOW, relaxed
+
+
+def test_an_error_has_biots_shape() -> None:
+    answer = BiotError(404, "DEVICE_NOT_FOUND", "no such device", {"id": "x"}).answer("Device Service", "abc")
+    assert answer.status == 404
+    assert answer.body == {
+        "code": "DEVICE_NOT_FOUND",
+        "message": "no such device",
+        "serviceName": "Device Service",
+        "traceId": "abc",
+        "environment": "simulator",
+        "details": {"id": "x"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("digits", "text"),
+    [("microseconds", "2025-11-24T16:00:00.125000Z"), ("milliseconds", "2025-11-24T16:00:00.125Z")],
+)
+def test_times_are_written_in_utc_with_z(digits: str, text: str) -> None:
+    assert timestamp(NOW + 0.125, digits) == text
+
+
+@relaxed
+@given(st.integers(0, 4_000_000_000))
+def test_what_is_written_as_a_time_reads_back(now: int) -> None:
+    assert instant(timestamp(now)) == now
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2025-11-24", datetime(2025, 11, 24, tzinfo=UTC)),
+        ("2025-11-24T16:00:00Z", datetime(2025, 11, 24, 16, tzinfo=UTC)),
+        ("2025-11-24T18:00:00+02:00", datetime(2025, 11, 24, 16, tzinfo=UTC)),
+        ("2025-11-24T16:00:00.000000000Z", datetime(2025, 11, 24, 16, tzinfo=UTC)),
+        ("2025-11-24T16:00", datetime(2025, 11, 24, 16, tzinfo=UTC)),
+    ],
+)
+def test_dates_and_date_times_of_iso_8601_are_moments(text: str, moment: datetime) -> None:
+    assert instant(text) == moment.timestamp()
+
+
+@pytest.mark.parametrize(
+    "value", ["", "20251124", "12345678", "2025-13-01", "soon", "2025-11-24 or so", None, 20251124]
+)
+def test_everything_else_is_no_moment(value: object) -> None:
+    assert instant(value) is None
+
+
+@pytest.mark.parametrize(("text", "length"), [("500ms", 0.5), ("2s", 2), (" 1.5m ", 90), ("30m", 1800), ("1h", 3600)])
+def test_durations_are_seconds(text: str, length: float) -> None:
+    assert seconds(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1d", "1 s", "1e3s"])
+def test_a_text_that_is_no_duration_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="write it like 500ms, 2s, 30m or 1h"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", None),
+        ("4bf92f3577b34da6a3ce929d0e0e4736", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_trace_id_is_the_second_field_of_traceparent(header: str | None, found: str | None) -> None:
+    assert trace_id_of(header) == found
+
+
+def test_a_mandatory_text_is_found_at_its_path() -> None:
+    assert mandatory({"_name": {"firstName": "Anna"}}, "_name.firstName") == "Anna"
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ({}, "ATTRIBUTE_IS_MANDATORY"),
+        ({"_name": None}, "ATTRIBUTE_IS_MANDATORY"),
+        ({"_name": "Anna"}, "ATTRIBUTE_IS_MANDATORY"),
+        ({"_name": {"firstName": ""}}, "ATTRIBUTE_IS_MANDATORY"),
+        ({"_name": {"firstName": 5}}, "ATTRIBUTE_VALUE_TYPE_MISMATCH"),
+    ],
+)
+def test_a_mandatory_text_that_is_missing_or_no_text_is_named(document: dict[str, Any], code: str) -> None:
+    with pytest.raises(BiotError) as refusal:
+        mandatory(document, "_name.firstName")
+    assert (refusal.value.status, refusal.value.code) == (400, code)
+    assert refusal.value.details["attributeName"] == "_name.firstName"
+
+
+@pytest.mark.parametrize("body", [None, [], "text", 5])
+def test_a_body_that_is_no_object_is_refused(body: Any) -> None:
+    with pytest.raises(BiotError, match="BAD_REQUEST"):
+        Call(body=body).document()
+
+
+def test_the_first_of_repeated_parameters_counts() -> None:
+    call = Call(query={"a": ["1", "2"], "b": []})
+    assert (call.parameter("a"), call.parameter("b"), call.parameter("c")) == ("1", None, None)
