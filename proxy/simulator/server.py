@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -58,6 +59,8 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
-        raise AddressInUse(f"{host}:{port}: {error.strerror or error}") from error
+        # asyncio words its own errors; the system's word is enough. Names that do not resolve have no errno.
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        raise AddressInUse(f"{host}:{port}: {reason}") from error
     bound = runner.addresses[0][1]
     return f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
