@@ -46,7 +46,8 @@ class InterceptorCaller:
 
     async def session(self, app: web.Application) -> AsyncIterator[None]:
         timeout = aiohttp.ClientTimeout(total=_INTERCEPTOR_TIMEOUT)
-        async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as self._session:
+        connector = aiohttp.TCPConnector(limit=0)  # the chain has a limit of its own
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as self._session:
             yield
 
     async def __call__(self, url: str, event: Json, headers: Mapping[str, str]) -> tuple[int, Any]:

@@ -14,6 +14,9 @@ from proxy.simulator.values import Answer, BiotError, Call, Json
 HOOK_TYPES = {PRE: "INTERCEPTOR_PRE", ADAPT: "INTERCEPTOR_POST_ENTITY", POST: "INTERCEPTOR_POST"}
 """The `hooktype` header by which a plugin tells the events apart."""
 
+MOST_RUNNING = 100
+"""Interceptor calls at a time; a loop of interceptors ends here and not with the last file descriptor."""
+
 
 class Post(Protocol):
     """POSTs an event to an interceptor; returns status and parsed JSON body (None if it is no JSON)."""
@@ -42,6 +45,7 @@ class Chain:
         self._interceptors = interceptors
         self._post = post
         self._token = token
+        self._running = 0
 
     async def run(self, request: Intercepted) -> Answer:
         """The answer after all interceptors; raises BiotError, or Blocked when an interceptor refuses."""
@@ -93,11 +97,15 @@ class Chain:
         headers = {"hooktype": HOOK_TYPES[entry.type], "authorization": f"Bearer {self._token()}"}
         if request.traceparent:
             headers["traceparent"] = request.traceparent
+        if self._running >= MOST_RUNNING:
+            raise _failed(f"{MOST_RUNNING} interceptor calls are waiting at once: probably a loop")
+        self._running += 1
         try:
             status, reply = await self._post(entry.url, event(request) | extra, headers)
         except OSError:  # TimeoutError is one
-            message = f"The interceptor [{entry.name}] cannot be reached"
-            raise BiotError(500, "INTERNAL_SERVER_ERROR", message) from None
+            raise _failed(f"The interceptor [{entry.name}] cannot be reached") from None
+        finally:
+            self._running -= 1
         if not 200 <= status <= 299:
             if isinstance(reply, dict):
                 raise Blocked(Answer(status, reply))
@@ -130,6 +138,10 @@ def event(request: Intercepted) -> Json:
             "pathVariables": [{"name": name, "value": value} for name, value in call.variables.items()],
         },
     }
+
+
+def _failed(message: str) -> BiotError:
+    return BiotError(500, "INTERNAL_SERVER_ERROR", message)
 
 
 def status_name(status: int) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from proxy.errors import AddressInUse
 from proxy.simulator import seed
 from proxy.simulator.app import make_app
 from proxy.simulator.faults import Fault
+from proxy.simulator.interception import MOST_RUNNING
 from proxy.simulator.login import Signer
 from proxy.simulator.options import SimulatorOptions
 from proxy.simulator.server import running_simulator
@@ -130,23 +131,30 @@ async def test_other_control_endpoints_are_not_found(http: Client, method: str, 
 
 
 @asynccontextmanager
-async def plugin(reply: Any, status: int = 200) -> AsyncIterator[tuple[str, list[Any]]]:
-    """An interceptor plugin on a real socket: its URL, and the events it got."""
-    events: list[Any] = []
-
-    async def hook(request: web.Request) -> web.Response:
-        events.append((request.headers["hooktype"], await request.json()))
-        return web.json_response(reply, status=status) if reply is not None else web.Response(text="<", status=status)
-
+async def serving(hook: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
+    """A plugin on a real socket: its URL."""
     app = web.Application()
     app.router.add_post("/", hook)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/", events
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def plugin(reply: Any, status: int = 200) -> AsyncIterator[tuple[str, list[Any]]]:
+    """A plugin that always replies the same: its URL, and the events it got."""
+    events: list[Any] = []
+
+    async def hook(request: web.Request) -> web.Response:
+        events.append((request.headers["hooktype"], await request.json()))
+        return web.json_response(reply, status=status) if reply is not None else web.Response(text="<", status=status)
+
+    async with serving(hook) as url:
+        yield url, events
 
 
 async def test_an_interceptor_plugin_is_called_and_may_block(http: Client, token: str) -> None:
@@ -161,6 +169,29 @@ async def test_an_interceptor_plugin_is_called_and_may_block(http: Client, token
     # The plugin is gone now.
     status, body = await ask(http, "PATCH", DEMO, token, json={"age": 1}, headers=headers)
     assert (status, body["code"]) == (500, "INTERNAL_SERVER_ERROR")
+
+
+async def test_interceptors_that_call_each_other_forever_are_stopped(base_url: str, token: str) -> None:
+    calls = 0
+
+    async def loops(request: web.Request) -> web.Response:
+        """The mistake to rehearse: the intercepted request's header is copied to a call of the plugin's own."""
+        nonlocal calls
+        calls += 1
+        event = await request.json()
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "allow-interception": event["request"]["headers"]["allow-interception"],
+        }
+        status, body = await ask(http, "PATCH", DEMO, json={"age": calls}, headers=headers)
+        return web.json_response(body, status=status)
+
+    async with serving(loops) as url, Client(base_url, connector=aiohttp.TCPConnector(limit=0)) as http:
+        entry = {"type": "PRE_REQUEST", "apiId": "PATCH/organization/v1/users/patients/{id}", "url": url}
+        await ask(http, "POST", "/_simulator/interceptions", json=entry)
+        status, body = await ask(http, "PATCH", DEMO, token, json={"age": 1}, headers={"allow-interception": "1"})
+    assert (status, calls) == (500, MOST_RUNNING)
+    assert "probably a loop" in body["message"]
 
 
 async def test_an_answer_of_an_interceptor_that_is_no_json_changes_nothing(http: Client, token: str) -> None:
