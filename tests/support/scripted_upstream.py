@@ -1,0 +1,311 @@
+"""BioT as tests need it: logs in, records every byte, and answers by script, lies and half answers included."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from tests.support.wire import DEADLINE, Cut, Head, Malformed, RecordingReader, Stream, parse_head, response
+
+LOGIN = b"/ums/v2/services/accessToken"
+TOKEN_CANARY = "c2VjcmV0LXNpZ25hdHVyZQ"
+"""Part of every token's signature, so that a leak of one is found by its text."""
+
+
+def make_token(number: int, expires: float) -> str:
+    """A token in BioT's shape; `expires` in seconds since the epoch."""
+    claims = {"serviceUserId": "x", "tokenType": "SERVICE_EXTERNAL", "jti": str(number), "exp": int(expires)}
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in ({"alg": "RS512"}, claims)]
+    return b".".join(parts).decode() + f".{TOKEN_CANARY}-{number}"
+
+
+def insist_on_clean(head: Head) -> None:
+    """Raises Malformed for a request head that two servers could read differently."""
+    if not re.fullmatch(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\xff]+ HTTP/1\.1", head.start):
+        raise Malformed(f"request line: {head.start!r}")
+    if len(head.values(b"host")) != 1:
+        raise Malformed(f"Host fields: {head.raw!r}")
+    if head.values(b"transfer-encoding") and (not head.chunked or head.length is not None):
+        raise Malformed(f"framing: {head.raw!r}")
+    if not all(value.isdigit() for value in head.values(b"content-length")) or (head.length or 0) >= 1 << 63:
+        raise Malformed(f"length: {head.raw!r}")
+
+
+class Exchange:
+    """One request as it arrived, and the means to answer it."""
+
+    def __init__(self, connection: Stream, head: Head, number: int) -> None:
+        self.connection = connection
+        self.connection_number = number
+        self.head = head
+        self.method, self.target, self.version = head.start.split(b" ", 2)
+        self.content = b""
+        self.trailers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+        self.cut = False
+        self.at = time.monotonic()
+
+    async def body(self) -> bytes:
+        """The whole request body; Cut if the sidecar gave up before its end."""
+        if self.complete:
+            return self.content
+        try:
+            if self.head.chunked:
+                self.content, self.trailers = await self.connection.read_chunked()
+            else:
+                self.content = await self.connection.read_exactly(self.head.length or 0)
+        except Cut as cut:
+            self.content, self.cut = cut.body, True
+            raise
+        self.complete = True
+        return self.content
+
+    async def send(self, data: bytes) -> None:
+        await self.connection.send(data)
+
+    async def abandoned(self) -> bool:
+        """True when the sidecar ends this connection within the deadline; whatever comes before is read away."""
+        try:
+            await self.connection.read_to_end()
+        except Cut:
+            return True
+        except TimeoutError:
+            return False
+        return True
+
+    @property
+    def authorization(self) -> bytes | None:
+        values = self.head.values(b"authorization")
+        assert len(values) < 2, values
+        return values[0] if values else None
+
+
+Script = bytes | Callable[[Exchange], Awaitable[None]]
+
+
+class Held:
+    """Requests that wait for the test to answer them."""
+
+    def __init__(self) -> None:
+        self._arrived: asyncio.Queue[Exchange] = asyncio.Queue()
+        self._released: dict[Exchange, asyncio.Event] = {}
+
+    async def __call__(self, exchange: Exchange) -> None:
+        event = self._released[exchange] = asyncio.Event()
+        self._arrived.put_nowait(exchange)
+        await event.wait()
+
+    async def next(self) -> Exchange:
+        """The next request to arrive, its head read."""
+        return await asyncio.wait_for(self._arrived.get(), DEADLINE)
+
+    def release(self, exchange: Exchange) -> None:
+        """Hands the connection back: the next request on it is read."""
+        self._released[exchange].set()
+
+    def release_all(self) -> None:
+        for event in self._released.values():
+            event.set()
+
+    async def answer(self, exchange: Exchange, raw: bytes) -> None:
+        """Reads the request to its end, answers, hands the connection back."""
+        await exchange.body()
+        await exchange.send(raw)
+        self.release(exchange)
+
+
+class ScriptedUpstream:
+    """A server on 127.0.0.1. Unscripted requests get a 200 that says their number."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None, prefix: bytes = b"") -> None:
+        self.tls = tls
+        self.prefix = prefix
+        self.port = 0
+        self.lifetime = 1800.0
+        self.connections: list[Stream] = []
+        self.requests: list[Exchange] = []
+        self.logins: list[Exchange] = []
+        self.login_script: Script | None = None
+        self.failures: list[BaseException] = []
+        self._scripts: list[tuple[bytes, list[Script]]] = []
+        self._held: list[Held] = []
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}{self.prefix.decode()}"
+
+    @property
+    def authority(self) -> bytes:
+        return b"127.0.0.1:%d" % self.port
+
+    # Scripts
+
+    def on(self, path: str, *scripts: Script) -> None:
+        """Requests whose target begins with `path` take the scripts in turn, the last one for good."""
+        self._scripts.insert(0, (self.prefix + path.encode("latin-1"), list(scripts)))
+
+    def hold(self, path: str) -> Held:
+        held = Held()
+        self._held.append(held)
+        self.on(path, held)
+        return held
+
+    def forget(self) -> None:
+        """Back to a blank page between tests; connections stay."""
+        self._scripts.clear()
+        for held in self._held:
+            held.release_all()
+        self._held.clear()
+        self.requests.clear()
+        self.login_script = None
+
+    # What was seen
+
+    def seen(self, path: str) -> list[Exchange]:
+        """Requests whose target begins with `path`, in order of arrival."""
+        wanted = self.prefix + path.encode("latin-1")
+        return [exchange for exchange in self.requests if exchange.target.startswith(wanted)]
+
+    def heard(self, text: bytes) -> bool:
+        """Whether these bytes ever arrived on any connection, read as a request or not."""
+        return any(text in connection.raw for connection in self.connections)
+
+    # Life
+
+    async def __aenter__(self) -> ScriptedUpstream:
+        await self.listen()
+        return self
+
+    async def listen(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def protocol() -> asyncio.StreamReaderProtocol:
+            reader = RecordingReader(loop)
+            return asyncio.StreamReaderProtocol(reader, self._connected, loop=loop)
+
+        self._server = await loop.create_server(
+            protocol, "127.0.0.1", self.port, ssl=self.tls, backlog=1024, reuse_address=True
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop_listening(self) -> None:
+        """Closes the port and every connection: the next connect is refused."""
+        assert self._server is not None
+        self._server.close()
+        for connection in self.connections:
+            if not connection.gone:
+                connection.close()
+        await self._finish()
+
+    async def __aexit__(self, *_: object) -> None:
+        for held in self._held:
+            held.release_all()
+        if self._server is not None:
+            self._server.close()
+        for connection in self.connections:
+            connection.writer.transport.abort()
+        await self._finish()
+        assert not self.failures, self.failures
+
+    async def _finish(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert isinstance(reader, RecordingReader)
+        stream = Stream(reader, writer)
+        self.connections.append(stream)
+        task = asyncio.ensure_future(self._serve(stream, len(self.connections)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, stream: Stream, number: int) -> None:
+        try:
+            while not stream.gone and (head := await self._next_head(stream)):
+                insist_on_clean(head)
+                exchange = Exchange(stream, head, number)
+                await self._answer(exchange)
+                if not stream.gone and not exchange.complete:
+                    await exchange.body()
+        except (Cut, ConnectionError, ssl.SSLError):
+            pass
+        except (Exception, Malformed) as error:
+            self.failures.append(error)
+        finally:
+            stream.close()
+
+    async def _next_head(self, stream: Stream) -> Head | None:
+        """Waits without a deadline: a pooled connection may idle as long as it likes."""
+        try:
+            raw = await stream.reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            return None
+        return parse_head(raw)
+
+    async def _answer(self, exchange: Exchange) -> None:
+        if exchange.target.partition(b"?")[0] == self.prefix + LOGIN and exchange.method == b"POST":
+            self.logins.append(exchange)
+            await self._play(exchange, self.login_script or self._log_in)
+            return
+        self.requests.append(exchange)
+        await self._play(exchange, self._script_for(exchange.target))
+
+    def _script_for(self, target: bytes) -> Script:
+        for path, scripts in self._scripts:
+            if target.startswith(path):
+                return scripts.pop(0) if len(scripts) > 1 else scripts[0]
+        return response(200, body=b"answer %d" % len(self.requests))
+
+    async def _play(self, exchange: Exchange, script: Script) -> None:
+        if not isinstance(script, bytes):
+            await script(exchange)
+            return
+        await exchange.body()
+        await exchange.send(script)
+
+    async def _log_in(self, exchange: Exchange) -> None:
+        await exchange.body()
+        await exchange.send(self.login_answer(len(self.logins)))
+
+    def login_answer(self, number: int) -> bytes:
+        expires = time.time() + self.lifetime
+        stamp = datetime.fromtimestamp(expires, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        body = json.dumps({"accessToken": make_token(number, expires), "accessTokenExpiration": stamp}).encode()
+        return response(200, b"Content-Type: application/json", body=body)
+
+
+def then_close(raw: bytes) -> Script:
+    """Reads the request, answers, closes the connection cleanly."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.body()
+        await exchange.send(raw)
+        exchange.connection.close()
+
+    return script
+
+
+def then_reset(raw: bytes = b"") -> Script:
+    """Reads the request, answers what it is given, resets the connection."""
+
+    async def script(exchange: Exchange) -> None:
+        await exchange.body()
+        if raw:
+            await exchange.send(raw)
+        exchange.connection.reset()
+
+    return script
+
+
+async def echo(exchange: Exchange) -> None:
+    """Answers with the request's body, when all of it is there."""
+    await exchange.send(response(200, body=await exchange.body()))
