@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from proxy.errors import Code
+from proxy.message import Headers
 from proxy.policy.rules import Verdict
 
 
@@ -29,7 +30,9 @@ class Exchange:
         "query",
         "refused",
         "request_bytes",
+        "request_headers",
         "response_bytes",
+        "response_headers",
         "retries",
         "reused",
         "started",
@@ -68,6 +71,8 @@ class Exchange:
         self.reused = False  # the last try used a pooled connection
         self.request_bytes = 0
         self.response_bytes = 0
+        self.request_headers: Headers = []
+        self.response_headers: Headers = []
         self.client_gone = False
         self.cut = False  # the answer broke off after its head
         self.trace_id = ""

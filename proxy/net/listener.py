@@ -117,44 +117,12 @@ class Listener:
         self._report = report
         self._servers: list[asyncio.Server] = []
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
-        self._unix_paths: list[str] = []
 
-    async def listen(self, address: Address, *, shared: bool = False) -> Address:
-        """Listen there; the address with its real port. `shared` lets other processes listen at it too.
-
-        Raises AddressInUse.
-        """
+    async def listen(self, sock: socket.socket) -> None:
+        """Serve the connections that arrive at a bound socket (see bind)."""
         loop = asyncio.get_running_loop()
-        try:
-            if address.path:
-                server = await self._listen_unix(loop, address.path)
-            else:
-                server = await loop.create_server(
-                    lambda: ClientConnection(self, loop),
-                    address.host,
-                    address.port,
-                    backlog=BACKLOG,
-                    reuse_address=True,
-                    reuse_port=shared or None,
-                )
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise AddressInUse(f"cannot listen on {shown(address)}: {reason}") from None
-        self._servers.append(server)
-        if address.path:
-            return address
-        return Address(host=address.host, port=server.sockets[0].getsockname()[1])
-
-    async def _listen_unix(self, loop: asyncio.AbstractEventLoop, path: str) -> asyncio.Server:
-        """A socket file that only this user may open; a dead one of an earlier run is replaced, a live one is not."""
-        _remove_dead_socket(path)
-        old = os.umask(0o177)
-        try:
-            server = await loop.create_unix_server(lambda: ClientConnection(self, loop), path, backlog=BACKLOG)
-        finally:
-            os.umask(old)
-        self._unix_paths.append(path)
-        return server
+        serve = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+        self._servers.append(await serve(lambda: ClientConnection(self, loop), sock=sock, backlog=BACKLOG))
 
     def serve(self, connection: ClientConnection) -> asyncio.Task[None]:
         task = asyncio.ensure_future(self._converse(connection))
@@ -178,10 +146,6 @@ class Listener:
         for server in self._servers:
             server.close()
         self._servers.clear()
-        for path in self._unix_paths:
-            if os.path.exists(path):
-                os.unlink(path)
-        self._unix_paths.clear()
 
     def wake_all(self) -> None:
         """Let every conversation look at the state of things."""
@@ -192,6 +156,64 @@ class Listener:
         for task, connection in list(self._connections.items()):
             task.cancel()
             connection.abort()
+
+
+def bind(address: Address) -> socket.socket:
+    """A socket that listens there. Raises AddressInUse."""
+    try:
+        return _bind_unix(address.path) if address.path else _bind_tcp(address)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    raise AddressInUse(f"cannot listen on {shown(address)}: {reason}")
+
+
+def _bind_tcp(address: Address) -> socket.socket:
+    family, _, _, _, where = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(where)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind_unix(path: str) -> socket.socket:
+    """A socket file that only this user may open; a dead one of an earlier run is replaced, a live one is not."""
+    _remove_dead_socket(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    old = os.umask(0o177)
+    try:
+        sock.bind(path)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    finally:
+        os.umask(old)
+    return sock
+
+
+def unbind(sock: socket.socket) -> None:
+    """Close a listening socket and remove its file."""
+    path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
+    sock.close()
+    if path and os.path.exists(path):
+        os.unlink(path)
+
+
+def bound(sock: socket.socket) -> str:
+    """Where a socket listens, as users write it, its real port included."""
+    name = sock.getsockname()
+    return shown(Address(host="", path=name) if sock.family == socket.AF_UNIX else Address(name[0], name[1]))
 
 
 def shown(address: Address) -> str:
