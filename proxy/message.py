@@ -33,13 +33,15 @@ NO_BODY: Final = Framing(Body.NONE)
 class RequestHead(msgspec.Struct, frozen=True):
     """A request's head as the client sent it.
 
-    `target` is bytes from beginning to end. `special` holds the values of the fields that mean something to a proxy,
-    by policy.fields.Kind; `connection` the options of Connection, in lower case. `modern` is HTTP/1.1, else 1.0.
+    `target` is bytes from beginning to end. `lines` are the fields that may go on, rendered; `special` the values of
+    those that mean something to a proxy, by policy.fields.Kind; `connection` the options of Connection, in lower
+    case. `modern` is HTTP/1.1, else 1.0.
     """
 
     method: bytes
     target: bytes
     headers: Headers
+    lines: list[bytes]
     special: dict[int, list[bytes]]
     framing: Framing
     modern: bool
@@ -48,11 +50,13 @@ class RequestHead(msgspec.Struct, frozen=True):
 
 
 class ResponseHead(msgspec.Struct, frozen=True):
-    """An answer's head as the upstream sent it; `connection` holds the options of Connection, in lower case."""
+    """An answer's head as the upstream sent it; `lines` and `connection` as in RequestHead."""
 
     status: int
     reason: bytes
     headers: Headers
+    lines: list[bytes]
+    special: dict[int, list[bytes]]
     framing: Framing
     connection: frozenset[bytes]
     keep_alive: bool

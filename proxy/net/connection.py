@@ -184,11 +184,25 @@ class Connection(asyncio.Protocol):
     def expect_body(self, framing: Framing) -> None:
         """The head is read; a body framed like this follows it. It is held until relay_to says where it goes."""
         self.body_bytes = 0
-        self._trailers = []
         self._framing = framing
         self._left = framing.length
-        self._decoder = ChunkedDecoder() if framing.body is _CHUNKED else None
-        self.body_done = framing.body is _NO_BODY or (framing.body is _LENGTH and not framing.length)
+        body = framing.body
+        self.body_done = body is _NO_BODY or (body is _LENGTH and not framing.length)
+        if body is _CHUNKED:
+            self._decoder = ChunkedDecoder()
+            self._trailers = []
+
+    def take_whole(self) -> bytes | None:
+        """The body, if all of it is here already and unread; the usual case, and the cheap one. None: relay it."""
+        left = self._left
+        if left == 0 or len(self._inbox) < left or self._framing.body is not _LENGTH or self.body_done:
+            return None
+        inbox = self._inbox
+        body, self._inbox = (inbox, b"") if len(inbox) == left else (inbox[:left], inbox[left:])
+        self._left = 0
+        self.body_bytes = left
+        self.body_done = True
+        return body
 
     def relay_to(self, sink: Sink) -> None:
         """Send the body's rest there, from now on as it arrives."""

@@ -64,6 +64,12 @@ class ClientConnection(Connection):
         self.kept = []
         self._kept_size = 0
 
+    def take_whole(self) -> bytes | None:
+        body = super().take_whole()
+        if body is not None:
+            self.kept = [body] if len(body) <= KEEP_LIMIT else None
+        return body
+
     def _deliver(self, pieces: list[bytes]) -> None:
         kept = self.kept
         if kept is not None:

@@ -53,13 +53,14 @@ class UpstreamConnection(Connection):
         super().connection_lost(error)
         self._pool.lost(self)
 
-    def begin(self, signal: Signal) -> None:
-        """Belong to the exchange that waits on `signal`, from now on."""
+    def begin(self, signal: Signal) -> bool:
+        """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""
         self.signal = signal
         self.uses += 1
         self.body_done = False
         self.failure = None
         self.expect_head()
+        return self.uses > 1
 
     def readable(self) -> bool:
         """True when the kernel holds something for us: on a resting connection a farewell, or worse."""
@@ -71,7 +72,7 @@ class UpstreamConnection(Connection):
     @property
     def reusable(self) -> bool:
         """True when the exchange left nothing behind: no byte too many, none too few."""
-        return self.body_done and not (self.lost or self._inbox or self.unsent or self.failure)
+        return self.body_done and not (self.lost or self._inbox or self.failure)
 
     def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
         if framing.hopeless(partial, before):

@@ -21,6 +21,7 @@ from proxy.policy.retry import RETRYABLE_STATUS, RetryBudget, may_retry, pause, 
 from proxy.policy.rules import Rule
 
 INTERIM_MOST: Final = 32
+_NO_BODY, _UNTIL_CLOSE, _CHUNKED = Body.NONE, Body.UNTIL_CLOSE, Body.CHUNKED
 STALL_SLICES: Final = 12
 
 
@@ -56,44 +57,36 @@ class Forwarder:
         self.budget = RetryBudget()
         self.draining = False
 
-    async def forward(
+    def flight(
         self, client: Client, head: RequestHead, target: bytes, rule: Rule, exchange: Exchange, traceparent: bytes
-    ) -> bool:
-        """Forward a request that may go, until its answer is out. True when the client's connection can go on.
-
-        Raises Failure before any byte of an answer was written, never after.
-        """
+    ) -> Flight:
+        """A request that may go, ready to fly. `target` is in origin-form."""
         flight = Flight(self, client, head, rule, exchange)
         flight.start = request_start(head, self.prefix + target, self.authority)
         flight.lines = request_lines(head, rule, self.user_agent, traceparent)
         self.budget.request(exchange.started)
-        try:
-            return await flight.fly()
-        finally:
-            flight.release(keep=False)
-            exchange.request_bytes = client.body_bytes
+        return flight
 
 
 class Flight:
     """One request under way: its tries, and the upstream connection it holds at the moment."""
 
     __slots__ = (
-        "_answer",
         "_client",
         "_deadline",
         "_exchange",
         "_head",
+        "_keep",
         "_mark",
         "_rule",
         "_sent_at",
         "_shared",
         "_slices",
+        "_until_close",
         "_upstream",
         "lines",
         "start",
     )
-
-    _answer: ResponseHead
 
     def __init__(self, shared: Forwarder, client: Client, head: RequestHead, rule: Rule, exchange: Exchange) -> None:
         self._shared = shared
@@ -106,36 +99,50 @@ class Flight:
         self._sent_at = 0.0
         self._mark: tuple[int, ...] = ()
         self._slices = 0
+        self._keep = False
+        self._until_close = False
         self.start = b""
         self.lines = b""
 
     async def fly(self) -> bool:
-        """Try until there is an answer to pass on, and pass it on. True when the client's connection can go on."""
+        """Try until there is an answer, and pass it on. True when the client's connection can go on.
+
+        Raises Failure before any byte of an answer was written, never after.
+        """
+        tokens, exchange = self._shared.tokens, self._exchange
         own = takes_own_token(self._rule, self._head.special.get(Kind.AUTHORIZATION))
+        token: Token | None = None
         replayed = False
-        while True:
-            token = (self._shared.tokens.ready() or await self._wait_for_token()) if own else None
-            try:
-                upstream = await self._try(token)
-            except UpstreamFault as fault:
-                if not await self._try_again(fault.retryable, 0.0):
-                    raise
-                continue
-            answer = self._answer
-            collector: Collector | None = None
-            if answer.status == 401 and token is not None:
-                collector = await self._collect(upstream)
-                refused = not replayed and token_refused(answer.headers, b"".join(collector.pieces))
-                if refused:
-                    self._shared.tokens.reject(token)
-                if refused and self._replayable:
-                    replayed = True
-                    self._exchange.retries += ("token_not_valid",)
-                    self.release(keep=answer.keep_alive and self._client.body_done)
+        try:
+            while True:
+                if own:
+                    token = tokens.ready() or await self._wait_for_token()
+                try:
+                    upstream = self._upstream = self._shared.pool.take() or await self._dial()
+                    self._send(upstream, token)
+                    answer = await self._await_answer(upstream)
+                except UpstreamFault as fault:
+                    if not await self._try_again(fault.retryable, 0.0):
+                        raise
                     continue
-            elif answer.status in RETRYABLE_STATUS and await self._try_again("status", self._asked_pause(answer)):
-                continue
-            return await self._relay(upstream, answer, collector)
+                status = exchange.upstream_status = answer.status
+                collector: Collector | None = None
+                if status == 401 and token is not None:
+                    collector = await self._collect(upstream, answer)
+                    refused = not replayed and token_refused(answer.headers, b"".join(collector.pieces))
+                    if refused:
+                        tokens.reject(token)
+                    if refused and self._client.kept is not None:
+                        replayed = True
+                        exchange.retries += ("token_not_valid",)
+                        self._release(keep=answer.keep_alive)
+                        continue
+                elif status in RETRYABLE_STATUS and await self._try_again("status", self._asked_pause(answer)):
+                    continue
+                return self._relay(upstream, answer, collector) or await self._relay_on(upstream, answer)
+        finally:
+            self._release(keep=False)
+            exchange.request_bytes = self._client.body_bytes
 
     # ---- before the try
 
@@ -158,21 +165,17 @@ class Flight:
             raise faults.login_timed_out(self._rule.timeout)
         return token
 
-    @property
-    def _replayable(self) -> bool:
-        return self._client.kept is not None
-
     async def _try_again(self, reason: str, asked: float) -> bool:
         """Whether a failed try is followed by another; if so the pause before it is over. `asked` is in seconds."""
         shared, exchange = self._shared, self._exchange
         done = sum(1 for one in exchange.retries if one != "token_not_valid")
-        if not (may_retry(self._rule, self._head.method, reason, done) and self._replayable):
+        if self._client.kept is None or not may_retry(self._rule, self._head.method, reason, done):
             return False
         now = shared.clock()
         wait = max(asked, pause(done, shared.jitter()))
         if now + wait >= self._deadline or not shared.budget.spend(now):
             return False
-        self.release(keep=False)
+        self._release(keep=False)
         exchange.retries += (reason,)
         await shared.sleep(wait)
         return True
@@ -183,31 +186,8 @@ class Flight:
 
     # ---- the try
 
-    async def _try(self, token: Token | None) -> Upstream:
-        """Send the request and wait for the answer's head. Raises UpstreamFault, or ClientFault for a bad upload."""
-        shared, exchange, client = self._shared, self._exchange, self._client
-        upstream = shared.pool.take()
-        exchange.reused = upstream is not None
-        if upstream is None:
-            upstream = await self._dial()
-        self._upstream = upstream
-        self._sent_at = shared.clock()
-        upstream.begin(client.signal)
-        if upstream.lost:
-            self.release(keep=False)
-            raise faults.lost_before_answer(sent=False)
-        exchange.tries += 1
-        try:
-            self._send(upstream, token)
-            self._answer = await self._await_answer(upstream)
-        except UpstreamFault:
-            self.release(keep=False)
-            raise
-        exchange.first_byte = shared.clock() - self._sent_at
-        exchange.upstream_status = self._answer.status
-        return upstream
-
     async def _dial(self) -> Upstream:
+        """A new connection. Raises UpstreamFault."""
         shared = self._shared
         began = shared.clock()
         try:
@@ -220,43 +200,59 @@ class Flight:
         raise faults.timed_out(self._rule.timeout)
 
     def _send(self, upstream: Upstream, token: Token | None) -> None:
+        """Write the request, and let its body follow as it comes. Raises UpstreamFault."""
         client, exchange = self._client, self._exchange
-        upstream.cork()
+        self._sent_at = self._shared.clock()
+        exchange.reused = upstream.begin(client.signal)
+        if upstream.lost:
+            raise faults.lost_before_answer(sent=False)
+        exchange.tries += 1
         if token is None:
-            upstream.write(b"%b%b\r\n" % (self.start, self.lines))
+            request = b"%b%b\r\n\r\n" % (self.start, self.lines)
         else:
             exchange.token_result = exchange.token_result or "hit"
             exchange.token_age = exchange.at - token.obtained
-            upstream.write(b"%bAuthorization: %b\r\n%b\r\n" % (self.start, token.authorization, self.lines))
-        body = self._head.framing.body
-        if body is not Body.NONE:
-            upstream.frame_output(body)
-            if client.kept:
-                upstream.write_body(client.kept)
-            client.relay_to(upstream)
+            request = b"%bAuthorization: %b\r\n%b\r\n\r\n" % (self.start, token.authorization, self.lines)
+        if self._head.framing.body is _NO_BODY:
+            upstream.write(request)
+        elif client.body_bytes == 0 and (body := client.take_whole()) is not None:
+            upstream.write(request + body)
+        else:
+            self._send_streamed(upstream, request)
+
+    def _send_streamed(self, upstream: Upstream, request: bytes) -> None:
+        client = self._client
+        upstream.cork()
+        upstream.write(request)
+        upstream.frame_output(self._head.framing.body)
+        if client.kept:
+            upstream.write_body(client.kept)
+        client.relay_to(upstream)
         upstream.uncork()
 
     async def _await_answer(self, upstream: Upstream) -> ResponseHead:
         """The final answer's head; interim ones (RFC 9110, section 15.2) go on to the client as they come."""
-        client, method = self._client, self._head.method
+        method, signal = self._head.method, self._client.signal
         interims = 0
         while True:
             raw = upstream.raw_head
             if raw is None:
-                await self._event(upstream)
+                self._check_waiting(upstream)
+                await signal.next()
                 continue
             answer = response_head(raw, method)
             if answer.status >= 200:
+                self._exchange.first_byte = self._shared.clock() - self._sent_at
                 return answer
             interims += 1
             if answer.status == 101 or interims > INTERIM_MOST:
                 raise faults.broken_answer("an interim answer that was not asked for")
             if self._head.modern:
-                client.write(response_bytes(answer, modern=True, close=False))
+                self._client.write(response_bytes(answer, modern=True, close=False))
             upstream.expect_head()
 
-    async def _event(self, upstream: Upstream) -> None:
-        """Wait for something to happen before the answer's head. Raises what makes waiting vain."""
+    def _check_waiting(self, upstream: Upstream) -> None:
+        """Before waiting for the answer's head: raise what makes it vain, and set the time it may take."""
         shared, client = self._shared, self._client
         failure = upstream.failure or client.failure
         if failure is not None:
@@ -268,53 +264,74 @@ class Flight:
             if signal.expired and shared.clock() >= self._deadline:
                 raise faults.timed_out(self._rule.timeout)
             shared.sweep.arm(signal, self._deadline)
-        else:
-            # The route's time runs from the request's end: an upload that moves may take longer.
-            self._deadline = max(self._deadline, shared.clock() + self._rule.timeout)
-            if signal.expired and self._stalled(upstream):
-                raise self._stall_fault(upstream)
-            self._arm_slice()
-        await signal.next()
+            return
+        # The route's time runs from the request's end: an upload that moves may take longer.
+        self._deadline = max(self._deadline, shared.clock() + self._rule.timeout)
+        if signal.expired and self._stalled(upstream):
+            raise self._stall_fault(upstream)
+        self._arm_slice()
 
     # ---- the answer
 
-    async def _collect(self, upstream: Upstream) -> Collector:
+    async def _collect(self, upstream: Upstream, answer: ResponseHead) -> Collector:
         """Read a small answer's body, to judge it. Raises UpstreamFault when it breaks off."""
         collector = Collector(BODY_LIMIT)
-        upstream.expect_body(self._answer.framing)
+        upstream.expect_body(answer.framing)
         upstream.relay_to(collector)
         while not (upstream.body_done or collector.overflowed):
             if not await self._moving(upstream):
                 raise faults.broken_answer("it broke off halfway")
         return collector
 
-    async def _relay(self, upstream: Upstream, answer: ResponseHead, collector: Collector | None) -> bool:
-        """Pass the answer on; `collector` holds what was read of its body already."""
+    def _relay(self, upstream: Upstream, answer: ResponseHead, collector: Collector | None) -> bool:
+        """Pass the answer on as far as it is here; `collector` holds what was read of its body already.
+
+        True when that was all of it and both connections can go on.
+        """
         client, exchange = self._client, self._exchange
-        body = answer.framing.body
-        until_close = body is Body.UNTIL_CLOSE or (body is Body.CHUNKED and not self._head.modern)
-        stop_upload = not (client.body_done or answer.keep_alive)
-        keep = exchange.keep_alive and not (until_close or stop_upload or self._shared.draining)
-        client.cork()
-        client.write(response_bytes(answer, modern=self._head.modern, close=not keep))
+        modern, body = self._head.modern, answer.framing.body
+        self._until_close = body is _UNTIL_CLOSE or (body is _CHUNKED and not modern)
+        # A client that still sends must not be told to go on when BioT will not listen.
+        self._keep = (
+            exchange.keep_alive
+            and not (self._until_close or self._shared.draining)
+            and (answer.keep_alive or client.body_done)
+        )
         exchange.status = answer.status
-        if stop_upload:
-            client.detach()
-        client.frame_output(Body.UNTIL_CLOSE if until_close else body)
+        exchange.response_headers = answer.headers
+        head = response_bytes(answer, modern=modern, close=not self._keep)
         if collector is None:
             upstream.expect_body(answer.framing)
-        elif collector.pieces:
+            whole = upstream.take_whole()
+            if whole is not None or upstream.body_done:
+                client.write(head + whole if whole else head)
+                exchange.response_bytes = upstream.body_bytes
+                if self._keep and client.body_done:
+                    self._release(keep=answer.keep_alive)
+                    return True
+                return False
+        client.cork()
+        client.write(head)
+        client.frame_output(_UNTIL_CLOSE if self._until_close else body)
+        if collector is not None and collector.pieces:
             client.write_body(collector.pieces)
         upstream.relay_to(client)
         client.uncork()
+        return False
+
+    async def _relay_on(self, upstream: Upstream, answer: ResponseHead) -> bool:
+        """Pass on what is still to come of the answer, and of the upload that it overtook."""
+        client, exchange = self._client, self._exchange
+        if not (client.body_done or answer.keep_alive):
+            client.detach()
         whole = await self._relayed(upstream)
         exchange.response_bytes = upstream.body_bytes
         if not whole:
-            self._cut(until_close)
+            self._cut()
             return False
-        uploaded = client.body_done or (not stop_upload and await self._uploaded(upstream))
-        self.release(keep=answer.keep_alive and uploaded)
-        return keep and uploaded
+        uploaded = client.body_done or (answer.keep_alive and await self._uploaded(upstream))
+        self._release(keep=answer.keep_alive and uploaded)
+        return self._keep and uploaded
 
     async def _relayed(self, upstream: Upstream) -> bool:
         """Wait for the answer's end; False when it will not come."""
@@ -340,11 +357,11 @@ class Flight:
         await signal.next()
         return not (signal.expired and self._stalled(upstream))
 
-    def _cut(self, until_close: bool) -> None:
+    def _cut(self) -> None:
         """End the client's connection so that a half answer cannot look whole (RFC 9112, section 8)."""
         client = self._client
         self._exchange.cut = True
-        if until_close or self._slices >= STALL_SLICES:
+        if self._until_close or self._slices >= STALL_SLICES:
             client.abort()
         else:
             client.close()
@@ -367,7 +384,7 @@ class Flight:
         stall = self._shared.stall
         return faults.timed_out(stall) if upstream.unsent else faults.stalled_upload(stall)
 
-    def release(self, *, keep: bool) -> None:
+    def _release(self, *, keep: bool) -> None:
         """Give the upstream connection back, if one is held."""
         upstream = self._upstream
         if upstream is None:

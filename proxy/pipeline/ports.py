@@ -95,6 +95,9 @@ class Peer(Source, Sink, Protocol):
 
     def expect_body(self, framing: Framing) -> None: ...
 
+    def take_whole(self) -> bytes | None:
+        """The body, if all of it is here already and unread; None: relay it."""
+
     def relay_to(self, sink: Sink) -> None: ...
 
     def discard(self) -> None: ...
@@ -134,8 +137,8 @@ class Client(Peer, Protocol):
 class Upstream(Peer, Protocol):
     """BioT's side."""
 
-    def begin(self, signal: Signal) -> None:
-        """Belong to the exchange that waits on `signal`, from now on."""
+    def begin(self, signal: Signal) -> bool:
+        """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""
 
 
 class Pool(Protocol):

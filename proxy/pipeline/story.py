@@ -186,7 +186,7 @@ class Story:
         self._guard_against_loops(head, target, exchange)
         await self._take_place()
         try:
-            return await forwarder.forward(client, head, target, rule, exchange, traceparent)
+            return await forwarder.flight(client, head, target, rule, exchange, traceparent).fly()
         finally:
             self._leave_place()
 

@@ -89,20 +89,26 @@ def kind_of(name: bytes) -> int:
     return kind
 
 
-def special_values(fields: Headers) -> dict[int, list[bytes]]:
-    """The values of the fields that mean something to a proxy, by Kind, without white space around them."""
+def sort_fields(fields: Headers, stops: frozenset[int]) -> tuple[list[bytes], dict[int, list[bytes]]]:
+    """One pass over a message's fields: the lines that go on as they came, and the values that mean something to us.
+
+    Fields whose Kind is in `stops` are not among the lines. Values are without white space around them.
+    """
+    lines: list[bytes] = []
     special: dict[int, list[bytes]] = {}
     known = _known.get
-    for name, value in fields:
-        kind = known(name, -1)
-        if kind:
-            if kind < 0 and not (kind := kind_of(name)):
-                continue
+    for field in fields:
+        kind = known(field[0], -1)
+        if kind and (kind > 0 or (kind := kind_of(field[0]))):
+            value = field[1].strip(b" \t")
             if kind in special:
-                special[kind].append(value.strip(b" \t"))
+                special[kind].append(value)
             else:
-                special[kind] = [value.strip(b" \t")]
-    return special
+                special[kind] = [value]
+            if kind in stops:
+                continue
+        lines.append(b": ".join(field))
+    return lines, special
 
 
 def _classify(lowered: bytes) -> int:
@@ -110,6 +116,12 @@ def _classify(lowered: bytes) -> int:
     if kind is not None:
         return kind
     return Kind.ALIAS if lowered.translate(_DASHED) in _GUARDED else Kind.PLAIN
+
+
+# What belongs to one connection goes no further, either way.
+RESPONSE_STOPS: Final = frozenset({Kind.HOP, Kind.CONNECTION})
+# Towards BioT these are ours to say, or a rule's.
+REQUEST_STOPS: Final = RESPONSE_STOPS | {Kind.HOST, Kind.ALIAS, Kind.AUTHORIZATION, Kind.INTERCEPTION}
 
 
 class BadFields(Exception):

@@ -21,7 +21,7 @@ from typing import Final
 from proxy.errors import ClientFault
 from proxy.message import NO_BODY, Body, Framing, RequestHead, ResponseHead
 from proxy.policy.faults import broken_answer, fields_too_large, refused, target_too_large
-from proxy.policy.fields import BadFields, Kind, parse_fields, special_values
+from proxy.policy.fields import REQUEST_STOPS, RESPONSE_STOPS, BadFields, Kind, parse_fields, sort_fields
 
 START_LINE_LIMIT: Final = 64 * 1024
 FIELDS_LIMIT: Final = 64 * 1024
@@ -37,6 +37,11 @@ _DIGITS: Final = re.compile(rb"[0-9]{1,19}")
 _HOPELESS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 
 
+_UNTIL_CLOSE: Final = Framing(Body.UNTIL_CLOSE)
+_CHUNKED: Final = Framing(Body.CHUNKED)
+_LENGTH: Final = Body.LENGTH
+
+
 class BadFraming(Exception):
     """A message that must not be passed on; the text says why and quotes nothing of it."""
 
@@ -44,10 +49,8 @@ class BadFraming(Exception):
 def request_head(raw: bytes) -> RequestHead:
     """Read a whole request head, its closing empty line included. Raises ClientFault."""
     line_end = raw.find(b"\r\n")
-    if line_end > START_LINE_LIMIT:
-        raise target_too_large()
-    if len(raw) - line_end > FIELDS_LIMIT + 4:
-        raise fields_too_large()
+    if len(raw) > FIELDS_LIMIT and (oversized := oversized_request(raw)) is not None:
+        raise oversized
     line = _REQUEST_LINE.fullmatch(raw, 0, line_end)
     if line is None:
         raise refused(_request_line_complaint(raw[:line_end]))
@@ -63,16 +66,17 @@ def _request(line: re.Match[bytes], section: bytes) -> RequestHead:
     if len(fields) > FIELD_COUNT_LIMIT:
         raise fields_too_large()
     method, target, minor = line.groups()
-    special = special_values(fields)
+    lines, special = sort_fields(fields, REQUEST_STOPS)
     modern = minor == b"1"
-    hosts = special.get(Kind.HOST, ())
-    if len(hosts) > 1 or (modern and not hosts):
+    hosts = len(special.get(Kind.HOST, ()))
+    if hosts != 1 and (modern or hosts):
         raise BadFraming("exactly one Host header is needed")
-    connection = connection_options(special.get(Kind.CONNECTION, ()))
+    connection = connection_options(special[Kind.CONNECTION]) if Kind.CONNECTION in special else NO_OPTIONS
     return RequestHead(
         method=method,
         target=target,
         headers=fields,
+        lines=lines,
         special=special,
         framing=_request_framing(special, modern),
         modern=modern,
@@ -85,9 +89,9 @@ def _request_framing(special: dict[int, list[bytes]], modern: bool) -> Framing:
     codings = special.get(Kind.TRANSFER_ENCODING)
     lengths = special.get(Kind.CONTENT_LENGTH)
     if codings is None:
-        return NO_BODY if lengths is None else Framing(Body.LENGTH, content_length(lengths))
+        return NO_BODY if lengths is None else Framing(_LENGTH, content_length(lengths))
     _check_codings(codings, lengths, modern)
-    return Framing(Body.CHUNKED)
+    return _CHUNKED
 
 
 def _check_codings(codings: list[bytes], lengths: list[bytes] | None, modern: bool) -> None:
@@ -113,10 +117,8 @@ NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
 _options: dict[bytes, frozenset[bytes]] = {}
 
 
-def connection_options(values: list[bytes] | tuple[bytes, ...]) -> frozenset[bytes]:
+def connection_options(values: list[bytes]) -> frozenset[bytes]:
     """The options of Connection fields, in lower case (RFC 9110, section 7.6.1)."""
-    if not values:
-        return NO_OPTIONS
     joined = values[0] if len(values) == 1 else b",".join(values)
     options = _options.get(joined)
     if options is None:
@@ -146,14 +148,16 @@ def _response(line: re.Match[bytes], section: bytes, request_method: bytes) -> R
     if len(fields) > FIELD_COUNT_LIMIT:
         raise BadFraming("it has more than 256 headers")
     minor, digits, reason = line.groups()
-    special = special_values(fields)
+    lines, special = sort_fields(fields, RESPONSE_STOPS)
     status = int(digits)
     modern = minor == b"1"
-    options = connection_options(special.get(Kind.CONNECTION, ()))
+    options = connection_options(special[Kind.CONNECTION]) if Kind.CONNECTION in special else NO_OPTIONS
     return ResponseHead(
         status=status,
         reason=b"" if reason is None else reason,
         headers=fields,
+        lines=lines,
+        special=special,
         framing=_response_framing(status, request_method, special, modern),
         connection=options,
         keep_alive=b"close" not in options if modern else b"keep-alive" in options,
@@ -169,8 +173,8 @@ def _response_framing(status: int, request_method: bytes, special: dict[int, lis
     if request_method == b"HEAD" or status < 200 or status in {204, 304}:
         return NO_BODY
     if codings is not None:
-        return Framing(Body.CHUNKED)
-    return Framing(Body.LENGTH, length) if length >= 0 else Framing(Body.UNTIL_CLOSE)
+        return _CHUNKED
+    return Framing(_LENGTH, length) if length >= 0 else _UNTIL_CLOSE
 
 
 def hopeless(partial: bytes | bytearray, start: int = 0) -> bool:
@@ -179,7 +183,7 @@ def hopeless(partial: bytes | bytearray, start: int = 0) -> bool:
 
 
 def oversized_request(partial: bytes | bytearray) -> ClientFault | None:
-    """The failure of an unfinished request head that is already too large, or None."""
+    """The failure of a request head that is too large, finished or not, else None."""
     line_end = partial.find(b"\r\n", 0, START_LINE_LIMIT + 2)
     if line_end < 0:
         return target_too_large() if len(partial) > START_LINE_LIMIT else None

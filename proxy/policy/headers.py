@@ -6,10 +6,11 @@ fields are written, so nothing of the client's can remove or double them.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Final
 
 from proxy.message import Headers, RequestHead, ResponseHead
-from proxy.policy.fields import Kind, kind_of
+from proxy.policy.fields import KINDS, REQUEST_STOPS, Kind, kind_of
 from proxy.policy.placeholder import is_placeholder
 from proxy.policy.rules import Authorization, Interception, Rule
 
@@ -19,18 +20,16 @@ NO_VALUE: Final = frozenset({b"", b"null"})
 # Enum members as module constants: a look-up through the class costs 0.1 us, and a request takes dozens.
 _ON, _CLIENT = Interception.ON, Interception.CLIENT
 _REPLACE, _KEEP = Authorization.REPLACE, Authorization.KEEP
-_HOST: Final = Kind.HOST
 _AUTHORIZATION: Final = Kind.AUTHORIZATION
 _INTERCEPTION: Final = Kind.INTERCEPTION
 _USER_AGENT: Final = Kind.USER_AGENT
 _TRACEPARENT: Final = Kind.TRACEPARENT
 _TRANSFER_ENCODING: Final = Kind.TRANSFER_ENCODING
-_HOP: Final = frozenset({Kind.HOP, Kind.CONNECTION})
-_REQUEST_STOPS: Final = _HOP | {_HOST, Kind.ALIAS}
 # What a message is framed by stays, whatever Connection says: it was judged, and the body goes out as it came in.
 _FRAMING: Final = frozenset({Kind.CONTENT_LENGTH, _TRANSFER_ENCODING})
 # A trailer must not carry what frames, routes or authorizes a message (RFC 9110, section 6.5.1).
-_TRAILER_STOPS: Final = _REQUEST_STOPS | _FRAMING | {_AUTHORIZATION, _INTERCEPTION, Kind.EXPECT}
+_TRAILER_STOPS: Final = REQUEST_STOPS | _FRAMING | {Kind.EXPECT}
+_NAMES: Final = {kind: name for name, kind in KINDS.items()}
 # Options of Connection that name no field to strip.
 _PERSISTENCE: Final = frozenset({b"close", b"keep-alive"})
 
@@ -63,47 +62,40 @@ def request_lines(head: RequestHead, rule: Rule, user_agent: bytes, traceparent:
 
     `user_agent` and `traceparent` stand in where the client sent none.
     """
-    stopped = _stopped_kinds(head, rule)
-    stripped = head.connection - _PERSISTENCE
-    lines: list[bytes] = []
-    seen = set()
-    for name, value in head.headers:
-        kind = kind_of(name)
-        if kind and (kind in stopped or _says_nothing(kind, value)):
-            continue
-        if stripped and name.lower() in stripped and kind not in _FRAMING:
-            continue
-        seen.add(kind)
-        lines += (name, b": ", value, b"\r\n")
-    if _USER_AGENT not in seen:
-        lines += (b"User-Agent: ", user_agent, b"\r\n")
-    if _TRACEPARENT not in seen:
-        lines += (b"traceparent: ", traceparent, b"\r\n")
+    special = head.special
+    lines = head.lines
+    if head.connection and (stripped := head.connection - _PERSISTENCE):
+        lines = _without(lines, stripped)
+        special = {kind: values for kind, values in special.items() if _NAMES.get(kind) not in stripped}
+    if _USER_AGENT not in special or b"" in special[_USER_AGENT]:
+        # An empty User-Agent trips BioT's firewall as a missing one does (BioT docs, request headers and WAF).
+        lines = [*_without(lines, {b"user-agent"}), b"User-Agent: " + user_agent]
+    if _TRACEPARENT not in special:
+        lines = [*lines, b"traceparent: " + traceparent]
     if rule.interception is _ON:
-        lines.append(b"allow-interception: 1\r\n")
-    return b"".join(lines)
+        lines = [*lines, b"allow-interception: 1"]
+    elif rule.interception is _CLIENT and _INTERCEPTION in special:
+        lines = [*lines, *(line for line in _originals(head, _INTERCEPTION) if _value(line).lower() not in NO_VALUE)]
+    if rule.authorization is _KEEP and _AUTHORIZATION in special and not takes_own_token(rule, special[_AUTHORIZATION]):
+        lines = [*lines, *_originals(head, _AUTHORIZATION)]
+    return b"\r\n".join(lines)
 
 
-def _stopped_kinds(head: RequestHead, rule: Rule) -> frozenset[int]:
-    authorization = head.special.get(_AUTHORIZATION)
-    keeps = rule.authorization is _KEEP and not takes_own_token(rule, authorization)
-    return _STOPPED[keeps, rule.interception is _CLIENT]
+def _without(lines: list[bytes], names: Set[bytes]) -> list[bytes]:
+    """`lines` less the fields of those names; what frames the message stays, whatever Connection says of it."""
+    return [line for line in lines if (name := _name(line)) not in names or KINDS.get(name) in _FRAMING]
 
 
-_STOPPED: Final = {
-    (keeps, client): _REQUEST_STOPS
-    | (frozenset() if keeps else {_AUTHORIZATION})
-    | (frozenset() if client else {_INTERCEPTION})
-    for keeps in (True, False)
-    for client in (True, False)
-}
+def _originals(head: RequestHead, kind: int) -> list[bytes]:
+    return [b": ".join(field) for field in head.headers if kind_of(field[0]) == kind]
 
 
-def _says_nothing(kind: int, value: bytes) -> bool:
-    """An empty User-Agent trips BioT's firewall; a null `allow-interception` is none (BioT docs, making API calls)."""
-    if kind == _INTERCEPTION:
-        return value.lower() in NO_VALUE
-    return kind == _USER_AGENT and not value
+def _name(line: bytes) -> bytes:
+    return line.partition(b":")[0].lower()
+
+
+def _value(line: bytes) -> bytes:
+    return line.partition(b":")[2].strip(b" \t")
 
 
 def request_start(head: RequestHead, target: bytes, authority: bytes) -> bytes:
@@ -116,17 +108,14 @@ def response_bytes(head: ResponseHead, *, modern: bool, close: bool) -> bytes:
 
     `modern` is False for an HTTP/1.0 client, which knows no chunks; `close` says that the connection ends after it.
     """
-    stripped = head.connection - _PERSISTENCE
-    parts = [b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)]
-    for name, value in head.headers:
-        kind = kind_of(name)
-        if kind and (kind in _HOP or (kind == _TRANSFER_ENCODING and not modern)):
-            continue
-        if stripped and name.lower() in stripped and kind not in _FRAMING:
-            continue
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"Connection: close\r\n\r\n" if close else b"\r\n")
-    return b"".join(parts)
+    lines = head.lines
+    if head.connection and (stripped := head.connection - _PERSISTENCE):
+        lines = _without(lines, stripped)
+    if not modern and _TRANSFER_ENCODING in head.special:
+        lines = [line for line in lines if _name(line) != b"transfer-encoding"]
+    if close:
+        lines = [*lines, b"Connection: close"]
+    return b"HTTP/1.1 %d %b\r\n%b\r\n\r\n" % (head.status, head.reason, b"\r\n".join(lines))
 
 
 def safe_trailers(fields: Headers) -> Headers:
