@@ -28,8 +28,9 @@ async def house(shared_house: House) -> AsyncIterator[House]:
     """The module's program, on a blank page."""
     shared_house.upstream.forget()
     yield shared_house
+    failures = list(shared_house.upstream.failures)
     await shared_house.tidy()
-    assert not shared_house.upstream.failures, shared_house.upstream.failures
+    assert not failures, failures
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 import ssl
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from tests.support.wire import DEADLINE, Cut, Head, Malformed, RecordingReader, Stream, parse_head, response
+from tests.support.exchanges import Exchange, Held, Script, UpstreamConnection, insist_on_clean
+from tests.support.wire import Cut, Head, RecordingReader, parse_head, response
 
 LOGIN = b"/ums/v2/services/accessToken"
 TOKEN_CANARY = "c2VjcmV0LXNpZ25hdHVyZQ"
@@ -25,101 +24,6 @@ def make_token(number: int, expires: float) -> str:
     return b".".join(parts).decode() + f".{TOKEN_CANARY}-{number}"
 
 
-def insist_on_clean(head: Head) -> None:
-    """Raises Malformed for a request head that two servers could read differently."""
-    if not re.fullmatch(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\xff]+ HTTP/1\.1", head.start):
-        raise Malformed(f"request line: {head.start!r}")
-    if len(head.values(b"host")) != 1:
-        raise Malformed(f"Host fields: {head.raw!r}")
-    if head.values(b"transfer-encoding") and (not head.chunked or head.length is not None):
-        raise Malformed(f"framing: {head.raw!r}")
-    if not all(value.isdigit() for value in head.values(b"content-length")) or (head.length or 0) >= 1 << 63:
-        raise Malformed(f"length: {head.raw!r}")
-
-
-class Exchange:
-    """One request as it arrived, and the means to answer it."""
-
-    def __init__(self, connection: Stream, head: Head, number: int) -> None:
-        self.connection = connection
-        self.connection_number = number
-        self.head = head
-        self.method, self.target, self.version = head.start.split(b" ", 2)
-        self.content = b""
-        self.trailers: list[tuple[bytes, bytes]] = []
-        self.complete = False
-        self.cut = False
-        self.at = time.monotonic()
-
-    async def body(self) -> bytes:
-        """The whole request body; Cut if the sidecar gave up before its end."""
-        if self.complete:
-            return self.content
-        try:
-            if self.head.chunked:
-                self.content, self.trailers = await self.connection.read_chunked()
-            else:
-                self.content = await self.connection.read_exactly(self.head.length or 0)
-        except Cut as cut:
-            self.content, self.cut = cut.body, True
-            raise
-        self.complete = True
-        return self.content
-
-    async def send(self, data: bytes) -> None:
-        await self.connection.send(data)
-
-    async def abandoned(self) -> bool:
-        """True when the sidecar ends this connection within the deadline; whatever comes before is read away."""
-        try:
-            await self.connection.read_to_end()
-        except Cut:
-            return True
-        except TimeoutError:
-            return False
-        return True
-
-    @property
-    def authorization(self) -> bytes | None:
-        values = self.head.values(b"authorization")
-        assert len(values) < 2, values
-        return values[0] if values else None
-
-
-Script = bytes | Callable[[Exchange], Awaitable[None]]
-
-
-class Held:
-    """Requests that wait for the test to answer them."""
-
-    def __init__(self) -> None:
-        self._arrived: asyncio.Queue[Exchange] = asyncio.Queue()
-        self._released: dict[Exchange, asyncio.Event] = {}
-
-    async def __call__(self, exchange: Exchange) -> None:
-        event = self._released[exchange] = asyncio.Event()
-        self._arrived.put_nowait(exchange)
-        await event.wait()
-
-    async def next(self) -> Exchange:
-        """The next request to arrive, its head read."""
-        return await asyncio.wait_for(self._arrived.get(), DEADLINE)
-
-    def release(self, exchange: Exchange) -> None:
-        """Hands the connection back: the next request on it is read."""
-        self._released[exchange].set()
-
-    def release_all(self) -> None:
-        for event in self._released.values():
-            event.set()
-
-    async def answer(self, exchange: Exchange, raw: bytes) -> None:
-        """Reads the request to its end, answers, hands the connection back."""
-        await exchange.body()
-        await exchange.send(raw)
-        self.release(exchange)
-
-
 class ScriptedUpstream:
     """A server on 127.0.0.1. Unscripted requests get a 200 that says their number."""
 
@@ -128,7 +32,7 @@ class ScriptedUpstream:
         self.prefix = prefix
         self.port = 0
         self.lifetime = 1800.0
-        self.connections: list[Stream] = []
+        self.connections: list[UpstreamConnection] = []
         self.requests: list[Exchange] = []
         self.logins: list[Exchange] = []
         self.login_script: Script | None = None
@@ -165,6 +69,7 @@ class ScriptedUpstream:
             held.release_all()
         self._held.clear()
         self.requests.clear()
+        self.failures.clear()
         self.login_script = None
 
     # What was seen
@@ -222,13 +127,13 @@ class ScriptedUpstream:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert isinstance(reader, RecordingReader)
-        stream = Stream(reader, writer)
+        stream = UpstreamConnection(reader, writer)
         self.connections.append(stream)
         task = asyncio.ensure_future(self._serve(stream, len(self.connections)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, stream: Stream, number: int) -> None:
+    async def _serve(self, stream: UpstreamConnection, number: int) -> None:
         try:
             while not stream.gone and (head := await self._next_head(stream)):
                 insist_on_clean(head)
@@ -236,14 +141,15 @@ class ScriptedUpstream:
                 await self._answer(exchange)
                 if not stream.gone and not exchange.complete:
                     await exchange.body()
-        except (Cut, ConnectionError, ssl.SSLError):
+        except (Cut, ConnectionError, ssl.SSLError, TimeoutError):
             pass
-        except (Exception, Malformed) as error:
+        except Exception as error:
             self.failures.append(error)
         finally:
+            stream.over.set()
             stream.close()
 
-    async def _next_head(self, stream: Stream) -> Head | None:
+    async def _next_head(self, stream: UpstreamConnection) -> Head | None:
         """Waits without a deadline: a pooled connection may idle as long as it likes."""
         try:
             raw = await stream.reader.readuntil(b"\r\n\r\n")

@@ -184,6 +184,7 @@ async def running(
         house = House(sidecar, upstream)
         try:
             yield house
+            assert not upstream.failures, upstream.failures
         finally:
             await house.tidy()
             await sidecar.stop()

@@ -134,9 +134,7 @@ class Stream:
         try:
             async with asyncio.timeout(DEADLINE):
                 line = await self.reader.readuntil(b"\r\n")
-        except asyncio.IncompleteReadError as error:
-            raise Cut(error.partial) from None
-        except (ConnectionError, ssl.SSLError):
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             raise Cut from None
         return line[:-2]
 
