@@ -1,0 +1,33 @@
+"""Durations as people write them: 250ms, 30s, 5m, 1h, 1m30s, 0."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
+_WHOLE: Final = re.compile(rf"(?:{_PART.pattern})+")
+LONGEST: Final = 7 * 24 * 3600.0
+
+
+def parse_duration(text: str) -> float:
+    """Seconds. Raises ValueError with a sentence for the user."""
+    if text == "0":
+        return 0.0
+    if _WHOLE.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no duration; write a number and a unit, such as 250ms, 30s, 5m or 1h")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if seconds > LONGEST:
+        raise ValueError(f"{text!r} is longer than a week")
+    return seconds
+
+
+def show_duration(seconds: float) -> str:
+    """The shortest way to write it: 90.0 -> 1m30s."""
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms" if seconds else "0"
+    hours, rest = divmod(seconds, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{value:g}{unit}" for value, unit in parts if value)
