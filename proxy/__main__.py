@@ -1,1 +1,82 @@
 """argv -> command; the one place that hands out the process's environment."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from proxy import __version__
+from proxy.errors import AddressInUse, BadSettings
+
+# Name -> module and what --help says. A command's module is imported only when it is the chosen one: starting is a
+# feature here.
+COMMANDS: Final = {
+    "serve": ("serve", "the sidecar (the default)"),
+    "demo": ("demo", "a BioT simulator and the sidecar together"),
+    "simulate": ("simulate", "the BioT simulator alone"),
+    "check": ("check", "validate settings and routes, run the routes file's own tests"),
+    "explain": ("explain", "which rule answers a request, and what it does"),
+    "login": ("login", "log in once and say what happened"),
+    "wait": ("wait", "wait until the sidecar is ready"),
+    "exec": ("exec_", "run a command with a sidecar beside it"),
+}
+
+
+def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
+    """Run a command; its exit status: 0 clean, 1 wrong configuration, 2 wrong command line, 3 address not to be had."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    environment = os.environ if env is None else env
+    if words[:1] == ["--version"]:
+        print(f"biot-sidecar {__version__}")  # noqa: T201
+        return 0
+    if words[:1] in (["--help"], ["-h"]):
+        print(overview())  # noqa: T201
+        return 0
+    name = words.pop(0) if words and not words[0].startswith("-") else "serve"
+    if name not in COMMANDS:
+        return _say(f"there is no command {name!r}; there are {', '.join(COMMANDS)}", 2)
+    return _run(name, words, environment)
+
+
+def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
+    module_name, summary = COMMANDS[name]
+    module = importlib.import_module(f"proxy.commands.{module_name}")
+    parser = argparse.ArgumentParser(prog=f"biot-sidecar {name}", description=f"{name}: {summary}.", allow_abbrev=False)
+    module.add_arguments(parser)
+    args = parser.parse_args(words)
+    try:
+        return int(module.run(args, env))
+    except BadSettings as error:
+        return _say("\n".join(error.problems), 1)
+    except AddressInUse as error:
+        return _say(str(error), 3)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _say(text: str, status: int) -> int:
+    for line in text.splitlines():
+        print(f"biot-sidecar: {line}", file=sys.stderr)  # noqa: T201
+    return status
+
+
+def overview() -> str:
+    """What `biot-sidecar --help` shows."""
+    lines = [f"  {name:10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: biot-sidecar [COMMAND] [--help]",
+            "",
+            "Takes a plugin's requests on localhost, logs in at BioT and forwards them.",
+            "",
+            *lines,
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Environment and flags -> frozen Settings, or one BadSettings with every problem."""
+"""What the program is told, as frozen values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Upstream(msgspec.Struct, frozen=True):
-    """The one upstream. `authority` is what its Host field says; `prefix` is the base URL's path, without a final slash."""
+    """The one upstream. `authority` is what its Host says; `prefix` the base URL's path, without a final slash."""
 
     tls: bool
     host: str
@@ -50,3 +50,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str  # debug | info | warning | error
     log_format: str  # json | text
     inspect: bool
+    warnings: tuple[str, ...] = ()  # what is odd but no error

@@ -1,0 +1,246 @@
+"""Reads every setting, checks them all, and reports all problems of one start together."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+from proxy.errors import BadSettings
+from proxy.message import Secret
+from proxy.policy.durations import parse_duration
+from proxy.policy.nearest import nearest
+from proxy.settings.addresses import is_loopback, parse_address, parse_base_url
+from proxy.settings.names import BASE_URL, DEFAULTS, FLAGS, OTHERS, SECRET, SECRET_FILE, USER_ID
+from proxy.settings.values import Address, Settings, Upstream
+
+Value = TypeVar("Value")
+
+LOOPBACK_HOSTS: Final = frozenset({b"localhost", b"127.0.0.1", b"::1"})
+SEED_HOST: Final = b"lambda.aws.com"
+"""What BioT's Python seed plugin says in Host, wherever it calls."""
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_YES: Final = frozenset({"1", "true", "yes", "on"})
+_NO: Final = frozenset({"0", "false", "no", "off", ""})
+
+
+def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
+    """Flag over environment over default; `flags` are keyed by setting name. Raises BadSettings with every problem."""
+    reader = _Reader(env, flags)
+    settings = reader.settings()
+    if reader.problems or settings is None:
+        raise BadSettings(reader.problems)
+    return settings
+
+
+class _Reader:
+    def __init__(self, env: Mapping[str, str], flags: Mapping[str, str]) -> None:
+        self._env = env
+        self._flags = flags
+        self.problems: list[str] = []
+
+    def settings(self) -> Settings | None:
+        upstream = self._upstream()
+        listen = self._listen()
+        secret, secret_file = self._secret()
+        values = {
+            "service_user_id": self._user_id(),
+            "secret": secret,
+            "secret_file": secret_file,
+            "listen": listen,
+            "admin_listen": self._admin_listen(),
+            "routes": self._text("SIDECAR_ROUTES"),
+            "allowed_hosts": self._allowed_hosts(upstream),
+            "allowed_origins": self._allowed_origins(),
+            "login_at_start": self._switch("SIDECAR_LOGIN_AT_START"),
+            "string_gap": self._duration("SIDECAR_STRING_GAP"),
+            "fresh_for": self._duration("SIDECAR_FRESH_FOR"),
+            "plugin_login": self._choice("SIDECAR_PLUGIN_LOGIN", "local", "forward", "deny"),
+            "token_store": self._token_store(),
+            "max_in_flight": self._number("SIDECAR_MAX_IN_FLIGHT", 1, 100_000),
+            "drain_timeout": self._duration("SIDECAR_DRAIN_TIMEOUT"),
+            "workers": self._number("SIDECAR_WORKERS", 1, 256),
+            "loop_limit": self._number("SIDECAR_LOOP_LIMIT", 1, 1_000_000),
+            "log_level": self._choice("SIDECAR_LOG_LEVEL", "debug", "info", "warning", "error"),
+            "log_format": self._choice("SIDECAR_LOG_FORMAT", "json", "text"),
+            "inspect": self._switch("SIDECAR_INSPECT"),
+        }
+        if upstream is None or self.problems:
+            return None
+        self._refuse_own_address(upstream, listen)
+        return Settings(upstream=upstream, warnings=tuple(self._warnings()), **values)  # type: ignore[arg-type]
+
+    # ---- one value each
+
+    def _text(self, name: str) -> str:
+        given = self._flags.get(name)
+        if given is None:
+            given = self._env.get(name)
+        return (given if given is not None and given.strip() else DEFAULTS[name]).strip()
+
+    def _problem(self, name: str, reason: str) -> None:
+        flag = FLAGS.get(name)
+        self.problems.append(f"{flag if flag and name in self._flags else name}: {reason}")
+
+    def _parsed(self, name: str, parse: Callable[[str], Value], fallback: Value) -> Value:
+        try:
+            return parse(self._text(name))
+        except ValueError as error:
+            self._problem(name, str(error))
+            return fallback
+
+    def _duration(self, name: str) -> float:
+        return self._parsed(name, parse_duration, 0.0)
+
+    def _number(self, name: str, least: int, most: int) -> int:
+        def parse(text: str) -> int:
+            if not (text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most):
+                raise ValueError(f"{text!r} is no whole number from {least} to {most}")
+            return int(text)
+
+        return self._parsed(name, parse, least)
+
+    def _switch(self, name: str) -> bool:
+        def parse(text: str) -> bool:
+            if text.lower() not in _YES | _NO:
+                raise ValueError(f"{text!r} is neither 1 nor 0")
+            return text.lower() in _YES
+
+        return self._parsed(name, parse, False)
+
+    def _choice(self, name: str, *choices: str) -> str:
+        def parse(text: str) -> str:
+            if text.lower() not in choices:
+                near = nearest(text.lower(), choices)
+                hint = f"; did you mean {near}?" if near else ""
+                raise ValueError(f"{text!r} is none of {', '.join(choices)}{hint}")
+            return text.lower()
+
+        return self._parsed(name, parse, choices[0])
+
+    # ---- the ones with rules of their own
+
+    def _upstream(self) -> Upstream | None:
+        plain_http = self._switch("SIDECAR_ALLOW_PLAIN_HTTP")
+        ca_file = self._text("SIDECAR_CA_FILE") or None
+        if ca_file is not None and (reason := _unreadable(ca_file)):
+            self._problem("SIDECAR_CA_FILE", reason)
+        if not self._text(BASE_URL):
+            self._problem(
+                BASE_URL, "is not set; it is BioT's address, such as https://api.<env>.<customer>.biot-med.com"
+            )
+            return None
+        return self._parsed(BASE_URL, lambda text: parse_base_url(text, plain_http=plain_http, ca_file=ca_file), None)
+
+    def _user_id(self) -> str:
+        user_id = self._text(USER_ID)
+        if not user_id:
+            self._problem(USER_ID, "is not set; it is the id of the service user that the sidecar logs in as")
+        return user_id
+
+    def _secret(self) -> tuple[Secret | None, str | None]:
+        # The secret as it is: white space may belong to it, so it does not go through _text.
+        secret, file = self._env.get(SECRET) or None, self._text(SECRET_FILE) or None
+        if secret is None and file is None:
+            self._problem(SECRET, f"is not set; set it or {SECRET_FILE}")
+        elif secret is not None and file is not None:
+            self._problem(SECRET, f"and {SECRET_FILE} are both set; one of them is enough")
+        elif file is not None and (reason := _unreadable(file)):
+            self._problem(SECRET_FILE, reason)
+        return (None if secret is None else Secret(secret)), file
+
+    def _listen(self) -> tuple[Address, ...]:
+        remote = self._switch("SIDECAR_ALLOW_REMOTE")
+        addresses = []
+        for part in _listed(self._text("SIDECAR_LISTEN")):
+            try:
+                addresses.append(_listen_address(part, remote=remote))
+            except ValueError as error:
+                self._problem("SIDECAR_LISTEN", str(error))
+        return tuple(addresses)
+
+    def _admin_listen(self) -> Address | None:
+        if not self._text("SIDECAR_ADMIN_LISTEN"):
+            return None
+        return self._parsed("SIDECAR_ADMIN_LISTEN", _optional_address, None)
+
+    def _allowed_hosts(self, upstream: Upstream | None) -> frozenset[bytes]:
+        names = _listed(self._text("SIDECAR_ALLOWED_HOSTS"))
+        if any(not name.isascii() or "/" in name or "*" in name for name in names):
+            self._problem("SIDECAR_ALLOWED_HOSTS", "holds something else than host names; write a, b.example, [::1]")
+            return frozenset()
+        if names:
+            return frozenset(_without_port(name).encode() for name in names)
+        own = set() if upstream is None else {upstream.host.lower().encode()}
+        return LOOPBACK_HOSTS | own | {SEED_HOST}
+
+    def _allowed_origins(self) -> frozenset[bytes]:
+        origins = _listed(self._text("SIDECAR_ALLOWED_ORIGINS"))
+        for origin in origins:
+            scheme, found, rest = origin.partition("://")
+            if not (origin.isascii() and found and scheme and rest) or "/" in rest or "*" in origin:
+                self._problem(
+                    "SIDECAR_ALLOWED_ORIGINS", f"{origin!r} is no origin; write scheme://host[:port], without a path"
+                )
+        return frozenset(origin.lower().encode("ascii", "replace") for origin in origins)
+
+    def _token_store(self) -> Secret | None:
+        text = self._text("SIDECAR_TOKEN_STORE")
+        if text and not text.startswith(("redis://", "rediss://", "unix://")):
+            self._problem("SIDECAR_TOKEN_STORE", "is no redis:// address")
+        return Secret(text) if text else None
+
+    def _refuse_own_address(self, upstream: Upstream, listen: tuple[Address, ...]) -> None:
+        for address in listen:
+            if address.port and address.port == upstream.port and is_loopback(upstream.host):
+                self._problem(BASE_URL, f"points at the sidecar itself (port {address.port})")
+
+    def _warnings(self) -> list[str]:
+        """Unknown SIDECAR_ names are only odd: Kubernetes makes such ones up for a service called sidecar."""
+        odd = []
+        for name in sorted(self._env):
+            if name.startswith("SIDECAR_") and name not in DEFAULTS and name not in OTHERS:
+                near = nearest(name, DEFAULTS, 0.8)
+                if near:
+                    odd.append(f"{name} is no setting; did you mean {near}?")
+        if not _UUID.fullmatch(self._text(USER_ID)):
+            odd.append(f"{USER_ID} is not a UUID; BioT's service users have one as their id")
+        return odd
+
+
+def _unreadable(path: str) -> str:
+    """Why a file cannot be read, or nothing."""
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except OSError as error:
+        return f"{path!r} cannot be read: {error.strerror or 'no such thing'}"
+    except ValueError:
+        return "holds a NUL character"
+    return "" if os.path.getsize(path) or not os.path.isfile(path) else f"{path!r} is empty"
+
+
+def _listen_address(text: str, *, remote: bool) -> Address:
+    address = parse_address(text)
+    if not (address.path or remote or is_loopback(address.host)):
+        raise ValueError(
+            f"{address.host!r} is not loopback: whoever reaches the port acts as the service user; "
+            "use 127.0.0.1, or set SIDECAR_ALLOW_REMOTE=1"
+        )
+    return address
+
+
+def _optional_address(text: str) -> Address | None:
+    return parse_address(text)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _without_port(name: str) -> str:
+    host, colon, port = name.rpartition(":")
+    if colon and port.isdigit() and (not host.count(":") or host.endswith("]")):
+        name = host
+    return name.strip("[]").lower()
