@@ -1,0 +1,125 @@
+"""Tagged requests under concurrent load with aborts: never a header, a body or an answer of somebody else."""
+
+import asyncio
+import random
+import time
+
+import pytest
+
+from tests.support.live import LIVE
+from tests.support.rawclient import RawClient
+from tests.support.wire import Cut, chunked, lines, request, response
+
+pytestmark = [*LIVE, pytest.mark.timeout(60)]
+
+SECONDS = 8
+WORKERS = 24
+_CHUNKED_ANSWER = b"Transfer-Encoding: chunked"
+
+
+async def fickle(exchange):
+    """Answers with the request's tag, or breaks off; judges by the tag whether the request is in one piece."""
+    tag = exchange.head.first(b"x-tag")
+    assert exchange.target == b"/soak/" + tag, exchange.head.raw
+    assert [name for name in exchange.head.names if name.startswith(b"x-only-")] == [b"x-only-" + tag]
+    whim = random.random()
+    if whim < 0.04:
+        exchange.connection.reset()
+        return
+    body = await exchange.body()
+    assert body == tag * (len(body) // len(tag)), (tag, body[:200])
+    if whim < 0.08:
+        exchange.connection.close()
+    elif whim < 0.12:
+        await exchange.send(lines(b"HTTP/1.1 200 OK", b"X-Tag: " + tag, b"Content-Length: 1000") + tag)
+        exchange.connection.reset()
+    elif whim < 0.5:
+        await exchange.send(lines(b"HTTP/1.1 200 OK", b"X-Tag: " + tag, _CHUNKED_ANSWER) + chunked(tag, tag * 500))
+    else:
+        await exchange.send(response(200, b"X-Tag: " + tag, body=tag * 501))
+
+
+class Worker:
+    """One client that asks, aborts and pipelines at random, and checks every answer's tag."""
+
+    def __init__(self, port: int, number: int) -> None:
+        self.port = port
+        self.number = number
+        self.count = 0
+        self.good = 0
+        self.random = random.Random(number)
+        self.client: RawClient | None = None
+
+    def new_request(self) -> tuple[bytes, bytes]:
+        self.count += 1
+        tag = b"w%d-%d." % (self.number, self.count)
+        method = self.random.choice(["GET", "POST", "PUT", "PATCH"])
+        fields = (b"X-Tag: " + tag, b"X-Only-" + tag + b": 1")
+        body = tag * self.random.choice([0, 1, 10, 3000, 20_000])
+        if self.random.random() < 0.5:
+            return tag, request(method, "/soak/" + tag.decode(), *fields, body=body)
+        head = lines(
+            b"%s /soak/%s HTTP/1.1" % (method.encode(), tag), b"Host: 127.0.0.1", *fields, b"Transfer-Encoding: chunked"
+        )
+        return tag, head + (chunked(body) if body else chunked())
+
+    async def run(self, until: float) -> None:
+        while time.monotonic() < until:
+            try:
+                await self.step()
+            except (Cut, ConnectionError):
+                self.drop()
+        self.drop()
+
+    async def step(self) -> None:
+        if self.client is None:
+            self.client = await RawClient.open(self.port)
+        if self.random.random() < 0.1:
+            await self.abort()
+            return
+        batch = [self.new_request() for _ in range(self.random.choice([1, 1, 1, 3]))]
+        self.client.writer.write(b"".join(raw for _, raw in batch))
+        for tag, _ in batch:
+            if not await self.check(tag):
+                self.drop()
+                return
+
+    async def check(self, tag: bytes) -> bool:
+        """False when the connection is over; raises when the answer is somebody else's."""
+        assert self.client is not None
+        head = await self.client.read_head()
+        if head is None:
+            return False
+        answer = await self.client._read_body(head)
+        if answer.status != 502:
+            assert answer.status == 200, answer
+            assert head.values(b"x-tag") == [tag], (tag, answer)
+            assert answer.body == (tag * 501)[: len(answer.body)], (tag, answer)
+            assert not answer.complete or len(answer.body) == 501 * len(tag)
+        self.good += answer.complete and answer.status == 200
+        return answer.complete
+
+    async def abort(self) -> None:
+        assert self.client is not None
+        _, raw = self.new_request()
+        self.client.writer.write(raw[: self.random.randrange(len(raw))])
+        if self.random.random() < 0.5:
+            await asyncio.sleep(self.random.random() * 0.01)
+        self.drop()
+
+    def drop(self) -> None:
+        if self.client is not None:
+            self.client.reset() if self.random.random() < 0.5 else self.client.close()
+            self.client = None
+
+
+async def test_under_load_with_aborts_every_answer_goes_to_its_own_request(house):
+    house.upstream.on("/soak", fickle)
+    workers = [Worker(house.sidecar.port, number) for number in range(WORKERS)]
+    until = time.monotonic() + SECONDS
+    async with asyncio.TaskGroup() as group:
+        for worker in workers:
+            group.create_task(worker.run(until))
+    assert not house.upstream.failures, house.upstream.failures[:3]
+    assert sum(worker.good for worker in workers) > 300
+    await house.fence()
