@@ -75,7 +75,7 @@ class Story:
         self._wall = wall
         self._clock = clock
         self._random_bits = random_bits
-        self._loops = LoopGuard(clock)
+        self._loops = LoopGuard(clock, limits.loop_requests)
         self._queue: deque[asyncio.Future[None]] = deque()
         self._numbers = 0
         self._forwarding = 0
@@ -204,11 +204,9 @@ class Story:
     def _guard_against_loops(self, head: RequestHead, target: bytes, exchange: Exchange) -> None:
         if exchange.interception not in {"set", "passed"} or Kind.TRACEPARENT not in head.special:
             return
-        limit = self._limits.loop_requests
-        path = target.partition(b"?")[0]
-        if self._loops.count(exchange.trace_id.encode(), head.method, path) > limit:
+        if not self._loops.admits(exchange.trace_id, head.method, target.partition(b"?")[0]):
             template = exchange.verdict.template if exchange.verdict is not None else ""
-            raise faults.loop_detected(limit, head.method.decode("ascii"), template)
+            raise faults.loop_detected(self._limits.loop_requests, head.method.decode("ascii"), template)
 
     # ---- places
 

@@ -1,0 +1,34 @@
+"""An interceptor that triggers itself comes back under the same trace: after a few rounds the loop is cut."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+from cachetools import TTLCache
+
+WINDOW: Final = 60.0
+TRACES_MOST: Final = 10_000
+
+
+class LoopGuard:
+    """Counts intercepted requests by trace id, method and path; `limit` of them may go within 60 s of `clock`."""
+
+    def __init__(self, clock: Callable[[], float], limit: int) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._seen: TTLCache[bytes, deque[float]] = TTLCache(TRACES_MOST, WINDOW, timer=clock)
+
+    def admits(self, trace_id: str, method: bytes, path: bytes) -> bool:
+        """Count this request in; False, and not counted, when it is one too many."""
+        # A digest, so that long paths do not fill the memory.
+        key = blake2b(b"\n".join((trace_id.encode(), method, path)), digest_size=16).digest()
+        now = self._clock()
+        times = self._seen.get(key) or deque(maxlen=self._limit)
+        if len(times) == self._limit and now - times[0] < WINDOW:
+            return False
+        times.append(now)
+        self._seen[key] = times
+        return True

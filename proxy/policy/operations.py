@@ -1,0 +1,53 @@
+"""BioT's known operations, to name requests by and to check rules against."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from proxy.policy.catalogue import CATALOGUE
+from proxy.policy.pattern import Pattern, parse_pattern
+from proxy.policy.rules import Operation
+from proxy.policy.trie import Trie
+
+_INTERCEPTABLE = {"yes": True, "no": False, "?": None}
+
+
+def _operation(line: str) -> Operation:
+    method, path, permission, interceptable = line.split(" ")
+    return Operation(
+        method=method,
+        path=path,
+        service=path.split("/")[1],
+        public=permission == "public",
+        permission="" if permission in {"public", "-"} else permission,
+        interceptable=_INTERCEPTABLE[interceptable],
+    )
+
+
+@cache
+def operations() -> tuple[Operation, ...]:
+    """Every known operation; of two that fit a request the one with the earlier literal segment comes first."""
+    known = map(_operation, CATALOGUE.splitlines())
+    return tuple(sorted(known, key=lambda one: [segment.startswith("{") for segment in one.path.split("/")]))
+
+
+@cache
+def _trie() -> Trie:
+    return Trie(enumerate(map(pattern_of, operations())))
+
+
+def pattern_of(operation: Operation) -> Pattern:
+    """The operation as a rule's pattern would name it."""
+    return parse_pattern(f"{operation.method} {operation.path}")
+
+
+def find_operation(method: str, segments: tuple[bytes, ...]) -> Operation | None:
+    """The operation that a request is, by its decoded path segments."""
+    index = _trie().find(method, segments)
+    return None if index is None else operations()[index]
+
+
+@cache
+def services() -> frozenset[bytes]:
+    """The first path segments that BioT's services have."""
+    return frozenset(one.service.encode() for one in operations())

@@ -1,0 +1,77 @@
+"""The ways in which a server might read a path: rules match one of them, denials must hold for all.
+
+The path itself goes to BioT byte for byte. A rule sees its segments, percent-decoded one by one, `//` as `/`. A server
+behind it may merge, decode, cut and fold more than that, so whatever one of those readings denies is denied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+Segments = tuple[bytes, ...]
+
+_DOTS: Final = frozenset({b".", b".."})
+_BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
+
+
+class BadPath(Exception):
+    """A path that no rule can be trusted with; the text says why and quotes nothing of it."""
+
+
+def segments_of(path: bytes) -> Segments:
+    """The path's segments as rules see them. Raises BadPath."""
+    if b"%" not in path and b"/." not in path and b"\\" not in path and _CONTROL.search(path) is None:
+        return tuple([segment for segment in path.split(b"/") if segment])
+    return _careful(path)
+
+
+def _careful(path: bytes) -> Segments:
+    if _BROKEN_ESCAPE.search(path):
+        raise BadPath("it holds a broken percent-encoding")
+    decoded = [unquote_to_bytes(segment) for segment in path.split(b"/") if segment]
+    for segment in decoded:
+        _check(segment)
+    return tuple(decoded)
+
+
+def _check(segment: bytes) -> None:
+    if _CONTROL.search(segment):
+        raise BadPath("it holds a control character")
+    if b"\\" in segment:
+        raise BadPath("it holds a backslash")
+    # `..;x` is a dot segment to servers that cut parameters, `a%2F..` to those that decode before they split.
+    if any(part.partition(b";")[0] in _DOTS for part in segment.split(b"/")):
+        raise BadPath("it holds a dot segment")
+
+
+def readings(path: bytes, plain: Segments) -> set[Segments]:
+    """Every reading of a path whose own one is `plain`; case is the matcher's business."""
+    if b"%" not in path and b";" not in path:
+        return {plain}
+    found: set[Segments] = set()
+    for decoded in (plain, tuple(unquote_to_bytes(segment) for segment in plain)):
+        found.update(_variants(decoded))
+    found.update(_variants(tuple(unquote_to_bytes(segment.partition(b";")[0]) for segment in path.split(b"/"))))
+    return found
+
+
+def _variants(segments: Segments) -> Iterator[Segments]:
+    split = tuple(part for segment in segments for part in segment.replace(b"\\", b"/").split(b"/"))
+    for one in (segments, split):
+        yield _tidy(one)
+        yield _tidy(tuple(segment.partition(b";")[0] for segment in one))
+
+
+def _tidy(segments: Segments) -> Segments:
+    """Without empty segments, dot segments resolved (RFC 3986, section 5.2.4)."""
+    kept: list[bytes] = []
+    for segment in segments:
+        if segment == b"..":
+            del kept[-1:]
+        elif segment not in {b"", b"."}:
+            kept.append(segment)
+    return tuple(kept)

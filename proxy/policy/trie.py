@@ -1,0 +1,71 @@
+"""Patterns compiled into a tree of segments: a look-up costs the path's depth, however many patterns there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from proxy.policy.pattern import Pattern
+
+NEVER: Final = 1 << 60
+
+
+class _Node:
+    __slots__ = ("any_segment", "ends", "literals", "rests")
+
+    def __init__(self) -> None:
+        self.literals: dict[bytes, _Node] = {}
+        self.any_segment: _Node | None = None
+        self.ends: dict[str, int] = {}  # method, or "" for any -> the first pattern that ends here
+        self.rests: dict[str, int] = {}  # as `ends`, of patterns that go on with **
+
+
+class Trie:
+    """Finds the lowest number among the patterns that match; `folded` takes segments and methods in any case."""
+
+    def __init__(self, patterns: Iterable[tuple[int, Pattern]], *, folded: bool = False) -> None:
+        self._root = _Node()
+        for number, pattern in patterns:
+            self._add(number, pattern, folded)
+
+    def _add(self, number: int, pattern: Pattern, folded: bool) -> None:
+        node = self._root
+        for segment in pattern.segments:
+            node = _child(node, fold(segment) if folded and segment is not None else segment)
+        ends = node.rests if pattern.rest else node.ends
+        for method in pattern.methods or ("",):
+            ends[method] = min(number, ends.get(method, NEVER))
+
+    def find(self, method: str, segments: tuple[bytes, ...]) -> int | None:
+        """The number of the first pattern, or None."""
+        found = _search(self._root, method, segments, 0, NEVER)
+        return None if found == NEVER else found
+
+
+def _child(node: _Node, segment: bytes | None) -> _Node:
+    if segment is None:
+        node.any_segment = node.any_segment or _Node()
+        return node.any_segment
+    return node.literals.setdefault(segment, _Node())
+
+
+def _search(node: _Node, method: str, segments: tuple[bytes, ...], depth: int, best: int) -> int:
+    if node.rests:
+        best = min(best, node.rests.get(method, NEVER), node.rests.get("", NEVER))
+    if depth == len(segments):
+        return min(best, node.ends.get(method, NEVER), node.ends.get("", NEVER)) if node.ends else best
+    literal = node.literals.get(segments[depth])
+    if literal is not None:
+        best = _search(literal, method, segments, depth + 1, best)
+    if node.any_segment is not None:
+        best = _search(node.any_segment, method, segments, depth + 1, best)
+    return best
+
+
+def fold(segment: bytes) -> bytes:
+    """A segment as a server that ignores case would read it."""
+    return (
+        segment.lower()
+        if segment.isascii()
+        else segment.decode("utf-8", "surrogateescape").casefold().encode("utf-8", "surrogateescape")
+    )

@@ -1,0 +1,195 @@
+"""Which rule a request falls under, and what no spelling gets around."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.policy.match import DENIED_UNMATCHED, RouteTable
+from proxy.policy.pattern import Pattern
+from proxy.policy.readings import BadPath, readings, segments_of
+from proxy.policy.rules import Rule
+from proxy.policy.trie import Trie
+
+UNMATCHED = Rule(name="unmatched", source="f:1")
+
+
+def table(*patterns: str, deny_unmatched: bool = False, **denied: str) -> RouteTable:
+    """Rules named by their pattern; `denied` are patterns of rules that deny."""
+    rules = [Rule(name=text, source="f:1", patterns=(text,)) for text in patterns]
+    rules += [Rule(name=text, source="f:1", patterns=(text,), deny="no") for text in denied.values()]
+    return RouteTable(rules, UNMATCHED, deny_unmatched=deny_unmatched)
+
+
+@pytest.mark.parametrize(
+    ("target", "rule"),
+    [
+        (b"/a/b", "GET /a/b"),
+        (b"/a/b/", "GET /a/b"),
+        (b"//a///b", "GET /a/b"),
+        (b"/a/b?x=/a/c", "GET /a/b"),
+        (b"/a/%62", "GET /a/b"),
+        (b"/a/c", "GET /a/{x}"),
+        (b"/a/x%2Fy", "GET /a/{x}"),
+        (b"/a/", "unmatched"),
+        (b"/A/b", "unmatched"),
+        (b"/f", "* /f/**"),
+        (b"/f/1/2/3", "* /f/**"),
+        (b"/a/b;v=1", "GET /a/{x}"),
+        (b"/a/b/c", "unmatched"),
+        (b"*", "unmatched"),
+    ],
+)
+def test_the_first_rule_from_the_top_wins(target, rule):
+    assert table("GET /a/b", "GET /a/{x}", "* /f/**").verdict(b"GET", target).rule.name == rule
+
+
+def test_an_earlier_general_rule_wins_over_a_later_special_one():
+    assert table("* /**", "GET /a").verdict(b"GET", b"/a").rule.name == "* /**"
+
+
+def test_methods_count():
+    one = table("PUT|PATCH /a", "GET /a")
+    assert one.verdict(b"PATCH", b"/a").rule.name == "PUT|PATCH /a"
+    assert one.verdict(b"GET", b"/a").rule.name == "GET /a"
+    assert one.verdict(b"get", b"/a").rule.name == "unmatched"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/a/../b",
+        b"/a/%2e%2E/b",
+        b"/a/.",
+        b"/a/.%2e",
+        b"/a\\b",
+        b"/a%5cb",
+        b"/a%00",
+        b"/a%0a",
+        b"/a%7f",
+        b"/a%",
+        b"/a%g1",
+        b"/a/..;x/b",
+        b"/a/x%2f..%2fy",
+    ],
+)
+def test_a_path_that_servers_read_differently_is_refused(path):
+    verdict = table("* /**").verdict(b"GET", path)
+    assert verdict.path_refused is not None
+    assert verdict.template == ""
+
+
+@pytest.mark.parametrize("path", [b"/a/...", b"/a/.b", b"/a/b..", b"/a/%252e%252e/b", b"/\xff", b"/a/%C3%A9", b"/a;b"])
+def test_an_odd_but_honest_path_is_not_refused(path):
+    assert table().verdict(b"GET", path).path_refused is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/secret/keys",
+        b"//secret//keys/",
+        b"/SECRET/Keys",
+        b"/secret%2Fkeys",
+        b"/secret%252Fkeys",
+        b"/s%65cret/keys",
+        b"/s%2565cret/keys",
+        b"/secret;x=1/keys;y",
+        b"/secret%3Bx/keys",
+        b"/x/%252e%252e/secret/keys",
+        b"/secret%255Ckeys",
+        b"/secret/keys?harmless",
+        b"/%53ECRET%2fkeys",
+    ],
+)
+def test_no_spelling_gets_around_a_denial(path):
+    denying = table(key="DELETE /secret/keys")
+    assert denying.verdict(b"DELETE", path).deny == "no"
+    assert denying.verdict(b"DELETE", path).rule.name == "DELETE /secret/keys"
+    assert denying.verdict(b"GET", path).deny is None
+
+
+def test_a_method_in_small_letters_is_no_way_around_a_denial():
+    assert table(key="DELETE /a").verdict(b"delete", b"/a").deny == "no"
+
+
+@pytest.mark.parametrize(
+    ("path", "deny"),
+    [
+        (b"/ums/v2/Access", None),
+        (b"/ums/v2/access", DENIED_UNMATCHED),
+        (b"/ums/v2/Access%2Fmore", DENIED_UNMATCHED),
+        (b"/else", DENIED_UNMATCHED),
+        (b"*", DENIED_UNMATCHED),
+    ],
+)
+def test_unmatched_deny_lets_only_matches_through(path, deny):
+    assert table("GET /ums/v2/Access", deny_unmatched=True).verdict(b"GET", path).deny == deny
+
+
+def test_the_template_is_never_the_path():
+    rules = table("GET /private/{name}")
+    assert (
+        rules.verdict(b"GET", b"/organization/v1/users/patients/42").template == "/organization/v1/users/patients/{id}"
+    )
+    assert rules.verdict(b"GET", b"/private/jane").template == "/private/{name}"
+    assert rules.verdict(b"GET", b"/ums/v9/jane").template == "/ums/**"
+    assert rules.verdict(b"GET", b"/jane").template == ""
+
+
+def test_a_known_operation_is_the_most_literal_one():
+    operation = table().verdict(b"GET", b"/organization/v1/users/caregivers/self").operation
+    assert operation is not None
+    assert operation.path == "/organization/v1/users/caregivers/self"
+
+
+def test_why_names_what_differs():
+    rules = table("PUT /a", "GET /b", "GET /a/{x}/c", "GET /a")
+    assert rules.why(b"GET", b"/a?secret") == [
+        "PUT /a: PUT /a: the method is not PUT",
+        "GET /b: GET /b: segment 1 is not `b`",
+        "GET /a/{x}/c: GET /a/{x}/c: the path has 1 segments, not 3",
+    ]
+
+
+def test_verdicts_do_not_pile_up():
+    rules = table("GET /a/{x}")
+    for number in range(10_000):
+        assert rules.verdict(b"GET", b"/a/%d" % number).rule.name == "GET /a/{x}"
+    assert len(rules._cache) <= 4096
+
+
+WORDS = st.sampled_from([b"a", b"b", b"c"])
+PATTERNS = st.builds(
+    Pattern,
+    text=st.just(""),
+    methods=st.one_of(st.none(), st.frozensets(st.sampled_from(["GET", "PUT"]), min_size=1)),
+    segments=st.lists(st.one_of(st.none(), WORDS), max_size=4).map(tuple),
+    rest=st.booleans(),
+)
+
+
+@given(st.lists(PATTERNS, max_size=12), st.sampled_from(["GET", "PUT", "POST"]), st.lists(WORDS, max_size=5).map(tuple))
+def test_the_trie_agrees_with_trying_one_by_one(patterns, method, segments):
+    naive = next((number for number, one in enumerate(patterns) if one.covers(method, segments)), None)
+    assert Trie(enumerate(patterns)).find(method, segments) == naive
+
+
+@given(st.binary(max_size=40))
+def test_every_path_gets_a_verdict(path):
+    verdict = table(key="GET /a", deny_unmatched=False).verdict(b"GET", b"/" + path)
+    assert (verdict.path_refused is None) or verdict.template == ""
+
+
+@given(
+    st.lists(st.sampled_from([b"a", b"%2F", b"/", b";", b"%25", b"2f", b"3b", b"%3B", b"B", b"."]), max_size=8).map(
+        b"".join
+    )
+)
+def test_the_plain_reading_is_always_among_the_readings(path):
+    try:
+        plain = segments_of(b"/" + path)
+    except BadPath:
+        return
+    assert plain in readings(b"/" + path, plain)
