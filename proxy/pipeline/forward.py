@@ -113,6 +113,8 @@ class Flight:
         own = takes_own_token(self._rule, self._head.special.get(Kind.AUTHORIZATION))
         token: Token | None = None
         replayed = False
+        if own:
+            tokens.enter()
         try:
             while True:
                 if own:
@@ -127,7 +129,7 @@ class Flight:
                     continue
                 status = exchange.upstream_status = answer.status
                 collector: Collector | None = None
-                if status == 401 and token is not None:
+                if status == 401 and token is not None and not self._about_another_token():
                     collector = await self._collect(upstream, answer)
                     refused = not replayed and token_refused(answer.headers, b"".join(collector.pieces))
                     if refused:
@@ -141,8 +143,15 @@ class Flight:
                     continue
                 return self._relay(upstream, answer, collector) or await self._relay_on(upstream, answer)
         finally:
+            if own:
+                tokens.leave()
             self._release(keep=False)
             exchange.request_bytes = self._client.body_bytes
+
+    def _about_another_token(self) -> bool:
+        """True for public operations, such as /ums/v1/tokens/{token}: their 401 speaks of a token in the path."""
+        verdict = self._exchange.verdict
+        return verdict is not None and verdict.operation is not None and verdict.operation.public
 
     # ---- before the try
 
@@ -210,7 +219,7 @@ class Flight:
         if token is None:
             request = b"%b%b\r\n\r\n" % (self.start, self.lines)
         else:
-            exchange.token_result = exchange.token_result or "hit"
+            exchange.token_result = exchange.token_result or ("stale" if self._shared.tokens.renewing else "hit")
             exchange.token_age = exchange.at - token.obtained
             request = b"%bAuthorization: %b\r\n%b\r\n\r\n" % (self.start, token.authorization, self.lines)
         if self._head.framing.body is _NO_BODY:

@@ -19,16 +19,37 @@ class Rules(Protocol):
 
 
 class Tokens(Protocol):
-    """Where the service user's token comes from (contract, section 4)."""
+    """Where the service user's token comes from."""
+
+    renewing: bool
+    """The token that ready() gave last is old: a newer one is being fetched, or cannot be had."""
+
+    def enter(self) -> None:
+        """A call begins, and with it perhaps a string of calls."""
+
+    def leave(self) -> None:
+        """A call that entered has ended."""
 
     def ready(self) -> Token | None:
-        """The token to use at once, or None if this call must wait for a login. Counts the call into its string."""
+        """The token to use at once, or None if this call must wait for a login."""
 
     async def get(self) -> Token:
         """Wait for the login that is under way or start one; raises LoginFault. Cancelling it hurts nobody else."""
 
     def reject(self, token: Token) -> None:
         """BioT refused this token: drop it if it is still the current one."""
+
+
+class LoginObserver(Protocol):
+    """Whoever wants to know of logins; labels are those of `logins_total`."""
+
+    def login_finished(self, outcome: str, reason: str, seconds: float) -> None: ...
+
+    def token_obtained(self, expires: float) -> None:
+        """`expires` in wall-clock seconds."""
+
+    def blocked_until(self, moment: float) -> None:
+        """Logins are blocked until then, in wall-clock seconds; 0.0: they are not."""
 
 
 class Fetch(Protocol):

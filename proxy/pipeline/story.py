@@ -21,13 +21,13 @@ from proxy.policy.fields import Kind
 from proxy.policy.framing import request_head
 from proxy.policy.guards import Guards, own_path
 from proxy.policy.headers import interception_action
+from proxy.policy.login import LOGIN_PATH
 from proxy.policy.loopguard import LoopGuard
 from proxy.policy.placeholder import placeholder_answer
 from proxy.policy.replies import REPLIES, answer_bytes, error_bytes
 from proxy.policy.rules import Authorization, Verdict
 from proxy.policy.trace import TRACE_BITS, new_traceparent, trace_id_of
 
-LOGIN_PATH: Final = "/ums/v2/services/accessToken"
 LOGIN_BODY_LIMIT: Final = 64 * 1024
 QUEUE_TIME: Final = 1.0
 

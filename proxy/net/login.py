@@ -1,0 +1,55 @@
+"""One login at BioT, over the same connections as every other request (BioT API, POST /ums/v2/services/accessToken)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from proxy.errors import UpstreamFault
+from proxy.message import Secret
+from proxy.pipeline.ports import Fetch, LoginObserver
+from proxy.policy.login import LOGIN_PATH, Grant, Setback, Wanted, login_body, read_answer, read_fault
+
+TIMEOUT: Final = 10.0
+ANSWER_LIMIT: Final = 64 * 1024
+
+
+class Login:
+    """Logs the service user in; tells the observer of each login that BioT was asked for."""
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        user_id: str,
+        *,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+        observer: LoginObserver,
+    ) -> None:
+        self._fetch = fetch
+        self._user_id = user_id
+        self._wall = wall
+        self._clock = clock
+        self._observer = observer
+
+    async def __call__(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+        """One request, one outcome; failures are values here, so that no traceback ever holds the secret."""
+        began = self._clock()
+        result = await self._ask(secret)
+        outcome = "success" if isinstance(result, Grant) else result.fault.outcome
+        self._observer.login_finished(outcome, wanted.reason, self._clock() - began)
+        return result
+
+    async def _ask(self, secret: Secret) -> Grant | Setback:
+        try:
+            answer = await self._fetch(
+                b"POST",
+                LOGIN_PATH.encode(),
+                [(b"Content-Type", b"application/json")],
+                login_body(self._user_id, secret.reveal()),
+                timeout=TIMEOUT,
+                limit=ANSWER_LIMIT,
+            )
+        except UpstreamFault as fault:
+            return read_fault(fault)
+        return read_answer(answer, self._wall())

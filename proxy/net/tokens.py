@@ -1,0 +1,226 @@
+"""The service user's token: one at a time, shared by all calls, obtained by one login at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+
+from proxy.errors import LoginFault
+from proxy.message import Secret, Token
+from proxy.net.secret import SecretSource, UnreadableSecret
+from proxy.pipeline.ports import LoginObserver
+from proxy.policy.freshness import new_string, renewal_time, too_old_to_start, usable
+from proxy.policy.login import OPEN_GATE, Grant, Setback, Wanted, after_setback, unreadable_secret
+
+Obtain = Callable[[Secret, Wanted], Awaitable[Grant | Setback]]
+"""Gets a token by logging in, or from others that share it."""
+HISTORY: Final = 20
+
+
+class TokenRecord(msgspec.Struct):
+    """One token or failed login, for the status page; `calls` counts the calls that the token served."""
+
+    at: float
+    reason: str
+    outcome: str
+    seconds: float
+    calls: int = 0
+
+
+class Tokens:
+    """Implements pipeline.ports.Tokens. `wall` tells seconds since the epoch; durations are seconds."""
+
+    def __init__(
+        self,
+        obtain: Obtain,
+        secret: SecretSource,
+        *,
+        string_gap: float,
+        fresh_for: float,
+        wall: Callable[[], float],
+        jitter: Callable[[], float],
+        observer: LoginObserver,
+    ) -> None:
+        self._obtain = obtain
+        self._secret = secret
+        self._string_gap = string_gap
+        self._fresh_for = fresh_for
+        self._wall = wall
+        self._jitter = jitter
+        self._observer = observer
+        self._token: Token | None = None
+        self._renew_from = 0.0
+        self._want: str = "start"  # why a login must come before the next call; empty: it need not
+        self._refused: bytes | None = None
+        self._last_call: float | None = None
+        self._calls = 0  # under way
+        self._serial = 0
+        self._gate = OPEN_GATE
+        self._login: asyncio.Task[Token | LoginFault] | None = None
+        self.renewing = False
+        self.history: deque[TokenRecord] = deque(maxlen=HISTORY)
+
+    # ---- a call's way
+
+    def enter(self) -> None:
+        """A call begins: it belongs to a string of calls, or begins one after a silence of the gap's length."""
+        now = self._wall()
+        if not self._calls and new_string(self._last_call, now, self._string_gap):
+            token = self._token
+            if token is not None and too_old_to_start(token, now, self._fresh_for):
+                self._want = self._want or "string"
+        self._calls += 1
+
+    def leave(self) -> None:
+        """A call has ended: a silence begins here at the earliest."""
+        self._calls -= 1
+        self._last_call = self._wall()
+
+    def ready(self) -> Token | None:
+        """The token to send now, or None if this call must wait for a login."""
+        token = self._token
+        now = self._wall()
+        if token is None or self._want or not usable(token, now):
+            return None
+        self.renewing = now >= self._renew_from
+        if self.renewing and self._login is None and not self._gate.closed(now):
+            self._start("expiring")
+        self._count()
+        return token
+
+    async def get(self) -> Token:
+        """Wait for the login that is under way, or start one. Raises LoginFault; cancelling it hurts nobody else."""
+        while True:
+            login = self._login or self._begin()
+            result = await asyncio.shield(login) if isinstance(login, asyncio.Task) else login
+            if isinstance(result, Token):
+                token = result
+            elif (old := self._still_good()) is not None:
+                token = old
+            else:
+                raise LoginFault(result.code, result.message, outcome=result.outcome, hint=result.hint)
+            # Between the login's end and this caller's turn others may have had the token refused, or time passed.
+            if token.authorization != self._refused and usable(token, self._wall()):
+                self._count()
+                return token
+
+    def reject(self, token: Token) -> None:
+        """BioT refused this token: drop it, if it is still the current one."""
+        if self._token is token:
+            self._token = None
+            self._want = "token_not_valid"
+            self._refused = token.authorization
+
+    def _count(self) -> None:
+        if self.history:
+            self.history[-1].calls += 1
+
+    def _still_good(self) -> Token | None:
+        """After a login that failed: the old token, if it may still be sent. It serves this string then."""
+        if not usable(self._token, self._wall()):
+            return None
+        self._want = ""
+        self.renewing = True
+        return self._token
+
+    # ---- logging in
+
+    def _begin(self) -> asyncio.Task[Token | LoginFault] | LoginFault:
+        """Start a login, if one may be tried now; else the fault of the last one."""
+        now = self._wall()
+        setback = self._gate.setback
+        if setback is not None and self._gate.closed(now):
+            if not self._secret.changed():
+                return setback.fault
+            self._open_gate()
+        return self._start(self._want or "expiring")
+
+    def _start(self, reason: str) -> asyncio.Task[Token | LoginFault]:
+        self._login = asyncio.ensure_future(self._log_in(reason))
+        return self._login
+
+    async def _log_in(self, reason: str) -> Token | LoginFault:
+        began = self._wall()
+        try:
+            result = await self._try(reason, began)
+        finally:
+            self._login = None
+        now = self._wall()
+        seconds = max(0.0, now - began)
+        if isinstance(result, Setback):
+            self._gate = after_setback(self._gate, result, now, self._jitter())
+            self._observer.blocked_until(self._gate.until if result.blocks else 0.0)
+            self.history.append(TokenRecord(began, reason, result.fault.outcome, seconds))
+            return result.fault
+        self.history.append(TokenRecord(began, reason, "success", seconds))
+        return self._take(result)
+
+    async def _try(self, reason: str, now: float) -> Grant | Setback:
+        try:
+            secret = self._secret.read()
+        except UnreadableSecret as error:
+            return unreadable_secret(str(error))
+        youngest = 0.0 if self._token is None else self._token.obtained
+        if reason in {"start", "string"}:
+            youngest = max(youngest, now - self._fresh_for)
+        return await self._obtain(secret, Wanted(reason, youngest, self._refused))
+
+    def _take(self, grant: Grant) -> Token:
+        self._serial += 1
+        token = self._token = Token(grant.jwt, grant.obtained, grant.expires, self._serial)
+        self._renew_from = renewal_time(token, self._jitter())
+        self._want = ""
+        self._refused = None
+        self._open_gate()
+        self._observer.token_obtained(grant.expires)
+        return token
+
+    def _open_gate(self) -> None:
+        if self._gate.setback is not None:
+            self._gate = OPEN_GATE
+            self._observer.blocked_until(0.0)
+
+    # ---- the program's life
+
+    def start(self) -> None:
+        """Log in at once, so that the first call need not wait; vain if every string has a login of its own."""
+        if self._login is None and self._fresh_for > 0:
+            self._start("start")
+
+    async def close(self) -> None:
+        """Give up the login that is under way."""
+        if self._login is not None:
+            self._login.cancel()
+            await asyncio.gather(self._login, return_exceptions=True)
+
+    # ---- what can be told
+
+    def unready(self) -> str | None:
+        """Why calls could not get a token now; None when they can, or may."""
+        now = self._wall()
+        if usable(self._token, now) or not self._gate.blocked(now) or self._secret.changed():
+            return None
+        setback = self._gate.setback
+        message = setback.fault.message if setback is not None else ""
+        return f"logins are blocked for {self._gate.until - now:.0f}s more. {message}"
+
+    def status(self) -> dict[str, Any]:
+        """`state` is valid, renewing, waiting, blocked or none; times are wall-clock seconds or None."""
+        now = self._wall()
+        token = self._token if usable(self._token, now) else None
+        if token is not None:
+            state = "renewing" if self._login is not None else "valid"
+        elif self._login is not None:
+            state = "waiting"
+        else:
+            state = "blocked" if self._gate.blocked(now) else "none"
+        return {
+            "state": state,
+            "obtained": None if token is None else token.obtained,
+            "expires": None if token is None else token.expires,
+            "blocked_until": self._gate.until if self._gate.blocked(now) else None,
+        }

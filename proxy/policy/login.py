@@ -1,0 +1,240 @@
+"""The service user's login: what BioT's answer means, and when the next login may be tried."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from proxy.errors import Code, LoginFault, UpstreamFault
+from proxy.message import Answer
+from proxy.policy.retry import retry_after
+
+LOGIN_PATH: Final = "/ums/v2/services/accessToken"
+FIRST_BLOCK: Final = 60.0
+LONGEST_BLOCK: Final = 15 * 60.0
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+LONGEST_ASKED: Final = 3600.0
+PAUSE_SPREAD: Final = 0.25
+# A JWT's alphabet (RFC 7515), and what a Bearer token may hold besides (RFC 6750, section 2.1).
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """Which token would do: one obtained after `obtained_after`, and not the `refused` one.
+
+    `reason` is why one is wanted: start, string, expiring or token_not_valid.
+    """
+
+    reason: str
+    obtained_after: float
+    refused: bytes | None = None
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """A token as BioT gave it; times are wall-clock seconds."""
+
+    jwt: str
+    obtained: float
+    expires: float
+
+    def __repr__(self) -> str:
+        return f"Grant(obtained={self.obtained}, expires={self.expires})"
+
+
+class Setback(msgspec.Struct, frozen=True):
+    """A login that failed. `blocks`: BioT would lock the user if asked again soon. `asked`: Retry-After, in seconds."""
+
+    fault: LoginFault
+    blocks: bool = False
+    asked: float = 0.0
+
+
+def login_body(user_id: str, secret: str) -> bytes:
+    return json.dumps({"id": user_id, "secretKey": secret}).encode()
+
+
+def read_answer(answer: Answer, now: float) -> Grant | Setback:
+    """What BioT's answer to a login means; `now` in wall-clock seconds."""
+    asked = _asked(answer, now)
+    if answer.status == 200:
+        return _read_grant(answer.body, now)
+    code = _code(answer.body)
+    if answer.status == 403 and code == "LOGIN_FAILED":
+        return Setback(_rejected(), blocks=True, asked=asked)
+    if answer.status == 401 and code == "SERVICE_LOCKED":
+        return Setback(_locked(), blocks=True, asked=asked)
+    return Setback(_other_status(answer.status), asked=asked)
+
+
+def read_fault(fault: UpstreamFault) -> Setback:
+    """What a login that got no answer means."""
+    if fault.code is Code.UPSTREAM_TIMEOUT:
+        return Setback(
+            LoginFault(Code.LOGIN_TIMEOUT, f"BioT's login gave no answer in time: {fault.message}", outcome="timeout")
+        )
+    if fault.code is Code.UPSTREAM_PROTOCOL:
+        return Setback(_malformed(f"BioT's answer to the login is broken. {fault.message}"))
+    return Setback(
+        LoginFault(
+            Code.LOGIN_UNAVAILABLE,
+            f"The login did not get through. {fault.message}",
+            outcome="network",
+            hint=fault.hint,
+        )
+    )
+
+
+def unreadable_secret(reason: str) -> Setback:
+    """The secret's file cannot be read now; perhaps it is being replaced."""
+    return Setback(
+        LoginFault(
+            Code.LOGIN_UNAVAILABLE,
+            f"The service user's secret cannot be read: {reason}.",
+            outcome="unread",
+            hint="Check BIOT_SERVICE_USER_SECRET_KEY_FILE.",
+        )
+    )
+
+
+# ---- a good answer
+
+
+def _read_grant(body: bytes, now: float) -> Grant | Setback:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return Setback(_malformed("BioT's answer to the login is not JSON."))
+    jwt = answer.get("accessToken") if isinstance(answer, dict) else None
+    if not isinstance(jwt, str) or not _TOKEN.fullmatch(jwt):
+        return Setback(_malformed("BioT's answer to the login holds no usable accessToken."))
+    expires = _expiry(answer.get("accessTokenExpiration"))
+    if expires is None:
+        expires = _jwt_expiry(jwt)
+    if expires is None:
+        return Setback(_malformed("BioT's answer to the login says nowhere readable when the token expires."))
+    if expires <= now:
+        return Setback(
+            _malformed(
+                "BioT's token had expired when it arrived.", hint="Check this machine's clock against the real time."
+            )
+        )
+    return Grant(jwt, now, expires)
+
+
+def _expiry(text: Any) -> float | None:
+    """Wall-clock seconds of an ISO 8601 time with 0 to 9 digits of fraction; without a zone it is UTC."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _jwt_expiry(jwt: str) -> float | None:
+    """The JWT's own `exp` (RFC 7519, section 4.1.4); its signature is BioT's business."""
+    part = jwt.split(".")[1] if jwt.count(".") == 2 else ""
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        return float(claims["exp"])
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
+
+
+# ---- the failures in words
+
+
+def _rejected() -> LoginFault:
+    return LoginFault(
+        Code.LOGIN_REJECTED,
+        "BioT rejected the service user's id or secret (LOGIN_FAILED).",
+        outcome="rejected",
+        hint="Check BIOT_SERVICE_USER_ID and the secret, whose key may have expired. "
+        "Logins are paused so that BioT does not lock the user.",
+    )
+
+
+def _locked() -> LoginFault:
+    return LoginFault(
+        Code.LOGIN_REJECTED,
+        "BioT has locked the service user after failed logins (SERVICE_LOCKED).",
+        outcome="locked",
+        hint="Find who logs in with a wrong secret, then unlock the user or wait. Logins are paused meanwhile.",
+    )
+
+
+def _malformed(message: str, hint: str = "Check that BIOT_BASE_URL is BioT's API address.") -> LoginFault:
+    return LoginFault(Code.LOGIN_MALFORMED, message, outcome="malformed", hint=hint)
+
+
+def _other_status(status: int) -> LoginFault:
+    if status in {401, 403}:
+        return LoginFault(
+            Code.LOGIN_REJECTED,
+            f"The login was refused with {status}, but not by BioT's user management.",
+            outcome="rejected",
+            hint="A firewall on the way may have refused it; check BIOT_BASE_URL.",
+        )
+    if status == 429 or status >= 500:
+        return LoginFault(Code.LOGIN_UNAVAILABLE, f"BioT's login answered {status}.", outcome="server_error")
+    hints = {
+        400: "Check that BIOT_SERVICE_USER_ID is the service user's UUID.",
+        404: "Check BIOT_BASE_URL: there is no login at that address.",
+    }
+    return _malformed(
+        f"BioT's login answered {status}, which says nothing about the service user.",
+        hints.get(status, "Check that BIOT_BASE_URL is BioT's API address."),
+    )
+
+
+def _code(body: bytes) -> str:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    code = answer.get("code") if isinstance(answer, dict) else None
+    return code if isinstance(code, str) else ""
+
+
+def _asked(answer: Answer, now: float) -> float:
+    return retry_after([value for name, value in answer.headers if name.lower() == b"retry-after"], now)
+
+
+# ---- when to try again
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """Whether a login may be tried. `until` is in wall-clock seconds; `failures` in a row of the same sort."""
+
+    until: float = 0.0
+    failures: int = 0
+    setback: Setback | None = None
+
+    def closed(self, now: float) -> bool:
+        """True while no login may start; a clock that jumped back does not lock the gate for good."""
+        return now < self.until <= now + LONGEST_ASKED + LONGEST_BLOCK
+
+    def blocked(self, now: float) -> bool:
+        """True while closed because BioT rejected the user."""
+        return self.setback is not None and self.setback.blocks and self.closed(now)
+
+
+OPEN_GATE: Final = Gate()
+
+
+def after_setback(gate: Gate, setback: Setback, now: float, jitter: float) -> Gate:
+    """The gate after one more failure; `jitter` in [0, 1) keeps a fleet from coming back all at once."""
+    same = gate.setback is not None and gate.setback.blocks == setback.blocks
+    failures = gate.failures + 1 if same else 1
+    if setback.blocks:
+        wait = min(LONGEST_BLOCK, FIRST_BLOCK * 2.0 ** min(failures - 1, 10))
+    else:
+        wait = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 10)) * (1 + PAUSE_SPREAD * jitter)
+    return Gate(now + max(wait, min(setback.asked, LONGEST_ASKED)), failures, setback)
