@@ -1,0 +1,46 @@
+# The sidecar (and its simulator) as an image: `docker build -t biot-sidecar .`, then see deploy/README.md.
+#
+# The base is pinned by its tag; whoever needs the same bytes for ever appends its digest here: ...@sha256:<digest>.
+ARG BASE=docker.io/library/python:3.12-slim-bookworm
+
+FROM ${BASE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+# Every wheel is checked against the hash in the lock, and none is compiled, so neither stage
+# holds a compiler. (No version is named below, DL3013: /wheels has one of each, the locked one.)
+COPY requirements.lock ./
+RUN pip download --quiet --require-hashes --only-binary :all: --dest /wheels --requirement requirements.lock
+COPY pyproject.toml README.md ./
+COPY config config
+COPY proxy proxy
+# hadolint ignore=DL3013
+RUN pip install --quiet --no-index --find-links /wheels hatchling \
+    && python -m hatchling build --target wheel -d /wheels
+# Only what the sidecar imports goes along: the build tools of the lock stay in this stage.
+ARG EXTRAS=inspector,redis,simulator
+# hadolint ignore=DL3013
+RUN python -m venv --without-pip /opt/biot-sidecar \
+    && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels "biot-sidecar[${EXTRAS}]"
+
+FROM ${BASE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="biot-sidecar" \
+      org.opencontainers.image.description="A localhost sidecar that logs BioT plugins in and forwards their calls." \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.12-slim-bookworm"
+COPY --from=build /opt/biot-sidecar /opt/biot-sidecar
+COPY config/routes.yaml config/routes.schema.json /etc/biot-sidecar/
+# Nothing is written at run time: the root file system may be read-only.
+ENV PATH=/opt/biot-sidecar/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SIDECAR_ROUTES=/etc/biot-sidecar/routes.yaml
+WORKDIR /
+# A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+USER 10001:10001
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
+    CMD ["biot-sidecar", "wait", "--timeout", "2s"]
+ENTRYPOINT ["biot-sidecar"]
+CMD ["serve"]
