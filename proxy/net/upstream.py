@@ -24,18 +24,21 @@ IDLE_LIMIT: Final = 50.0
 PROBE_AFTER: Final = 1.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
 IDLE_MOST: Final = 64
+CLOCK_SLACK: Final = 1.0
+"""Seconds by which the wall clock may stray from the monotonic one while a connection rests."""
 
 
 class UpstreamConnection(Connection):
     """A connection to BioT. In the pool nothing may arrive on it; whatever does makes it unusable."""
 
-    __slots__ = ("_pool", "idle_since", "pooled", "uses")
+    __slots__ = ("_pool", "idle_at", "idle_since", "pooled", "uses")
 
     def __init__(self, signal: Signal, pool: Pool) -> None:
         super().__init__(signal)
         self._pool = pool
         self.pooled = False
-        self.idle_since = 0.0
+        self.idle_since = 0.0  # monotonic
+        self.idle_at = 0.0  # wall clock
         self.uses = 0
 
     def data_received(self, data: bytes) -> None:
@@ -88,8 +91,8 @@ class UpstreamConnection(Connection):
 class Pool:
     """Connections to the one upstream; the one used last is taken first, so that the others may age out.
 
-    `wall` tells seconds since the epoch: a machine that slept finds its connections old. `connected` is told of every
-    dial: True for success.
+    `wall` tells seconds since the epoch, `clock` monotonic ones: a machine that slept, or was set, finds the
+    two apart, and trusts no connection of before. `connected` is told of every dial: True for success.
     """
 
     def __init__(
@@ -98,11 +101,13 @@ class Pool:
         tls: ssl.SSLContext | None,
         *,
         wall: Callable[[], float],
+        clock: Callable[[], float],
         connected: Callable[[bool], None],
     ) -> None:
         self._address = address
         self._tls = tls
         self._wall = wall
+        self._clock = clock
         self._connected = connected
         self._idle: list[UpstreamConnection] = []
         self.active = 0
@@ -117,9 +122,9 @@ class Pool:
         idle = self._idle
         while idle:
             connection = idle.pop()
-            rest = self._wall() - connection.idle_since
+            rest = self._rest(connection)
             connection.pooled = False
-            fresh = 0 <= rest <= IDLE_LIMIT and not connection.lost
+            fresh = rest <= IDLE_LIMIT and not connection.lost
             if fresh and (rest < PROBE_AFTER or not connection.readable()):
                 self.active += 1
                 return connection
@@ -159,7 +164,8 @@ class Pool:
                 connection.abort()
             return
         connection.pooled = True
-        connection.idle_since = self._wall()
+        connection.idle_since = self._clock()
+        connection.idle_at = self._wall()
         connection.signal = _NOBODY
         self._idle.append(connection)
         connection.resume_reading()
@@ -177,9 +183,13 @@ class Pool:
 
     def expire_idle(self) -> None:
         """Close the connections that rested too long."""
-        now = self._wall()
-        for connection in [one for one in self._idle if not 0 <= now - one.idle_since <= IDLE_LIMIT]:
+        for connection in [one for one in self._idle if self._rest(one) > IDLE_LIMIT]:
             self.drop(connection)
+
+    def _rest(self, connection: UpstreamConnection) -> float:
+        """Seconds that a connection has rested; no end of them if the two clocks disagree."""
+        rest = self._clock() - connection.idle_since
+        return rest if abs(self._wall() - connection.idle_at - rest) < CLOCK_SLACK else float("inf")
 
     def close(self) -> None:
         self._closed = True

@@ -146,6 +146,7 @@ class Story:
         head = request_head(raw)
         exchange.method = head.method
         exchange.keep_alive = head.keep_alive
+        exchange.request_headers = head.headers
         client.expect_body(head.framing)
         traceparent = self._trace(head, exchange)
         target = self._guards.check(head)

@@ -32,10 +32,13 @@ def host_allowed(value: bytes, allowed: frozenset[bytes]) -> bool:
 
 
 class Guards:
-    """The guards of one configuration. `check` refuses; what it returns is the target in origin-form."""
+    """The guards of one configuration. `check` refuses; what it returns is the target in origin-form.
 
-    def __init__(self, allowed_hosts: frozenset[bytes], allowed_origins: frozenset[bytes]) -> None:
-        self._hosts = frozenset(host.strip(b"[]").lower() for host in allowed_hosts)
+    `allowed_hosts` None allows any: the admin listener, which holds nothing that a rebound name could steal.
+    """
+
+    def __init__(self, allowed_hosts: frozenset[bytes] | None, allowed_origins: frozenset[bytes]) -> None:
+        self._hosts = None if allowed_hosts is None else frozenset(host.strip(b"[]").lower() for host in allowed_hosts)
         self._origins = frozenset(origin.lower() for origin in allowed_origins)
         self._seen: set[bytes] = set()  # Host values that passed; few, since each names an allowed host
 
@@ -55,7 +58,7 @@ class Guards:
         return target if target[0] == 0x2F else self._origin_form(head)
 
     def _check_host(self, value: bytes) -> None:
-        if not host_allowed(value, self._hosts):
+        if self._hosts is not None and not host_allowed(value, self._hosts):
             raise ClientFault(
                 Code.HOST_REFUSED,
                 "The Host header names a host that is not served here.",

@@ -25,6 +25,11 @@ class Upstream(msgspec.Struct, frozen=True):
     prefix: bytes
     ca_file: str | None = None
 
+    @property
+    def url(self) -> str:
+        """The base URL in its plain form."""
+        return f"{'https' if self.tls else 'http'}://{(self.authority + self.prefix).decode('ascii')}"
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything `serve` needs. Durations are seconds."""

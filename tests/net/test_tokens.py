@@ -1,0 +1,387 @@
+"""The token's life: strings of calls, one login at a time, blocks, rotation. No sockets; every clock is set by hand."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from proxy.errors import Code, LoginFault
+from proxy.message import Secret, Token
+from proxy.net.secret import UnreadableSecret
+from proxy.net.tokens import Tokens
+from proxy.policy.login import Grant, Setback
+
+LIFE = 1800.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_763_549_574.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeSecret:
+    def __init__(self) -> None:
+        self.text = "one"
+        self.was_read = ""
+        self.unreadable = ""
+
+    def read(self) -> Secret:
+        if self.unreadable:
+            raise UnreadableSecret(self.unreadable)
+        self.was_read = self.text
+        return Secret(self.text)
+
+    def changed(self) -> bool:
+        return self.text != self.was_read
+
+
+class Watch:
+    """Remembers what an observer is told."""
+
+    def __init__(self) -> None:
+        self.expires: list[float] = []
+        self.blocks: list[float] = []
+
+    def login_finished(self, outcome: str, reason: str, seconds: float) -> None:
+        raise AssertionError("told by whoever logs in, not by Tokens")
+
+    def token_obtained(self, expires: float) -> None:
+        self.expires.append(expires)
+
+    def blocked_until(self, moment: float) -> None:
+        self.blocks.append(moment)
+
+
+def failed(*, blocks: bool = False, asked: float = 0.0) -> Setback:
+    code = Code.LOGIN_REJECTED if blocks else Code.LOGIN_UNAVAILABLE
+    return Setback(LoginFault(code, "no", outcome="rejected" if blocks else "network"), blocks=blocks, asked=asked)
+
+
+class House:
+    """Tokens with everything around it in hand; `answers` are what the next logins end with, tokens by default."""
+
+    def __init__(self, *, gap: float = 30.0, fresh_for: float = 300.0) -> None:
+        self.clock = Clock()
+        self.secret = FakeSecret()
+        self.watch = Watch()
+        self.answers: list[Setback | float] = []
+        self.wants: list[str] = []
+        self.refused: list[bytes | None] = []
+        self.running = 0
+        self.hold: asyncio.Event | None = None
+        self.tokens = Tokens(
+            self.obtain,
+            self.secret,  # type: ignore[arg-type]
+            string_gap=gap,
+            fresh_for=fresh_for,
+            wall=self.clock,
+            jitter=lambda: 0.0,
+            observer=self.watch,
+        )
+
+    @property
+    def logins(self) -> int:
+        return len(self.wants)
+
+    async def obtain(self, secret: Secret, wanted) -> Grant | Setback:
+        assert self.running == 0, "two logins at a time"
+        self.running += 1
+        self.wants.append(wanted.reason)
+        self.refused.append(wanted.refused)
+        try:
+            if self.hold is not None:
+                await self.hold.wait()
+            answer = self.answers.pop(0) if self.answers else LIFE
+            if isinstance(answer, Setback):
+                return answer
+            return Grant(f"token.{self.logins}", self.clock.now, self.clock.now + answer)
+        finally:
+            self.running -= 1
+
+    async def take(self) -> Token:
+        return self.tokens.ready() or await self.tokens.get()
+
+    async def call(self) -> str:
+        """One whole call; the text of the token it got."""
+        self.tokens.enter()
+        try:
+            return (await self.take()).authorization.decode().removeprefix("Bearer ")
+        finally:
+            self.tokens.leave()
+
+    async def settle(self) -> None:
+        """Let a login in the background end."""
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+
+async def test_a_string_of_calls_shares_one_token():
+    house = House()
+    for _ in range(10):
+        house.clock.now += 29
+        assert await house.call() == "token.1"
+    assert house.wants == ["start"]
+
+
+async def test_a_new_string_starts_with_a_young_token():
+    house = House()
+    assert await house.call() == "token.1"
+    house.clock.now += 200
+    assert await house.call() == "token.1"  # a new string, but the token is young
+    house.clock.now += 101
+    assert await house.call() == "token.2"
+    assert house.wants == ["start", "string"]
+
+
+async def test_an_old_token_goes_on_within_its_string():
+    house = House()
+    for _ in range(40):
+        assert await house.call() == "token.1"
+        house.clock.now += 29
+    assert house.logins == 1
+
+
+async def test_a_long_call_is_no_silence():
+    house = House(fresh_for=10)
+    house.tokens.enter()
+    await house.take()
+    house.clock.now += 100
+    assert await house.call() == "token.1"
+    house.tokens.leave()
+    house.clock.now += 29
+    assert await house.call() == "token.1"
+    house.clock.now += 31
+    assert await house.call() == "token.2"
+
+
+async def test_fresh_for_zero_gives_every_string_its_own_login():
+    house = House(fresh_for=0)
+    house.tokens.start()
+    await house.settle()
+    assert house.logins == 0
+    for number in range(1, 4):
+        assert await house.call() == f"token.{number}"
+        house.clock.now += 5
+        assert await house.call() == f"token.{number}"
+        house.clock.now += 30
+
+
+async def test_the_first_call_need_not_wait_for_a_login_at_start():
+    house = House()
+    house.tokens.start()
+    await house.settle()
+    assert house.tokens.ready() is not None
+    assert house.wants == ["start"]
+
+
+async def test_any_number_of_callers_share_one_login():
+    house = House()
+    assert set(await asyncio.gather(*(house.call() for _ in range(200)))) == {"token.1"}
+    assert house.logins == 1
+
+
+async def test_a_caller_that_goes_away_does_not_take_the_login_along():
+    house = House()
+    house.hold = asyncio.Event()
+    first = asyncio.ensure_future(house.call())
+    second = asyncio.ensure_future(house.call())
+    await house.settle()
+    first.cancel()
+    await house.settle()
+    house.hold.set()
+    assert await second == "token.1"
+    assert first.cancelled()
+    assert house.logins == 1
+
+
+async def test_past_three_quarters_of_its_life_a_token_is_renewed_while_calls_go_on():
+    house = House()
+    house.hold = asyncio.Event()
+    house.hold.set()
+    await house.call()
+    for _ in range(47):
+        house.clock.now += 28.7
+        assert await house.call() == "token.1"
+    assert not house.tokens.renewing
+    house.hold.clear()
+    house.clock.now += 5
+    assert await house.call() == "token.1"
+    await house.settle()
+    assert house.wants == ["start", "expiring"]
+    assert house.tokens.renewing
+    assert await house.call() == "token.1"
+    house.hold.set()
+    await house.settle()
+    assert await house.call() == "token.2"
+    assert not house.tokens.renewing
+
+
+async def test_a_token_near_its_end_is_never_sent():
+    house = House(gap=10_000)
+    await house.call()
+    house.clock.now += LIFE - 60
+    assert house.tokens.ready() is None
+    assert await house.call() == "token.2"
+    assert house.wants == ["start", "expiring"]
+
+
+async def test_a_machine_that_slept_wakes_up_with_a_new_token():
+    house = House()
+    await house.call()
+    house.clock.now += 8 * 3600
+    assert await house.call() == "token.2"
+
+
+async def test_a_refused_token_is_dropped_once():
+    house = House()
+    await house.call()
+    token = house.tokens.ready()
+    assert token is not None
+    for _ in range(100):
+        house.tokens.reject(token)
+    assert set(await asyncio.gather(*(house.call() for _ in range(100)))) == {"token.2"}
+    house.tokens.reject(token)  # too late: another one is current
+    assert await house.call() == "token.2"
+    assert house.wants == ["start", "token_not_valid"]
+    assert house.refused == [None, b"Bearer token.1"]
+
+
+async def test_a_waiter_is_not_given_a_token_that_was_refused_meanwhile():
+    house = House()
+    house.hold = asyncio.Event()
+    waiter = asyncio.ensure_future(house.call())
+    await house.settle()
+    login = house.tokens._login
+    assert login is not None
+    login.add_done_callback(lambda done: house.tokens.reject(done.result()))
+    house.hold.set()
+    assert await waiter == "token.2"
+
+
+async def test_a_failed_login_fails_those_who_waited_for_it():
+    house = House()
+    house.answers = [failed()]
+    house.hold = asyncio.Event()
+    calls = [asyncio.ensure_future(house.call()) for _ in range(50)]
+    await house.settle()
+    house.hold.set()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(one, LoginFault) for one in results)
+    assert len({id(one) for one in results}) == 50
+    assert house.logins == 1
+
+
+async def test_after_a_failure_the_next_login_waits_its_pause():
+    house = House()
+    house.answers = [failed(), failed(asked=7)]
+    for wait in (1.0, 7.0):
+        with pytest.raises(LoginFault):
+            await house.call()
+        house.clock.now += wait - 0.1
+        before = house.logins
+        with pytest.raises(LoginFault):
+            await house.call()
+        assert house.logins == before
+        house.clock.now += 0.2
+    assert await house.call() == "token.3"
+
+
+async def test_a_wrong_secret_costs_one_login_per_block():
+    house = House()
+    house.answers = [failed(blocks=True)] * 3
+    for seconds in range(400):
+        with pytest.raises(LoginFault) as caught:
+            await house.call()
+        assert caught.value.code is Code.LOGIN_REJECTED
+        house.clock.now += 1
+        expected = 1 + (seconds >= 60) + (seconds >= 180)
+        assert house.logins == expected
+    assert "blocked" in (house.tokens.unready() or "")
+    assert house.tokens.status()["state"] == "blocked"
+
+
+async def test_a_changed_secret_lifts_a_block():
+    house = House()
+    house.answers = [failed(blocks=True)]
+    with pytest.raises(LoginFault):
+        await house.call()
+    assert house.tokens.unready() is not None
+    house.secret.text = "two"
+    assert house.tokens.unready() is None
+    assert await house.call() == "token.2"
+    assert house.watch.blocks == [house.clock.now + 60, 0.0]
+
+
+async def test_a_good_token_goes_on_being_used_while_no_other_can_be_had():
+    house = House(gap=10_000)
+    await house.call()
+    house.answers = [failed(blocks=True)]
+    house.clock.now += LIFE * 0.76
+    assert await house.call() == "token.1"
+    await house.settle()
+    assert await house.call() == "token.1"
+    assert house.tokens.renewing
+    assert house.logins == 2
+    assert house.tokens.unready() is None
+
+
+async def test_a_new_string_starts_with_the_old_token_if_no_other_can_be_had():
+    house = House()
+    await house.call()
+    house.answers = [failed()]
+    house.clock.now += 400
+    assert await house.call() == "token.1"
+    assert await house.call() == "token.1"
+    assert house.wants == ["start", "string"]
+    assert house.tokens.renewing is False  # the second call found it young enough for its string
+    house.clock.now += 31
+    assert await house.call() == "token.3"
+
+
+async def test_an_unreadable_secret_is_told_and_tried_again():
+    house = House()
+    house.secret.unreadable = "no such file"
+    with pytest.raises(LoginFault, match="LOGIN_UNAVAILABLE") as caught:
+        await house.call()
+    assert "no such file" in caught.value.message
+    assert house.logins == 0
+    house.secret.unreadable = ""
+    house.clock.now += 2
+    assert await house.call() == "token.1"
+
+
+async def test_the_history_tells_what_each_login_served():
+    house = House()
+    house.answers = [failed(), LIFE]
+    with pytest.raises(LoginFault):
+        await house.call()
+    house.clock.now += 2
+    for _ in range(3):
+        await house.call()
+    assert [(one.reason, one.outcome, one.calls) for one in house.tokens.history] == [
+        ("start", "network", 0),
+        ("start", "success", 3),
+    ]
+
+
+async def test_the_status_shows_times_and_no_token():
+    house = House()
+    assert house.tokens.status() == {"state": "none", "obtained": None, "expires": None, "blocked_until": None}
+    await house.call()
+    now = house.clock.now
+    assert house.tokens.status() == {"state": "valid", "obtained": now, "expires": now + LIFE, "blocked_until": None}
+    assert house.watch.expires == [now + LIFE]
+
+
+async def test_closing_gives_up_a_login():
+    house = House()
+    house.hold = asyncio.Event()
+    house.tokens.start()
+    await house.settle()
+    assert house.tokens.status()["state"] == "waiting"
+    await house.tokens.close()
+    assert house.running == 0
