@@ -93,6 +93,7 @@ class Pool:
 
     `wall` tells seconds since the epoch, `clock` monotonic ones: a machine that slept, or was set, finds the
     two apart, and trusts no connection of before. `connected` is told of every dial: True for success.
+    `path` names a unix socket to dial instead.
     """
 
     def __init__(
@@ -103,7 +104,9 @@ class Pool:
         wall: Callable[[], float],
         clock: Callable[[], float],
         connected: Callable[[bool], None],
+        path: str = "",
     ) -> None:
+        self._path = path
         self._address = address
         self._tls = tls
         self._wall = wall
@@ -137,13 +140,18 @@ class Pool:
         address = self._address
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                _, connection = await loop.create_connection(
-                    lambda: UpstreamConnection(signal, self),
-                    address.host,
-                    address.port,
-                    ssl=self._tls,
-                    server_hostname=address.host if self._tls else None,
-                )
+                if self._path:
+                    _, connection = await loop.create_unix_connection(
+                        lambda: UpstreamConnection(signal, self), self._path
+                    )
+                else:
+                    _, connection = await loop.create_connection(
+                        lambda: UpstreamConnection(signal, self),
+                        address.host,
+                        address.port,
+                        ssl=self._tls,
+                        server_hostname=address.host if self._tls else None,
+                    )
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             self._connected(False)
             fault = unreachable(error)

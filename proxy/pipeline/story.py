@@ -19,17 +19,18 @@ from proxy.pipeline.signal import Sweep
 from proxy.policy import faults
 from proxy.policy.fields import Kind
 from proxy.policy.framing import request_head
-from proxy.policy.guards import Guards, own_path
+from proxy.policy.guards import OWN_PREFIX, Guards, own_path
 from proxy.policy.headers import interception_action
 from proxy.policy.login import LOGIN_PATH
 from proxy.policy.loopguard import LoopGuard
 from proxy.policy.placeholder import placeholder_answer
 from proxy.policy.replies import REPLIES, answer_bytes, error_bytes
-from proxy.policy.rules import Authorization, Verdict
+from proxy.policy.rules import Authorization, Retry, Rule, Verdict
 from proxy.policy.trace import TRACE_BITS, new_traceparent, trace_id_of
 
 LOGIN_BODY_LIMIT: Final = 64 * 1024
 QUEUE_TIME: Final = 1.0
+INSPECTOR_RULE: Final = Rule(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -46,7 +47,8 @@ class Limits(msgspec.Struct, frozen=True):
 class Story:
     """Everything the conversations of one kind of listener share.
 
-    Without a forwarder it serves the sidecar's own pages and nothing else: the admin listener.
+    Without a forwarder it serves the sidecar's own pages and nothing else: the admin listener. `inspector` forwards to
+    the inspector's own server.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class Story:
         wall: Callable[[], float],
         clock: Callable[[], float],
         random_bits: Callable[[int], int],
+        inspector: Forwarder | None = None,
     ) -> None:
+        self._inspector = inspector
         self._rules = rules
         self._guards = guards
         self._forwarder = forwarder
@@ -152,7 +156,7 @@ class Story:
         target = self._guards.check(head)
         own = own_path(target)
         if own is not None:
-            return await self._serve_own(client, head, own, target, exchange)
+            return await self._serve_own(client, head, own, target, exchange, traceparent)
         if self._forwarder is None:
             raise faults.not_found()
         if self.draining:
@@ -242,12 +246,21 @@ class Story:
     # ---- answers of our own
 
     async def _serve_own(
-        self, client: Client, head: RequestHead, path: bytes, target: bytes, exchange: Exchange
+        self,
+        client: Client,
+        head: RequestHead,
+        path: bytes,
+        target: bytes,
+        exchange: Exchange,
+        traceparent: bytes,
     ) -> bool:
         if head.method != b"GET":
             raise faults.method_refused("GET")
         accept = b",".join(value for name, value in head.headers if name.lower() == b"accept")
         page = await self._pages.get(path, target.partition(b"?")[2], accept)
+        if page is None and self._inspector is not None and path.startswith(OWN_PREFIX):
+            exchange.own = True
+            return await self._inspector.flight(client, head, target, INSPECTOR_RULE, exchange, traceparent).fly()
         if page is None:
             raise faults.not_found()
         exchange.own = True

@@ -1,0 +1,94 @@
+"""One token for several workers: the parent logs in, once, for whichever of them asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from proxy.errors import Code, LoginFault
+from proxy.message import Secret, Token
+from proxy.net.channel import Channel, ChannelClosed
+from proxy.net.secret import UnreadableSecret
+from proxy.policy.freshness import renewal_time
+from proxy.policy.login import OPEN_GATE, Grant, Setback, Wanted, after_setback, unreadable_secret
+
+Obtain = Callable[[Secret, Wanted], Awaitable[Grant | Setback]]
+
+
+class Broker:
+    """The parent's side. It holds the last token and gives it to every worker that it is good enough for."""
+
+    def __init__(
+        self, obtain: Obtain, secret: Callable[[], Secret], *, wall: Callable[[], float], jitter: Callable[[], float]
+    ) -> None:
+        self._obtain = obtain
+        self._secret = secret
+        self._wall = wall
+        self._jitter = jitter
+        self._grant: Grant | None = None
+        self._gate = OPEN_GATE
+        self._gate_secret: Secret | None = None
+        self._login: asyncio.Task[Grant | Setback] | None = None
+
+    async def answer(self, content: Any) -> Any:
+        """The handler of the channel's `token` calls."""
+        result = await self.get(msgspec.convert(content, Wanted))
+        if isinstance(result, Grant):
+            return {"grant": msgspec.to_builtins(result)}
+        fault = result.fault
+        words = [fault.code.value, fault.message, fault.outcome, fault.hint]
+        return {"fault": words, "blocks": result.blocks, "asked": max(0.0, self._gate.until - self._wall())}
+
+    async def get(self, wanted: Wanted) -> Grant | Setback:
+        grant = self._grant
+        if grant is not None and self._serves(grant, wanted):
+            return grant
+        try:
+            secret = self._secret()
+        except UnreadableSecret as error:
+            return unreadable_secret(str(error))
+        setback = self._gate.setback
+        if setback is not None and self._gate.closed(self._wall()) and secret == self._gate_secret:
+            return setback
+        if self._login is None:
+            self._login = asyncio.ensure_future(self._log_in(secret, wanted))
+        return await asyncio.shield(self._login)
+
+    def _serves(self, grant: Grant, wanted: Wanted) -> bool:
+        token = Token(grant.jwt, grant.obtained, grant.expires, 0)
+        young = grant.obtained > wanted.obtained_after and token.authorization != wanted.refused
+        return young and self._wall() < renewal_time(token, 0.0)
+
+    async def _log_in(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+        try:
+            result = await self._obtain(secret, wanted)
+        finally:
+            self._login = None
+        if isinstance(result, Grant):
+            self._grant, self._gate = result, OPEN_GATE
+        else:
+            self._gate = after_setback(self._gate, result, self._wall(), self._jitter())
+            self._gate_secret = secret
+        return result
+
+
+class BrokerClient:
+    """A worker's side: asks the parent instead of BioT."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def __call__(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+        try:
+            answer = await self._channel.call("token", msgspec.to_builtins(wanted))
+        except ChannelClosed:
+            words = [Code.LOGIN_UNAVAILABLE.value, "The sidecar is stopping.", "network", ""]
+            answer = {"fault": words, "blocks": False, "asked": 0.0}
+        if "grant" in answer:
+            return msgspec.convert(answer["grant"], Grant)
+        code, message, outcome, hint = answer["fault"]
+        fault = LoginFault(Code(code), message, outcome=outcome, hint=hint)
+        return Setback(fault, blocks=answer["blocks"], asked=answer["asked"])
