@@ -1,0 +1,46 @@
+"""The routes file: bytes -> a table of rules, or every problem with its line and column."""
+
+from __future__ import annotations
+
+import msgspec
+
+from proxy.policy.match import RouteTable
+from proxy.policy.routesfile.document import read_document
+from proxy.policy.routesfile.expectations import run_tests
+from proxy.policy.routesfile.meaning import judge
+from proxy.policy.routesfile.problem import Problem, Problems
+from proxy.policy.routesfile.sections import read_sections
+
+__all__ = ["Loaded", "Problem", "load"]
+
+
+class Loaded(msgspec.Struct, frozen=True, eq=False):
+    """What came of a file: a table, or None when any of the problems is an error. `tests` is how many it holds."""
+
+    table: RouteTable | None
+    problems: tuple[Problem, ...]
+    tests: int = 0
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "warning")
+
+
+def load(data: bytes, file: str) -> Loaded:
+    """Read and judge a routes file and run its own tests; `file` is what messages call it. Never raises."""
+    problems = Problems(file)
+    root = read_document(data, problems)
+    if root is None:
+        return Loaded(None, problems.in_order())
+    sections = read_sections(root, problems)
+    judge(sections.routes, problems)
+    if problems.any_error:
+        return Loaded(None, problems.in_order(), len(sections.tests))
+    rules = [route.rule for route in sections.routes]
+    table = RouteTable(rules, sections.unmatched, deny_unmatched=sections.deny_unmatched)
+    run_tests(table, sections.tests, problems)
+    return Loaded(None if problems.any_error else table, problems.in_order(), len(sections.tests))
