@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Makes a folder with the sidecar in it that runs wherever it is unpacked: build.sh FOLDER
+#   PYTHON       the interpreter to build for; its version must be there at run time too (default python3)
+#   PYTHON_HOME  an interpreter's whole folder to take along, for runtimes that have no Python (Node, Java, Go)
+set -euo pipefail
+out=${1:?"usage: build.sh FOLDER"}
+here=$(dirname "$(readlink -f "$0")")
+repo=$(readlink -f "$here/../..")
+python=${PYTHON:-python3}
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+wheels=$(mktemp -d)
+trap 'rm -rf "$wheels"' EXIT
+# Wheels for Lambda's Linux, whatever machine builds; each is checked against the hash in the lock.
+lambda=(--only-binary :all: --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux_2_28_x86_64)
+pip=("$python" -m pip --disable-pip-version-check --quiet)
+
+"${pip[@]}" download "${lambda[@]}" --require-hashes --no-deps --dest "$wheels" --requirement "$repo/requirements.lock"
+"${pip[@]}" wheel --no-index --find-links "$wheels" --no-deps --wheel-dir "$wheels" "$repo"
+
+rm -rf "$out"
+mkdir -p "$out"
+"${pip[@]}" install "${lambda[@]}" --no-index --find-links "$wheels" --no-compile --target "$out/lib" biot-sidecar
+rm -rf "$out/lib/bin"
+echo 'from proxy.__main__ import main; raise SystemExit(main())' > "$out/lib/__main__.py"
+# The folder is read-only on Lambda and its time stamps are lost on the way: byte code that is trusted as it is.
+"$python" -m compileall -q --invalidation-mode unchecked-hash "$out/lib"
+
+cp -r "$here/bin" "$here/start.py" "$here/start.mjs" "$repo/config/routes.yaml" "$out/"
+sed -i "s/^version=.*/version=$version/" "$out/bin/biot-sidecar"
+if [ -n "${PYTHON_HOME-}" ]; then cp -r "$PYTHON_HOME" "$out/python"; fi

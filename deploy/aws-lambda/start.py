@@ -1,0 +1,19 @@
+"""Starts the sidecar when a handler imports this first: for a ZIP plugin whose environment cannot name a wrapper.
+
+`from biot_sidecar import start`, with the sidecar's folder in the plugin's ZIP as biot_sidecar/.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+LISTEN = os.environ.get("SIDECAR_LISTEN", "127.0.0.1:8787").split(",")[0]
+
+_process = subprocess.Popen(
+    [Path(__file__).with_name("bin") / "biot-sidecar", "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+)
+# The sidecar has BioT's address and the secret; from here on, the plugin has neither.
+os.environ["BIOT_BASE_URL"] = f"http://{LISTEN}"
+os.environ["BIOT_SERVICE_USER_SECRET_KEY"] = "kept-by-biot-sidecar"
+if not _process.stdout.readline():
+    raise SystemExit("biot-sidecar did not start")
