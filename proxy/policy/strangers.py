@@ -1,8 +1,9 @@
-"""What somebody probably meant whose path is no known BioT operation."""
+"""Which known operations a pattern matches, and what somebody probably meant whose pattern matches none."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import msgspec
 
@@ -10,8 +11,21 @@ from proxy.policy.coverage import Coverage
 from proxy.policy.nearest import nearest
 from proxy.policy.operations import operations, pattern_of, services
 from proxy.policy.pattern import Pattern
+from proxy.policy.rules import Operation
 
 _LIKENESS = 0.8
+
+
+@cache
+def _known() -> Coverage:
+    return Coverage((number, pattern_of(one)) for number, one in enumerate(operations()))
+
+
+def operations_of(pattern: Pattern) -> list[Operation]:
+    """The known operations that a pattern matches; HEAD is GET without the body."""
+    if pattern.methods is not None and "HEAD" in pattern.methods:
+        pattern = msgspec.structs.replace(pattern, methods=pattern.methods | {"GET"})
+    return [operations()[number] for number in _known().overlapping(pattern)]
 
 
 def why_unknown(pattern: Pattern) -> str:
@@ -34,9 +48,7 @@ def doubled_service(segments: tuple[bytes | None, ...]) -> bool:
 
 def _methods_there(pattern: Pattern) -> list[str]:
     """The methods of the operations that fit but for the method."""
-    known = Coverage((number, pattern_of(one)) for number, one in enumerate(operations()))
-    anyhow = msgspec.structs.replace(pattern, methods=None)
-    return sorted({operations()[number].method for number in known.overlapping(anyhow)})
+    return sorted({one.method for one in operations_of(msgspec.structs.replace(pattern, methods=None))})
 
 
 def _outline(pattern: Pattern) -> str:
@@ -44,5 +56,6 @@ def _outline(pattern: Pattern) -> str:
     return "/" + "/".join(shown)
 
 
+@cache
 def _outlines() -> dict[str, str]:
     return {re.sub(r"\{[^}]*\}", "{}", one.path): one.path for one in operations()}

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Final
-
-import msgspec
 
 from proxy.policy.coverage import Coverage, intersection
 from proxy.policy.guards import OWN_PATHS, OWN_PREFIX
-from proxy.policy.operations import operations, pattern_of
 from proxy.policy.pattern import Pattern
 from proxy.policy.routesfile.document import Scalar
 from proxy.policy.routesfile.problem import Problems, listed, quoted
 from proxy.policy.routesfile.sections import Route
-from proxy.policy.rules import Interception, Operation, Rule
-from proxy.policy.strangers import why_unknown
+from proxy.policy.rules import Interception, Rule
+from proxy.policy.strangers import operations_of, why_unknown
 
 _NAMED_MOST: Final = 3
 _HINTS_MOST: Final = 20  # looking for the likeliest operation costs milliseconds each
@@ -118,18 +114,6 @@ def _crossing(pattern: Pattern, route: Route, other: Route, number: int, earlier
 
 
 # ---- BioT's operations
-
-
-@cache
-def _known() -> Coverage:
-    return Coverage((number, pattern_of(one)) for number, one in enumerate(operations()))
-
-
-def operations_of(pattern: Pattern) -> list[Operation]:
-    """The known operations that a pattern matches; HEAD is GET without the body."""
-    if pattern.methods is not None and "HEAD" in pattern.methods:
-        pattern = msgspec.structs.replace(pattern, methods=pattern.methods | {"GET"})
-    return [operations()[number] for number in _known().overlapping(pattern)]
 
 
 def _warn_of_strangers(route: Route, problems: Problems, *, hint: bool) -> int:

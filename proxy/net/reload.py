@@ -1,0 +1,202 @@
+"""The routes file on disk: read at start, looked at every few seconds, swapped in whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final, Protocol
+
+from proxy.errors import BadSettings
+from proxy.policy.match import RouteTable
+from proxy.policy.routesfile import Loaded, Problem, load
+from proxy.policy.rules import Verdict
+
+INTERVAL: Final = 2.0
+"""Seconds between two looks at the file."""
+SETTLING: Final = 0.075
+"""Seconds in which a changed file must stay the same, so that nothing half-written is taken."""
+SETTLING_MOST: Final = 20
+LARGEST: Final = 8 * 1024 * 1024
+_TRUSTED_AGE: Final = 1.0
+"""Seconds after which a file's time stamp tells of every further change; clocks of file systems are coarse."""
+
+
+class Judge(Protocol):
+    """The one method of pipeline.ports.Rules."""
+
+    def __call__(self, method: bytes, target: bytes) -> Verdict: ...
+
+
+def read_routes_file(path: str) -> bytes:
+    """The file's content. Raises OSError, and BadSettings for what is no file of a sensible size."""
+    if Path(path).is_dir():
+        raise BadSettings([f"{path}:1:1: error: this is a directory; name the routes file in it"])
+    with open(path, "rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise BadSettings([f"{path}:1:1: error: the file is larger than {LARGEST // 1024 // 1024} MiB"])
+    return data
+
+
+def load_routes_file(path: str) -> Loaded:
+    """What the file on disk holds. Raises BadSettings if it cannot be read."""
+    return load(_content(path, read_routes_file), path)
+
+
+def _content(path: str, read: Callable[[str], bytes]) -> bytes:
+    try:
+        return read(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such file"
+        raise BadSettings([f"{path}:1:1: error: the routes file cannot be read: {reason}"]) from None
+
+
+class RoutesFile:
+    """Implements pipeline.ports.Rules by the table in force.
+
+    `wall` tells seconds since the epoch, `reloaded` learns whether a reload took, `on_swap` sees each new table before
+    any request does, `log` gets a level (info, warning, error) and a line.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        wall: Callable[[], float],
+        log: Callable[[str, str], None],
+        reloaded: Callable[[bool], None] = lambda taken: None,
+        on_swap: Callable[[RouteTable], None] = lambda table: None,
+        read: Callable[[str], bytes] = read_routes_file,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.path = path
+        self._wall = wall
+        self._log = log
+        self._reloaded = reloaded
+        self._on_swap = on_swap
+        self._read = read
+        self._sleep = sleep
+        self._wake = asyncio.Event()
+        self._digest = b""  # of the content that was judged last, whether it was taken or not
+        self._stamp: tuple[int, ...] | None = None  # of the file when it was last read, if that can be trusted
+        self._at: float | None = None
+        self._error: str | None = None
+        self.warnings: tuple[Problem, ...] = ()
+        self.table: RouteTable
+        self.verdict: Judge
+
+    def load_first(self) -> None:
+        """Read the file before anything is served. Raises BadSettings with every problem."""
+        data = _content(self.path, self._read)
+        loaded = load(data, self.path)
+        self._digest = _digest(data)
+        self._at = self._wall()
+        if loaded.table is None:
+            raise BadSettings([str(problem) for problem in loaded.errors])
+        self._take(loaded.table, loaded)
+
+    @property
+    def reload_state(self) -> dict[str, str | None]:
+        """`at`: when the file was last judged, in ISO 8601; `error`: why it was not taken then, or None."""
+        at = None if self._at is None else datetime.fromtimestamp(self._at, UTC).isoformat(timespec="milliseconds")
+        return {"at": None if at is None else at.replace("+00:00", "Z"), "error": self._error}
+
+    def request_reload(self) -> None:
+        """Read the file again now, even if it did not change (SIGHUP)."""
+        self._wake.set()
+
+    async def watch(self, interval: float = INTERVAL) -> None:
+        """Look at the file until cancelled."""
+        while True:
+            asked = await self._asked(interval)
+            await self.look(asked=asked)
+
+    async def _asked(self, interval: float) -> bool:
+        try:
+            async with asyncio.timeout(interval):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        self._wake.clear()
+        return True
+
+    async def look(self, *, asked: bool = False) -> None:
+        """Take the file if its content is new and right; `asked`: say what came of it, even if it is not new."""
+        stamp = _stamp(self.path)
+        if stamp is not None and stamp == self._stamp and not asked:
+            return
+        try:
+            data = await self._settled()
+        except BadSettings as error:
+            self._stamp = None
+            self._digest = b""  # whatever comes back is judged again, the old content too
+            if asked or self._error != error.problems[0]:
+                self._refuse(error.problems)
+            return
+        self._stamp = stamp if stamp is not None and self._wall() - stamp[0] / 1e9 > _TRUSTED_AGE else None
+        if data is not None and (asked or self._news(data)):
+            await self._judge(data)
+
+    def _news(self, data: bytes) -> bool:
+        """True for content that was not the last to be judged."""
+        return _digest(data) != self._digest
+
+    async def _settled(self) -> bytes | None:
+        """The content, once two reads in a row agree if it is new; None if it does not stop changing."""
+        data = await self._content()
+        if not self._news(data):
+            return data
+        for _ in range(SETTLING_MOST):
+            await self._sleep(SETTLING)
+            before, data = data, await self._content()
+            if data == before:
+                return data
+        return None
+
+    async def _content(self) -> bytes:
+        return await asyncio.to_thread(_content, self.path, self._read)
+
+    async def _judge(self, data: bytes) -> None:
+        self._digest = _digest(data)
+        loaded = await asyncio.to_thread(load, data, self.path)
+        if loaded.table is None:
+            self._refuse([str(problem) for problem in loaded.errors])
+            return
+        self._at = self._wall()
+        self._error = None
+        self._take(loaded.table, loaded)
+        self._reloaded(True)
+        self._log("info", f"{self.path} is in force: {len(loaded.table.rules)} routes")
+
+    def _take(self, table: RouteTable, loaded: Loaded) -> None:
+        self.warnings = loaded.warnings
+        for problem in loaded.warnings:
+            self._log("warning", str(problem))
+        self._on_swap(table)
+        self.table = table
+        self.verdict = table.verdict
+
+    def _refuse(self, problems: list[str]) -> None:
+        self._at = self._wall()
+        self._error = problems[0] + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
+        for problem in problems:
+            self._log("error", problem)
+        self._log("error", f"{self.path} was not taken; the routes read before stay in force")
+        self._reloaded(False)
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=16).digest()
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
+    """What changes when the file does, symbolic links followed; None if there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev
