@@ -6,7 +6,7 @@ LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-u
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench fuzz lock clean
+.PHONY: help run test check format bench fuzz schema lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -45,6 +45,10 @@ format: $(VENV)/.dev ## rewrite the sources in the project's format
 
 bench: $(VENV)/.dev ## this proxy beside its peers in one run, figures as ratios
 	@$(BIN)/python -m tests.bench
+
+schema: $(VENV)/.run ## write config/routes.schema.json anew
+	@$(BIN)/python -m proxy.policy.schema > config/routes.schema.json.new
+	@mv config/routes.schema.json.new config/routes.schema.json
 
 lock: $(VENV)/.run ## write both lock files anew
 	@$(PIP) install uv
