@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -18,6 +20,14 @@ from proxy.settings import Address
 KEEP_LIMIT: Final = 64 * 1024
 """Body bytes kept for a replay."""
 BACKLOG: Final = 1024
+EMPTY_LINES_LIMIT: Final = 16
+"""Bytes of empty lines skipped before a head."""
+
+
+ACCEPT_TIME: Final = 0.02
+"""Seconds in which a closing listener still takes the connections that the kernel holds for it."""
+_SO_ATTACH_FILTER: Final = 26
+_BPF_RETURN: Final = 6
 
 
 class ClientConnection(Connection):
@@ -81,9 +91,9 @@ class ClientConnection(Connection):
         super()._deliver(pieces)
 
     def _skip_empty_lines(self, partial: bytearray) -> int:
-        """Empty lines before a request line are ignored (RFC 9112, section 2.2)."""
+        """A few empty lines before a request line are ignored (RFC 9112, section 2.2)."""
         size = 0
-        while partial.startswith(b"\r\n", size):
+        while size < EMPTY_LINES_LIMIT and partial.startswith(b"\r\n", size):
             size += 2
         del partial[:size]
         return size
@@ -147,8 +157,12 @@ class Listener:
         """Connections being served."""
         return len(self._connections)
 
-    def refuse_new(self) -> None:
-        """Close the listening sockets; connections that are there go on."""
+    async def refuse_new(self) -> None:
+        """Close the listening sockets; connections that are there, or that the kernel holds for us, go on."""
+        for server in self._servers:
+            for sock in server.sockets:
+                _take_no_more(sock.fileno())
+        await asyncio.sleep(ACCEPT_TIME)
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -162,6 +176,20 @@ class Listener:
         for task, connection in list(self._connections.items()):
             task.cancel()
             connection.abort()
+
+
+def _take_no_more(descriptor: int) -> None:
+    """Let the kernel drop new connections, so that those it already holds can be taken before the socket closes.
+
+    Closing at once would reset them. A packet filter that accepts nothing does it (Linux, socket(7): SO_ATTACH_FILTER).
+    """
+    import ctypes  # needed once, at the end
+
+    refuse_all = ctypes.create_string_buffer(struct.pack("HBBI", _BPF_RETURN, 0, 0, 0))
+    program = struct.pack("HxxxxxxP", 1, ctypes.addressof(refuse_all))
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as sock:
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
 def bind(address: Address) -> socket.socket:

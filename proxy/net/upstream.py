@@ -18,7 +18,7 @@ from proxy.policy import framing
 from proxy.policy.faults import broken_answer, lost_before_answer, timed_out
 from proxy.settings import Upstream as Address
 
-CONNECT_TIMEOUT: Final = 10.0
+CONNECT_TIMEOUT: Final = 5.0
 IDLE_LIMIT: Final = 50.0
 """Seconds a pooled connection may rest: less than the 60 s after which BioT's load balancer drops it."""
 PROBE_AFTER: Final = 1.0

@@ -93,19 +93,21 @@ class Story:
         """Serve one client connection until it ends. Being cancelled means that the client has gone."""
         self._sweep.watch(client.signal)
         try:
-            while await self._exchange(client):
-                pass
+            # A new connection has come to say something: only between requests may it rest.
+            rest = self._limits.head
+            while await self._exchange(client, rest):
+                rest = self._limits.idle
             await self._linger(client)
         finally:
             self._sweep.forget(client.signal)
             client.close()
 
-    async def _exchange(self, client: Client) -> bool:
-        """One request; False when the connection ends with it."""
+    async def _exchange(self, client: Client, rest: float) -> bool:
+        """One request, awaited for `rest` seconds; False when the connection ends with it."""
         failure: Failure | None = None
         raw = b""
         try:
-            raw = await self._next_head(client)
+            raw = await self._next_head(client, rest)
         except Failure as error:
             failure = error
         if not raw and failure is None:
@@ -126,7 +128,7 @@ class Story:
             if not exchange.own:
                 self._observer.finished(exchange)
 
-    async def _next_head(self, client: Client) -> bytes:
+    async def _next_head(self, client: Client, rest: float) -> bytes:
         """The next request's head; empty when none will come. Raises ClientFault."""
         signal = client.signal
         limits = self._limits
@@ -140,7 +142,7 @@ class Story:
                 if client.head_begun:
                     raise faults.late_head(limits.head)
                 return b""
-            self._sweep.arm(signal, self._clock() + (limits.head if client.head_begun else limits.idle))
+            self._sweep.arm(signal, self._clock() + (limits.head if client.head_begun else rest))
             await signal.next()
         return client.raw_head
 

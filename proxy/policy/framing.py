@@ -169,6 +169,8 @@ def _response_framing(status: int, request_method: bytes, special: dict[int, lis
     lengths = special.get(Kind.CONTENT_LENGTH)
     if codings is not None:
         _check_codings(codings, lengths, modern)
+        if status < 200 or status == 204:
+            raise BadFraming("a status without a body stands with Transfer-Encoding")
     length = -1 if lengths is None else content_length(lengths)
     if request_method == b"HEAD" or status < 200 or status in {204, 304}:
         return NO_BODY

@@ -115,7 +115,7 @@ def response_bytes(head: ResponseHead, *, modern: bool, close: bool) -> bytes:
         lines = [line for line in lines if _name(line) != b"transfer-encoding"]
     if close:
         lines = [*lines, b"Connection: close"]
-    return b"HTTP/1.1 %d %b\r\n%b\r\n\r\n" % (head.status, head.reason, b"\r\n".join(lines))
+    return b"\r\n".join([b"HTTP/1.1 %d %b" % (head.status, head.reason), *lines, b"", b""])
 
 
 def safe_trailers(fields: Headers) -> Headers:

@@ -21,9 +21,9 @@ _PLAIN: Final = Rule(name=UNMATCHED, source="")
 
 
 def schema() -> Schema:
-    """The schema of the whole file (JSON Schema, draft 2020-12)."""
+    """The schema of the whole file (JSON Schema draft 7, the newest that every editor knows)."""
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "biot-sidecar routes",
         "description": "Rules for a plugin's calls to BioT; `biot-sidecar check` judges what a schema cannot.",
         **_object(

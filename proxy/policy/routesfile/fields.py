@@ -26,10 +26,9 @@ _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 def mapping(node: Node, problems: Problems, section: str, what: str) -> dict[str, tuple[Scalar, Node]]:
     """The known keys of a mapping and their values; unknown ones are reported."""
-    if isinstance(node, Broken) or (isinstance(node, Scalar) and node.nothing):
-        return {}
     if not isinstance(node, Mapping):
-        problems.error(node, f"{what}; this is {kind(node)}")
+        if not isinstance(node, Broken) and not can_have_keys(node):
+            problems.error(node, f"{what}; this is {kind(node)}")
         return {}
     known = SECTIONS[section]
     for key, _ in node.entries:
@@ -38,13 +37,18 @@ def mapping(node: Node, problems: Problems, section: str, what: str) -> dict[str
     return {key.text: (key, value) for key, value in node.entries if key.text in known}
 
 
+def can_have_keys(node: Node) -> bool:
+    """True for a mapping, and for nothing at all, which is an empty one."""
+    return isinstance(node, Mapping) or (isinstance(node, Scalar) and node.nothing)
+
+
 def _meant(key: str, section: str) -> str:
-    near = nearest(key.lower().replace("-", "_"), SECTIONS[section])
-    if near is not None:
-        return f"did you mean {near}?"
     homes = [name for name, known in SECTIONS.items() if key in known]
     if homes:
         return f"it belongs in {' or '.join(homes)}"
+    near = nearest(key.lower(), SECTIONS[section])
+    if near is not None:
+        return f"did you mean {near}?"
     return f"{section} can have {', '.join(SECTIONS[section])}"
 
 
@@ -69,7 +73,7 @@ def text(node: Node, problems: Problems, what: str) -> str | None:
     if isinstance(node, Scalar) and not node.nothing and node.text.strip():
         return node.text.strip()
     if not isinstance(node, Broken):
-        problems.error(node, f"{what}; this is {'empty' if isinstance(node, Scalar) and node.text else kind(node)}")
+        problems.error(node, f"{what}; this is {kind(node)}")
     return None
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from proxy.policy.pattern import Pattern
 from proxy.policy.routesfile import fields
-from proxy.policy.routesfile.document import Broken, Mapping, Node, Scalar
+from proxy.policy.routesfile.document import Mapping, Node, Scalar
 from proxy.policy.routesfile.problem import Problems, quoted
 from proxy.policy.rules import Authorization, Interception, Retry, Rule
 
@@ -54,8 +54,7 @@ class Sections(msgspec.Struct, frozen=True):
 def read_sections(root: Node, problems: Problems) -> Sections:
     """Everything readable in the file; what is not is reported."""
     entries = fields.mapping(root, problems, "the file's top", "a routes file is a mapping that begins with version: 1")
-    if not isinstance(root, Broken):
-        _version(root, entries, problems)
+    _version(root, entries, problems)
     unmatched, deny_unmatched = _defaults(entries, problems)
     routes = _routes(entries, unmatched, problems)
     names = {route.rule.name for route in routes}
@@ -64,7 +63,7 @@ def read_sections(root: Node, problems: Problems) -> Sections:
 
 def _version(root: Node, entries: Entries, problems: Problems) -> None:
     if "version" not in entries:
-        if isinstance(root, Mapping) or (isinstance(root, Scalar) and root.nothing):
+        if fields.can_have_keys(root):
             problems.error(root, "version is missing; write version: 1")
         return
     node = entries["version"][1]
@@ -112,7 +111,7 @@ def _route(node: Node, unmatched: Rule, seen: dict[str, int], problems: Problems
     """The route, or None if it has no name or no match that could be read."""
     own = fields.mapping(node, problems, "a route", "a route is a mapping with name and match")
     for key, example in (("name", "name: what it is for"), ("match", "match: GET /ums/v2/users/{id}")):
-        if key not in own and not isinstance(node, Broken):
+        if key not in own and fields.can_have_keys(node):
             problems.error(node, f"{key} is missing from this route; write {example}")
     name = _unique_name(own, seen, problems)
     found = fields.matches(own["match"][1], problems) if "match" in own else []
@@ -145,7 +144,7 @@ def _tests(entries: Entries, names: set[str], problems: Problems) -> tuple[Case,
 def _test(node: Node, names: set[str], problems: Problems) -> Case | None:
     own = fields.mapping(node, problems, "a test", "a test is a mapping with request and expect")
     for key, example in (("request", "request: GET /ums/v2/users/1"), ("expect", "expect: {interception: off}")):
-        if key not in own and not isinstance(node, Broken):
+        if key not in own and fields.can_have_keys(node):
             problems.error(node, f"{key} is missing from this test; write {example}")
     request = fields.request(own["request"][1], problems) if "request" in own else None
     if "expect" not in own:

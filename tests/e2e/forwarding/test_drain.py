@@ -99,6 +99,7 @@ async def test_readiness_ends_while_the_program_drains(start):
     exchange = await held.next()
     assert (await asking.ask(request("GET", "/readyz"))).status == 200
     house.sidecar.signal()
+    await until_refused(house)  # the signal has arrived
     try:
         answer = await asking.ask(request("GET", "/readyz"))
     except (AssertionError, Cut, ConnectionError):

@@ -70,7 +70,8 @@ async def test_a_server_that_speaks_no_tls_is_a_502(start, trusted):
     class Pretender(ScriptedUpstream):
         url = property(lambda self: f"https://127.0.0.1:{self.port}")
 
-    house = await start(upstream=Pretender(), **trusted)
+    once = "version: 1\nroutes: [{name: no token, match: '* /none/**', authorization: none, retry: none}]\n"
+    house = await start(upstream=Pretender(), routes=once, **trusted)
     assert_ours(
         await house.ask(request("POST", "/none/x")), 502, "SIDECAR_UPSTREAM_UNREACHABLE", "SIDECAR_UPSTREAM_PROTOCOL"
     )
