@@ -91,7 +91,11 @@ class Sidecar:
         self._metrics = Metrics(version=__version__, python=platform.python_version())
         self._sweep = Sweep(asyncio.get_running_loop(), time.monotonic)
         self.routes = RoutesFile(
-            settings.routes, wall=time.time, reloaded=self._metrics.reloaded, log=log.event, on_swap=self._take_table
+            settings.routes,
+            wall=time.time,
+            reloaded=self._metrics.reloaded,
+            log=lambda level, message: log.event(level, "routes", message),
+            on_swap=self._take_table,
         )
         self.routes.load_first()
         self._pool = Pool(

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Mapping
 
 from proxy.commands.flags import add_setting_flags, flags_of
-from proxy.settings import load
+from proxy.errors import BadSettings
+from proxy.settings import Settings, load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +16,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Serve until told to stop. Raises BadSettings and AddressInUse."""
-    settings = load(env, flags_of(args))
+    settings = _settings(env, flags_of(args))
     from proxy.wiring import run_sidecar  # only once there is something to run
 
     return run_sidecar(settings, env)
+
+
+def _settings(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
+    """The settings, or one error with what is wrong in them and in the routes file."""
+    try:
+        return load(env, flags)
+    except BadSettings as error:
+        problems = error.problems
+    raise BadSettings(problems + _route_problems(env, flags))
+
+
+def _route_problems(env: Mapping[str, str], flags: Mapping[str, str]) -> list[str]:
+    from proxy.net.reload import load_routes_file  # needed for mistakes only
+    from proxy.settings.routes_path import find_routes_file
+
+    try:
+        return [str(problem) for problem in load_routes_file(find_routes_file(env, flags)).errors]
+    except BadSettings as error:
+        return error.problems

@@ -13,6 +13,7 @@ from proxy.policy.durations import parse_duration
 from proxy.policy.nearest import nearest
 from proxy.settings.addresses import is_loopback, parse_address, parse_base_url
 from proxy.settings.names import BASE_URL, DEFAULTS, FLAGS, OTHERS, SECRET, SECRET_FILE, USER_ID
+from proxy.settings.routes_path import find_routes_file
 from proxy.settings.values import Address, Settings, Upstream
 
 Value = TypeVar("Value")
@@ -50,7 +51,7 @@ class _Reader:
             "secret_file": secret_file,
             "listen": listen,
             "admin_listen": self._admin_listen(),
-            "routes": self._text("SIDECAR_ROUTES"),
+            "routes": find_routes_file(self._env, self._flags),
             "allowed_hosts": self._allowed_hosts(upstream),
             "allowed_origins": self._allowed_origins(),
             "login_at_start": self._switch("SIDECAR_LOGIN_AT_START"),
