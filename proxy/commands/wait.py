@@ -1,0 +1,132 @@
+"""`biot-sidecar wait`: returns as soon as the sidecar at SIDECAR_LISTEN is ready."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from proxy.commands.flags import add_setting_flags, flags_of
+from proxy.errors import BadSettings
+from proxy.policy.durations import parse_duration, show_duration
+from proxy.settings.addresses import parse_address
+from proxy.settings.names import DEFAULTS, FLAGS
+from proxy.settings.values import Address
+
+LISTEN: Final = "SIDECAR_LISTEN"
+POLL: Final = 0.1
+"""Seconds between two looks."""
+TRY: Final = 1.0
+"""Seconds that one look may take; a sidecar that is there answers at once."""
+LARGEST: Final = 4096
+_REQUEST: Final = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
+_EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
+    add_setting_flags(parser, LISTEN)
+    parser.add_argument(
+        "--timeout", type=_duration, default="30s", metavar="DURATION", help="give up after this long (default 30s)"
+    )
+
+
+def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """0 when the sidecar is ready, 1 after the timeout, with the reason on stderr. Raises BadSettings."""
+    text, address = _first_address(flags_of(args), env)
+    reason = wait_until_ready(
+        lambda timeout: look(address, timeout),
+        args.timeout,
+        clock=time.monotonic,  # noqa: TID251 - a command hands the real clock out
+        sleep=time.sleep,
+    )
+    if reason:
+        print(f"biot-sidecar: not ready after {show_duration(args.timeout)} at {text}: {reason}", file=sys.stderr)
+    return 1 if reason else 0
+
+
+def wait_until_ready(
+    look: Callable[[float], str], timeout: float, *, clock: Callable[[], float], sleep: Callable[[float], None]
+) -> str:
+    """Look until nothing is said against it any more: then empty, after `timeout` seconds the last reason.
+
+    `look` gets the seconds that it may take. It looks once at least.
+    """
+    end = clock() + timeout
+    while True:
+        reason = look(min(TRY, max(end - clock(), POLL)))
+        left = end - clock()
+        if not reason or left <= 0:
+            return reason
+        sleep(min(POLL, left))
+
+
+def look(address: Address, timeout: float) -> str:
+    """Ask the sidecar at `address` for /readyz; why it is not ready, or nothing."""
+    try:
+        answer = _answer(address, timeout)
+    except TimeoutError:
+        return f"no answer within {timeout:.1g}s"
+    except OSError as error:
+        return error.strerror or "no connection"
+    status = _STATUS.match(answer)
+    if status is None:
+        return "something else than a sidecar listens there"
+    return "" if status[1] == b"200" else _reason(int(status[1]), answer)
+
+
+def _answer(address: Address, timeout: float) -> bytes:
+    answer = b""
+    with _connected(address, timeout) as sock:
+        sock.sendall(_REQUEST)
+        while len(answer) < LARGEST and (piece := sock.recv(LARGEST)):
+            answer += piece
+    return answer
+
+
+def _connected(address: Address, timeout: float) -> socket.socket:
+    if not address.path:
+        host = _EVERY_ADDRESS.get(address.host, address.host)
+        return socket.create_connection((host, address.port), timeout)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(timeout)
+    try:
+        sock.connect(address.path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _reason(status: int, answer: bytes) -> str:
+    """What a 503 says of itself; of other answers the status alone. Nothing in it steers a terminal."""
+    body = answer.partition(b"\r\n\r\n")[2].decode("ascii", "replace").strip()
+    if status != 503 or not body.startswith("not ready: "):
+        return f"it answers with status {status}"
+    said = "".join(character for character in body.removeprefix("not ready: ") if character.isprintable())
+    return said[:300]
+
+
+def _first_address(flags: Mapping[str, str], env: Mapping[str, str]) -> tuple[str, Address]:
+    """As written, and parsed. The other settings need not be there: whoever waits may not know them."""
+    name = FLAGS[LISTEN] if LISTEN in flags else LISTEN
+    text = (flags.get(LISTEN) or env.get(LISTEN, "")).split(",")[0].strip() or DEFAULTS[LISTEN]
+    try:
+        address = parse_address(text)
+    except ValueError as error:
+        raise BadSettings([f"{name}: {error}"]) from None
+    if not (address.path or address.port):
+        raise BadSettings([f"{name}: {text!r} is any free port, so nobody knows where to look; name a port"])
+    return text, address
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
