@@ -42,7 +42,7 @@ def go() -> str:
 @contextmanager
 def plugin(language: str, folder: Path, sidecar_url: str) -> Iterator[str]:
     """The running example; yields its address."""
-    env = {"SIDECAR_URL": sidecar_url, "PLUGIN_LISTEN": "127.0.0.1:0", "HOME": str(folder), "GOFLAGS": "-mod=mod"}
+    env = {"SIDECAR_URL": sidecar_url, "PLUGIN_LISTEN": "127.0.0.1:0", "GOCACHE": str(folder.parent / "go-cache")}
     with program(folder, "plugin", command(language, folder), env) as running:
         yield "http://" + running.first_line.split()[2].rstrip(",") + "/"
 
