@@ -19,6 +19,7 @@ Word = TypeVar("Word", bound=Enum)
 
 UNMATCHED: Final = "unmatched"
 LONGEST_NAME: Final = 100
+_SLIP: Final = 0.85  # likeness of a slip of the finger
 # YAML 1.1 reads these as booleans, and tools that went through it write them so: `on` may come here as `true`.
 TRUTH: Final = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -44,11 +45,11 @@ def can_have_keys(node: Node) -> bool:
 
 def _meant(key: str, section: str) -> str:
     homes = [name for name, known in SECTIONS.items() if key in known]
-    if homes:
-        return f"it belongs in {' or '.join(homes)}"
-    near = nearest(key.lower(), SECTIONS[section])
+    near = nearest(key.lower(), SECTIONS[section], _SLIP if homes else 0.6)
     if near is not None:
         return f"did you mean {near}?"
+    if homes:
+        return f"it belongs in {' or '.join(homes)}"
     return f"{section} can have {', '.join(SECTIONS[section])}"
 
 

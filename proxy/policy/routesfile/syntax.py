@@ -15,22 +15,29 @@ def syntax_problem(error: yaml.YAMLError, lines: list[str]) -> tuple[int, int, s
     """Line, column (both from 1) and message; `lines` are the file's, without their ends."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return 1, 1, "this is no YAML"
-    mark: Any = error.problem_mark
-    place = (mark.line + 1, mark.column + 1)
-    line = lines[mark.line] if mark.line < len(lines) else ""
-    character = line[mark.column : mark.column + 1]
+    place = _within(error.problem_mark, lines)
+    line = lines[place[0] - 1]
+    character = line[place[1] - 1 : place[1]]
     context = str(error.context or "")
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return mark.line + 1, line.index("\t") + 1, "a tab; YAML wants spaces for indentation"
-    star = _STAR.search(line[: mark.column + 1])
+        return place[0], line.index("\t") + 1, "a tab; YAML wants spaces for indentation"
+    star = _STAR.search(line[: place[1]])
     if star is not None:
-        return mark.line + 1, star.start(1) + 1, 'YAML takes * for an alias; put quotes around it: "* /file/**"'
+        return place[0], star.start(1) + 1, 'YAML takes * for an alias; put quotes around it: "* /file/**"'
     if "flow" in context and character and character in "{}[]":
         return *place, 'within { } and [ ] a text with braces needs quotes: "GET /ums/v2/users/{id}"'
-    start: Any = error.context_mark
-    if start is not None and ("flow" in context or "end of stream" in str(error.problem)):
-        return start.line + 1, start.column + 1, f"this {lines[start.line][start.column]} is never closed"
+    start = _within(error.context_mark or error.problem_mark, lines)
+    opening = lines[start[0] - 1][start[1] - 1 : start[1]]
+    if opening and opening in "[{'\"" and ("flow" in context or "end of stream" in str(error.problem)):
+        return *start, f"this {opening} is never closed"
     return *place, _in_words(character, str(error.problem))
+
+
+def _within(mark: Any, lines: list[str]) -> tuple[int, int]:
+    """The mark's place, from 1; the parser may put the end of a file behind its last line."""
+    if mark.line >= len(lines):
+        return len(lines), len(lines[-1]) + 1
+    return mark.line + 1, mark.column + 1
 
 
 def _in_words(character: str, problem: str) -> str:
