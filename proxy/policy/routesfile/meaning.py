@@ -146,5 +146,5 @@ def _warn_of_vain_interception(route: Route, problems: Problems) -> None:
         problems.warning(
             route.own["interception"][1],
             f"interception has no effect here: BioT does not intercept {found[0].method} {found[0].path}"
-            + (f" or the {len(found) - 1} other operations that this matches" if len(found) > 1 else ""),
+            + (" or any other operation that this matches" if len(found) > 1 else ""),
         )
