@@ -10,7 +10,7 @@ from typing import Final
 from proxy.commands.flags import add_setting_flags, flags_of
 from proxy.errors import BadSettings
 from proxy.net.reload import load_routes_file
-from proxy.policy.routesfile import Loaded
+from proxy.policy.routesfile import Loaded, counted
 from proxy.settings import Settings, load
 from proxy.settings.names import BASE_URL, SECRET, USER_ID
 from proxy.settings.routes_path import find_routes_file
@@ -68,6 +68,6 @@ def _check_routes(path: str) -> Loaded | None:
         print(problem)
     if loaded.table is None:
         return None
-    tests = f"{loaded.tests} tests pass" if loaded.tests else "no tests"
-    print(f"{path}: {len(loaded.table.rules)} routes, {tests}")
+    tests = f"{counted(loaded.tests, 'test')} pass{'es' * (loaded.tests == 1)}" if loaded.tests else "no tests"
+    print(f"{path}: {counted(len(loaded.table.rules), 'route')}, {tests}")
     return loaded

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from proxy.errors import BadSettings
 from proxy.policy.match import RouteTable
-from proxy.policy.routesfile import Loaded, Problem, load
+from proxy.policy.routesfile import Loaded, Problem, counted, load
 from proxy.policy.rules import Verdict
 
 INTERVAL: Final = 2.0
@@ -170,7 +170,7 @@ class RoutesFile:
         self._error = None
         self._take(loaded.table, loaded)
         self._reloaded(True)
-        self._log("info", f"{self.path} is in force: {len(loaded.table.rules)} routes")
+        self._log("info", f"{self.path} is in force: {counted(len(loaded.table.rules), 'route')}")
 
     def _take(self, table: RouteTable, loaded: Loaded) -> None:
         self.warnings = loaded.warnings

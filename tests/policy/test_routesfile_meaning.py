@@ -34,8 +34,8 @@ def test_a_route_that_several_earlier_routes_cover_together_is_an_error():
         route("d", f"GET|PATCH {PATIENTS}/**"),
     )
     assert found == [
-        "f:7:21: error: 'd' can never match: 'a' (line 4), 'b' (line 5) and 'c' (line 6) come first and take all of it; "
-        "move it up or remove it"
+        "f:7:21: error: 'd' can never match: 'a' (line 4), 'b' (line 5) and 'c' (line 6) come first and take all of it"
+        "; move it up or remove it"
     ]
 
 
@@ -87,8 +87,8 @@ def test_routes_that_cross_and_disagree_are_a_warning():
         route("b", f"* {PATIENTS}/self"),
     )
     assert found == [
-        f"f:5:21: warning: 'b' and 'a' (line 4) both match GET|PATCH {PATIENTS}/self and disagree about interception and "
-        "timeout; the one in line 4 decides"
+        f"f:5:21: warning: 'b' and 'a' (line 4) both match GET|PATCH {PATIENTS}/self and disagree about interception "
+        "and timeout; the one in line 4 decides"
     ]
 
 

@@ -8,10 +8,10 @@ from proxy.policy.match import RouteTable
 from proxy.policy.routesfile.document import read_document
 from proxy.policy.routesfile.expectations import run_tests
 from proxy.policy.routesfile.meaning import judge
-from proxy.policy.routesfile.problem import Problem, Problems
+from proxy.policy.routesfile.problem import Problem, Problems, counted
 from proxy.policy.routesfile.sections import read_sections
 
-__all__ = ["Loaded", "Problem", "load"]
+__all__ = ["Loaded", "Problem", "counted", "load"]
 
 
 class Loaded(msgspec.Struct, frozen=True, eq=False):

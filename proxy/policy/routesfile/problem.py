@@ -69,6 +69,11 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= _QUOTED_MOST else text[: _QUOTED_MOST - 1] + "…")
 
 
+def counted(number: int, noun: str) -> str:
+    """1 route, 2 routes."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def listed(words: list[str]) -> str:
     """a, b and c."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
