@@ -1,0 +1,212 @@
+"""Plugins through their whole life in AWS Lambda, as IMAGE and as ZIP: start, first event, freeze, thaw, end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.lambda_api import Environment, LambdaApi
+from tests.deploy.programs import DEPLOY, PLAIN, SECRET, USER, free_port, logins, simulator
+
+LAMBDA = DEPLOY / "aws-lambda"
+HERE = Path(__file__).parent
+EVENT = json.loads((LAMBDA / "examples" / "interceptor-event.json").read_text())
+WAYS = ["image", "wrapper", "import"]
+LANGUAGES = ["python", "node"]
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that build.sh makes, once."""
+    folder = tmp_path_factory.mktemp("lambda") / "biot_sidecar"
+    subprocess.run([LAMBDA / "build.sh", folder], check=True, env={**os.environ, "PYTHON": sys.executable})
+    return folder
+
+
+@dataclass
+class Function:
+    """A plugin of one language, deployed in one way."""
+
+    api: LambdaApi
+    environment: Environment
+    runtime: list[str]
+    extensions: list[Path]
+
+    def start(self) -> bool:
+        return self.environment.start(self.runtime, *self.extensions)
+
+    def age(self) -> int:
+        """One invocation; the age that the plugin puts into the intercepted request."""
+        answer = self.api.invoke(EVENT)
+        assert answer["statusCode"] == 200, answer
+        request = json.loads(answer["body"])["request"]
+        assert request["body"]["_gender"] == "FEMALE"
+        return int(request["body"]["age"])
+
+    def pid(self, part: str) -> int:
+        return next(pid for pid, command in self.environment.processes().items() if part in command)
+
+
+@contextmanager
+def function(folder: Path, bundle: Path, language: str, way: str, base_url: str, **more: str) -> Iterator[Function]:
+    """The plugin's files where Lambda would have them, and nothing started yet."""
+    task = folder / "task"
+    shutil.copytree(LAMBDA / "examples" / language, task)
+    interpreter = {"python": sys.executable, "node": shutil.which("node")}[language]
+    if interpreter is None:
+        pytest.skip("node is not installed")
+    runtime = [interpreter, str(HERE / {"python": "runtime.py", "node": "runtime.mjs"}[language])]
+    extensions: list[Path] = []
+    if way == "image":
+        runtime = [str(bundle / "bin" / "plugin-env"), *runtime]
+        extensions = [folder / "biot-sidecar"]
+        shutil.copy(bundle / "bin" / "extension", extensions[0])
+    elif way == "wrapper":
+        runtime = [str(bundle / "bin" / "wrapper"), *runtime]
+    else:
+        (task / "biot_sidecar").symlink_to(bundle)
+        put_first(task, language)
+    variables = {
+        **PLAIN,
+        "LAMBDA_TASK_ROOT": str(task),
+        "BIOT_SIDECAR_HOME": str(bundle),
+        "BIOT_BASE_URL": base_url,
+        "BIOT_SERVICE_USER_ID": USER,
+        "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
+        "SIDECAR_LISTEN": f"127.0.0.1:{free_port()}",
+        **more,
+    }
+    with LambdaApi() as api:
+        environment = Environment(api, folder, variables)
+        try:
+            yield Function(api, environment, runtime, extensions)
+        finally:
+            environment.kill()
+
+
+def put_first(task: Path, language: str) -> None:
+    """The one line that starts the sidecar from the handler."""
+    file, line = {
+        "python": ("index.py", "import biot_sidecar.start  # starts the sidecar\n"),
+        "node": ("index.mjs", 'import "./biot_sidecar/start.mjs";\n'),
+    }[language]
+    (task / file).write_text(line + (task / file).read_text())
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_plugin_answers_before_and_after_a_freeze_in_which_its_token_ran_out(
+    language: str, way: str, bundle: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    with (
+        simulator(tmp_path, port, "--token-life", "2s") as biot,
+        function(tmp_path, bundle, language, way, biot) as plugin,
+    ):
+        assert plugin.start(), plugin.api.errors
+        age = plugin.age()
+        before = logins(biot)
+        plugin.environment.freeze()
+        wait_until(time.time() + 2.5)  # no timer of the environment runs meanwhile, the world's clock does
+        plugin.environment.thaw()
+        assert plugin.age() == age
+        assert logins(biot) == before + 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_plugin_outlives_a_freeze_in_which_its_connections_and_tokens_died(
+    language: str, bundle: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    with function(tmp_path, bundle, language, "image", f"http://127.0.0.1:{port}") as plugin:
+        with simulator(tmp_path, port):
+            assert plugin.start(), plugin.api.errors
+            age = plugin.age()
+            plugin.environment.freeze()
+        with simulator(tmp_path, port) as biot:  # a new one: it knows none of the old tokens
+            plugin.environment.thaw()
+            assert plugin.age() == age
+            assert logins(biot) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_secret_is_out_of_the_plugins_reach(language: str, way: str, bundle: Path, tmp_path: Path) -> None:
+    with simulator(tmp_path) as biot, function(tmp_path, bundle, language, way, biot) as plugin:
+        (tmp_path / "task" / {"python": "index.py", "node": "index.mjs"}[language]).open("a").write(
+            {
+                "python": "\n\ndef handler(event, context):\n    return dict(os.environ)\n",
+                "node": "\nhandler = async () => process.env;\n",
+            }[language]
+        )
+        make_replaceable(tmp_path / "task" / "index.mjs")
+        assert plugin.start(), plugin.api.errors
+        environment = plugin.api.invoke(EVENT)
+        assert SECRET not in environment.values()
+        assert environment["BIOT_BASE_URL"] == f"http://{environment['SIDECAR_LISTEN']}"
+
+
+def make_replaceable(handler: Path) -> None:
+    """Lets the test put another handler into a JavaScript module."""
+    if handler.exists():
+        code = handler.read_text().replace("export async function handler", "export let handler = async function")
+        handler.write_text(code)
+
+
+def test_the_extension_ends_with_its_sidecar_when_lambda_shuts_down(bundle: Path, tmp_path: Path) -> None:
+    with simulator(tmp_path) as biot, function(tmp_path, bundle, "python", "image", biot) as plugin:
+        assert plugin.start(), plugin.api.errors
+        plugin.age()
+        assert plugin.environment.shut_down() == [0]
+        assert plugin.environment.processes() == {}
+
+
+def test_lambda_hears_of_a_sidecar_that_cannot_start(bundle: Path, tmp_path: Path) -> None:
+    with function(tmp_path, bundle, "python", "image", "ftp://not.a.biot") as plugin:
+        assert not plugin.start()
+        assert plugin.api.errors == ["Extension.SidecarDidNotStart"]
+        assert "BIOT_BASE_URL" in plugin.environment.log()
+
+
+def test_lambda_hears_of_a_sidecar_that_ended_and_replaces_the_environment(bundle: Path, tmp_path: Path) -> None:
+    with simulator(tmp_path) as biot, function(tmp_path, bundle, "python", "image", biot) as plugin:
+        assert plugin.start(), plugin.api.errors
+        os.kill(plugin.pid("__main__.py serve"), 9)
+        assert plugin.environment.extensions[0].wait(10) == 1
+        assert plugin.api.errors == ["Extension.SidecarEnded"]
+
+
+@pytest.mark.parametrize("way", ["wrapper", "import"])
+def test_a_plugin_whose_sidecar_cannot_start_does_not_start_either(way: str, bundle: Path, tmp_path: Path) -> None:
+    with function(tmp_path, bundle, "python", way, "ftp://not.a.biot") as plugin:
+        plugin.environment.extensions.append(plugin.environment._spawn(plugin.runtime))
+        assert plugin.environment.extensions[0].wait(20) != 0
+        assert "BIOT_BASE_URL" in plugin.environment.log()
+
+
+def test_a_bundle_for_another_python_says_so(bundle: Path, tmp_path: Path) -> None:
+    shutil.copytree(bundle, tmp_path / "other")
+    program = tmp_path / "other" / "bin" / "biot-sidecar"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    program.write_text(program.read_text().replace(f"version={version}", "version=2.0"))
+    ended = subprocess.run([program, "--version"], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "there is no python2.0 here" in ended.stderr
+
+
+def wait_until(moment: float) -> None:
+    """Returns once the wall clock has passed `moment`."""
+    while (left := moment - time.time()) > 0:
+        time.sleep(left)
