@@ -1,0 +1,85 @@
+"""The Kubernetes manifests: right for the API server's schemas, and right for what the sidecar needs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.deploy.programs import DEPLOY, ROOT
+
+BASE = DEPLOY / "kubernetes" / "base"
+DEPLOYMENT, SERVICE = yaml.safe_load_all((BASE / "plugin.yaml").read_text())
+MONITOR = yaml.safe_load((DEPLOY / "kubernetes" / "monitoring" / "podmonitor.yaml").read_text())
+POD: dict[str, Any] = DEPLOYMENT["spec"]["template"]["spec"]
+(SIDECAR,) = POD["initContainers"]
+(PLUGIN,) = POD["containers"]
+
+
+@pytest.mark.parametrize("version", ["1.29", "1.33", "1.37"])
+@pytest.mark.parametrize("manifest", [DEPLOYMENT, SERVICE], ids=lambda manifest: manifest["kind"])
+def test_a_manifest_fits_the_schemas_of_kubernetes(manifest: dict[str, Any], version: str) -> None:
+    kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_kustomize_renders_the_base_with_stable_names(tmp_path: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    rendered = subprocess.run([kubectl, "kustomize", BASE], capture_output=True, text=True, check=True).stdout
+    manifests = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(rendered)}
+    for manifest in manifests.values():
+        kubernetes_validate.validate(manifest, "1.37", strict=True)
+    # A name that follows the content would restart the pods where a reload is enough.
+    assert ("ConfigMap", "biot-routes") in manifests
+    assert manifests["ConfigMap", "biot-routes"]["data"]["routes.yaml"] == (BASE / "routes.yaml").read_text()
+
+
+def test_the_sidecar_starts_before_the_plugin_and_outlives_it() -> None:
+    assert SIDECAR["restartPolicy"] == "Always"
+    assert SIDECAR["startupProbe"]["httpGet"]["path"] == "/healthz"
+    assert POD["terminationGracePeriodSeconds"] > 25
+
+
+def test_probes_and_prometheus_ask_the_admin_listener_and_nothing_else_is_open() -> None:
+    (port,) = SIDECAR["ports"]
+    assert SIDECAR["env"][-1] == {"name": "SIDECAR_ADMIN_LISTEN", "value": f"0.0.0.0:{port['containerPort']}"}
+    asked = [SIDECAR[probe]["httpGet"]["port"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")]
+    assert {*asked, MONITOR["spec"]["podMetricsEndpoints"][0]["port"]} == {port["name"]}
+    assert MONITOR["spec"]["selector"] == DEPLOYMENT["spec"]["selector"]
+
+
+@pytest.mark.parametrize("container", [SIDECAR, PLUGIN], ids=lambda container: container["name"])
+def test_a_container_passes_the_restricted_pod_security_standard(container: dict[str, Any]) -> None:
+    pod = POD["securityContext"]
+    assert (pod["runAsNonRoot"], pod["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+    context = container["securityContext"]
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["readOnlyRootFilesystem"] is True
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert container["resources"]["limits"]["memory"]
+
+
+def test_changes_of_rules_and_secret_reach_the_running_sidecar() -> None:
+    assert SIDECAR["volumeMounts"]
+    assert not [mount for mount in SIDECAR["volumeMounts"] if "subPath" in mount]
+
+
+def test_the_secret_is_a_file_that_only_the_sidecar_sees() -> None:
+    assert "volumeMounts" not in PLUGIN
+    names = {entry["name"] for entry in SIDECAR["env"]}
+    assert "BIOT_SERVICE_USER_SECRET_KEY_FILE" in names
+    assert "BIOT_SERVICE_USER_SECRET_KEY" not in names
+
+
+def test_the_rules_of_the_base_are_right() -> None:
+    command = [sys.executable, "-m", "proxy", "check", "--routes", str(BASE / "routes.yaml")]
+    settings = {"BIOT_BASE_URL": "https://api.example", "BIOT_SERVICE_USER_ID": "x", "BIOT_SERVICE_USER_SECRET_KEY": "y"}
+    checked = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
