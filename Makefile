@@ -55,5 +55,31 @@ lock: $(VENV)/.run ## write both lock files anew
 	@$(BIN)/uv pip compile $(LOCK) --all-extras --group build -o requirements.lock
 	@$(BIN)/uv pip compile $(LOCK) --all-extras --group build --group dev -c requirements.lock -o requirements-dev.lock
 
+# The time of the last commit: the same sources make the same bytes, wherever and whenever.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
+
+wheel: $(VENV)/.run ## dist/*.whl, reproducible
+	@rm -f dist/*.whl
+	@$(BIN)/python -m hatchling build --target wheel -d dist
+
+lambda: $(BIN)/python ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime
+	@PYTHON=$(PYTHON) deploy/aws-lambda/build.sh dist/biot_sidecar
+
+# What ships and nothing else: our wheel with every extra, each dependency checked against its hash in the lock.
+build/ship: requirements.lock $(VENV)/.dev wheel
+	@rm -rf build/ship build/wheels
+	@$(PIP) download --require-hashes --only-binary :all: --dest build/wheels -r requirements.lock
+	@$(PYTHON) -m venv --without-pip build/ship
+	@$(PIP) --python build/ship/bin/python install --no-index --find-links build/wheels --find-links dist "biot-sidecar[inspector,redis,simulator]"
+
+sbom: build/ship ## dist/biot-sidecar.cdx.json, the list of what ships (CycloneDX)
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o dist/biot-sidecar.cdx.json build/ship/bin/python
+
+notices: build/ship ## THIRD-PARTY-NOTICES.txt, the licences of what ships
+	@$(BIN)/python deploy/notices.py build/ship > THIRD-PARTY-NOTICES.txt
+
+audit: $(VENV)/.dev ## known vulnerabilities of what the lock names; asks the package index
+	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
+
 clean: ## remove .venv and caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
