@@ -32,6 +32,7 @@ LABEL org.opencontainers.image.title="biot-sidecar" \
       org.opencontainers.image.base.name="docker.io/library/python:3.12-slim-bookworm"
 COPY --from=build /opt/biot-sidecar /opt/biot-sidecar
 COPY config/routes.yaml config/routes.schema.json /etc/biot-sidecar/
+COPY THIRD-PARTY-NOTICES.txt /usr/share/doc/biot-sidecar/
 # Nothing is written at run time: the root file system may be read-only.
 ENV PATH=/opt/biot-sidecar/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

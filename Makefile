@@ -79,7 +79,7 @@ notices: build/ship ## THIRD-PARTY-NOTICES.txt, the licences of what ships
 	@$(BIN)/python deploy/notices.py build/ship > THIRD-PARTY-NOTICES.txt
 
 audit: $(VENV)/.dev ## known vulnerabilities of what the lock names; asks the package index
-	@$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
 
 clean: ## remove .venv and caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

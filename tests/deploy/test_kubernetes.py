@@ -80,6 +80,10 @@ def test_the_secret_is_a_file_that_only_the_sidecar_sees() -> None:
 
 def test_the_rules_of_the_base_are_right() -> None:
     command = [sys.executable, "-m", "proxy", "check", "--routes", str(BASE / "routes.yaml")]
-    settings = {"BIOT_BASE_URL": "https://api.example", "BIOT_SERVICE_USER_ID": "x", "BIOT_SERVICE_USER_SECRET_KEY": "y"}
+    settings = {
+        "BIOT_BASE_URL": "https://api.example",
+        "BIOT_SERVICE_USER_ID": "x",
+        "BIOT_SERVICE_USER_SECRET_KEY": "y",
+    }
     checked = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -1,0 +1,106 @@
+"""What ships: a wheel that is the same wherever it is built, runs where it is installed, and names its licences."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from proxy import __version__
+from tests.deploy.programs import PLAIN, ROOT, SECRET, USER
+
+SOURCES = ["proxy", "config", "pyproject.toml", "README.md"]
+
+
+def build(folder: Path, **more: str) -> Path:
+    """A wheel from a copy of the sources, whose files are as old as this test."""
+    sources = folder / "sources"
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        sources.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, sources / name)
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=sources, env={**PLAIN, **more}, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("wheel"), SOURCE_DATE_EPOCH="1700000000")
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program, installed by pip from the wheel into an environment of its own."""
+    environment = tmp_path_factory.mktemp("installed")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--python", environment / "bin" / "python"]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], check=True)
+    return environment / "bin" / "biot-sidecar"
+
+
+def ran(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The installed program in its own folder, far from the sources; its dependencies are the ones of this test."""
+    env = {
+        **PLAIN,
+        "PYTHONPATH": str(Path(pytest.__file__).parents[1]),
+        "BIOT_BASE_URL": "https://api.example",
+        "BIOT_SERVICE_USER_ID": USER,
+        "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
+    }
+    return subprocess.run([program, *words], cwd=program.parent, env=env, capture_output=True, text=True)
+
+
+def test_two_builds_of_the_wheel_are_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
+    again = build(tmp_path, SOURCE_DATE_EPOCH="1700000000", TZ="Asia/Tokyo", LC_ALL="C")
+    os.utime(again, (0, 0))
+    assert digest(again) == digest(wheel)
+
+
+def digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_the_wheel_carries_the_shipped_rules_and_no_tests(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for name in ("routes.yaml", "routes.schema.json"):
+            assert archive.read(f"proxy/data/{name}") == (ROOT / "config" / name).read_bytes()
+        assert {name.split("/")[0] for name in archive.namelist()} == {"proxy", f"biot_sidecar-{__version__}.dist-info"}
+        sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("proxy/**/*") if path.is_file()}
+        assert {name for name in sources if "__pycache__" not in name} <= set(archive.namelist())
+
+
+def test_the_installed_program_says_its_version(installed: Path) -> None:
+    assert ran(installed, "--version").stdout == f"biot-sidecar {__version__}\n"
+
+
+def test_the_installed_program_finds_the_shipped_rules(installed: Path) -> None:
+    checked = ran(installed, "check")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_notices_name_every_package_that_ships() -> None:
+    lines = (ROOT / "THIRD-PARTY-NOTICES.txt").read_text().splitlines()
+    named = {canonicalize_name(after.split()[0]) for line, after in zip(lines, lines[1:]) if line == "=" * 100}
+    assert shipped("biot-sidecar", "inspector", "redis", "simulator") - {"biot-sidecar"} <= named
+
+
+def shipped(name: str, *extras: str) -> set[str]:
+    """The package and everything that it needs, by name."""
+    found = {canonicalize_name(name)}
+    for text in distribution(name).requires or []:
+        needed = Requirement(text)
+        wanted = not needed.marker or any(needed.marker.evaluate({"extra": extra}) for extra in (*extras, ""))
+        if wanted and canonicalize_name(needed.name) not in found:
+            found |= shipped(needed.name, *needed.extras)
+    return found
