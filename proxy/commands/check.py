@@ -10,7 +10,8 @@ from typing import Final
 from proxy.commands.flags import add_setting_flags, flags_of
 from proxy.errors import BadSettings
 from proxy.net.reload import load_routes_file
-from proxy.policy.routesfile import Loaded, counted
+from proxy.policy.match import RouteTable
+from proxy.policy.routesfile import counted
 from proxy.settings import Settings, load
 from proxy.settings.names import BASE_URL, SECRET, USER_ID
 from proxy.settings.routes_path import find_routes_file
@@ -19,26 +20,46 @@ _UNSET: Final = tuple(f"{name}: is not set" for name in (BASE_URL, USER_ID, SECR
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's flags: those of serve."""
+    """The command's flags: those of serve, and its own."""
     add_setting_flags(parser)
+    parser.add_argument(
+        "--live", action="store_true", help="also log in and ask BioT which interceptors the routes run"
+    )
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0, or 1 when anything is wrong; every problem is a line on stdout, notes go to stderr."""
-    settings_right = _check_settings(env, flags_of(args))[1]
-    loaded = _check_routes(find_routes_file(env, flags_of(args)))
-    return 0 if settings_right and loaded is not None else 1
+    settings, right = _check_settings(env, flags_of(args), complete=args.live)
+    table = _check_routes(find_routes_file(env, flags_of(args)))
+    if args.live and settings is not None and table is not None:
+        right = _ask_biot(settings, table)
+    return 0 if right and table is not None else 1
 
 
-def _check_settings(env: Mapping[str, str], flags: Mapping[str, str]) -> tuple[Settings | None, bool]:
+def _ask_biot(settings: Settings, table: RouteTable) -> bool:
+    """Say which interceptors the routes run; False if BioT could not be asked."""
+    from proxy.commands.live import ask_biot  # sockets and TLS, which nothing else here needs
+
+    try:
+        print("\n".join(ask_biot(settings, table) or ["no route asks for interception"]))
+    except BadSettings as error:
+        print("\n".join(_with_severity("error", problem) for problem in error.problems))
+        return False
+    return True
+
+
+def _check_settings(
+    env: Mapping[str, str], flags: Mapping[str, str], *, complete: bool
+) -> tuple[Settings | None, bool]:
     """The settings if they are complete, and whether those that are there are right.
 
-    What `serve` needs and is not set is only a note: rules are checked where there are no credentials, too.
+    Unless they have to be complete, what `serve` needs and is not set is only a note: rules are checked where there
+    are no credentials, too.
     """
     try:
         settings = load(env, flags)
     except BadSettings as error:
-        unset = [problem for problem in error.problems if problem.startswith(_UNSET)]
+        unset = [problem for problem in error.problems if problem.startswith(_UNSET) and not complete]
         wrong = [problem for problem in error.problems if problem not in unset]
         if unset:
             names = ", ".join(problem.partition(":")[0] for problem in unset)
@@ -57,7 +78,7 @@ def _with_severity(severity: str, problem: str) -> str:
     return f"{name}: {severity}: {reason}" if colon else f"settings: {severity}: {problem}"
 
 
-def _check_routes(path: str) -> Loaded | None:
+def _check_routes(path: str) -> RouteTable | None:
     """The routes, or None if they cannot be used."""
     try:
         loaded = load_routes_file(path)
@@ -70,4 +91,4 @@ def _check_routes(path: str) -> Loaded | None:
         return None
     tests = f"{counted(loaded.tests, 'test')} pass{'es' * (loaded.tests == 1)}" if loaded.tests else "no tests"
     print(f"{path}: {counted(len(loaded.table.rules), 'route')}, {tests}")
-    return loaded
+    return loaded.table
