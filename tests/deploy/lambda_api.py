@@ -215,8 +215,8 @@ class Environment:
         return found
 
     def memory(self) -> dict[str, int]:
-        """Proportional memory in bytes, by command line."""
-        return {command: _proportional(pid) for pid, command in self.processes().items()}
+        """Proportional memory in bytes, by pid and command line."""
+        return {f"{pid} {command}": _proportional(pid) for pid, command in self.processes().items()}
 
     def _started(self) -> list[subprocess.Popen[bytes]]:
         return [*self.extensions, *([self.runtime] if self.runtime else [])]

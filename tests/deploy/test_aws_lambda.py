@@ -75,7 +75,7 @@ def function(folder: Path, bundle: Path, language: str, way: str, base_url: str,
         shutil.copy(bundle / "bin" / "extension", extensions[0])
     elif way == "wrapper":
         runtime = [str(bundle / "bin" / "wrapper"), *runtime]
-    else:
+    elif way == "import":
         (task / "biot_sidecar").symlink_to(bundle)
         put_first(task, language)
     variables = {

@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.deploy.programs import DEPLOY, ROOT
+from tests.deploy.programs import DEPLOY, ROOT, SECRET, USER
 
 BASE = DEPLOY / "kubernetes" / "base"
 DEPLOYMENT, SERVICE = yaml.safe_load_all((BASE / "plugin.yaml").read_text())
@@ -80,10 +80,7 @@ def test_the_secret_is_a_file_that_only_the_sidecar_sees() -> None:
 
 def test_the_rules_of_the_base_are_right() -> None:
     command = [sys.executable, "-m", "proxy", "check", "--routes", str(BASE / "routes.yaml")]
-    settings = {
-        "BIOT_BASE_URL": "https://api.example",
-        "BIOT_SERVICE_USER_ID": "x",
-        "BIOT_SERVICE_USER_SECRET_KEY": "y",
-    }
+    user = {"BIOT_SERVICE_USER_ID": USER, "BIOT_SERVICE_USER_SECRET_KEY": SECRET}
+    settings = {"BIOT_BASE_URL": "https://api.example", **user}
     checked = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from importlib.metadata import distribution
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_the_installed_program_finds_the_shipped_rules(installed: Path) -> None:
 
 def test_the_notices_name_every_package_that_ships() -> None:
     lines = (ROOT / "THIRD-PARTY-NOTICES.txt").read_text().splitlines()
-    named = {canonicalize_name(after.split()[0]) for line, after in zip(lines, lines[1:]) if line == "=" * 100}
+    named = {canonicalize_name(after.split()[0]) for line, after in pairwise(lines) if line == "=" * 100}
     assert shipped("biot-sidecar", "inspector", "redis", "simulator") - {"biot-sidecar"} <= named
 
 
