@@ -252,3 +252,8 @@ def test_every_problem_is_found_in_one_run():
     assert [error.split(" ")[0] for error in errors(text)] == [
         "f:1:10:", "f:2:1:", "f:4:35:", "f:4:44:", "f:5:3:", "f:5:3:", "f:5:4:", "f:6:8:",
     ]  # fmt: skip
+
+
+def test_a_test_may_name_a_route_that_could_not_be_read():
+    text = "version: 1\nroutes:\n- {name: a, match: get /a}\ntests:\n- {request: GET /a, expect: {route: a}}\n"
+    assert [error.split(" ")[0] for error in errors(text)] == ["f:3:20:"]

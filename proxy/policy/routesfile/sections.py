@@ -14,6 +14,9 @@ from proxy.policy.routesfile.problem import Problems, quoted
 from proxy.policy.rules import Authorization, Interception, Retry, Rule
 
 VERSION: Final = "1"
+_WORDS: Final[dict[str, type[Enum]]] = {"interception": Interception, "authorization": Authorization, "retry": Retry}
+_NEEDED_BY_ROUTE: Final = {"name": "name: what it is for", "match": "match: GET /ums/v2/users/{id}"}
+_NEEDED_BY_TEST: Final = {"request": "request: GET /ums/v2/users/1", "expect": "expect: {interception: off}"}
 Entries = dict[str, tuple[Scalar, Node]]
 
 
@@ -56,9 +59,9 @@ def read_sections(root: Node, problems: Problems) -> Sections:
     entries = fields.mapping(root, problems, "the file's top", "a routes file is a mapping that begins with version: 1")
     _version(root, entries, problems)
     unmatched, deny_unmatched = _defaults(entries, problems)
-    routes = _routes(entries, unmatched, problems)
-    names = {route.rule.name for route in routes}
-    return Sections(unmatched, deny_unmatched, routes, _tests(entries, names, problems))
+    lines: dict[str, int] = {}
+    routes = _routes(entries, unmatched, lines, problems)
+    return Sections(unmatched, deny_unmatched, routes, _tests(entries, set(lines), problems))
 
 
 def _version(root: Node, entries: Entries, problems: Problems) -> None:
@@ -73,8 +76,7 @@ def _version(root: Node, entries: Entries, problems: Problems) -> None:
 
 
 def _defaults(entries: Entries, problems: Problems) -> tuple[Rule, bool]:
-    source = f"{problems.file}:1"
-    plain = Rule(name=fields.UNMATCHED, source=source)
+    plain = Rule(name=fields.UNMATCHED, source=f"{problems.file}:1")
     if "defaults" not in entries:
         return plain, False
     key, node = entries["defaults"]
@@ -91,29 +93,24 @@ def _settings(own: Entries, fallback: Rule, problems: Problems) -> Rule:
     return msgspec.structs.replace(fallback, **{key: value for key, value in read.items() if value is not None})
 
 
-_WORDS: Final[dict[str, type[Enum]]] = {"interception": Interception, "authorization": Authorization, "retry": Retry}
-
-
 def setting(key: str, node: Node, problems: Problems) -> Any:
     """One value that defaults, routes and expectations share; None if it is wrong."""
     return fields.duration(node, problems) if key == "timeout" else fields.word(node, problems, key, _WORDS[key])
 
 
-def _routes(entries: Entries, unmatched: Rule, problems: Problems) -> tuple[Route, ...]:
+def _routes(entries: Entries, unmatched: Rule, lines: dict[str, int], problems: Problems) -> tuple[Route, ...]:
+    """The routes that could be read; `lines` gets the line of every name."""
     if "routes" not in entries:
         return ()
     nodes = fields.sequence(entries["routes"][1], problems, "routes is a list, each route beginning with - name:")
-    seen: dict[str, int] = {}
-    return tuple(route for node in nodes if (route := _route(node, unmatched, seen, problems)) is not None)
+    return tuple(route for node in nodes if (route := _route(node, unmatched, lines, problems)) is not None)
 
 
-def _route(node: Node, unmatched: Rule, seen: dict[str, int], problems: Problems) -> Route | None:
+def _route(node: Node, unmatched: Rule, lines: dict[str, int], problems: Problems) -> Route | None:
     """The route, or None if it has no name or no match that could be read."""
     own = fields.mapping(node, problems, "a route", "a route is a mapping with name and match")
-    for key, example in (("name", "name: what it is for"), ("match", "match: GET /ums/v2/users/{id}")):
-        if key not in own and fields.can_have_keys(node):
-            problems.error(node, f"{key} is missing from this route; write {example}")
-    name = _unique_name(own, seen, problems)
+    _insist(node, own, _NEEDED_BY_ROUTE, "this route", problems)
+    name = _unique_name(own, lines, problems)
     found = fields.matches(own["match"][1], problems) if "match" in own else []
     rule = _settings(own, msgspec.structs.replace(unmatched, source=f"{problems.file}:{node.line}"), problems)
     deny = fields.deny(own["deny"][1], problems) if "deny" in own else None
@@ -123,14 +120,22 @@ def _route(node: Node, unmatched: Rule, seen: dict[str, int], problems: Problems
     return Route(rule, node, tuple(found), own)
 
 
-def _unique_name(own: Entries, seen: dict[str, int], problems: Problems) -> str | None:
-    node = own["name"][1] if "name" in own else None
-    name = fields.name(node, problems) if node is not None else None
-    if node is None or name is None:
+def _insist(node: Node, own: Entries, needed: dict[str, str], where: str, problems: Problems) -> None:
+    """Report the keys that are missing; `needed` has an example of each."""
+    for key, example in needed.items():
+        if key not in own and fields.can_have_keys(node):
+            problems.error(node, f"{key} is missing from {where}; write {example}")
+
+
+def _unique_name(own: Entries, lines: dict[str, int], problems: Problems) -> str | None:
+    if "name" not in own:
         return None
-    if name in seen:
-        problems.error(node, f"the name {quoted(name)} is taken by the route in line {seen[name]}; choose another")
-    seen.setdefault(name, node.line)
+    node = own["name"][1]
+    name = fields.name(node, problems)
+    if name in lines:
+        problems.error(node, f"the name {quoted(name)} is taken by the route in line {lines[name]}; choose another")
+    elif name is not None:
+        lines[name] = node.line
     return name
 
 
@@ -143,9 +148,7 @@ def _tests(entries: Entries, names: set[str], problems: Problems) -> tuple[Case,
 
 def _test(node: Node, names: set[str], problems: Problems) -> Case | None:
     own = fields.mapping(node, problems, "a test", "a test is a mapping with request and expect")
-    for key, example in (("request", "request: GET /ums/v2/users/1"), ("expect", "expect: {interception: off}")):
-        if key not in own and fields.can_have_keys(node):
-            problems.error(node, f"{key} is missing from this test; write {example}")
+    _insist(node, own, _NEEDED_BY_TEST, "this test", problems)
     request = fields.request(own["request"][1], problems) if "request" in own else None
     if "expect" not in own:
         return None
