@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from proxy.policy.routesfile.problem import Problems, quoted
-from proxy.policy.routesfile.syntax import syntax_problem
+from proxy.policy.routesfile.syntax import place_of, syntax_problem
 
 DEEPEST: Final = 12
 # libyaml is ten times faster than the parser in Python; wheels have it, some distributions' builds do not.
@@ -69,12 +69,13 @@ def read_document(data: bytes, problems: Problems) -> Node | None:
     text = _decoded(data, problems)
     if text is None:
         return None
+    lines = _LINE_END.split(text)
     try:
-        return _Builder(yaml.parse(text, Loader=_LOADER), problems).document()
+        return _Builder(yaml.parse(text, Loader=_LOADER), lines, problems).document()
     except _Stop:
         return None
     except yaml.YAMLError as error:
-        line, column, message = syntax_problem(error, _LINE_END.split(text))
+        line, column, message = syntax_problem(error, lines)
         if not problems.has_error_at(line, column):  # an alias is followed by the complaint that nothing may follow it
             problems.error_at(line, column, message)
         return None
@@ -104,8 +105,9 @@ def _place(before: str) -> tuple[int, int]:
 
 
 class _Builder:
-    def __init__(self, events: Iterator[Any], problems: Problems) -> None:
+    def __init__(self, events: Iterator[Any], lines: list[str], problems: Problems) -> None:
         self._events = events
+        self._lines = lines
         self._problems = problems
 
     def document(self) -> Node | None:
@@ -114,8 +116,9 @@ class _Builder:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    place = _of(event)
-                    self._problems.error(place, "a second document begins here; a routes file is one document")
+                    self._problems.error(
+                        self._place(event), "a second document begins here; a routes file is one document"
+                    )
                     return root
                 root = self._node(next(self._events), 0)
         if root is None:
@@ -123,7 +126,7 @@ class _Builder:
         return root
 
     def _node(self, event: Any, depth: int) -> Node:
-        place = _of(event)
+        place = self._place(event)
         if depth > DEEPEST:
             self._problems.error(place, "this is nested too deep for a routes file")
             raise _Stop
@@ -169,6 +172,5 @@ class _Builder:
                 seen[key.text] = key.line
                 yield key, value
 
-
-def _of(event: Any) -> Node:
-    return Node(event.start_mark.line + 1, event.start_mark.column + 1)
+    def _place(self, event: Any) -> Node:
+        return Node(*place_of(event.start_mark, self._lines))

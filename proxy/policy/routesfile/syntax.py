@@ -15,7 +15,7 @@ def syntax_problem(error: yaml.YAMLError, lines: list[str]) -> tuple[int, int, s
     """Line, column (both from 1) and message; `lines` are the file's, without their ends."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return 1, 1, "this is no YAML"
-    place = _within(error.problem_mark, lines)
+    place = place_of(error.problem_mark, lines)
     line = lines[place[0] - 1]
     character = line[place[1] - 1 : place[1]]
     context = str(error.context or "")
@@ -26,14 +26,14 @@ def syntax_problem(error: yaml.YAMLError, lines: list[str]) -> tuple[int, int, s
         return place[0], star.start(1) + 1, 'YAML takes * for an alias; put quotes around it: "* /file/**"'
     if "flow" in context and character and character in "{}[]":
         return *place, 'within { } and [ ] a text with braces needs quotes: "GET /ums/v2/users/{id}"'
-    start = _within(error.context_mark or error.problem_mark, lines)
+    start = place_of(error.context_mark or error.problem_mark, lines)
     opening = lines[start[0] - 1][start[1] - 1 : start[1]]
     if opening and opening in "[{'\"" and ("flow" in context or "end of stream" in str(error.problem)):
         return *start, f"this {opening} is never closed"
     return *place, _in_words(character, str(error.problem))
 
 
-def _within(mark: Any, lines: list[str]) -> tuple[int, int]:
+def place_of(mark: Any, lines: list[str]) -> tuple[int, int]:
     """The mark's place, from 1; the parser may put the end of a file behind its last line."""
     if mark.line >= len(lines):
         return len(lines), len(lines[-1]) + 1
