@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,8 +33,7 @@ class LambdaApi:
         self.answers: dict[str, Any] = {}
         self.errors: list[str] = []  # error types that were reported
         self.ending = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
-        self._server.daemon_threads = True
+        self._server = _Server(self)
         self.address = f"127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> LambdaApi:
@@ -105,6 +105,20 @@ class LambdaApi:
             self._changed.notify_all()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, api: LambdaApi) -> None:
+        super().__init__(("127.0.0.1", 0), _handler_of(api))
+        self._api = api
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A killed process hangs up, and that is fine; whatever else goes wrong fails the test."""
+        error = sys.exception()
+        if not isinstance(error, ConnectionError):
+            self._api.fail(f"the emulation: {error!r}")
+
+
 def _handler_of(api: LambdaApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -169,7 +183,12 @@ class Environment:
         if not self._api.wait_for(lambda: len(self._api.names) == len(extensions)):
             return False
         self.runtime = self._spawn(runtime)
+        threading.Thread(target=self._watch, args=(self.runtime,), daemon=True).start()
         return self._api.wait_for(lambda: len(self._api.waiting) == len(extensions) + 1)
+
+    def _watch(self, runtime: subprocess.Popen[bytes]) -> None:
+        runtime.wait()
+        self._api.fail("Runtime.ExitError")
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:

@@ -24,10 +24,8 @@ def main() -> None:
         env = {**os.environ, "PYTHON": sys.executable, "PIP_QUIET": "1"}
         subprocess.run([LAMBDA / "build.sh", bundle], check=True, env=env)
         size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file())
-        print(f"the sidecar's folder: {size / 1e6:.1f} MB; medians of {ROUNDS} starts")
-        print(
-            f"{'plugin':20}{'start ms':>10}{'first event ms':>16}{'next event ms':>15}{'all MB':>8}{'sidecar MB':>12}"
-        )
+        print(f"the sidecar's folder: {size / 1e6:.1f} MB; milliseconds, medians of {ROUNDS} starts")
+        print(f"{'plugin':20}{'start':>10}{'first event':>16}{'next event':>15}{'all MB':>8}{'sidecar MB':>12}")
         for language in LANGUAGES:
             for way in ["alone", *WAYS]:
                 rounds = [measured(Path(tempfile.mkdtemp(dir=folder)), bundle, language, way) for _ in range(ROUNDS)]

@@ -22,7 +22,8 @@ LAMBDA = DEPLOY / "aws-lambda"
 HERE = Path(__file__).parent
 EVENT = json.loads((LAMBDA / "examples" / "interceptor-event.json").read_text())
 WAYS = ["image", "wrapper", "import"]
-LANGUAGES = ["python", "node"]
+FILES = {"python": "index.py", "node": "index.mjs"}
+LANGUAGES = list(FILES)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -60,10 +61,14 @@ class Function:
 
 
 @contextmanager
-def function(folder: Path, bundle: Path, language: str, way: str, base_url: str, **more: str) -> Iterator[Function]:
-    """The plugin's files where Lambda would have them, and nothing started yet."""
+def function(
+    folder: Path, bundle: Path, language: str, way: str, base_url: str, handler: str = ""
+) -> Iterator[Function]:
+    """The plugin's files where Lambda would have them, and nothing started yet; `handler` is code to use instead."""
     task = folder / "task"
     shutil.copytree(LAMBDA / "examples" / language, task)
+    if handler:
+        (task / FILES[language]).write_text(handler)
     interpreter = {"python": sys.executable, "node": shutil.which("node")}[language]
     if interpreter is None:
         pytest.skip("node is not installed")
@@ -86,7 +91,6 @@ def function(folder: Path, bundle: Path, language: str, way: str, base_url: str,
         "BIOT_SERVICE_USER_ID": USER,
         "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
         "SIDECAR_LISTEN": f"127.0.0.1:{free_port()}",
-        **more,
     }
     with LambdaApi() as api:
         environment = Environment(api, folder, variables)
@@ -98,11 +102,9 @@ def function(folder: Path, bundle: Path, language: str, way: str, base_url: str,
 
 def put_first(task: Path, language: str) -> None:
     """The one line that starts the sidecar from the handler."""
-    file, line = {
-        "python": ("index.py", "import biot_sidecar.start  # starts the sidecar\n"),
-        "node": ("index.mjs", 'import "./biot_sidecar/start.mjs";\n'),
-    }[language]
-    (task / file).write_text(line + (task / file).read_text())
+    line = {"python": "import biot_sidecar.start\n", "node": 'import "./biot_sidecar/start.mjs";\n'}[language]
+    handler = task / FILES[language]
+    handler.write_text(line + handler.read_text())
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -122,7 +124,7 @@ def test_a_plugin_answers_before_and_after_a_freeze_in_which_its_token_ran_out(
         wait_until(time.time() + 2.5)  # no timer of the environment runs meanwhile, the world's clock does
         plugin.environment.thaw()
         assert plugin.age() == age
-        assert logins(biot) == before + 1
+        assert logins(biot) > before
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -144,25 +146,15 @@ def test_a_plugin_outlives_a_freeze_in_which_its_connections_and_tokens_died(
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_secret_is_out_of_the_plugins_reach(language: str, way: str, bundle: Path, tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, function(tmp_path, bundle, language, way, biot) as plugin:
-        (tmp_path / "task" / {"python": "index.py", "node": "index.mjs"}[language]).open("a").write(
-            {
-                "python": "\n\ndef handler(event, context):\n    return dict(os.environ)\n",
-                "node": "\nhandler = async () => process.env;\n",
-            }[language]
-        )
-        make_replaceable(tmp_path / "task" / "index.mjs")
+    handler = {
+        "python": "import os\n\n\ndef handler(event, context):\n    return dict(os.environ)\n",
+        "node": "export const handler = async () => process.env;\n",
+    }[language]
+    with simulator(tmp_path) as biot, function(tmp_path, bundle, language, way, biot, handler) as plugin:
         assert plugin.start(), plugin.api.errors
         environment = plugin.api.invoke(EVENT)
         assert SECRET not in environment.values()
         assert environment["BIOT_BASE_URL"] == f"http://{environment['SIDECAR_LISTEN']}"
-
-
-def make_replaceable(handler: Path) -> None:
-    """Lets the test put another handler into a JavaScript module."""
-    if handler.exists():
-        code = handler.read_text().replace("export async function handler", "export let handler = async function")
-        handler.write_text(code)
 
 
 def test_the_extension_ends_with_its_sidecar_when_lambda_shuts_down(bundle: Path, tmp_path: Path) -> None:
@@ -191,8 +183,7 @@ def test_lambda_hears_of_a_sidecar_that_ended_and_replaces_the_environment(bundl
 @pytest.mark.parametrize("way", ["wrapper", "import"])
 def test_a_plugin_whose_sidecar_cannot_start_does_not_start_either(way: str, bundle: Path, tmp_path: Path) -> None:
     with function(tmp_path, bundle, "python", way, "ftp://not.a.biot") as plugin:
-        plugin.environment.extensions.append(plugin.environment._spawn(plugin.runtime))
-        assert plugin.environment.extensions[0].wait(20) != 0
+        assert not plugin.start()
         assert "BIOT_BASE_URL" in plugin.environment.log()
 
 
