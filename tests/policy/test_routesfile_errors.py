@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
-from proxy.policy.routesfile import load
+from proxy.policy.routesfile import document, load
+
+
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"])
+def parser(request, monkeypatch):
+    """libyaml, and the parser in Python that stands in where it is missing."""
+    monkeypatch.setattr(document, "_LOADER", getattr(yaml, request.param))
 
 
 def errors(data: str | bytes) -> list[str]:
@@ -48,7 +55,7 @@ WHOLE_FILE = [
 
 
 @pytest.mark.parametrize(("text", "error"), WHOLE_FILE)
-def test_the_file_as_a_whole(text, error):
+def test_the_file_as_a_whole(parser, text, error):
     assert errors(text) == [error]
 
 
@@ -77,7 +84,7 @@ SYNTAX = [
 
 
 @pytest.mark.parametrize(("text", "error"), SYNTAX)
-def test_broken_yaml(text, error):
+def test_broken_yaml(parser, text, error):
     assert errors(text) == [error]
 
 
@@ -102,7 +109,7 @@ TRAPS = [
 
 
 @pytest.mark.parametrize(("text", "error"), TRAPS)
-def test_yamls_traps(text, error):
+def test_yamls_traps(parser, text, error):
     assert error in errors(text)
 
 
