@@ -16,7 +16,7 @@ from proxy.policy.strangers import operations_of, why_unknown
 
 _NAMED_MOST: Final = 3
 _HINTS_MOST: Final = 20  # looking for the likeliest operation costs milliseconds each
-_EFFECTS: Final = ("interception", "authorization", "timeout", "retry", "deny")
+_EFFECTS: Final = ("interception", "authorization", "timeout", "retry")
 
 
 def judge(routes: Sequence[Route], problems: Problems) -> None:
@@ -77,11 +77,11 @@ def _warn_of_overlaps(
     told: set[int] = set()
     for pattern, place in route.matches:
         for other_number in earlier.overlapping(pattern):
+            if len(told) == _NAMED_MOST:
+                return
             other = routes[other_number]
-            differing = _disagreement(other.rule, route.rule)
-            if not differing or other_number in told or len(told) == _NAMED_MOST:
-                continue
-            crossing = _crossing(pattern, route, other, other_number, earlier)
+            differing = [] if other_number in told else _disagreement(other.rule, route.rule)
+            crossing = _crossing(pattern, route, other, other_number, earlier) if differing else None
             if crossing is not None:
                 told.add(other_number)
                 problems.warning(
@@ -95,11 +95,9 @@ def _disagreement(first: Rule, second: Rule) -> list[str]:
     """What differs; a denial that comes first is a guard, and means what it does."""
     if first.deny is not None:
         return []
-    return (
-        ["deny"]
-        if second.deny is not None
-        else [one for one in _EFFECTS if getattr(first, one) != getattr(second, one)]
-    )
+    if second.deny is not None:
+        return ["deny"]
+    return [one for one in _EFFECTS if getattr(first, one) != getattr(second, one)]
 
 
 def _crossing(pattern: Pattern, route: Route, other: Route, number: int, earlier: Coverage) -> str | None:
