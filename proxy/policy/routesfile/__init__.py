@@ -7,8 +7,9 @@ import msgspec
 from proxy.policy.match import RouteTable
 from proxy.policy.routesfile.document import read_document
 from proxy.policy.routesfile.expectations import run_tests
-from proxy.policy.routesfile.meaning import judge
+from proxy.policy.routesfile.meaning import judge_meaning
 from proxy.policy.routesfile.problem import Problem, Problems, counted
+from proxy.policy.routesfile.reach import judge_reach
 from proxy.policy.routesfile.sections import read_sections
 
 __all__ = ["Loaded", "Problem", "counted", "load"]
@@ -37,7 +38,8 @@ def load(data: bytes, file: str) -> Loaded:
     if root is None:
         return Loaded(None, problems.in_order())
     sections = read_sections(root, problems)
-    judge(sections.routes, problems)
+    judge_reach(sections.routes, problems)
+    judge_meaning(sections.routes, problems)
     if problems.any_error:
         return Loaded(None, problems.in_order(), len(sections.tests))
     rules = [route.rule for route in sections.routes]
