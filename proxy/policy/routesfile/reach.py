@@ -106,6 +106,6 @@ class _Reach:
         about = ["deny"] if denies else [effect for effect, one, other in pairs if one != other]
         decides = self._routes[first]
         return (
-            f"{quoted(self._routes[second].rule.name)} and {quoted(decides.rule.name)} (line {decides.place.line}) both "
-            f"match {crossing} and disagree about {listed(about)}; the one in line {decides.place.line} decides"
+            f"{quoted(self._routes[second].rule.name)} and {quoted(decides.rule.name)} (line {decides.place.line}) "
+            f"both match {crossing} and disagree about {listed(about)}; the one in line {decides.place.line} decides"
         )
