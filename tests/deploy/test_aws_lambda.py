@@ -145,6 +145,15 @@ def test_a_plugin_outlives_a_freeze_in_which_its_connections_and_tokens_died(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_a_plugin_and_its_sidecar_fit_into_128_megabytes(language: str, way: str, bundle: Path, tmp_path: Path) -> None:
+    with simulator(tmp_path) as biot, function(tmp_path, bundle, language, way, biot) as plugin:
+        assert plugin.start(), plugin.api.errors
+        plugin.age()
+        assert sum(plugin.environment.memory().values()) < 128 * 1024 * 1024
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_secret_is_out_of_the_plugins_reach(language: str, way: str, bundle: Path, tmp_path: Path) -> None:
     handler = {
         "python": "import os\n\n\ndef handler(event, context):\n    return dict(os.environ)\n",
