@@ -72,6 +72,14 @@ def test_an_example_passes_biots_error_on(language: str, tmp_path: Path) -> None
             assert json.load(answer)["code"].endswith("NOT_FOUND")
 
 
+@pytest.mark.parametrize("language", ["python", "javascript"])
+def test_an_example_ends_on_sigterm_by_itself(language: str, tmp_path: Path) -> None:
+    """The first process of a container gets no signal that it does not ask for."""
+    env = {"PLUGIN_LISTEN": "127.0.0.1:0"}
+    with program(tmp_path, "plugin", command(language, tmp_path), env) as running:
+        assert running.stop() == 0
+
+
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/[pPm]*.*")), ids=lambda file: file.parent.name)
 def test_no_example_knows_of_tokens(file: Path) -> None:
     code = file.read_text().lower()

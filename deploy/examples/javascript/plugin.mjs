@@ -46,3 +46,4 @@ const server = createServer(async (request, response) => {
   }
 });
 server.listen(Number(PORT), HOST, () => console.log(`plugin on ${HOST}:${server.address().port}, BioT at ${SIDECAR}`));
+process.once("SIGTERM", () => process.exit()); // as process 1 of a container it would be ignored

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import sys
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.error import HTTPError
@@ -53,6 +55,7 @@ class Plugin(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # as process 1 of a container it would be ignored
     server = ThreadingHTTPServer((HOST, int(PORT)), Plugin)
     print(f"plugin on {HOST}:{server.server_port}, BioT at {SIDECAR}", flush=True)
     server.serve_forever()
