@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -28,17 +27,31 @@ def test_a_manifest_fits_the_schemas_of_kubernetes(manifest: dict[str, Any], ver
     kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_kustomize_renders_the_base_with_stable_names(tmp_path: Path) -> None:
+def rendered(folder: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """What kustomize makes of a folder: (kind, name) -> manifest."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed")
-    rendered = subprocess.run([kubectl, "kustomize", BASE], capture_output=True, text=True, check=True).stdout
-    manifests = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(rendered)}
-    for manifest in manifests.values():
-        kubernetes_validate.validate(manifest, "1.37", strict=True)
-    # A name that follows the content would restart the pods where a reload is enough.
-    assert ("ConfigMap", "biot-routes") in manifests
-    assert manifests["ConfigMap", "biot-routes"]["data"]["routes.yaml"] == (BASE / "routes.yaml").read_text()
+    command = [kubectl, "kustomize", BASE.parent / folder]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(text)}
+
+
+def test_kustomize_keeps_the_names_so_that_changed_rules_are_reloaded() -> None:
+    rules = rendered("base")["ConfigMap", "biot-routes"]
+    # A name that follows the content would restart the pods instead.
+    assert rules["data"]["routes.yaml"] == (BASE / "routes.yaml").read_text()
+
+
+def test_the_example_overlay_puts_its_own_images_and_biot_into_the_base() -> None:
+    manifests = rendered("example")
+    for (kind, _), manifest in manifests.items():
+        if kind != "PodMonitor":  # the operator's own kind
+            kubernetes_validate.validate(manifest, "1.37", strict=True)
+    pod = manifests["Deployment", "biot-plugin"]["spec"]["template"]["spec"]
+    assert pod["initContainers"][0]["image"] == "registry.example/biot-sidecar:0.1.0"
+    assert manifests["ConfigMap", "biot"]["data"] == {"base-url": "https://api.dev.example.biot-med.com"}
+    assert ("PodMonitor", "biot-sidecar") in manifests
 
 
 def test_the_sidecar_starts_before_the_plugin_and_outlives_it() -> None:
