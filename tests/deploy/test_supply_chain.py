@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -88,6 +89,16 @@ def test_the_installed_program_says_its_version(installed: Path) -> None:
 def test_the_installed_program_finds_the_shipped_rules(installed: Path) -> None:
     checked = ran(installed, "check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_sbom_tool_lists_what_an_environment_holds(tmp_path: Path) -> None:
+    bom = tmp_path / "bom.json"
+    tool = [Path(sys.executable).with_name("cyclonedx-py"), "environment", "--output-reproducible", "--of", "JSON"]
+    subprocess.run([*tool, "-o", bom, sys.executable], check=True, capture_output=True)
+    found = json.loads(bom.read_text())
+    assert found["bomFormat"] == "CycloneDX"
+    versions = {component["name"]: component["version"] for component in found["components"]}
+    assert versions["httptools"] == distribution("httptools").version
 
 
 def test_the_notices_name_every_package_that_ships() -> None:

@@ -38,7 +38,7 @@ public class Plugin {
 
   /** BioT says that a patient was changed: is the age still right? */
   static Reply perform(String event, String trace) throws IOException, InterruptedException {
-    var id = field(event, "\"entity\"\\s*:\\s*\\{\\s*\"_id\"\\s*:\\s*\"([^\"]+)\"");
+    var id = field(event, "\"entity\"\\s*:\\s*\\{.*?\"_id\"\\s*:\\s*\"([^\"]+)\"");
     var path = "/organization/v1/users/patients/" + id;
     var patient = biot("GET", path, trace, null);
     if (patient.statusCode() >= 400) return refused(patient);
@@ -58,7 +58,7 @@ public class Plugin {
   }
 
   static String field(String json, String pattern) {
-    var found = Pattern.compile(pattern).matcher(json);
+    var found = Pattern.compile(pattern, Pattern.DOTALL).matcher(json);
     return found.find() ? found.group(1) : "";
   }
 
