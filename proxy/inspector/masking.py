@@ -1,0 +1,90 @@
+"""What of a request the inspector may show: names always, values only where they cannot hold a secret."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from proxy.message import Headers
+
+METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE"})
+OTHER_METHOD: Final = "_OTHER"
+NAMELESS: Final = "?"
+"""Stands for a query parameter without `=`: it may be a value as well as a name."""
+
+FIELDS_MOST: Final = 100
+TEXT_MOST: Final = 200
+KEYS_MOST: Final = 32
+KEY_MOST: Final = 64
+
+# An allow-list: of a name nobody here has heard of, nobody knows what its value is.
+# fmt: off
+HARMLESS: Final = frozenset({
+    "accept", "accept-charset", "accept-encoding", "accept-language", "accept-ranges", "age", "allow",
+    "allow-interception", "alt-svc", "cache-control", "connection", "content-encoding", "content-language",
+    "content-length", "content-range", "content-type", "date", "etag", "expect", "expires", "host", "keep-alive",
+    "last-modified", "proxy-status", "range", "retry-after", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site",
+    "server", "strict-transport-security", "te", "traceparent", "trailer", "transfer-encoding", "upgrade",
+    "user-agent", "vary", "via", "www-authenticate", "x-cache", "x-content-type-options", "x-frame-options",
+})
+# fmt: on
+ADDRESSES: Final = frozenset({"location", "content-location", "origin", "referer"})
+"""Of these only the origin is shown: paths hold ids, queries hold anything."""
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A header field; `value` is None where it is masked."""
+
+    name: str
+    value: str | None
+
+
+def known_method(method: bytes) -> str:
+    """The method, if it is one that HTTP knows."""
+    return method.decode("ascii") if method in METHODS else OTHER_METHOD
+
+
+def query_keys(query: bytes) -> tuple[str, ...]:
+    """The names of a raw query's parameters, percent-encoded as they came, each once."""
+    keys = dict.fromkeys(_key(part) for part in query.split(b"&") if part)
+    return tuple(keys)[:KEYS_MOST]
+
+
+def _key(part: bytes) -> str:
+    name, equals, _ = part.partition(b"=")
+    return _short(name.decode("utf-8", "replace"), KEY_MOST) if name and equals else NAMELESS
+
+
+def shown_fields(headers: Headers) -> tuple[Field, ...]:
+    """The fields in wire order, at most FIELDS_MOST of them."""
+    return tuple(_shown(name, value) for name, value in headers[:FIELDS_MOST])
+
+
+def _shown(name: bytes, value: bytes) -> Field:
+    text = name.decode("latin-1")
+    lowered = text.lower()
+    if lowered in HARMLESS:
+        return Field(_short(text, TEXT_MOST), _short(value.decode("utf-8", "replace"), TEXT_MOST))
+    if lowered in ADDRESSES:
+        return Field(text, _origin(value))
+    return Field(_short(text, TEXT_MOST), None)
+
+
+def _origin(value: bytes) -> str | None:
+    """`https://host/…` of an address; None if it has no such beginning."""
+    try:
+        parts = urlsplit(value.decode("ascii"))
+        host = parts.hostname
+        port = parts.port
+    except ValueError:
+        return None
+    if not host or parts.scheme not in {"http", "https"}:
+        return None
+    host = f"[{host}]" if ":" in host else host
+    return _short(f"{parts.scheme}://{host}{'' if port is None else f':{port}'}/…", TEXT_MOST)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

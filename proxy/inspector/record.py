@@ -1,0 +1,89 @@
+"""One finished request as the inspector shows it: frozen, and already without anything that must not be shown."""
+
+from __future__ import annotations
+
+import msgspec
+
+from proxy.exchange import Exchange
+from proxy.inspector.masking import Field, known_method, query_keys, shown_fields
+
+
+class Durations(msgspec.Struct, frozen=True):
+    """Seconds. The four parts add up to `total`; `rest` is bodies, waits between tries and the sidecar's own work."""
+
+    total: float
+    token: float
+    connect: float
+    first_byte: float
+    rest: float
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """`at` is wall-clock seconds, `token_age` seconds or None, sizes are bytes; empty texts mean "none"."""
+
+    number: int
+    at: float
+    method: str
+    template: str
+    query: tuple[str, ...]
+    rule: str
+    source: str
+    interception: str
+    authorization: str
+    status: int
+    upstream_status: int
+    code: str
+    refused: str
+    durations: Durations
+    tries: int
+    retries: tuple[str, ...]
+    token_age: float | None
+    token_result: str
+    reused: bool
+    request_bytes: int
+    response_bytes: int
+    client_gone: bool
+    cut: bool
+    trace_id: str
+    request_headers: tuple[Field, ...]
+    response_headers: tuple[Field, ...]
+
+
+def record_of(exchange: Exchange, number: int) -> Record:
+    """What may be shown of the exchange; `number` counts the inspector's records."""
+    verdict = exchange.verdict
+    return Record(
+        number=number,
+        at=exchange.at,
+        method=known_method(exchange.method),
+        template="" if verdict is None else verdict.template,
+        query=query_keys(exchange.query),
+        rule="" if verdict is None else verdict.rule.name,
+        source="" if verdict is None else verdict.rule.source,
+        interception=exchange.interception,
+        authorization="" if verdict is None else verdict.rule.authorization.value,
+        status=exchange.status,
+        upstream_status=exchange.upstream_status,
+        code="" if exchange.code is None else exchange.code.wire,
+        refused=exchange.refused,
+        durations=durations_of(exchange),
+        tries=exchange.tries,
+        retries=exchange.retries,
+        token_age=exchange.token_age if exchange.token_age >= 0 else None,
+        token_result=exchange.token_result,
+        reused=exchange.reused,
+        request_bytes=exchange.request_bytes,
+        response_bytes=exchange.response_bytes,
+        client_gone=exchange.client_gone,
+        cut=exchange.cut,
+        trace_id=exchange.trace_id,
+        request_headers=shown_fields(exchange.request_headers),
+        response_headers=shown_fields(exchange.response_headers),
+    )
+
+
+def durations_of(exchange: Exchange) -> Durations:
+    """Where the time went; `first_byte` is the last try's."""
+    total = exchange.finished - exchange.started
+    token, connect, first_byte = exchange.token_wait, exchange.connect, exchange.first_byte
+    return Durations(total, token, connect, first_byte, max(0.0, total - token - connect - first_byte))
