@@ -1,0 +1,83 @@
+// The inspector's page: puts its parts together and listens to the keyboard.
+
+import { Details } from "./details.js";
+import { byId, on } from "./dom.js";
+import { Explain } from "./explain.js";
+import { compile } from "./filter.js";
+import { RequestList } from "./list.js";
+import { Panels } from "./panels.js";
+import { Stream } from "./stream.js";
+
+const filter = byId("filter");
+const keys = byId("keys");
+const details = new Details(closeDetails);
+const list = new RequestList((record) => details.show(record), () => setFilter(""));
+const explain = new Explain();
+const stream = new Stream(list);
+
+function setFilter(text) {
+  filter.value = text;
+  list.filter(compile(text), text.trim() !== "");
+}
+
+function closeDetails() {
+  details.close();
+  byId("list").focus({ preventScroll: true });
+}
+
+function move(step) {
+  const record = list.move(step);
+  byId("list").focus({ preventScroll: true });
+  if (record && details.open) details.show(record);
+}
+
+function pause() {
+  stream.pause(!stream.paused);
+  byId("pause").setAttribute("aria-pressed", String(stream.paused));
+  byId("pause").textContent = stream.paused ? "Resume" : "Pause";
+}
+
+function clear() {
+  stream.clear();
+  details.close();
+}
+
+const SHORTCUTS = {
+  j: () => move(1),
+  ArrowDown: () => move(1),
+  k: () => move(-1),
+  ArrowUp: () => move(-1),
+  Home: () => move(-Infinity),
+  End: () => move(Infinity),
+  Enter: () => list.selected && details.show(list.selected),
+  Escape: () => details.open && closeDetails(),
+  "/": () => filter.select(),
+  e: () => explain.focus(list.selected),
+  p: pause,
+  c: clear,
+  "?": () => keys.showModal(),
+};
+
+on(document, "keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || keys.open) return;
+  const { target, key } = event;
+  if (target.matches("input, select, textarea")) {
+    if (key === "Escape") leave(target);
+    return;
+  }
+  // A focused button keeps its Enter.
+  if (!Object.hasOwn(SHORTCUTS, key) || (key === "Enter" && target.matches("button"))) return;
+  event.preventDefault();
+  SHORTCUTS[key]();
+});
+
+function leave(field) {
+  if (field === filter && filter.value) setFilter("");
+  else byId("list").focus({ preventScroll: true });
+}
+
+on(filter, "input", () => setFilter(filter.value));
+on(byId("pause"), "click", pause);
+on(byId("clear"), "click", clear);
+on(byId("help"), "click", () => keys.showModal());
+new Panels((name) => setFilter(`rule:"${name}"`)).run();

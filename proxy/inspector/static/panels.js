@@ -1,0 +1,85 @@
+// Token and rules, as /_sidecar/status tells of them.
+
+import { byId, el, facts, fill, on } from "./dom.js";
+import { age, clock, duration } from "./format.js";
+
+const PERIOD = 2000;
+const now = () => Date.now() / 1000;
+
+export class Panels {
+  #token = byId("token").querySelector(".body");
+  #rules = byId("rules").querySelector(".body");
+  #picked;
+
+  /** `picked(name)` is called when a rule is chosen. */
+  constructor(picked) {
+    this.#picked = picked;
+  }
+
+  /** Asks every two seconds while the page can be seen. */
+  async run() {
+    for (;;) {
+      if (document.visibilityState === "visible") await this.#refresh();
+      await new Promise((resolve) => setTimeout(resolve, PERIOD));
+    }
+  }
+
+  async #refresh() {
+    try {
+      const answer = await fetch("/_sidecar/status", { cache: "no-store", signal: AbortSignal.timeout(PERIOD * 2) });
+      if (answer.ok) this.#show(await answer.json());
+    } catch {
+      fill(this.#token, el("p", { class: "none" }, "The sidecar does not answer."));
+    }
+  }
+
+  #show(status) {
+    fill(this.#token, ...tokenPanel(status.token ?? {}, status.logins));
+    const focused = this.#rules.contains(document.activeElement) ? document.activeElement.dataset.rule : null;
+    fill(this.#rules, ...this.#rulesPanel(status.routes ?? [], status.reload ?? {}));
+    if (focused !== null) [...this.#rules.querySelectorAll("button")].find((one) => one.dataset.rule === focused)?.focus();
+  }
+
+  #rulesPanel(routes, reload) {
+    const most = Math.max(1, ...routes.map(({ hits }) => hits));
+    const items = routes.map((route) => {
+      const meter = el("i");
+      meter.style.width = `${(100 * route.hits) / most}%`;
+      const button = el("button", { type: "button", "data-rule": route.name, title: "Show only requests under this rule" },
+        el("span", { class: "name" }, route.name), el("span", { class: "hits" }, route.hits), el("span", { class: "meter" }, meter));
+      return el("li", null, on(button, "click", () => this.#picked(route.name)));
+    });
+    const error = reload.error ? el("p", { class: "alert", role: "alert" }, "The routes file is wrong; the last good rules stay in force. ", reload.error) : null;
+    return [error, el("ul", { class: "rules" }, ...items)];
+  }
+}
+
+function tokenPanel(token, logins) {
+  const { state = "none", obtained, expires, blocked_until: blocked } = token;
+  return [
+    el("p", { class: "state" }, el("span", { class: `dot ${state}` }), state === "none" ? "no token yet" : state),
+    obtained && expires ? lifeBar(obtained, expires) : null,
+    facts([
+      ["age", obtained ? age(now() - obtained) : ""],
+      ["expires", expires ? `in ${age(expires - now())}, at ${clock(expires)}` : ""],
+      ["blocked", blocked ? `for ${age(blocked - now())} more, until ${clock(blocked)}` : ""],
+    ]),
+    Array.isArray(logins) && logins.length ? loginTable(logins) : el("p", { class: "none" }, "No logins yet."),
+  ];
+}
+
+function lifeBar(obtained, expires) {
+  const gone = Math.min(1, Math.max(0, (now() - obtained) / (expires - obtained)));
+  const bar = el("i");
+  bar.style.width = `${100 * (1 - gone)}%`;
+  return el("div", { class: "life", role: "img", "aria-label": `${Math.round(100 * (1 - gone))} % of the token's life is left` }, bar);
+}
+
+function loginTable(logins) {
+  const rows = logins.slice(-6).reverse().map((login) =>
+    el("tr", { class: login.outcome === "success" ? null : "bad" },
+      el("td", null, clock(login.at)), el("td", null, login.reason), el("td", null, login.outcome),
+      el("td", { class: "number" }, duration(login.seconds)), el("td", { class: "number" }, login.calls)));
+  const head = ["Login", "Why", "Outcome", "Took", "Calls"].map((name, at) => el("th", { scope: "col", class: at > 2 ? "number" : null }, name));
+  return el("table", { class: "logins" }, el("thead", null, el("tr", null, ...head)), el("tbody", null, ...rows));
+}
