@@ -1,0 +1,193 @@
+"""Gives the numbers their names: the Prometheus and OpenMetrics text of `/metrics`, written by prometheus_client."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, Final
+
+from proxy.telemetry.state import ACTIONS, CALL_BOUNDS, LOGIN_BOUNDS, OVERHEAD_BOUNDS, Histogram, State, total
+
+if TYPE_CHECKING:
+    from prometheus_client.core import HistogramMetricFamily
+    from prometheus_client.metrics_core import Metric
+
+PREFIX: Final = "biot_sidecar_"
+# What a scraper may ask for. The library puts the client's words into the answer's Content-Type and raises on others,
+# so only words known here reach it.
+_WANTED: Final = re.compile(
+    r"(?:application/openmetrics-text|text/plain)"
+    r"(?:\s*;\s*(?:version=(?:0\.0\.1|0\.0\.4|1\.0\.0)|escaping=(?:allow-utf-8|underscores|dots|values)"
+    r"|charset=utf-8|q=(?:0\.\d{0,2}[1-9]|1(?:\.0{1,3})?)))*"
+)
+
+
+def render(snapshots: Sequence[bytes], accept: str) -> tuple[str, bytes]:
+    """Content type and text of the sums over all processes' snapshots, with this process's own process metrics.
+
+    `accept` is the scraper's Accept field: the Prometheus text format 0.0.4, or OpenMetrics 1.0 if it asks for that.
+    """
+    from prometheus_client.exposition import choose_encoder  # costs 20 ms: on the first scrape, not at start
+
+    wanted = ",".join(part for part in map(str.strip, accept.split(",")) if _WANTED.fullmatch(part))
+    encode, content_type = choose_encoder(wanted)
+    return content_type, encode(_Collector(total(snapshots)))
+
+
+class _Collector:
+    """What the library writes down: prometheus_client.registry.Collector."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR
+
+        state = self._state
+        yield from _requests(state)
+        yield from _refusals(state)
+        yield from _tokens(state)
+        yield from _upstream(state)
+        yield from _program(state)
+        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+            yield from collector.collect()
+
+
+def _requests(state: State) -> Iterator[Metric]:
+    yield _counter(
+        "requests",
+        "Requests answered; status 499: the client was gone before any answer.",
+        ("route", "method", "status", "interception"),
+        (
+            ((name, method, str(status), action), count)
+            for name, route in state.routes.items()
+            for (method, status, action), count in route.requests.items()
+        ),
+    )
+    duration = _histogram("request_duration_seconds", "From a request's head to its answer's last byte.", ("route",))
+    upstream = _histogram("upstream_request_duration_seconds", "The part of it spent with BioT, all tries.", ("route",))
+    for name, route in state.routes.items():
+        _fill(duration, (name,), route.duration, CALL_BOUNDS)
+        _fill(upstream, (name,), route.upstream, CALL_BOUNDS)
+    yield duration
+    yield upstream
+    overhead = _histogram(
+        "overhead_seconds",
+        "The sidecar's part of a forwarded request: all but the time with BioT. Logging in, dialling and pauses "
+        "between tries are the sidecar's.",
+    )
+    _fill(overhead, (), state.overhead, OVERHEAD_BOUNDS)
+    yield overhead
+    yield _gauge("requests_in_flight", "Requests under way.", state.in_flight)
+    yield _counter("request_body_bytes", "Bytes of requests' bodies.", (), [((), state.request_bytes)])
+    yield _counter("response_body_bytes", "Bytes of answers' bodies.", (), [((), state.response_bytes)])
+    yield _counter(
+        "interception",
+        "What became of allow-interception: set, removed, passed on, or none to begin with.",
+        ("route", "action"),
+        (((name, action), _acted(state, name, action)) for name in state.routes for action in ACTIONS),
+    )
+
+
+def _acted(state: State, route: str, action: str) -> int:
+    return sum(count for key, count in state.routes[route].requests.items() if key[2] == action)
+
+
+def _refusals(state: State) -> Iterator[Metric]:
+    yield _counter("refused", "Requests that the sidecar refused.", ("reason",), _singles(state.refused))
+    yield _counter("retries", "Requests sent to BioT once more, by why.", ("reason",), _singles(state.retries))
+
+
+def _tokens(state: State) -> Iterator[Metric]:
+    yield _counter(
+        "logins", "Logins at BioT, by how they ended and why they were needed.", ("outcome", "reason"), state.logins
+    )
+    duration = _histogram("login_duration_seconds", "How long BioT took over a login.")
+    _fill(duration, (), state.login_duration, LOGIN_BOUNDS)
+    yield duration
+    yield _counter(
+        "token_requests",
+        "Requests that needed the token: in hand (hit), in hand while a newer one is fetched (stale), "
+        "waited for (wait), not to be had (fail).",
+        ("result",),
+        _singles(state.token_requests),
+    )
+    wait = _histogram("token_wait_seconds", "How long requests waited for a token; those that did not are left out.")
+    _fill(wait, (), state.token_wait, LOGIN_BOUNDS)
+    yield wait
+    yield _gauge("token_expiry_timestamp_seconds", "When the token expires; 0: there was none.", state.token_expires)
+    yield _gauge(
+        "login_blocked_until_timestamp_seconds",
+        "Until when no login is tried, because BioT rejected the user; 0: logins are not blocked.",
+        state.blocked_until,
+    )
+
+
+def _upstream(state: State) -> Iterator[Metric]:
+    from prometheus_client.core import GaugeMetricFamily
+
+    connections = GaugeMetricFamily(PREFIX + "upstream_connections", "Open connections to BioT.", labels=("state",))
+    connections.add_metric(("idle",), state.idle)
+    connections.add_metric(("active",), state.active)
+    yield connections
+    yield _counter("upstream_connects", "Connections dialled to BioT.", ("outcome",), _singles(state.connects))
+
+
+def _program(state: State) -> Iterator[Metric]:
+    from prometheus_client.core import InfoMetricFamily
+
+    yield _counter("config_reloads", "Times the routes file was read again.", ("outcome",), _singles(state.reloads))
+    yield _gauge(
+        "config_last_reload_successful", "1 if the routes file that was read last is in force.", state.reload_successful
+    )
+    build = {"version": state.version, "python": state.python}
+    yield InfoMetricFamily(PREFIX + "build", "The program that runs.", value=build)
+
+
+# ---- the library's values
+
+
+def _singles(counts: dict[str, int]) -> dict[tuple[str], int]:
+    return {(label,): count for label, count in counts.items()}
+
+
+def _counter(
+    name: str,
+    text: str,
+    labels: tuple[str, ...],
+    values: dict[Any, int] | Iterable[tuple[Sequence[str], int]],
+) -> Metric:
+    from prometheus_client.core import CounterMetricFamily
+
+    family = CounterMetricFamily(PREFIX + name, text, labels=labels)
+    for key, count in values.items() if isinstance(values, dict) else values:
+        family.add_metric(key, count)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    return GaugeMetricFamily(PREFIX + name, text, value=value)
+
+
+def _histogram(name: str, text: str, labels: tuple[str, ...] = ()) -> HistogramMetricFamily:
+    from prometheus_client.core import HistogramMetricFamily
+
+    return HistogramMetricFamily(PREFIX + name, text, labels=labels)
+
+
+def _fill(
+    family: HistogramMetricFamily, labels: tuple[str, ...], histogram: Histogram, bounds: tuple[float, ...]
+) -> None:
+    from prometheus_client.core import Exemplar
+    from prometheus_client.utils import floatToGoString
+
+    edges = [*map(floatToGoString, bounds), "+Inf"]
+    buckets: list[Any] = []
+    for place, (edge, count) in enumerate(zip(edges, accumulate(histogram.counts), strict=True)):
+        seen = histogram.exemplars.get(place)
+        exemplar = None if seen is None else Exemplar({"trace_id": seen.trace_id}, seen.seconds, seen.at)
+        buckets.append((edge, count, exemplar))
+    family.add_metric(labels, buckets=buckets, sum_value=histogram.seconds)

@@ -1,0 +1,103 @@
+"""Counts what happens, cheaply: section 8's metrics without their names, which telemetry/exposition gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+
+from proxy.exchange import Exchange
+from proxy.telemetry.state import (
+    CALL_BOUNDS,
+    CLIENT_GONE,
+    LOGIN_BOUNDS,
+    METHODS,
+    OTHER,
+    OVERHEAD_BOUNDS,
+    UNMATCHED,
+    Exemplar,
+    Route,
+    State,
+)
+
+Gauges = Callable[[], tuple[int, int, int]]
+"""Requests in flight, idle upstream connections, active ones."""
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+
+class Metrics:
+    """Implements pipeline.ports.Observer and LoginObserver. `gauges` is set by whoever knows."""
+
+    def __init__(self, *, version: str, python: str) -> None:
+        self._state = State(version, python)
+        self._routes = self._state.routes
+        self.gauges: Gauges = lambda: (0, 0, 0)
+
+    def routes(self, names: Iterable[str]) -> None:
+        """These rules are in force now: their series exist from here on. Those of earlier rules stay."""
+        for name in names:
+            self._route(name)
+
+    def _route(self, name: str) -> Route:
+        return self._routes.setdefault(name, Route())
+
+    def finished(self, exchange: Exchange) -> None:
+        """Count one request."""
+        state = self._state
+        verdict = exchange.verdict
+        name = UNMATCHED if verdict is None else verdict.rule.name
+        route = self._routes.get(name) or self._route(name)
+        # A refused request went nowhere, so nothing became of its header.
+        action = "none" if exchange.refused else exchange.interception
+        key = (METHODS.get(exchange.method, OTHER), exchange.status or CLIENT_GONE, action)
+        requests = route.requests
+        requests[key] = requests.get(key, 0) + 1
+        route.last_used = exchange.at
+        seconds = exchange.finished - exchange.started
+        duration = route.duration
+        place = duration.observe(seconds, CALL_BOUNDS)
+        if exchange.trace_id:
+            duration.exemplars[place] = Exemplar(exchange.trace_id, seconds, exchange.at)
+        state.request_bytes += exchange.request_bytes
+        state.response_bytes += exchange.response_bytes
+        if exchange.tries:
+            upstream = exchange.upstream_seconds
+            route.upstream.observe(upstream, CALL_BOUNDS)
+            state.overhead.observe(max(0.0, seconds - upstream), OVERHEAD_BOUNDS)
+        if exchange.token_result:
+            state.token_requests[exchange.token_result] += 1
+        if exchange.token_wait:
+            state.token_wait.observe(exchange.token_wait, LOGIN_BOUNDS)
+        if exchange.refused:
+            state.refused[exchange.refused] += 1
+        for reason in exchange.retries:
+            state.retries[reason] += 1
+
+    def login_finished(self, outcome: str, reason: str, seconds: float) -> None:
+        """BioT was asked for a token. Labels as in `logins_total`."""
+        self._state.logins[outcome, reason] += 1
+        self._state.login_duration.observe(seconds, LOGIN_BOUNDS)
+
+    def token_obtained(self, expires: float) -> None:
+        """`expires` in wall-clock seconds."""
+        self._state.token_expires = expires
+
+    def blocked_until(self, moment: float) -> None:
+        """Logins are blocked until then, in wall-clock seconds; 0.0: they are not."""
+        self._state.blocked_until = moment
+
+    def connected(self, success: bool) -> None:
+        """BioT was dialled."""
+        self._state.connects["success" if success else "failure"] += 1
+
+    def reloaded(self, success: bool) -> None:
+        """The routes file was read again; False: it was not taken."""
+        self._state.reloads["success" if success else "failure"] += 1
+        self._state.reload_successful = success
+
+    def snapshot(self) -> bytes:
+        """Everything counted so far, for telemetry.state.total() in this process or another."""
+        state = self._state
+        state.in_flight, state.idle, state.active = self.gauges()
+        return _ENCODER.encode(state)

@@ -1,0 +1,149 @@
+"""What one process has counted: plain numbers, cheap to add to, to send to another process and to sum."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+UNMATCHED: Final = "unmatched"
+"""The route of requests that no rule matched, or that were refused before the rules were asked."""
+OTHER: Final = "_OTHER"
+CLIENT_GONE: Final = 499
+"""The status of a request whose client was gone before any answer, as nginx calls it."""
+METHODS: Final = {
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+}  # fmt: skip
+
+LOGIN_OUTCOMES: Final = ("success", "rejected", "locked", "timeout", "network", "server_error", "malformed")
+LOGIN_REASONS: Final = ("start", "string", "expiring", "token_not_valid")
+REFUSALS: Final = (
+    "framing", "limit", "host", "browser", "path", "method", "deny", "loop", "overload", "draining",
+)  # fmt: skip
+RETRIES: Final = ("connect", "reset", "status", "token_not_valid")
+ACTIONS: Final = ("set", "removed", "passed", "none")
+TOKEN_RESULTS: Final = ("hit", "stale", "wait", "fail")
+OUTCOMES: Final = ("success", "failure")
+
+# Upper bounds in seconds. A call to BioT takes milliseconds to minutes, the sidecar's own part a fraction of one
+# millisecond to the length of a login.
+CALL_BOUNDS: Final = (
+    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+)  # fmt: skip
+OVERHEAD_BOUNDS: Final = (
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+LOGIN_BOUNDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Exemplar(msgspec.Struct, frozen=True, array_like=True):
+    """One request that fell into a bucket; `at` in wall-clock seconds."""
+
+    trace_id: str
+    seconds: float
+    at: float
+
+
+class Histogram(msgspec.Struct):
+    """Observations in seconds by bucket: `counts` has one place more than the bounds, for what is beyond them all."""
+
+    counts: list[int]
+    seconds: float = 0.0
+    most: float = 0.0
+    exemplars: dict[int, Exemplar] = {}
+
+    def observe(self, seconds: float, bounds: tuple[float, ...]) -> int:
+        """Count it; the index of its bucket."""
+        place = bisect_left(bounds, seconds)
+        self.counts[place] += 1
+        self.seconds += seconds
+        if seconds > self.most:
+            self.most = seconds
+        return place
+
+    def add(self, other: Histogram) -> None:
+        self.counts = [one + two for one, two in zip(self.counts, other.counts, strict=True)]
+        self.seconds += other.seconds
+        self.most = max(self.most, other.most)
+        for place, exemplar in other.exemplars.items():
+            mine = self.exemplars.get(place)
+            if mine is None or mine.at < exemplar.at:
+                self.exemplars[place] = exemplar
+
+
+class Route(msgspec.Struct):
+    """One rule's requests, by method, status and interception; `last_used` in wall-clock seconds, 0: never."""
+
+    requests: dict[tuple[str, int, str], int] = {}
+    duration: Histogram = msgspec.field(default_factory=lambda: histogram(CALL_BOUNDS))
+    upstream: Histogram = msgspec.field(default_factory=lambda: histogram(CALL_BOUNDS))
+    last_used: float = 0.0
+
+    def add(self, other: Route) -> None:
+        _add(self.requests, other.requests)
+        self.duration.add(other.duration)
+        self.upstream.add(other.upstream)
+        self.last_used = max(self.last_used, other.last_used)
+
+
+class State(msgspec.Struct):
+    """All of section "metrics" of the operator's guide, before it gets its names."""
+
+    version: str
+    python: str
+    routes: dict[str, Route] = msgspec.field(default_factory=lambda: {UNMATCHED: Route()})
+    overhead: Histogram = msgspec.field(default_factory=lambda: histogram(OVERHEAD_BOUNDS))
+    token_wait: Histogram = msgspec.field(default_factory=lambda: histogram(LOGIN_BOUNDS))
+    login_duration: Histogram = msgspec.field(default_factory=lambda: histogram(LOGIN_BOUNDS))
+    request_bytes: int = 0
+    response_bytes: int = 0
+    refused: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(REFUSALS, 0))
+    retries: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(RETRIES, 0))
+    token_requests: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(TOKEN_RESULTS, 0))
+    logins: dict[tuple[str, str], int] = msgspec.field(
+        default_factory=lambda: {(outcome, reason): 0 for outcome in LOGIN_OUTCOMES for reason in LOGIN_REASONS}
+    )
+    connects: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    reloads: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    reload_successful: bool = True
+    token_expires: float = 0.0  # wall-clock seconds; 0: no token yet
+    blocked_until: float = 0.0  # wall-clock seconds; 0: logins are not blocked
+    in_flight: int = 0
+    idle: int = 0
+    active: int = 0
+
+    def add(self, other: State) -> None:
+        """Take another process's numbers in: counts and sizes add up, of moments the latest holds."""
+        for name, route in other.routes.items():
+            self.routes.setdefault(name, Route()).add(route)
+        for field in ("overhead", "token_wait", "login_duration"):
+            getattr(self, field).add(getattr(other, field))
+        for field in ("refused", "retries", "token_requests", "logins", "connects", "reloads"):
+            _add(getattr(self, field), getattr(other, field))
+        for field in ("request_bytes", "response_bytes", "in_flight", "idle", "active"):
+            setattr(self, field, getattr(self, field) + getattr(other, field))
+        self.reload_successful = self.reload_successful and other.reload_successful
+        self.token_expires = max(self.token_expires, other.token_expires)
+        self.blocked_until = max(self.blocked_until, other.blocked_until)
+
+
+def histogram(bounds: tuple[float, ...]) -> Histogram:
+    return Histogram([0] * (len(bounds) + 1))
+
+
+def _add(counts: dict[Any, int], more: dict[Any, int]) -> None:
+    for key, count in more.items():
+        counts[key] = counts.get(key, 0) + count
+
+
+_DECODER: Final = msgspec.msgpack.Decoder(State)
+
+
+def total(snapshots: Sequence[bytes]) -> State:
+    """What several processes have counted together; at least one snapshot of Metrics.snapshot()."""
+    first, *others = map(_DECODER.decode, snapshots)
+    for other in others:
+        first.add(other)
+    return first
