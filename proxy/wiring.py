@@ -34,15 +34,20 @@ from proxy.policy.explain import explain
 from proxy.policy.guards import Guards
 from proxy.policy.match import RouteTable
 from proxy.settings import Settings
-from proxy.telemetry.log import Log, Stderr
-from proxy.telemetry.metrics import Metrics, render
+from proxy.telemetry.exposition import render
+from proxy.telemetry.log import Log
+from proxy.telemetry.logins import LoginObservers
+from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.status import status
+from proxy.telemetry.stderr import Stderr
 
 USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
 GRACE: Final = 0.25
 """Seconds in which a stopping sidecar still tells idle connections that it stops, instead of hanging up on them."""
 HOUSEKEEPING: Final = 5.0
 DRAIN_LOOK: Final = 0.02
+LOG_BATCH: Final = 0.1
+"""Seconds for which lines of the log are collected."""
 
 
 def run_sidecar(settings: Settings, env: Mapping[str, str]) -> int:
@@ -61,10 +66,12 @@ def run_sidecar(settings: Settings, env: Mapping[str, str]) -> int:
 
 async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
     """The life of one serving process."""
+    loop = asyncio.get_running_loop()
+    log.later = lambda flush: loop.call_later(LOG_BATCH, flush)
     sidecar = Sidecar(settings, log)
     sockets = inherited_sockets(env, os.getpid()) or [bind(address) for address in settings.listen]
     admin = [] if settings.admin_listen is None else [bind(settings.admin_listen)]
-    stop = Stop(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
+    stop = Stop(loop, on_hangup=sidecar.routes.request_reload)
     try:
         await sidecar.start(sockets, admin)
         where = ", ".join(bound(sock) for sock in sockets)
@@ -119,7 +126,8 @@ class Sidecar:
     def _make_tokens(self) -> Tokens:
         settings = self._settings
         fetch = Fetcher(self._pool, settings.upstream, self._sweep, USER_AGENT)
-        login = Login(fetch, settings.service_user_id, wall=time.time, clock=time.monotonic, observer=self._metrics)
+        observer = LoginObservers(self._metrics, self._log)
+        login = Login(fetch, settings.service_user_id, wall=time.time, clock=time.monotonic, observer=observer)
         return Tokens(
             login,
             SecretSource(settings),
@@ -127,7 +135,7 @@ class Sidecar:
             fresh_for=settings.fresh_for,
             wall=time.time,
             jitter=random.random,
-            observer=self._metrics,
+            observer=observer,
         )
 
     def _make_forwarder(self) -> Forwarder:
@@ -190,7 +198,7 @@ class Sidecar:
     def status(self) -> dict[str, Any]:
         return status(
             table=self.routes.table,
-            metrics=self._metrics,
+            snapshots=[self._metrics.snapshot()],
             token=self._tokens.status(),
             history=self._tokens.history,
             reload=self.routes.reload_state,
