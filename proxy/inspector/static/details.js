@@ -1,10 +1,8 @@
 // All that may be known of one request: facts, where its time went, headers with masked values.
 
-import { byId, el, fill, on } from "./dom.js";
-import { age, bytes, fullTime } from "./format.js";
-import { facts } from "./dom.js";
+import { byId, el, facts, fill, on } from "./dom.js";
+import { age, bytes, duration, fullTime } from "./format.js";
 import { largeBar } from "./split.js";
-import { duration } from "./format.js";
 
 export class Details {
   #pane = byId("details");

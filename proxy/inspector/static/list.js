@@ -53,7 +53,10 @@ export class RequestList {
   filter(matches, filtered) {
     this.#matches = matches;
     this.#filtered = filtered;
-    for (const entry of this.#entries) entry.row.hidden = !matches(entry.record);
+    for (const { record, row } of this.#entries) {
+      row.hidden = !matches(record);
+      row.classList.remove("new"); // else a row that is shown again would look like one that just came
+    }
     this.#summarize();
   }
 
@@ -87,7 +90,7 @@ export class RequestList {
       el("td", { class: "rule", title: record.rule }, record.rule || "–"),
       el("td", null, record.interception === "none" ? "" : el("span", { class: `badge ${record.interception}` }, record.interception)),
       el("td", { class: "status" }, ...statusCell(record)),
-      el("td", null, el("div", { class: "duration" }, el("span", null, duration(record.durations.total)),
+      el("td", null, el("div", { class: "took" }, el("span", null, duration(record.durations.total)),
         el("span", { class: "track" }, smallBar(record.durations)))),
       el("td", { class: record.tries > 1 ? "number again" : "number" }, record.tries || "–"),
       el("td", { class: "number" }, record.token_age === null ? "–" : age(record.token_age)));
@@ -139,6 +142,6 @@ function statusCell(record) {
   const title = { gone: "the client hung up", cut: "the answer broke off", sidecar: `answered by the sidecar: ${record.code}` }[tag];
   return [
     el("span", { class: `s${Math.floor(record.status / 100)}` }, record.status || "–"),
-    tag && el("span", { class: "tag", title }, tag),
+    ...(tag ? [" ", el("span", { class: "tag", title }, tag)] : []),
   ];
 }

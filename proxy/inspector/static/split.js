@@ -25,7 +25,7 @@ export function smallBar(split) {
 /** The details' bar, in full width, with its legend. */
 export function largeBar(split) {
   const legend = PARTS.map(([key, name]) =>
-    el("li", { class: key }, el("span", { class: "name" }, name), el("span", { class: "value" }, duration(split[key]))),
+    el("li", { class: key }, el("span", { class: "name" }, name), " ", el("span", { class: "value" }, duration(split[key]))),
   );
   return el("div", { class: "split" },
     el("span", { class: "bar", role: "img", "aria-label": words(split).join(", ") }, ...segments(split)),

@@ -1,0 +1,104 @@
+"""Headless Chromium, and how the tests look at the page through it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from selenium import webdriver
+from selenium.webdriver import ActionChains
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+DEADLINE = 10.0
+_FLAGS = [
+    "--headless=new",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-extensions",
+    "--disable-sync",
+    "--lang=en",
+    "--window-size=1440,900",
+]
+
+
+def chromium() -> str | None:
+    """Where Chromium is, if its driver is there too."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    return path if shutil.which("chromedriver") else None
+
+
+@contextmanager
+def running_browser(folder: Path) -> Iterator[Browser]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium() or ""
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*_FLAGS, f"--user-data-dir={folder}"):
+        options.add_argument(flag)
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # Chromium's own sandbox does not work for root
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()
+
+
+class Browser:
+    """One tab."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self.driver = driver
+
+    def open(self, url: str) -> None:
+        """The page, once its stream is live."""
+        self.driver.get(url + "/_sidecar/")
+        self.until(lambda: self.text("#link") == "live")
+
+    def find(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return self.find(selector).text
+
+    def rows(self) -> list[str]:
+        """What the list shows, a text for each row."""
+        script = "return [...document.querySelectorAll('#list tbody tr:not([hidden])')].map((row) => row.innerText)"
+        return [" ".join(str(row).split()) for row in self.run(script)]
+
+    def selected(self) -> str:
+        """The path of the selected row."""
+        return self.text("#list tr[aria-selected=true] td.path")
+
+    def press(self, *keys: str) -> None:
+        """Keys, whereever the focus is."""
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def until(self, holds: Callable[[], object]) -> None:
+        WebDriverWait(self.driver, DEADLINE, poll_frequency=0.05).until(lambda _: holds())
+
+    def emulate(self, **features: str) -> None:
+        """Media features, such as prefers_color_scheme="dark"; without any, the browser's own."""
+        named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": named})
+
+    def complaints(self) -> list[str]:
+        """What the console said since the last look: errors of scripts, refusals of the content security policy."""
+        return [str(entry["message"]) for entry in self.driver.get_log("browser")]

@@ -1,0 +1,36 @@
+"""Fixtures of the tests that look at the page through headless Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.inspector.browser import Browser, chromium, running_browser
+from tests.inspector.desk import Desk, running_desk
+
+
+@pytest.fixture(scope="session")
+def chromium_window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One Chromium for all tests: it takes a second to start."""
+    if chromium() is None:
+        pytest.skip("Chromium or its driver is missing: install chromium and chromium-driver to look at the page")
+    with running_browser(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium_window: Browser) -> Iterator[Browser]:
+    """An empty tab; a test that leaves a complaint in the console fails."""
+    chromium_window.complaints()
+    yield chromium_window
+    complaints = chromium_window.complaints()
+    chromium_window.emulate()
+    chromium_window.driver.get("about:blank")
+    assert not complaints, complaints
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    with running_desk() as desk:
+        yield desk
