@@ -107,7 +107,7 @@ class Log:
             _ms(exchange.token_wait),
             _ms(exchange.connect),
             _ms(exchange.first_byte),
-            None if exchange.token_age < 0 else int(exchange.token_age * 1000) / 1000,
+            _token_age(exchange),
             exchange.reused,
             exchange.client_gone or not exchange.status,
             exchange.cut,
@@ -188,6 +188,13 @@ class Log:
 def iso(wall: float) -> str:
     """Wall-clock seconds as ISO 8601 in UTC."""
     return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _token_age(exchange: Exchange) -> float | None:
+    """A token that the request had to wait for is younger than the request: 0."""
+    if exchange.token_age < 0:
+        return 0.0 if exchange.token_result == "wait" else None
+    return int(exchange.token_age * 1000) / 1000
 
 
 def _ms(seconds: float) -> float:

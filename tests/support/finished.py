@@ -1,0 +1,40 @@
+"""Exchanges as the pipeline leaves them, for those who observe them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.exchange import Exchange
+from proxy.policy.rules import Rule, Verdict
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def verdict(rule: str = "a rule", template: str = "/organization/v1/users/patients/{id}") -> Verdict:
+    return Verdict(rule=Rule(name=rule, source="routes.yaml:7"), template=template)
+
+
+def exchange(seconds: float = 0.012, **told: Any) -> Exchange:
+    """A GET that BioT answered with 200 in `seconds`, but for what is `told` otherwise."""
+    made = Exchange(7, 1_700_000_000.0, 50.0)
+    usual: dict[str, Any] = {
+        "finished": made.started + seconds,
+        "method": b"GET",
+        "verdict": verdict(),
+        "status": 200,
+        "upstream_status": 200,
+        "tries": 1,
+        "upstream_seconds": seconds * 0.75,
+        "token_result": "hit",
+        "token_age": 3.5,
+        "trace_id": TRACE,
+    }
+    for name, value in {**usual, **told}.items():
+        setattr(made, name, value)
+    return made
+
+
+def refused(reason: str = "host", **told: Any) -> Exchange:
+    """A request that was refused before the rules were asked."""
+    nothing = {"verdict": None, "upstream_status": 0, "tries": 0, "upstream_seconds": 0.0, "token_result": ""}
+    return exchange(**{**nothing, "status": 421, "refused": reason, "token_age": -1.0, **told})

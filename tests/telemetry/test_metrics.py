@@ -1,0 +1,377 @@
+"""What is counted, under which labels, and how several processes' counts add up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.errors import Code
+from proxy.policy import faults
+from proxy.telemetry import state
+from tests.support.finished import TRACE, exchange, refused, verdict
+from tests.telemetry.reading import OPENMETRICS, label_sets, new_metrics, samples, value
+
+
+def labels(**pairs):
+    return frozenset(pairs.items())
+
+
+# ---- what exists from the start
+
+REFUSALS = ("framing", "limit", "host", "browser", "path", "method", "deny", "loop", "overload", "draining")
+ENUMS = {
+    "refused_total": [{"reason": reason} for reason in REFUSALS],
+    "retries_total": [{"reason": reason} for reason in ("connect", "reset", "status", "token_not_valid")],
+    "logins_total": [
+        {"outcome": outcome, "reason": reason}
+        for outcome, reason in product(
+            ["success", "rejected", "locked", "timeout", "network", "server_error", "malformed"],
+            ["start", "string", "expiring", "token_not_valid"],
+        )
+    ],
+    "token_requests_total": [{"result": result} for result in ["hit", "stale", "wait", "fail"]],
+    "interception_total": [
+        {"route": route, "action": action}
+        for route, action in product(["one", "two", "unmatched"], ["set", "removed", "passed", "none"])
+    ],
+    "upstream_connections": [{"state": "idle"}, {"state": "active"}],
+    "upstream_connects_total": [{"outcome": "success"}, {"outcome": "failure"}],
+    "config_reloads_total": [{"outcome": "success"}, {"outcome": "failure"}],
+    "request_duration_seconds_count": [{"route": "one"}, {"route": "two"}, {"route": "unmatched"}],
+    "upstream_request_duration_seconds_count": [{"route": "one"}, {"route": "two"}, {"route": "unmatched"}],
+    "overhead_seconds_count": [{}],
+    "login_duration_seconds_count": [{}],
+    "token_wait_seconds_count": [{}],
+    "requests_in_flight": [{}],
+    "request_body_bytes_total": [{}],
+    "response_body_bytes_total": [{}],
+    "token_expiry_timestamp_seconds": [{}],
+    "login_blocked_until_timestamp_seconds": [{}],
+}
+
+
+@pytest.mark.parametrize("name", ENUMS)
+def test_every_series_of_an_enum_exists_from_the_start_and_says_nothing_yet(name):
+    metrics = new_metrics()
+    metrics.routes(["one", "two"])
+    seen = samples(metrics)
+    assert label_sets(seen, name) == {frozenset(one.items()) for one in ENUMS[name]}
+    assert all(value(seen, name, **one) == 0 for one in ENUMS[name])
+
+
+def test_a_fresh_process_says_what_it_is_and_that_its_routes_are_in_force():
+    seen = samples(new_metrics())
+    assert value(seen, "build_info", version="1.2.3", python="3.11.7") == 1
+    assert value(seen, "config_last_reload_successful") == 1
+
+
+def test_the_reasons_of_refusals_are_those_the_sidecar_can_give():
+    made = [
+        faults.route_denied("because"),
+        faults.not_found(),
+        faults.method_refused("GET"),
+        faults.overloaded(1),
+        faults.draining(),
+        faults.loop_detected(8, "GET", "/x"),
+        faults.path_refused("because"),
+        faults.late_head(1.0),
+    ]
+    assert {fault.reason for fault in made} <= set(state.REFUSALS)
+
+
+# ---- requests
+
+
+def test_a_request_counts_under_its_rule_method_status_and_interception():
+    metrics = new_metrics()
+    metrics.finished(exchange(interception="set", method=b"PATCH", status=404))
+    seen = samples(metrics)
+    assert value(seen, "requests_total", route="a rule", method="PATCH", status="404", interception="set") == 1
+    assert value(seen, "interception_total", route="a rule", action="set") == 1
+    assert value(seen, "interception_total", route="a rule", action="none") == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_known_methods_count_by_name(method):
+    metrics = new_metrics()
+    metrics.finished(exchange(method=method.encode()))
+    assert value(samples(metrics), "requests_total", route="a rule", method=method, status="200", interception="none")
+
+
+@pytest.mark.parametrize("method", [b"", b"PROPFIND", b"get", b"G\xffT", b"X" * 5000])
+def test_other_methods_count_together(method):
+    metrics = new_metrics()
+    metrics.finished(exchange(method=method))
+    found = label_sets(samples(metrics), "requests_total")
+    assert found == {labels(route="a rule", method="_OTHER", status="200", interception="none")}
+
+
+def test_a_request_refused_before_the_rules_were_asked_counts_as_unmatched():
+    metrics = new_metrics()
+    metrics.finished(refused("host"))
+    seen = samples(metrics)
+    assert value(seen, "requests_total", route="unmatched", method="GET", status="421", interception="none") == 1
+    assert value(seen, "refused_total", reason="host") == 1
+    assert value(seen, "overhead_seconds_count") == 0
+    assert value(seen, "upstream_request_duration_seconds_count", route="unmatched") == 0
+    assert value(seen, "request_duration_seconds_count", route="unmatched") == 1
+
+
+def test_nothing_became_of_the_header_of_a_denied_request():
+    metrics = new_metrics()
+    metrics.finished(refused("deny", status=403, verdict=verdict("no keys"), interception="set"))
+    seen = samples(metrics)
+    assert value(seen, "interception_total", route="no keys", action="set") == 0
+    assert value(seen, "interception_total", route="no keys", action="none") == 1
+
+
+def test_a_client_that_went_before_any_answer_counts_as_499():
+    metrics = new_metrics()
+    metrics.finished(exchange(status=0, client_gone=True))
+    assert value(samples(metrics), "requests_total", route="a rule", method="GET", status="499", interception="none")
+
+
+def test_retries_bytes_and_token_results_add_up():
+    metrics = new_metrics()
+    metrics.finished(exchange(retries=("connect", "status", "status"), request_bytes=10, response_bytes=300))
+    metrics.finished(exchange(token_result="wait", token_wait=0.2, request_bytes=1, response_bytes=2))
+    metrics.finished(exchange(token_result=""))
+    seen = samples(metrics)
+    assert value(seen, "retries_total", reason="status") == 2
+    assert value(seen, "retries_total", reason="connect") == 1
+    assert value(seen, "request_body_bytes_total") == 11
+    assert value(seen, "response_body_bytes_total") == 302
+    assert value(seen, "token_requests_total", result="hit") == 1
+    assert value(seen, "token_requests_total", result="wait") == 1
+    assert value(seen, "token_wait_seconds_sum") == pytest.approx(0.2)
+    assert value(seen, "token_wait_seconds_count") == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "upstream", "overhead"),
+    [(1.0, 0.75, 0.25), (1.0, 1.0, 0.0), (1.0, 1.5, 0.0)],
+)
+def test_overhead_is_the_total_less_the_time_with_biot_and_never_negative(seconds, upstream, overhead):
+    metrics = new_metrics()
+    metrics.finished(exchange(seconds, upstream_seconds=upstream))
+    seen = samples(metrics)
+    assert value(seen, "overhead_seconds_sum") == pytest.approx(overhead)
+    assert value(seen, "upstream_request_duration_seconds_sum", route="a rule") == pytest.approx(upstream)
+    assert value(seen, "request_duration_seconds_sum", route="a rule") == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "first"), [(0.0025, "0.0025"), (0.0026, "0.005"), (0.0, "0.0025"), (300.0, "300.0"), (301.0, "+Inf")]
+)
+def test_buckets_hold_what_is_at_most_their_bound(seconds, first):
+    metrics = new_metrics()
+    metrics.routes(["a rule"])
+    moved = exchange()
+    moved.started, moved.finished = 0.0, seconds
+    metrics.finished(moved)
+    seen = samples(metrics)
+    holding = [
+        dict(key)["le"]
+        for key in label_sets(seen, "request_duration_seconds_bucket")
+        if dict(key)["route"] == "a rule" and value(seen, "request_duration_seconds_bucket", **dict(key)) == 1
+    ]
+    assert min(holding, key=float) == first
+
+
+# ---- logins, connections, reloads
+
+
+def test_logins_are_told_by_outcome_and_reason():
+    metrics = new_metrics()
+    metrics.login_finished("success", "string", 0.3)
+    metrics.login_finished("locked", "expiring", 0.1)
+    seen = samples(metrics)
+    assert value(seen, "logins_total", outcome="success", reason="string") == 1
+    assert value(seen, "logins_total", outcome="locked", reason="expiring") == 1
+    assert value(seen, "login_duration_seconds_count") == 2
+
+
+def test_expiry_and_block_are_moments_of_the_wall_clock():
+    metrics = new_metrics()
+    metrics.token_obtained(1_700_000_900.0)
+    metrics.blocked_until(1_700_000_060.5)
+    seen = samples(metrics)
+    assert value(seen, "token_expiry_timestamp_seconds") == 1_700_000_900.0
+    assert value(seen, "login_blocked_until_timestamp_seconds") == 1_700_000_060.5
+    metrics.blocked_until(0.0)
+    assert value(samples(metrics), "login_blocked_until_timestamp_seconds") == 0
+
+
+def test_a_routes_file_that_was_not_taken_shows_until_one_is():
+    metrics = new_metrics()
+    metrics.reloaded(False)
+    assert value(samples(metrics), "config_last_reload_successful") == 0
+    metrics.reloaded(True)
+    seen = samples(metrics)
+    assert value(seen, "config_last_reload_successful") == 1
+    assert value(seen, "config_reloads_total", outcome="failure") == 1
+    assert value(seen, "config_reloads_total", outcome="success") == 1
+
+
+def test_gauges_are_read_when_asked():
+    metrics = new_metrics()
+    metrics.gauges = lambda: (3, 4, 5)
+    metrics.connected(True)
+    metrics.connected(False)
+    seen = samples(metrics)
+    assert value(seen, "requests_in_flight") == 3
+    assert value(seen, "upstream_connections", state="idle") == 4
+    assert value(seen, "upstream_connections", state="active") == 5
+    assert value(seen, "upstream_connects_total", outcome="success") == 1
+    assert value(seen, "upstream_connects_total", outcome="failure") == 1
+
+
+def test_a_rule_that_a_reload_removed_keeps_its_counts():
+    metrics = new_metrics()
+    metrics.routes(["old"])
+    metrics.finished(exchange(verdict=verdict("old")))
+    metrics.routes(["new"])
+    seen = samples(metrics)
+    assert value(seen, "requests_total", route="old", method="GET", status="200", interception="none") == 1
+    assert value(seen, "interception_total", route="new", action="set") == 0
+
+
+# ---- whatever clients do
+
+
+@given(method=st.binary(max_size=20), query=st.binary(max_size=50), status=st.sampled_from([0, 200, 404, 502]))
+def test_no_word_of_a_client_becomes_a_label(method, query, status):
+    metrics = new_metrics()
+    metrics.finished(exchange(method=method, query=query, status=status))
+    (found,) = label_sets(samples(metrics), "requests_total")
+    assert dict(found)["method"] in {*state.METHODS.values(), "_OTHER"}
+    assert dict(found)["status"] in {"499", "200", "404", "502"}
+    assert dict(found)["route"] == "a rule"
+
+
+@pytest.mark.parametrize("name", ['say "hi"', "back\\slash", "new\nline", "żółć 🌧", "a{b}=c,d"])
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_a_rule_may_have_any_name(name, accept):
+    metrics = new_metrics()
+    metrics.finished(exchange(verdict=verdict(name)))
+    assert value(
+        samples(metrics, accept=accept), "requests_total", route=name, method="GET", status="200", interception="none"
+    )
+
+
+# ---- several processes
+
+
+def test_the_sums_over_processes_are_shown():
+    one, two = new_metrics(), new_metrics()
+    one.gauges, two.gauges = (lambda: (1, 2, 3)), (lambda: (10, 20, 30))
+    for metrics, times in ((one, 2), (two, 3)):
+        metrics.routes(["a rule", "idle"])
+        for _ in range(times):
+            metrics.finished(exchange(0.5, request_bytes=100, retries=("reset",), token_wait=0.1))
+        metrics.login_finished("success", "start", 0.25)
+        metrics.connected(True)
+    two.finished(refused("limit", status=414))
+    seen = samples(one, two)
+    assert value(seen, "requests_total", route="a rule", method="GET", status="200", interception="none") == 5
+    assert value(seen, "request_duration_seconds_sum", route="a rule") == pytest.approx(2.5)
+    assert value(seen, "request_duration_seconds_bucket", route="a rule", le="+Inf") == 5
+    assert value(seen, "interception_total", route="idle", action="set") == 0
+    assert value(seen, "overhead_seconds_count") == 5
+    assert value(seen, "token_wait_seconds_count") == 5
+    assert value(seen, "logins_total", outcome="success", reason="start") == 2
+    assert value(seen, "login_duration_seconds_sum") == pytest.approx(0.5)
+    assert value(seen, "retries_total", reason="reset") == 5
+    assert value(seen, "request_body_bytes_total") == 500
+    assert value(seen, "refused_total", reason="limit") == 1
+    assert value(seen, "upstream_connects_total", outcome="success") == 2
+    assert value(seen, "requests_in_flight") == 11
+    assert value(seen, "upstream_connections", state="idle") == 22
+    assert value(seen, "upstream_connections", state="active") == 33
+    assert value(seen, "build_info", version="1.2.3", python="3.11.7") == 1
+
+
+def test_of_moments_the_latest_counts_and_of_reloads_the_worst():
+    one, two = new_metrics(), new_metrics()
+    one.token_obtained(200.0)
+    two.token_obtained(100.0)
+    two.blocked_until(50.0)
+    two.reloaded(False)
+    one.reloaded(True)
+    for seen in (samples(one, two), samples(two, one)):
+        assert value(seen, "token_expiry_timestamp_seconds") == 200
+        assert value(seen, "login_blocked_until_timestamp_seconds") == 50
+        assert value(seen, "config_last_reload_successful") == 0
+
+
+def test_a_rule_that_only_one_process_knows_counts_too():
+    one, two = new_metrics(), new_metrics()
+    two.finished(exchange(verdict=verdict("late")))
+    assert value(samples(one, two), "interception_total", route="late", action="none") == 1
+
+
+@given(st.lists(st.lists(st.floats(0, 1000), max_size=8), min_size=1, max_size=4))
+def test_sums_do_not_depend_on_which_process_served_a_request(processes):
+    together = new_metrics()
+    apart = [new_metrics() for _ in processes]
+    for metrics, durations in zip(apart, processes, strict=True):
+        for seconds in durations:
+            metrics.finished(exchange(seconds, started=0.0, finished=seconds))
+            together.finished(exchange(seconds, started=0.0, finished=seconds))
+    expected = state.total([together.snapshot()]).routes.get("a rule", state.Route())
+    found = state.total([one.snapshot() for one in apart]).routes.get("a rule", state.Route())
+    assert found.duration.counts == expected.duration.counts
+    assert found.duration.seconds == pytest.approx(expected.duration.seconds)
+    assert found.duration.most == expected.duration.most
+    assert found.requests == expected.requests
+
+
+# ---- exemplars and formats
+
+
+def test_openmetrics_buckets_name_the_last_trace_that_fell_into_them():
+    metrics = new_metrics()
+    metrics.finished(exchange(0.012, trace_id="0" * 31 + "1"))
+    metrics.finished(exchange(0.013))
+    metrics.finished(exchange(7.0, trace_id="0" * 31 + "7"))
+    seen = samples(metrics, accept=OPENMETRICS)
+    exemplars = {
+        dict(key)["le"]: found.exemplar.labels["trace_id"]
+        for (name, key), found in seen.items()
+        if name == "biot_sidecar_request_duration_seconds_bucket" and found.exemplar
+    }
+    assert exemplars == {"0.025": TRACE, "10.0": "0" * 31 + "7"}
+
+
+def test_of_several_processes_exemplars_the_youngest_is_shown():
+    one, two = new_metrics(), new_metrics()
+    one.finished(exchange(at=2000.0, trace_id="a" * 32))
+    two.finished(exchange(at=1000.0, trace_id="b" * 32))
+    for order in ((one, two), (two, one)):
+        seen = samples(*order, accept=OPENMETRICS)
+        found = [sample.exemplar for sample in seen.values() if sample.exemplar]
+        assert [exemplar.labels for exemplar in found] == [{"trace_id": "a" * 32}]
+
+
+def test_a_request_without_a_trace_leaves_no_exemplar():
+    metrics = new_metrics()
+    metrics.finished(exchange(trace_id=""))
+    assert not any(sample.exemplar for sample in samples(metrics, accept=OPENMETRICS).values())
+
+
+def test_counting_does_not_import_prometheus_client():
+    program = (
+        "import sys; from proxy.telemetry import exposition, log, metrics, status, stderr;"
+        "metrics.Metrics(version='1', python='3').snapshot();"
+        "sys.exit(any(name.startswith('prometheus_client') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=60).returncode == 0
+
+
+def test_every_error_of_our_own_has_a_name_for_the_log():
+    assert all(code.wire.startswith("SIDECAR_") for code in Code)

@@ -1,0 +1,107 @@
+"""The log's writer: it never waits for its reader, and says how much was lost."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.telemetry.stderr import Stderr
+
+
+class Pipe:
+    """A pipe whose reader reads when told."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        fcntl.fcntl(self.writer, fcntl.F_SETPIPE_SZ, 4096)
+
+    def fill(self) -> None:
+        """Leave no room in the pipe."""
+        os.set_blocking(self.writer, False)
+        try:
+            while True:
+                os.write(self.writer, b".")
+        except BlockingIOError:
+            os.set_blocking(self.writer, True)
+
+    def read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            data += os.read(self.reader, size - len(data))
+        return data
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    for fd in (made.reader, made.writer):
+        try:
+            os.close(fd)
+        except OSError:
+            continue
+
+
+def test_lines_come_out_in_order_and_whole(pipe):
+    writer = Stderr(pipe.writer)
+    lines = [b"line %d %s\n" % (number, b"x" * 1000) for number in range(50)]
+    for line in lines:
+        assert writer.write(line) == 0
+    assert pipe.read(sum(map(len, lines))) == b"".join(lines)
+    writer.close()
+
+
+def test_closing_writes_what_is_queued(pipe):
+    writer = Stderr(pipe.writer)
+    for number in range(10):
+        writer.write(b"%d\n" % number)
+    writer.close()
+    assert pipe.read(20) == b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n"
+
+
+def test_nobody_waits_for_a_reader_that_is_stuck(pipe):
+    pipe.fill()
+    writer = Stderr(pipe.writer, limit=1000)
+    for _ in range(100):
+        writer.write(b"x" * 99 + b"\n")
+    writer.close(within=0.01)
+    pipe.read(4096 + 1000)
+
+
+def test_lines_that_found_no_room_are_counted_once(pipe):
+    pipe.fill()
+    writer = Stderr(pipe.writer, limit=105)
+    writer.write(b"y" * 99 + b"\n")
+    assert writer.write(b"two\nlines\n") == 0
+    assert writer.write(b"one more\n") == 0
+    assert writer.write(b"a\n") == 3
+    assert writer.write(b"b\n") == 0
+    writer.close(within=0.01)
+    pipe.read(4096 + 104)
+
+
+def test_a_descriptor_that_does_not_block_loses_nothing(pipe):
+    os.set_blocking(pipe.writer, False)
+    writer = Stderr(pipe.writer)
+    writer.write(b"z" * 20000 + b"\n")
+    assert pipe.read(20001) == b"z" * 20000 + b"\n"
+    writer.close()
+
+
+def test_a_reader_that_went_away_is_no_error(pipe):
+    os.close(pipe.reader)
+    writer = Stderr(pipe.writer)
+    writer.write(b"nobody reads this\n")
+    writer.write(b"nor this\n")
+    writer.close()
+    assert writer.write(b"too late\n") == 0
+
+
+def test_a_log_that_said_nothing_needs_no_thread():
+    before = threading.active_count()
+    Stderr(2).close()
+    assert threading.active_count() == before
