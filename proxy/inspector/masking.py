@@ -1,4 +1,4 @@
-"""What of a request the inspector may show: names always, values only where they cannot hold a secret."""
+"""What the inspector may show of header fields: names always, values only where they cannot hold a secret."""
 
 from __future__ import annotations
 
@@ -9,15 +9,8 @@ import msgspec
 
 from proxy.message import Headers
 
-METHODS: Final = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE"})
-OTHER_METHOD: Final = "_OTHER"
-NAMELESS: Final = "?"
-"""Stands for a query parameter without `=`: it may be a value as well as a name."""
-
 FIELDS_MOST: Final = 100
 TEXT_MOST: Final = 200
-KEYS_MOST: Final = 32
-KEY_MOST: Final = 64
 
 # An allow-list: of a name nobody here has heard of, nobody knows what its value is.
 # fmt: off
@@ -39,22 +32,6 @@ class Field(msgspec.Struct, frozen=True):
 
     name: str
     value: str | None
-
-
-def known_method(method: bytes) -> str:
-    """The method, if it is one that HTTP knows."""
-    return method.decode("ascii") if method in METHODS else OTHER_METHOD
-
-
-def query_keys(query: bytes) -> tuple[str, ...]:
-    """The names of a raw query's parameters, percent-encoded as they came, each once."""
-    keys = dict.fromkeys(_key(part) for part in query.split(b"&") if part)
-    return tuple(keys)[:KEYS_MOST]
-
-
-def _key(part: bytes) -> str:
-    name, equals, _ = part.partition(b"=")
-    return _short(name.decode("utf-8", "replace"), KEY_MOST) if name and equals else NAMELESS
 
 
 def shown_fields(headers: Headers) -> tuple[Field, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from proxy.exchange import Exchange
-from proxy.inspector.masking import Field, known_method, query_keys, shown_fields
+from proxy.inspector.masking import Field, shown_fields
+from proxy.telemetry.redact import query_keys
+from proxy.telemetry.state import METHODS, OTHER
 
 
 class Durations(msgspec.Struct, frozen=True):
@@ -19,13 +21,17 @@ class Durations(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """`at` is wall-clock seconds, `token_age` seconds or None, sizes are bytes; empty texts mean "none"."""
+    """`at` is wall-clock seconds, `token_age` seconds or None, sizes are bytes; empty texts mean "none".
+
+    `number` counts what the inspector has seen; `id` is the request's in the log.
+    """
 
     number: int
+    id: int
     at: float
     method: str
     template: str
-    query: tuple[str, ...]
+    query: list[str]
     rule: str
     source: str
     interception: str
@@ -50,17 +56,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def record_of(exchange: Exchange, number: int) -> Record:
-    """What may be shown of the exchange; `number` counts the inspector's records."""
+    """What may be shown of the exchange."""
     verdict = exchange.verdict
     return Record(
         number=number,
+        id=exchange.number,
         at=exchange.at,
-        method=known_method(exchange.method),
+        method=METHODS.get(exchange.method, OTHER),
         template="" if verdict is None else verdict.template,
         query=query_keys(exchange.query),
         rule="" if verdict is None else verdict.rule.name,
         source="" if verdict is None else verdict.rule.source,
-        interception=exchange.interception,
+        interception="none" if exchange.refused else exchange.interception,
         authorization="" if verdict is None else verdict.rule.authorization.value,
         status=exchange.status,
         upstream_status=exchange.upstream_status,
@@ -74,7 +81,7 @@ def record_of(exchange: Exchange, number: int) -> Record:
         reused=exchange.reused,
         request_bytes=exchange.request_bytes,
         response_bytes=exchange.response_bytes,
-        client_gone=exchange.client_gone,
+        client_gone=exchange.client_gone or not exchange.status,
         cut=exchange.cut,
         trace_id=exchange.trace_id,
         request_headers=shown_fields(exchange.request_headers),

@@ -17,11 +17,27 @@ from proxy.inspector.server import make_app
 from proxy.pages import OwnPages
 
 
+def sidecar_status(
+    *, token: dict[str, Any] | None = None, rules: dict[str, int] | None = None, error: str | None = None, **logins: Any
+) -> dict[str, Any]:
+    """What /_sidecar/status tells; `rules` are names with their hits."""
+    waits = {"count": 0, "total_seconds": 0.0, "longest_seconds": 0.0}
+    return {
+        "token": {"state": "none", "obtained": None, "expires": None} | (token or {}),
+        "logins": {"total": 0, "calls_per_login": None, "waits": waits, "blocked_until": None, "recent": []} | logins,
+        "routes": [
+            {"name": name, "hits": hits, "source": "routes.yaml:7", "match": ["GET /**"], "deny": None}
+            for name, hits in (rules or {}).items()
+        ],
+        "reload": {"at": None, "error": error},
+    }
+
+
 class FakeSources:
     """proxy.pages.Sources: what the test says."""
 
     def __init__(self) -> None:
-        self.said: dict[str, Any] = {"token": {"state": "none"}, "routes": [], "logins": [], "reload": {}}
+        self.said = sidecar_status()
         self.explanation: dict[str, Any] = {}
         self.asked: list[tuple[str, str]] = []
 

@@ -9,8 +9,9 @@ from selenium.webdriver.common.keys import Keys
 
 from proxy.errors import Code
 from proxy.policy.rules import Rule
+from proxy.telemetry.log import iso
 from tests.inspector.browser import Browser
-from tests.inspector.desk import Desk
+from tests.inspector.desk import Desk, sidecar_status
 from tests.inspector.examples import FILES, TRACE, finished, verdict
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
@@ -292,32 +293,34 @@ def test_tells_assistive_programs_what_is_what(page: Browser, desk: Desk) -> Non
 
 def test_shows_the_token_and_its_logins(page: Browser, desk: Desk) -> None:
     now = time.time()
-    desk.sources.said = {
-        "token": {"state": "valid", "obtained": now - 61, "expires": now + 1800, "blocked_until": None},
-        "logins": [
-            {"at": now - 900, "reason": "start", "outcome": "timeout", "seconds": 10.0, "calls": 0},
-            {"at": now - 61, "reason": "string", "outcome": "success", "seconds": 0.4, "calls": 7},
+    desk.sources.said = sidecar_status(
+        token={"state": "valid", "obtained": iso(now - 61), "expires": iso(now + 1800)},
+        total=2,
+        calls_per_login=7.0,
+        waits={"count": 1, "total_seconds": 0.4, "longest_seconds": 0.4},
+        recent=[
+            {"at": iso(now - 900), "reason": "start", "outcome": "timeout", "seconds": 10.0, "calls": 0},
+            {"at": iso(now - 61), "reason": "string", "outcome": "success", "seconds": 0.4, "calls": 7},
         ],
-        "routes": [],
-        "reload": {},
-    }
+    )
     page.until(lambda: "valid" in page.text("#token"))
-    token = page.text("#token")
-    assert "age\n1m 0" in token
-    assert "expires\nin 29m 5" in token
+    token = page.text("#token").replace("\n", " ")
+    assert "age 1m 0" in token
+    assert "expires in 29m 5" in token
+    assert "logins 2; 7 calls for each; 1 call waited, 400 ms at most" in token
     logins = [row.text for row in page.all("#token tbody tr")]
     assert logins[0].endswith("string success 400 ms 7")
     assert logins[1].endswith("start timeout 10.0 s 0")
 
 
 def test_says_how_long_logins_are_blocked(page: Browser, desk: Desk) -> None:
-    desk.sources.said = {"token": {"state": "blocked", "blocked_until": time.time() + 45}, "routes": [], "logins": []}
+    desk.sources.said = sidecar_status(token={"state": "blocked"}, blocked_until=iso(time.time() + 45))
     page.until(lambda: "blocked" in page.text("#token"))
     assert "for 4" in page.text("#token")
 
 
 def test_a_rule_with_its_hits_filters_the_list(page: Browser, desk: Desk) -> None:
-    desk.sources.said["routes"] = [{"name": FILES.name, "hits": 3}, {"name": "unmatched", "hits": 0}]
+    desk.sources.said = sidecar_status(rules={FILES.name: 3, "unmatched": 0})
     desk.show(finished(), finished(verdict=verdict("/file/v1/files", FILES)))
     page.until(lambda: len(page.rows()) == 2 and page.all("#rules button"))
     assert page.all("#rules button")[0].text == f"{FILES.name}\n3"
@@ -327,7 +330,7 @@ def test_a_rule_with_its_hits_filters_the_list(page: Browser, desk: Desk) -> Non
 
 
 def test_says_that_the_routes_file_is_wrong(page: Browser, desk: Desk) -> None:
-    desk.sources.said["reload"] = {"at": 1.0, "error": "routes.yaml:3:1: error: unknown key"}
+    desk.sources.said = sidecar_status(error="routes.yaml:3:1: error: unknown key")
     page.until(lambda: page.all("#rules [role=alert]"))
     assert "routes.yaml:3:1: error: unknown key" in page.text("#rules")
 
@@ -372,11 +375,10 @@ def test_explains_a_path_that_was_typed_and_is_refused(page: Browser, desk: Desk
 
 def test_hostile_content_is_shown_as_text(page: Browser, desk: Desk) -> None:
     rule = Rule(name=HOSTILE, source=HOSTILE)
-    desk.sources.said["routes"] = [{"name": HOSTILE, "hits": 1}]
+    desk.sources.said = sidecar_status(rules={HOSTILE: 1}, error=HOSTILE)
     desk.show(
         finished(
             verdict=verdict(HOSTILE, rule),
-            query=HOSTILE.encode() + b"=1",
             trace_id=HOSTILE,
             request_headers=[(b"User-Agent", HOSTILE.encode()), (HOSTILE.encode(), b"x")],
         )
@@ -399,7 +401,7 @@ def test_characters_that_reorder_or_hide_are_spelled_out(page: Browser, desk: De
 
 def test_very_long_content_does_not_break_the_layout(page: Browser, desk: Desk) -> None:
     endless = "x" * 20_000
-    desk.sources.said["routes"] = [{"name": endless, "hits": 1}]
+    desk.sources.said = sidecar_status(rules={endless: 1})
     desk.show(
         finished(
             verdict=verdict("/" + endless, Rule(name=endless, source=endless)),

@@ -21,8 +21,10 @@ CANARY = b"canary-7f3a"
 
 
 def test_tells_what_became_of_a_request() -> None:
-    record = record_of(finished(tries=2, retries=("connect",), reused=True, request_bytes=7, response_bytes=9), 42)
-    assert (record.number, record.at, record.trace_id) == (42, AT, TRACE)
+    record = record_of(
+        finished(number=7, tries=2, retries=("connect",), reused=True, request_bytes=7, response_bytes=9), 42
+    )
+    assert (record.number, record.id, record.at, record.trace_id) == (42, 7, AT, TRACE)
     assert (record.method, record.template) == ("PATCH", "/organization/v1/users/patients/{id}")
     assert (record.rule, record.source) == ("patient updates run interceptors", "config/routes.yaml:9")
     assert (record.interception, record.authorization) == ("set", "replace")
@@ -41,11 +43,13 @@ def test_tells_of_a_request_that_was_refused_before_the_rules() -> None:
     record = record_of(exchange, 1)
     assert (record.template, record.rule, record.source, record.authorization) == ("", "", "", "")
     assert (record.code, record.refused, record.status) == ("SIDECAR_HOST_REFUSED", "host", 421)
+    assert record.interception == "none"
     assert record.token_age is None
 
 
 def test_tells_of_a_client_that_left_and_of_a_cut_answer() -> None:
-    assert record_of(finished(client_gone=True, status=0), 1).client_gone
+    assert record_of(finished(client_gone=True), 1).client_gone
+    assert record_of(finished(status=0), 1).client_gone
     assert record_of(finished(cut=True), 1).cut
 
 
@@ -63,13 +67,13 @@ def test_no_part_of_the_duration_is_negative() -> None:
 def test_holds_nothing_that_must_not_be_shown() -> None:
     exchange = finished(
         method=CANARY,
-        query=b"search=" + CANARY,
+        query=b"search=" + CANARY + b"&" + CANARY,
         request_headers=[(b"Authorization", b"Bearer " + CANARY), (b"Cookie", CANARY), (b"Accept", b"*/*")],
         response_headers=[(b"Set-Cookie", CANARY), (b"Location", b"https://s3.example/" + CANARY)],
     )
     record = record_of(exchange, 1)
     assert record.method == "_OTHER"
-    assert record.query == ("search",)
+    assert record.query == ["search", "?"]
     assert record.request_headers == (Field("Authorization", None), Field("Cookie", None), Field("Accept", "*/*"))
     assert CANARY not in msgspec.json.encode(record)
     assert CANARY.decode() not in repr(record)

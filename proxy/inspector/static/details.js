@@ -50,6 +50,7 @@ function about(record) {
     ["response body", bytes(record.response_bytes)],
     ["refused", record.refused],
     ["trace id", record.trace_id],
+    ["id in the log", record.id],
   ];
 }
 

@@ -2,12 +2,15 @@
 
 const two = (number) => String(number).padStart(2, "0");
 
-export function clock(moment) {
-  const date = new Date(moment * 1000);
+export function clock(at) {
+  const date = new Date(at * 1000);
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-export const fullTime = (moment) => new Date(moment * 1000).toISOString().replace("T", " ");
+/** Seconds since the epoch of an ISO date, or null. */
+export const moment = (iso) => (iso ? Date.parse(iso) / 1000 : null);
+
+export const fullTime = (at) => new Date(at * 1000).toISOString().replace("T", " ");
 
 export function duration(seconds) {
   const ms = seconds * 1000;

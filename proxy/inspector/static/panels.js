@@ -1,7 +1,7 @@
 // Token and rules, as /_sidecar/status tells of them.
 
 import { byId, el, facts, fill, on } from "./dom.js";
-import { age, clock, duration } from "./format.js";
+import { age, clock, duration, moment, plural } from "./format.js";
 
 const PERIOD = 2000;
 const now = () => Date.now() / 1000;
@@ -34,9 +34,9 @@ export class Panels {
   }
 
   #show(status) {
-    fill(this.#token, ...tokenPanel(status.token ?? {}, status.logins));
+    fill(this.#token, ...tokenPanel(status.token, status.logins));
     const focused = this.#rules.contains(document.activeElement) ? document.activeElement.dataset.rule : null;
-    fill(this.#rules, ...this.#rulesPanel(status.routes ?? [], status.reload ?? {}));
+    fill(this.#rules, ...this.#rulesPanel(status.routes, status.reload));
     if (focused !== null) [...this.#rules.querySelectorAll("button")].find((one) => one.dataset.rule === focused)?.focus();
   }
 
@@ -45,7 +45,7 @@ export class Panels {
     const items = routes.map((route) => {
       const meter = el("i");
       meter.style.width = `${(100 * route.hits) / most}%`;
-      const button = el("button", { type: "button", "data-rule": route.name, title: "Show only requests under this rule" },
+      const button = el("button", { type: "button", "data-rule": route.name, title: ruleWords(route) },
         el("span", { class: "name" }, route.name), el("span", { class: "hits" }, route.hits), el("span", { class: "meter" }, meter));
       return el("li", null, on(button, "click", () => this.#picked(route.name)));
     });
@@ -54,18 +54,29 @@ export class Panels {
   }
 }
 
+const ruleWords = ({ source, match, deny }) =>
+  [...match, deny ? `denied: ${deny}` : null, source, "Click: only its requests"].filter(Boolean).join("; ");
+
 function tokenPanel(token, logins) {
-  const { state = "none", obtained, expires, blocked_until: blocked } = token;
+  const [obtained, expires, blocked] = [token.obtained, token.expires, logins.blocked_until].map(moment);
   return [
-    el("p", { class: "state" }, el("span", { class: `dot ${state}` }), state === "none" ? "no token yet" : state),
+    el("p", { class: "state" }, el("span", { class: `dot ${token.state}` }), token.state === "none" ? "no token yet" : token.state),
     obtained && expires ? lifeBar(obtained, expires) : null,
     facts([
-      ["age", obtained ? age(now() - obtained) : ""],
-      ["expires", expires ? `in ${age(expires - now())}, at ${clock(expires)}` : ""],
-      ["blocked", blocked ? `for ${age(blocked - now())} more, until ${clock(blocked)}` : ""],
+      ["age", obtained && age(now() - obtained)],
+      ["expires", expires && `in ${age(expires - now())}, at ${clock(expires)}`],
+      ["blocked", blocked && `for ${age(blocked - now())} more, until ${clock(blocked)}`],
+      ["logins", logins.total && loginWords(logins)],
     ]),
-    Array.isArray(logins) && logins.length ? loginTable(logins) : el("p", { class: "none" }, "No logins yet."),
+    logins.recent.length ? loginTable(logins.recent) : null,
   ];
+}
+
+function loginWords({ total, calls_per_login: calls, waits }) {
+  const words = [String(total)];
+  if (calls !== null) words.push(`${calls} calls for each`);
+  if (waits.count) words.push(`${plural(waits.count, "call")} waited, ${duration(waits.longest_seconds)} at most`);
+  return words.join("; ");
 }
 
 function lifeBar(obtained, expires) {
@@ -78,7 +89,7 @@ function lifeBar(obtained, expires) {
 function loginTable(logins) {
   const rows = logins.slice(-6).reverse().map((login) =>
     el("tr", { class: login.outcome === "success" ? null : "bad" },
-      el("td", null, clock(login.at)), el("td", null, login.reason), el("td", null, login.outcome),
+      el("td", null, clock(moment(login.at))), el("td", null, login.reason), el("td", null, login.outcome),
       el("td", { class: "number" }, duration(login.seconds)), el("td", { class: "number" }, login.calls)));
   const head = ["Login", "Why", "Outcome", "Took", "Calls"].map((name, at) => el("th", { scope: "col", class: at > 2 ? "number" : null }, name));
   return el("table", { class: "logins" }, el("thead", null, el("tr", null, ...head)), el("tbody", null, ...rows));
