@@ -80,6 +80,12 @@ def test_secrets_are_files_and_no_environment_holds_one() -> None:
     assert all(set(secret) == {"file"} for secret in COMPOSE["secrets"].values())
 
 
+def test_prometheus_scrapes_where_the_sidecars_admin_listener_is() -> None:
+    (job,) = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    port = SERVICES["sidecar"]["environment"]["SIDECAR_ADMIN_LISTEN"].rpartition(":")[2]
+    assert job["static_configs"] == [{"targets": [f"sidecar:{port}"]}]
+
+
 def test_monitoring_starts_only_when_asked_for() -> None:
     asked_for = {name for name, service in SERVICES.items() if service.get("profiles") == ["monitoring"]}
     assert asked_for == {"prometheus", "grafana"}
