@@ -76,7 +76,7 @@ def record_of(exchange: Exchange, number: int) -> Record:
         durations=durations_of(exchange),
         tries=exchange.tries,
         retries=exchange.retries,
-        token_age=exchange.token_age if exchange.token_age >= 0 else None,
+        token_age=_token_age(exchange),
         token_result=exchange.token_result,
         reused=exchange.reused,
         request_bytes=exchange.request_bytes,
@@ -94,3 +94,10 @@ def durations_of(exchange: Exchange) -> Durations:
     total = exchange.finished - exchange.started
     token, connect, first_byte = exchange.token_wait, exchange.connect, exchange.first_byte
     return Durations(total, token, connect, first_byte, max(0.0, total - token - connect - first_byte))
+
+
+def _token_age(exchange: Exchange) -> float | None:
+    """A token that the request had to wait for is younger than the request: 0."""
+    if exchange.token_age < 0:
+        return 0.0 if exchange.token_result == "wait" else None
+    return exchange.token_age

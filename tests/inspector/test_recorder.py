@@ -53,6 +53,13 @@ def test_tells_of_a_client_that_left_and_of_a_cut_answer() -> None:
     assert record_of(finished(cut=True), 1).cut
 
 
+@pytest.mark.parametrize(
+    ("age", "result", "shown"), [(61.5, "hit", 61.5), (-0.4, "wait", 0.0), (-1.0, "", None), (-1.0, "fail", None)]
+)
+def test_a_token_that_was_waited_for_has_no_age(age: float, result: str, shown: float | None) -> None:
+    assert record_of(finished(token_age=age, token_result=result), 1).token_age == shown
+
+
 def test_the_parts_of_the_duration_add_up_to_the_whole() -> None:
     exchange = finished(started=10.0, finished=11.0, token_wait=0.25, connect=0.125, first_byte=0.5)
     split = durations_of(exchange)
