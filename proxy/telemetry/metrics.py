@@ -1,4 +1,4 @@
-"""Counts what happens, cheaply: section 8's metrics without their names, which telemetry/exposition gives them."""
+"""Counts what happens, cheaply; telemetry/exposition gives the numbers their names."""
 
 from __future__ import annotations
 

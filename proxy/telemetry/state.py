@@ -89,7 +89,7 @@ class Route(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """All of section "metrics" of the operator's guide, before it gets its names."""
+    """Everything that one process, or several together, have counted."""
 
     version: str
     python: str
