@@ -1,12 +1,6 @@
 // The inspector's page: puts its parts together and listens to the keyboard.
 
-import { Details } from "./details.js";
-import { byId, on } from "./dom.js";
-import { Explain } from "./explain.js";
-import { compile } from "./filter.js";
-import { RequestList } from "./list.js";
-import { Panels } from "./panels.js";
-import { Stream } from "./stream.js";
+"use strict";
 
 const filter = byId("filter");
 const keys = byId("keys");

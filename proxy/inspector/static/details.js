@@ -1,10 +1,8 @@
 // All that may be known of one request: facts, where its time went, headers with masked values.
 
-import { byId, el, facts, fill, on } from "./dom.js";
-import { age, bytes, duration, fullTime } from "./format.js";
-import { largeBar } from "./split.js";
+"use strict";
 
-export class Details {
+class Details {
   #pane = byId("details");
   #closed;
 

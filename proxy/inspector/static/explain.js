@@ -1,8 +1,8 @@
 // The box that asks which rule would answer a request, and what would become of it.
 
-import { byId, el, facts, fill, on } from "./dom.js";
+"use strict";
 
-export class Explain {
+class Explain {
   #form = byId("explain").querySelector("form");
   #body = byId("explain").querySelector(".body");
 

@@ -1,5 +1,7 @@
 // The filter's little language: words that are all required, `column:word` looks in one column, `-` excludes.
 
+"use strict";
+
 const COLUMNS = {
   method: (record) => record.method,
   path: (record) => record.template,
@@ -12,7 +14,7 @@ const COLUMNS = {
 const WORD = /(-?)(?:([a-z]+):)?(?:"([^"]*)"?|(\S+))/gi;
 
 /** Text -> a predicate over records. Never fails: what is no known column is looked for as it stands. */
-export function compile(text) {
+function compile(text) {
   const tests = [...text.matchAll(WORD)].map(([whole, minus, column, quoted, plain]) => {
     const known = column && Object.hasOwn(COLUMNS, column.toLowerCase()) ? column.toLowerCase() : "";
     const word = (known || !column ? quoted ?? plain : whole.slice(minus.length)).toLowerCase();

@@ -1,12 +1,10 @@
 // The list of requests: newest first, filtered, one of them selected. Rows are made once and moved by the browser.
 
-import { byId, el, fill, on } from "./dom.js";
-import { age, clock, duration, fullTime, plural } from "./format.js";
-import { smallBar } from "./split.js";
+"use strict";
 
-const MOST = 500;
+const KEPT_MOST = 500;
 
-export class RequestList {
+class RequestList {
   #entries = []; // newest first: {record, row}
   #matches = () => true;
   #filtered = false;
@@ -75,7 +73,7 @@ export class RequestList {
     const fresh = records.map((record) => ({ record, row: this.#row(record, mark) })).reverse();
     this.#entries.unshift(...fresh);
     this.#body.prepend(...fresh.map(({ row }) => row));
-    for (const old of this.#entries.splice(MOST)) {
+    for (const old of this.#entries.splice(KEPT_MOST)) {
       old.row.remove();
       if (old === this.#selected) this.#select(null);
     }

@@ -1,12 +1,11 @@
 // Token and rules, as /_sidecar/status tells of them.
 
-import { byId, el, facts, fill, on } from "./dom.js";
-import { age, clock, duration, moment, plural } from "./format.js";
+"use strict";
 
 const PERIOD = 2000;
 const now = () => Date.now() / 1000;
 
-export class Panels {
+class Panels {
   #token = byId("token").querySelector(".body");
   #rules = byId("rules").querySelector(".body");
   #picked;

@@ -1,7 +1,6 @@
 // Where a request's time went, as a bar and as a legend.
 
-import { el } from "./dom.js";
-import { duration } from "./format.js";
+"use strict";
 
 const PARTS = [
   ["token", "token wait"],
@@ -15,7 +14,7 @@ const LONGEST = 60;
 const words = (split) => PARTS.filter(([key]) => split[key] > 0).map(([key, name]) => `${name} ${duration(split[key])}`);
 
 /** The list's bar: its length tells the order of magnitude (1 ms to 60 s), its colours the parts. */
-export function smallBar(split) {
+function smallBar(split) {
   const share = Math.log(Math.max(split.total, SHORTEST) / SHORTEST) / Math.log(LONGEST / SHORTEST);
   const bar = el("span", { class: "bar", title: words(split).join(", "), "aria-hidden": "true" }, ...segments(split));
   bar.style.width = `${Math.round(6 + 94 * Math.min(1, share))}%`;
@@ -23,7 +22,7 @@ export function smallBar(split) {
 }
 
 /** The details' bar, in full width, with its legend. */
-export function largeBar(split) {
+function largeBar(split) {
   const legend = PARTS.map(([key, name]) =>
     el("li", { class: key }, el("span", { class: "name" }, name), " ", el("span", { class: "value" }, duration(split[key]))),
   );

@@ -1,12 +1,11 @@
 // The live stream of records, with pause. Comes back by itself when the sidecar does.
 
-import { byId, fill } from "./dom.js";
-import { plural } from "./format.js";
+"use strict";
 
 const AGAIN = 3000;
-const MOST = 500;
+const HELD_MOST = 500;
 
-export class Stream {
+class Stream {
   #list;
   #cleared = 0;
   #paused = false;
@@ -58,7 +57,7 @@ export class Stream {
   #news({ records, missed }) {
     if (!this.#paused) return this.#list.add(records, missed);
     const all = [...this.#held.records, ...records];
-    this.#held.records = all.slice(-MOST);
+    this.#held.records = all.slice(-HELD_MOST);
     this.#held.missed += missed + all.length - this.#held.records.length;
     return this.#tell(this.#state);
   }
