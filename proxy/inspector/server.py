@@ -41,6 +41,7 @@ def make_app(recorder: Recorder, *, heartbeat: float = HEARTBEAT, pace: float = 
     app = web.Application()
     for file in _static():
         app.router.add_get(file.path, file.serve, allow_head=False)
+    app.router.add_get("/_sidecar", _to_the_page, allow_head=False)
     app.router.add_get("/_sidecar/requests", live.requests, allow_head=False)
     app.router.add_get("/_sidecar/events", live.events, allow_head=False)
     app.on_response_prepare.append(_guard)
@@ -76,6 +77,10 @@ async def _guard(request: web.Request, response: web.StreamResponse) -> None:
 
 
 # ---- the page and its parts
+
+
+async def _to_the_page(request: web.Request) -> web.Response:
+    raise web.HTTPPermanentRedirect("/_sidecar/")
 
 
 class _File:

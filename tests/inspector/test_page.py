@@ -299,7 +299,7 @@ def test_shows_the_token_and_its_logins(page: Browser, desk: Desk) -> None:
         calls_per_login=7.0,
         waits={"count": 1, "total_seconds": 0.4, "longest_seconds": 0.4},
         recent=[
-            {"at": iso(now - 900), "reason": "start", "outcome": "timeout", "seconds": 10.0, "calls": 0},
+            {"at": iso(now - 900), "reason": "token_not_valid", "outcome": "server_error", "seconds": 10.0, "calls": 0},
             {"at": iso(now - 61), "reason": "string", "outcome": "success", "seconds": 0.4, "calls": 7},
         ],
     )
@@ -309,8 +309,8 @@ def test_shows_the_token_and_its_logins(page: Browser, desk: Desk) -> None:
     assert "expires in 29m 5" in token
     assert "logins 2; 7 calls for each; 1 call waited, 400 ms at most" in token
     logins = [row.text for row in page.all("#token tbody tr")]
-    assert logins[0].endswith("string success 400 ms 7")
-    assert logins[1].endswith("start timeout 10.0 s 0")
+    assert logins[0].endswith("string 400 ms 7")
+    assert logins[1].endswith("token not valid server error, 10.0 s 0")
 
 
 def test_says_how_long_logins_are_blocked(page: Browser, desk: Desk) -> None:

@@ -147,6 +147,12 @@ async def test_every_answer_is_guarded(inspector: Inspector, path: str) -> None:
         assert response.headers["Server"] == "biot-sidecar"
 
 
+async def test_leads_to_the_page_without_the_final_slash_too(inspector: Inspector) -> None:
+    async with inspector.http.get("/_sidecar", allow_redirects=False) as response:
+        assert response.status == 308
+        assert response.headers["Location"] == "/_sidecar/"
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -86,10 +86,13 @@ function lifeBar(obtained, expires) {
 }
 
 function loginTable(logins) {
-  const rows = logins.slice(-6).reverse().map((login) =>
-    el("tr", { class: login.outcome === "success" ? null : "bad" },
-      el("td", null, clock(moment(login.at))), el("td", null, login.reason), el("td", null, login.outcome),
-      el("td", { class: "number" }, duration(login.seconds)), el("td", { class: "number" }, login.calls)));
-  const head = ["Login", "Why", "Outcome", "Took", "Calls"].map((name, at) => el("th", { scope: "col", class: at > 2 ? "number" : null }, name));
+  const rows = logins.slice(-6).reverse().map(({ at, reason, outcome, seconds, calls }) => {
+    const good = outcome === "success";
+    const took = [good ? null : `${outcome.replaceAll("_", " ")}, `, el("span", { class: "whole" }, duration(seconds))];
+    return el("tr", { class: good ? null : "bad" },
+      el("td", null, clock(moment(at))), el("td", null, reason.replaceAll("_", " ")),
+      el("td", { class: "number" }, ...took), el("td", { class: "number" }, calls));
+  });
+  const head = ["Login", "Why", "Took", "Calls"].map((name, at) => el("th", { scope: "col", class: at > 1 ? "number" : null }, name));
   return el("table", { class: "logins" }, el("thead", null, el("tr", null, ...head)), el("tbody", null, ...rows));
 }
