@@ -15,7 +15,7 @@ def token_refused(headers: Headers, body: bytes) -> bool:
     """True for a 401 whose JSON has `code` TOKEN_NOT_VALID, or whose body is not BioT's at all."""
     try:
         answer = json.loads(_plain(headers, body))
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested without end
         return True
     if not isinstance(answer, dict) or not isinstance(answer.get("code"), str):
         return True

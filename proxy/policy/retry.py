@@ -42,7 +42,7 @@ def retry_after(values: list[bytes], now: float) -> float:
 
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one too far away
         return 0.0
 
 
