@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +24,7 @@ def decode(data: bytes, cuts: list[int] | None = None) -> tuple[bytes, bytes, He
     decoder = ChunkedDecoder()
     places = sorted({min(cut, len(data)) for cut in cuts or []} | {0, len(data)})
     payload = b""
-    for begin, end in zip(places, places[1:], strict=False):
+    for begin, end in pairwise(places):
         pieces, used = decoder.feed(data[begin:end])
         payload += b"".join(pieces)
         if decoder.finished:
@@ -32,10 +35,10 @@ def decode(data: bytes, cuts: list[int] | None = None) -> tuple[bytes, bytes, He
 
 def refusal(data: bytes, *, bytewise: bool = False) -> str:
     decoder = ChunkedDecoder()
+    pieces = [data[at : at + 1] for at in range(len(data))] if bytewise else [data]
     with pytest.raises(BadFraming) as caught:
-        for piece in (data[at : at + 1] for at in range(len(data))) if bytewise else (data,):
-            decoder.feed(piece)
-            assert not decoder.finished
+        deque(map(decoder.feed, pieces), maxlen=0)
+    assert not decoder.finished
     return str(caught.value)
 
 

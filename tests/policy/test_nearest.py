@@ -1,0 +1,27 @@
+"""The word that was probably meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.policy.nearest import nearest
+
+KEYS = ["interception", "authorization", "timeout", "retry"]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("interseption", "interception"), ("time_out", "timeout"), ("retries", "retry"), ("retry", "retry")],
+)
+def test_a_slip_finds_the_word_that_was_meant(word, meant):
+    assert nearest(word, KEYS) == meant
+
+
+def test_a_word_like_none_of_them_finds_none():
+    assert nearest("zzz", KEYS) is None
+    assert nearest("", KEYS) is None
+    assert nearest("retry", []) is None
+
+
+def test_a_higher_likeness_asks_for_more():
+    assert nearest("retries", KEYS, 0.9) is None

@@ -1,0 +1,52 @@
+"""traceparent: which ones are valid, and the one we make."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.policy.trace import TRACE_BITS, new_traceparent, trace_id_of
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SPAN = "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    "value", [f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00", f"01-{TRACE}-{SPAN}-01-more", f"cc-{TRACE}-{SPAN}-ff"]
+)
+def test_the_trace_id_of_a_valid_traceparent_is_found(value):
+    assert trace_id_of(value.encode()) == TRACE
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        TRACE,
+        f"ff-{TRACE}-{SPAN}-01",
+        f"00-{'0' * 32}-{SPAN}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"00-{TRACE.upper()}-{SPAN}-01",
+        f"00-{TRACE[:-1]}-{SPAN}-01",
+        f"00-{TRACE}-{SPAN}",
+        f"00-{TRACE}-{SPAN}-1",
+        f" 00-{TRACE}-{SPAN}-01",
+        f"01-{TRACE}-{SPAN}-01x",
+    ],
+)
+def test_what_is_no_traceparent_has_no_trace_id(value):
+    assert trace_id_of(value.encode()) is None
+
+
+@given(st.integers(0, 2**TRACE_BITS - 1))
+def test_whatever_the_random_bits_the_traceparent_made_of_them_is_valid(bits):
+    made = new_traceparent(bits)
+    assert trace_id_of(made.encode()) == made[3:35]
+    assert len(made) == 55
+
+
+@given(st.binary(max_size=80))
+def test_no_value_is_too_odd_to_be_judged(value):
+    trace_id = trace_id_of(value)
+    assert trace_id is None or len(trace_id) == 32
