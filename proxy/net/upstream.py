@@ -13,6 +13,7 @@ from proxy.errors import Code, Failure, UpstreamFault
 from proxy.message import Answer, Body, Framing, Headers
 from proxy.net.connection import BODY, Connection
 from proxy.pipeline.collector import Collector
+from proxy.pipeline.ports import Sink
 from proxy.pipeline.signal import Signal, Sweep
 from proxy.policy import framing
 from proxy.policy.faults import broken_answer, lost_before_answer, timed_out
@@ -31,11 +32,12 @@ CLOCK_SLACK: Final = 1.0
 class UpstreamConnection(Connection):
     """A connection to BioT. In the pool nothing may arrive on it; whatever does makes it unusable."""
 
-    __slots__ = ("_pool", "idle_at", "idle_since", "pooled", "uses")
+    __slots__ = ("_farewell", "_pool", "idle_at", "idle_since", "pooled", "uses")
 
     def __init__(self, signal: Signal, pool: Pool) -> None:
         super().__init__(signal)
         self._pool = pool
+        self._farewell = False  # the upstream has said that it will send no more
         self.pooled = False
         self.idle_since = 0.0  # monotonic
         self.idle_at = 0.0  # wall clock
@@ -48,9 +50,33 @@ class UpstreamConnection(Connection):
         super().data_received(data)
 
     def eof_received(self) -> bool:
-        if self._mode == BODY and self._framing.body is Body.UNTIL_CLOSE:
-            self._finish_body([])
+        if self.pooled:
+            self._pool.drop(self)
+            return False
+        self._farewell = self._ended_cleanly()
+        if self._mode == BODY:
+            self._end_with_connection()
         return False
+
+    def relay_to(self, sink: Sink) -> None:
+        super().relay_to(sink)
+        self._end_with_connection()  # the end may have come together with the head
+
+    def _end_with_connection(self) -> None:
+        if self._farewell and not self.body_done and self._framing.body is Body.UNTIL_CLOSE:
+            self._finish_body([])
+
+    def _ended_cleanly(self) -> bool:
+        """False for TLS without close_notify: anybody on the way can forge such an end (RFC 8446, section 6.1)."""
+        tls = self.transport.get_extra_info("ssl_object")
+        if tls is None:
+            return True
+        try:
+            return not tls.read(1)
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError:
+            return False
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -62,6 +88,7 @@ class UpstreamConnection(Connection):
         self.uses += 1
         self.body_done = False
         self.failure = None
+        self._farewell = False
         self.expect_head()
         return self.uses > 1
 
@@ -75,7 +102,8 @@ class UpstreamConnection(Connection):
     @property
     def reusable(self) -> bool:
         """True when the exchange left nothing behind: no byte too many, none too few."""
-        return self.body_done and not (self.lost or self._inbox or self.failure)
+        # A transport that is closing already takes writes and drops them.
+        return self.body_done and not (self.lost or self._inbox or self.failure or self.transport.is_closing())
 
     def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
         if framing.hopeless(partial, before):

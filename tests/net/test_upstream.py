@@ -1,0 +1,414 @@
+"""Dialling, the pool, and where an answer ends, over real sockets and on both loops."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+import pytest
+
+from proxy.errors import Code, UpstreamFault
+from proxy.net.tls import tls_context
+from proxy.net.upstream import IDLE_LIMIT, IDLE_MOST, PROBE_AFTER, Fetcher
+from proxy.pipeline.signal import Sweep
+from proxy.policy.framing import response_head
+from tests.net.wires import DEADLINE, Basin, Wires, free_port, server, settled
+from tests.support.authority import Authority
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CLOSE_DELIMITED = b"HTTP/1.1 200 OK\r\n\r\nwhole"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+async def answer_each(reader, writer):
+    """A 200 for each request, for as long as they come."""
+    while await reader.readuntil(b"\r\n\r\n"):
+        writer.write(OK)
+
+
+async def wait_for_end(reader, writer):
+    await reader.read()
+
+
+def then(raw: bytes, *, reset: bool = False, ragged: bool = False):
+    """One request, `raw`, and the end: a clean one, a reset, or TLS without a farewell."""
+
+    async def script(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(raw)
+        await writer.drain()
+        if reset:
+            sock = writer.get_extra_info("socket")
+            with socket.socket(fileno=socket.dup(sock.fileno())) as raw_socket:
+                raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+        elif ragged:
+            with socket.socket(fileno=socket.dup(writer.get_extra_info("socket").fileno())) as raw_socket:
+                raw_socket.shutdown(socket.SHUT_WR)
+            await reader.read()
+
+    return script
+
+
+async def body_of(wires: Wires, connection, raw: bytes, basin: Basin) -> None:
+    head = response_head(raw, b"GET")
+    connection.expect_body(head.framing)
+    connection.relay_to(basin)
+    await wires.until(lambda: connection.body_done or connection.lost or connection.failure)
+
+
+async def exchange(wires: Wires) -> None:
+    """A whole request and answer, the connection given back after it."""
+    connection = wires.pool.take() or await wires.dial()
+    await body_of(wires, connection, await wires.ask(connection), Basin())
+    wires.pool.release(connection, keep=True)
+
+
+# ---- the pool
+
+
+async def test_a_connection_is_used_again_after_a_whole_answer():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        for _ in range(3):
+            await exchange(wires)
+        assert wires.connects == [True]
+        assert (wires.pool.idle, wires.pool.active) == (1, 0)
+        wires.pool.close()
+
+
+async def test_bytes_on_a_resting_connection_make_it_unusable():
+    speak = asyncio.Event()
+
+    async def talkative(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await speak.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+        await reader.read()
+
+    async with server(talkative) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        speak.set()
+        await settled(lambda: wires.pool.idle == 0)
+        assert wires.pool.take() is None
+
+
+async def test_bytes_behind_an_answer_make_its_connection_unusable():
+    async with server(then(OK + b"HTTP/1.1 200 OK\r\n\r\n")) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        assert wires.pool.idle == 0
+
+
+async def test_a_resting_connection_that_the_upstream_closed_is_not_used():
+    goodbye = asyncio.Event()
+
+    async def polite(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await goodbye.wait()
+
+    async with server(polite) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        goodbye.set()
+        await settled(lambda: wires.pool.idle == 0)
+
+
+async def test_a_farewell_that_the_loop_has_not_seen_yet_is_found_by_asking_the_kernel():
+    goodbye = asyncio.Event()
+    gone = asyncio.Event()
+
+    async def polite(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await goodbye.wait()
+        writer.close()
+        gone.set()
+
+    async with server(polite) as port:
+        wires = Wires(port)
+        connection = await wires.dial()
+        await body_of(wires, connection, await wires.ask(connection), Basin())
+        wires.pool.release(connection, keep=True)
+        connection.transport.pause_reading()
+        goodbye.set()
+        await gone.wait()
+        await settled(connection.readable)
+        wires.clocks.sleep(PROBE_AFTER)
+        assert wires.pool.take() is None
+
+
+async def test_an_answer_that_comes_with_the_end_of_its_connection_leaves_nothing_in_the_pool():
+    async with server(then(OK)) as port:
+        for _ in range(5):
+            wires = Wires(port)
+            connection = await wires.dial()
+            raw = await wires.ask(connection)
+            await body_of(wires, connection, raw, Basin())
+            await settled(connection.transport.is_closing)
+            wires.pool.release(connection, keep=True)
+            assert wires.pool.idle == 0
+
+
+@pytest.mark.parametrize("jump", [-30.0, 30.0])
+async def test_no_connection_from_before_a_jump_of_the_clock_is_used(jump):
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        wires.clocks.wall += jump
+        assert wires.pool.take() is None
+
+
+async def test_connections_that_rested_too_long_are_closed():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        wires.clocks.sleep(IDLE_LIMIT)
+        wires.pool.expire_idle()
+        assert wires.pool.idle == 1
+        wires.clocks.sleep(1.0)
+        assert wires.pool.take() is None
+        await exchange(wires)
+        wires.clocks.sleep(IDLE_LIMIT + 1.0)
+        wires.pool.expire_idle()
+        assert wires.pool.idle == 0
+
+
+async def test_the_connection_used_last_is_taken_first():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        first, second = await wires.dial(), await wires.dial()
+        for connection in (first, second):
+            await body_of(wires, connection, await wires.ask(connection), Basin())
+            wires.pool.release(connection, keep=True)
+        assert wires.pool.take() is second
+        wires.pool.release(second, keep=False)
+        wires.pool.close()
+
+
+async def test_the_pool_keeps_no_more_than_its_most():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        connections = [await wires.dial() for _ in range(IDLE_MOST + 1)]
+        for connection in connections:
+            await body_of(wires, connection, await wires.ask(connection), Basin())
+            wires.pool.release(connection, keep=True)
+        assert (wires.pool.idle, wires.pool.active) == (IDLE_MOST, 0)
+        wires.pool.close()
+        assert wires.pool.idle == 0
+
+
+async def test_a_connection_released_halfway_through_an_answer_is_reset():
+    seen: list[BaseException] = []
+
+    async def endless(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")
+        try:
+            await reader.read()
+        except ConnectionError as error:
+            seen.append(error)
+
+    async with server(endless) as port:
+        wires = Wires(port)
+        connection = await wires.dial()
+        raw = await wires.ask(connection)
+        connection.expect_body(response_head(raw, b"GET").framing)
+        wires.pool.release(connection, keep=True)
+        await settled(lambda: seen)
+        assert wires.pool.idle == 0
+    assert isinstance(seen[0], ConnectionResetError)
+
+
+# ---- where an answer ends
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_clean_end_completes_a_close_delimited_answer(tls, authority):
+    context = tls_context(str(authority.ca_file)) if tls else None
+    async with server(then(CLOSE_DELIMITED), authority.server_context() if tls else None) as port:
+        wires = Wires(port, context)
+        connection = await wires.dial()
+        basin = Basin()
+        await body_of(wires, connection, await wires.ask(connection), basin)
+        assert (basin.body, basin.ended) == (b"whole", True)
+        wires.pool.release(connection, keep=True)
+        assert wires.pool.idle == 0
+
+
+async def test_an_end_that_comes_before_anybody_asked_for_the_body_completes_it_too():
+    async with server(then(CLOSE_DELIMITED)) as port:
+        wires = Wires(port)
+        connection = await wires.dial()
+        raw = await wires.ask(connection)
+        await wires.until(lambda: connection.lost)
+        basin = Basin()
+        await body_of(wires, connection, raw, basin)
+        assert (basin.body, basin.ended) == (b"whole", True)
+
+
+async def test_a_reset_never_completes_a_close_delimited_answer():
+    async with server(then(CLOSE_DELIMITED, reset=True)) as port:
+        wires = Wires(port)
+        connection = await wires.dial()
+        raw = await wires.ask(connection)
+        if raw is not None:
+            basin = Basin()
+            await body_of(wires, connection, raw, basin)
+            assert not basin.ended
+        assert connection.lost
+
+
+async def test_tls_that_ends_without_a_farewell_completes_nothing(authority):
+    context = tls_context(str(authority.ca_file))
+    async with server(then(CLOSE_DELIMITED, ragged=True), authority.server_context()) as port:
+        wires = Wires(port, context)
+        connection = await wires.dial()
+        basin = Basin()
+        await body_of(wires, connection, await wires.ask(connection), basin)
+        assert (basin.body, basin.ended) == (b"whole", False)
+        assert connection.lost
+        wires.pool.release(connection, keep=False)
+
+
+async def test_a_short_answer_is_not_done_when_its_connection_ends():
+    async with server(then(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort")) as port:
+        wires = Wires(port)
+        connection = await wires.dial()
+        basin = Basin()
+        await body_of(wires, connection, await wires.ask(connection), basin)
+        assert (basin.body, basin.ended, connection.body_done) == (b"short", False, False)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"HTTP/1.1 200 OK\nx: y\n\n", b"\x00\x01", b"HTTP/1.1 200 OK\r\nx: \x01", b"a" * 140_000]
+)
+async def test_a_head_that_cannot_be_one_fails_at_once(raw):
+    async with server(then(raw)) as port:
+        wires = Wires(port)
+        connection = await wires.dial()
+        assert await wires.ask(connection) is None
+        assert connection.failure.code is Code.UPSTREAM_PROTOCOL
+        wires.pool.release(connection, keep=True)
+        assert wires.pool.idle == 0
+
+
+# ---- dialling
+
+
+async def fault_of(wires: Wires) -> UpstreamFault:
+    with pytest.raises(UpstreamFault) as caught:
+        await wires.dial()
+    assert wires.connects == [False]
+    assert wires.pool.active == 0
+    assert (caught.value.code, caught.value.retryable) == (Code.UPSTREAM_UNREACHABLE, "connect")
+    return caught.value
+
+
+async def test_a_refused_connection_is_named():
+    assert "it refused the connection" in (await fault_of(Wires(free_port()))).message
+
+
+async def test_a_name_that_does_not_exist_is_named():
+    assert "its name could not be resolved" in (await fault_of(Wires(80, host="no.such.name.invalid"))).message
+
+
+async def test_an_unknown_authority_is_named(authority, tmp_path):
+    stranger = Authority(tmp_path)
+    async with server(wait_for_end, stranger.server_context()) as port:
+        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+    assert "its certificate is not trusted" in message
+
+
+async def test_an_expired_certificate_is_named(authority):
+    async with server(wait_for_end, authority.server_context(expired=True)) as port:
+        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+    assert "its certificate is not trusted (certificate has expired)" in message
+
+
+async def test_a_certificate_for_another_address_is_named(authority):
+    async with server(wait_for_end, authority.server_context("127.0.0.9")) as port:
+        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+    assert "its certificate is not trusted (IP address mismatch" in message
+
+
+async def test_a_server_without_tls_is_named(authority):
+    async def plain(reader, writer):
+        await reader.read(10)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with server(plain) as port:
+        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+    assert "the TLS handshake failed" in message
+
+
+# ---- whole requests of our own
+
+
+async def fetch(port: int, limit: int = 1000, timeout: float = DEADLINE):
+    wires = Wires(port)
+    sweep = Sweep(asyncio.get_running_loop(), lambda: 0.0)
+    fetcher = Fetcher(wires.pool, wires.pool._address, sweep, b"agent/1")
+    try:
+        return await fetcher(b"POST", b"/login", [(b"X-Own", b"1")], b"{}", timeout=timeout, limit=limit)
+    finally:
+        wires.pool.close()
+        sweep.close()
+        assert wires.pool.active == 0
+        assert not sweep._watched
+
+
+async def test_a_fetch_sends_one_request_and_reads_the_whole_answer():
+    seen = []
+
+    async def login(reader, writer):
+        seen.append(await reader.readuntil(b"{}"))
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+
+    async with server(login) as port:
+        answer = await fetch(port)
+    assert (answer.status, answer.body) == (200, b"abc")
+    assert seen == [
+        b"POST /login HTTP/1.1\r\nHost: x\r\nUser-Agent: agent/1\r\nAccept: application/json\r\n"
+        b"X-Own: 1\r\nContent-Length: 2\r\n\r\n{}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "broke off halfway"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"a" * 5000, "larger than any login's"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "interim answer"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "chunk size"),
+        (b"junk\r\n\r\n", "status line"),
+    ],
+)
+async def test_a_fetch_that_is_answered_badly_says_so(raw, words):
+    async with server(then(raw)) as port:
+        with pytest.raises(UpstreamFault) as caught:
+            await fetch(port)
+    assert caught.value.code is Code.UPSTREAM_PROTOCOL
+    assert words in caught.value.message
+
+
+async def test_a_fetch_that_is_not_answered_says_so():
+    async with server(then(b"")) as port:
+        with pytest.raises(UpstreamFault) as caught:
+            await fetch(port)
+    assert caught.value.code is Code.UPSTREAM_UNREACHABLE
+
+
+async def test_a_fetch_gives_up_in_time():
+    async with server(wait_for_end) as port:
+        with pytest.raises(UpstreamFault) as caught:
+            await fetch(port, timeout=0.05)
+    assert caught.value.code is Code.UPSTREAM_TIMEOUT
