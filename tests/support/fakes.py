@@ -1,0 +1,335 @@
+"""A sidecar without sockets: real connections over transports in memory, and a fake of everything else around them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from proxy.errors import Failure
+from proxy.exchange import Exchange
+from proxy.message import Token
+from proxy.net.listener import ClientConnection, Listener
+from proxy.net.upstream import UpstreamConnection
+from proxy.pipeline.forward import Forwarder
+from proxy.pipeline.ports import Page
+from proxy.pipeline.signal import Signal, Sweep
+from proxy.pipeline.story import Limits, Story
+from proxy.policy.guards import Guards
+from proxy.policy.rules import Operation, Rule, Verdict
+
+RULE = Rule(name="a rule", source="f:1")
+QUIET_ROUNDS = 25
+"""Rounds of the loop after which nothing that does not wait for a test has anything left to do."""
+
+
+class Clock:
+    """Set by hand; seconds."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeTransport(asyncio.Transport):
+    """Keeps what is written; the test is the peer: `say`, `end` and `lose`."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self._unread: deque[bytes] = deque()
+        self.out = b""
+        self.backlog = 0
+        self.ended = False  # our side has said that it will send no more
+        self.paused = False
+        self.aborted = False
+        self.closed = False
+        protocol.connection_made(self)
+
+    # the peer
+
+    def say(self, data: bytes) -> None:
+        self._unread.append(data)
+        self._pump()
+
+    def end(self) -> None:
+        """A clean end of the peer's side."""
+        if not self.closed and not self._protocol.eof_received():
+            self.close()
+
+    def lose(self, error: Exception | None = None) -> None:
+        """The connection breaks."""
+        if not self.closed:
+            self.closed = True
+            self._protocol.connection_lost(error)
+
+    def _pump(self) -> None:
+        while self._unread and not self.paused and not self.closed:
+            self._protocol.data_received(self._unread.popleft())
+
+    # asyncio.Transport
+
+    def write(self, data: bytes) -> None:
+        if not self.closed and not self.ended:
+            self.out += data
+
+    def writelines(self, parts) -> None:
+        self.write(b"".join(parts))
+
+    def write_eof(self) -> None:
+        self.ended = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        return self.backlog
+
+    def get_extra_info(self, name, default=None):
+        return default
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+        asyncio.get_running_loop().call_soon(self._pump)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, None)
+
+    def abort(self) -> None:
+        self.aborted = True
+        self.close()
+
+
+class FakePool:
+    """Dials nobody: each dial gives a new connection in memory, or raises the next of `faults`."""
+
+    def __init__(self) -> None:
+        self.faults: list[Failure | None] = []
+        self.dialled: list[FakeTransport] = []
+        self.resting: list[UpstreamConnection] = []
+        self.released: list[bool] = []
+        self.unreachable = False  # dialling takes for ever
+        self.on_dial = lambda transport: None
+        self.active = 0
+
+    def take(self) -> UpstreamConnection | None:
+        if not self.resting:
+            return None
+        self.active += 1
+        return self.resting.pop()
+
+    async def dial(self, signal: Signal) -> UpstreamConnection:
+        if self.unreachable:
+            await asyncio.get_running_loop().create_future()
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is not None:
+            raise fault
+        connection = UpstreamConnection(signal, self)
+        self.dialled.append(FakeTransport(connection))
+        self.on_dial(self.dialled[-1])
+        self.active += 1
+        return connection
+
+    def release(self, connection: UpstreamConnection, *, keep: bool) -> None:
+        self.active -= 1
+        kept = keep and connection.reusable
+        self.released.append(kept)
+        if kept:
+            self.resting.append(connection)
+        else:
+            connection.detach()
+            connection.abort()
+
+    def lost(self, connection: UpstreamConnection) -> None:
+        if connection in self.resting:
+            self.resting.remove(connection)
+
+    drop = lost
+
+
+class FakeTokens:
+    """Tokens numbered from 1; `fault` is what the next login raises."""
+
+    def __init__(self) -> None:
+        self.renewing = False
+        self.fault: Failure | None = None
+        self.hangs = False
+        self.rejected: list[int] = []
+        self.logins = 0
+        self.calls = 0
+        self.current: Token | None = Token("jwt-0", 0.0, 1e12, 0)
+
+    def enter(self) -> None:
+        self.calls += 1
+
+    def leave(self) -> None:
+        self.calls -= 1
+
+    def ready(self) -> Token | None:
+        return self.current
+
+    async def get(self) -> Token:
+        if self.hangs:
+            await asyncio.get_running_loop().create_future()
+        if self.fault is not None:
+            raise self.fault
+        self.logins += 1
+        self.current = Token(f"jwt-{self.logins}", 0.0, 1e12, self.logins)
+        return self.current
+
+    def reject(self, token: Token) -> None:
+        self.rejected.append(token.serial)
+        if self.current is token:
+            self.current = None
+
+
+class FakePages:
+    """/healthz and nothing else."""
+
+    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page | None:
+        return Page(200, "text/plain", b"ok\n") if path == b"/healthz" else None
+
+
+class FakeRules:
+    """One verdict for everything."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.operation: Operation | None = None
+        self.deny: str | None = None
+        self.path_refused: str | None = None
+        self.asked: list[bytes] = []
+
+    def verdict(self, method: bytes, target: bytes) -> Verdict:
+        self.asked.append(target)
+        return Verdict(self.rule, "/template", self.operation, self.deny, self.path_refused)
+
+
+class Watch:
+    """Remembers finished exchanges."""
+
+    def __init__(self) -> None:
+        self.exchanges: list[Exchange] = []
+
+    def finished(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+
+
+class Plugin:
+    """A client's connection, seen from the plugin."""
+
+    def __init__(self, sidecar: FakeSidecar) -> None:
+        self._sidecar = sidecar
+        self.connection = ClientConnection(sidecar.listener, asyncio.get_running_loop())
+        self.transport = FakeTransport(self.connection)
+
+    @property
+    def got(self) -> bytes:
+        return self.transport.out
+
+    async def say(self, data: bytes) -> None:
+        """Send, and let the sidecar do all it can."""
+        self.transport.say(data)
+        await self._sidecar.settle()
+
+
+class FakeSidecar:
+    """The pipeline, put together as wiring does, over fakes and a clock set by hand."""
+
+    def __init__(self, rule: Rule = RULE, *, limits: Limits | None = None, plugin_login: str = "local") -> None:
+        self.clock = Clock(1000.0)
+        self.wall = Clock(1_763_549_574.0)
+        self.pool = FakePool()
+        self.tokens = FakeTokens()
+        self.rules = FakeRules(rule)
+        self.watch = Watch()
+        self.slept: list[float] = []
+        self.bugs: list[BaseException] = []
+        self.sweep = Sweep(asyncio.get_running_loop(), self.clock)
+        self.forwarder = Forwarder(
+            pool=self.pool,
+            tokens=self.tokens,
+            sweep=self.sweep,
+            prefix=b"/base",
+            authority=b"api.example",
+            user_agent=b"agent/1",
+            stall=60.0,
+            clock=self.clock,
+            wall=self.wall,
+            jitter=lambda: 0.0,
+            sleep=self._sleep,
+        )
+        self.story = Story(
+            rules=self.rules,
+            guards=Guards(frozenset({b"localhost"}), frozenset()),
+            forwarder=self.forwarder,
+            pages=FakePages(),
+            observer=self.watch,
+            sweep=self.sweep,
+            limits=limits or Limits(),
+            plugin_login=plugin_login,
+            wall=self.wall,
+            clock=self.clock,
+            random_bits=lambda bits: 0x1235 << 64 | 1,
+        )
+        self.listener = Listener(self.story.converse, self.bugs.append)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.clock.now += seconds
+
+    async def settle(self) -> None:
+        """Let everything happen that waits for nobody."""
+        for _ in range(QUIET_ROUNDS):
+            await asyncio.sleep(0)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, deadlines included."""
+        self.clock.now += seconds
+        self.wall.now += seconds
+        self.sweep._sweep()
+        await self.settle()
+
+    def plugin(self) -> Plugin:
+        return Plugin(self)
+
+    async def ask(self, raw: bytes) -> Plugin:
+        """A new connection that has sent `raw`."""
+        plugin = self.plugin()
+        await self.settle()
+        await plugin.say(raw)
+        return plugin
+
+    @property
+    def upstream(self) -> FakeTransport:
+        """The connection to BioT that was dialled last."""
+        return self.pool.dialled[-1]
+
+    async def answer(self, raw: bytes) -> None:
+        """BioT says `raw` on the connection dialled last."""
+        self.upstream.say(raw)
+        await self.settle()
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange that finished last."""
+        return self.watch.exchanges[-1]
+
+    async def close(self) -> None:
+        """End everything; nothing may be left behind."""
+        self.listener.abort_all()
+        await self.settle()
+        self.sweep.close()
+        assert not self.bugs, self.bugs
+        assert self.listener.open == 0
+        assert (self.story.in_flight, self.story._forwarding, self.tokens.calls, self.pool.active) == (0, 0, 0, 0)
+        assert not self.sweep._watched
