@@ -43,6 +43,16 @@ format: $(VENV)/.dev ## rewrite the sources in the project's format
 	@$(BIN)/ruff format proxy tests
 	@$(BIN)/ruff check --fix proxy tests
 
+FUZZ_SECONDS ?= 300
+
+# The corpus grows from run to run; what a fuzzer chokes on lies beside it as crash-*.
+fuzz: $(VENV)/.dev ## run each fuzzer for FUZZ_SECONDS (300)
+	@$(BIN)/python -m tests.fuzz.seeds build/fuzz
+	@for name in fuzz_framing fuzz_wire; do \
+	    $(BIN)/python -m tests.fuzz.$$name -max_total_time=$(FUZZ_SECONDS) -timeout=20 -max_len=2000 -dict=tests/fuzz/http.dict \
+	        -artifact_prefix=build/fuzz/ build/fuzz/$$name || exit 1; \
+	done
+
 bench: $(VENV)/.dev ## this proxy beside its peers in one run, figures as ratios
 	@$(BIN)/python -m tests.bench
 
