@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import stat
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -192,6 +193,14 @@ def _take_no_more(descriptor: int) -> None:
             sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 
+class SocketFile(socket.socket):
+    """A unix socket that knows its file even when it is closed."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.path = path
+
+
 def bind(address: Address) -> socket.socket:
     """A socket that listens there. Raises AddressInUse."""
     try:
@@ -222,7 +231,7 @@ def _bind_tcp(address: Address) -> socket.socket:
 def _bind_unix(path: str) -> socket.socket:
     """A socket file that only this user may open; a dead one of an earlier run is replaced, a live one is not."""
     _remove_dead_socket(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = SocketFile(path)
     old = os.umask(0o177)
     try:
         sock.bind(path)
@@ -237,11 +246,11 @@ def _bind_unix(path: str) -> socket.socket:
 
 
 def unbind(sock: socket.socket) -> None:
-    """Close a listening socket and remove its file."""
-    path = sock.getsockname() if sock.family == socket.AF_UNIX else ""
+    """Close a listening socket, if its server has not yet, and remove the file that bind made for it."""
     sock.close()
-    if path and os.path.exists(path):
-        os.unlink(path)
+    if isinstance(sock, SocketFile):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(sock.path)
 
 
 def bound(sock: socket.socket) -> str:
@@ -262,7 +271,9 @@ def _remove_dead_socket(path: str) -> None:
     try:
         probe.connect(path)
     except ConnectionRefusedError:
-        os.unlink(path)
+        # So answers any other file, too.
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)
     except OSError:
         return
     else:

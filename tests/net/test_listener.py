@@ -1,0 +1,178 @@
+"""Sockets that listen, and the connections they serve, over real sockets and on both loops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+
+import pytest
+
+from proxy.errors import AddressInUse
+from proxy.net.listener import Listener, bind, bound, shown, unbind
+from proxy.settings import Address
+from tests.net.wires import settled
+
+ANY = Address("127.0.0.1", 0)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "s.sock")
+
+
+def test_any_free_port_is_named_after_binding():
+    sock = bind(ANY)
+    assert bound(sock) == f"127.0.0.1:{sock.getsockname()[1]}"
+    unbind(sock)
+
+
+def test_ipv6_is_shown_in_brackets():
+    sock = bind(Address("::1", 0))
+    assert bound(sock) == f"[::1]:{sock.getsockname()[1]}"
+    unbind(sock)
+
+
+def test_a_port_in_use_is_refused_and_named():
+    sock = bind(ANY)
+    taken = Address("127.0.0.1", sock.getsockname()[1])
+    with pytest.raises(AddressInUse, match=f"cannot listen on {shown(taken)}: Address already in use"):
+        bind(taken)
+    unbind(sock)
+
+
+def test_an_address_of_another_machine_is_refused():
+    with pytest.raises(AddressInUse, match=r"cannot listen on 203\.0\.113\.1:80"):
+        bind(Address("203.0.113.1", 80))
+
+
+def test_a_socket_file_is_for_this_user_alone_and_goes_with_its_socket(path):
+    sock = bind(Address("", path=path))
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert bound(sock) == f"unix:{path}"
+    unbind(sock)
+    assert not os.path.exists(path)
+
+
+def test_binding_leaves_the_umask_as_it_was(path):
+    before = os.umask(0o027)
+    unbind(bind(Address("", path=path)))
+    assert os.umask(before) == 0o027
+
+
+def test_a_dead_socket_file_is_replaced(path):
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+    unbind(bind(Address("", path=path)))
+
+
+def test_a_live_socket_file_is_left_alone(path):
+    sock = bind(Address("", path=path))
+    with pytest.raises(AddressInUse, match="another program listens there"):
+        bind(Address("", path=path))
+    assert os.path.exists(path)
+    unbind(sock)
+
+
+def test_a_file_that_is_no_socket_is_left_alone(tmp_path):
+    file = tmp_path / "notes"
+    file.write_text("keep me")
+    with pytest.raises(AddressInUse):
+        bind(Address("", path=str(file)))
+    assert file.read_text() == "keep me"
+
+
+async def echo_heads(client):
+    """A conversation: the first head comes back."""
+    client.expect_head()
+    while client.raw_head is None:
+        await client.signal.next()
+    client.write(client.raw_head)
+    client.close()
+
+
+@pytest.mark.parametrize("unix", [False, True])
+async def test_connections_are_served_over_tcp_and_unix_sockets(unix, path):
+    reports = []
+    listener = Listener(echo_heads, reports.append)
+    sock = bind(Address("", path=path) if unix else ANY)
+    await listener.listen(sock)
+    opened = asyncio.open_unix_connection(path) if unix else asyncio.open_connection(*sock.getsockname())
+    reader, writer = await opened
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    assert await reader.read() == b"GET / HTTP/1.1\r\n\r\n"
+    writer.close()
+    await settled(lambda: listener.open == 0)
+    await listener.refuse_new()
+    unbind(sock)
+    assert not reports
+
+
+async def test_a_client_that_goes_away_ends_its_conversation():
+    gone = asyncio.Event()
+
+    async def wait(client):
+        try:
+            await client.signal.next()
+        finally:
+            gone.set()
+
+    listener = Listener(wait, lambda error: None)
+    sock = bind(ANY)
+    await listener.listen(sock)
+    _, writer = await asyncio.open_connection(*sock.getsockname())
+    await settled(lambda: listener.open)
+    writer.close()
+    await asyncio.wait_for(gone.wait(), 10)
+    await listener.refuse_new()
+
+
+async def test_a_mistake_of_ours_is_reported_and_its_connection_reset():
+    reports = []
+
+    async def stumble(client):
+        raise ZeroDivisionError
+
+    listener = Listener(stumble, reports.append)
+    sock = bind(ANY)
+    await listener.listen(sock)
+    reader, writer = await asyncio.open_connection(*sock.getsockname())
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
+    assert isinstance(reports[0], ZeroDivisionError)
+    await listener.refuse_new()
+
+
+async def test_a_listener_that_refuses_new_connections_keeps_those_it_has():
+    listener = Listener(echo_heads, lambda error: None)
+    sock = bind(ANY)
+    await listener.listen(sock)
+    where = sock.getsockname()
+    reader, writer = await asyncio.open_connection(*where)
+    await settled(lambda: listener.open)
+    await listener.refuse_new()
+    unbind(sock)
+    with pytest.raises(OSError, match=r"refused|reset|failed"):
+        await asyncio.wait_for(asyncio.open_connection(*where), 5)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    assert await reader.read() == b"GET / HTTP/1.1\r\n\r\n"
+    writer.close()
+
+
+async def test_aborting_all_resets_every_connection():
+    async def wait(client):
+        await client.signal.next()
+
+    listener = Listener(wait, lambda error: None)
+    sock = bind(ANY)
+    await listener.listen(sock)
+    reader, writer = await asyncio.open_connection(*sock.getsockname())
+    await settled(lambda: listener.open)
+    listener.abort_all()
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
+    await settled(lambda: listener.open == 0)
+    await listener.refuse_new()

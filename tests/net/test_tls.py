@@ -1,0 +1,38 @@
+"""How BioT is recognised."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from proxy.errors import BadSettings
+from proxy.net.tls import tls_context
+from tests.support.authority import Authority
+
+
+def test_certificates_and_names_are_always_verified_and_old_tls_is_not_spoken(tmp_path):
+    for context in (tls_context(None), tls_context(str(Authority(tmp_path).ca_file))):
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert context.check_hostname
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_a_ca_file_replaces_the_systems_authorities(tmp_path):
+    assert len(tls_context(str(Authority(tmp_path).ca_file)).get_ca_certs()) == 1
+
+
+def test_a_key_log_in_the_environment_has_no_effect(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    assert tls_context(None).keylog_filename is None
+    assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_ca_file_that_holds_none_is_named(tmp_path, content):
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadSettings) as caught:
+        tls_context(str(file))
+    assert caught.value.problems == [f"SIDECAR_CA_FILE: {file} holds no certificates in PEM form"]
