@@ -10,7 +10,7 @@ from proxy.errors import Failure, UpstreamFault
 from proxy.exchange import Exchange
 from proxy.message import Body, RequestHead, ResponseHead, Token
 from proxy.pipeline.collector import Collector
-from proxy.pipeline.ports import Client, Pool, Tokens, Upstream
+from proxy.pipeline.ports import Client, Peer, Pool, Tokens, Upstream
 from proxy.pipeline.signal import Sweep
 from proxy.policy import faults
 from proxy.policy.fields import Kind
@@ -333,27 +333,19 @@ class Flight:
         client, exchange = self._client, self._exchange
         if not (client.body_done or answer.keep_alive):
             client.detach()
-        whole = await self._relayed(upstream)
+        whole = await self._finished(upstream, upstream)
         exchange.response_bytes = upstream.body_bytes
         if not whole:
             self._cut()
             return False
-        uploaded = client.body_done or (answer.keep_alive and await self._uploaded(upstream))
+        uploaded = client.body_done or (answer.keep_alive and await self._finished(client, upstream))
         self._release(keep=answer.keep_alive and uploaded)
         return self._keep and uploaded
 
-    async def _relayed(self, upstream: Upstream) -> bool:
-        """Wait for the answer's end; False when it will not come."""
-        while not upstream.body_done:
+    async def _finished(self, sender: Peer, upstream: Upstream) -> bool:
+        """Wait for the end of the sender's body; False when it will not come, or BioT does not want it any more."""
+        while not sender.body_done:
             if self._client.failure is not None or not await self._moving(upstream):
-                return False
-        return True
-
-    async def _uploaded(self, upstream: Upstream) -> bool:
-        """Wait for the end of an upload that was answered early; False when BioT does not want it any more."""
-        client = self._client
-        while not client.body_done:
-            if client.failure is not None or not await self._moving(upstream):
                 return False
         return True
 
