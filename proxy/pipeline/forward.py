@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from proxy.errors import Failure, UpstreamFault
 from proxy.exchange import Exchange
@@ -31,7 +31,7 @@ class Forwarder:
     def __init__(
         self,
         *,
-        pool: Pool,
+        pool: Pool[Any],
         tokens: Tokens,
         sweep: Sweep,
         prefix: bytes,
@@ -201,7 +201,8 @@ class Flight:
         began = shared.clock()
         try:
             async with asyncio.timeout(self._deadline - began):
-                return await shared.pool.dial(self._client.signal)
+                upstream: Upstream = await shared.pool.dial(self._client.signal)
+                return upstream
         except TimeoutError:
             pass
         finally:

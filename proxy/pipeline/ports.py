@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from proxy.errors import Failure
 from proxy.exchange import Exchange
@@ -162,14 +162,17 @@ class Upstream(Peer, Protocol):
         """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""
 
 
-class Pool(Protocol):
-    """Connections to the one upstream."""
+Held = TypeVar("Held", bound=Upstream)
 
-    def take(self) -> Upstream | None: ...
 
-    async def dial(self, signal: Signal) -> Upstream: ...
+class Pool(Protocol[Held]):
+    """Connections to the one upstream; it takes back those that it gave."""
 
-    def release(self, connection: Upstream, *, keep: bool) -> None: ...
+    def take(self) -> Held | None: ...
+
+    async def dial(self, signal: Signal) -> Held: ...
+
+    def release(self, connection: Held, *, keep: bool) -> None: ...
 
 
 class Page(NamedTuple):
