@@ -1,0 +1,34 @@
+"""Failures by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.errors import BadSettings, ClientFault, Code, Failure, LoginFault, UpstreamFault
+
+
+@pytest.mark.parametrize("code", Code)
+def test_every_code_is_ours_on_the_wire(code):
+    assert code.wire.startswith("SIDECAR_")
+    assert "#" not in code.wire
+
+
+def test_a_too_long_target_and_too_large_headers_share_their_code():
+    assert Code.TARGET_TOO_LARGE.wire == Code.HEAD_TOO_LARGE.wire
+    assert Code.TARGET_TOO_LARGE is not Code.HEAD_TOO_LARGE
+
+
+def test_a_failures_text_is_its_code_and_not_its_message():
+    for fault in (
+        Failure(Code.BAD_REQUEST, "words"),
+        ClientFault(Code.BAD_REQUEST, "words", reason="framing"),
+        UpstreamFault(Code.BAD_REQUEST, "words"),
+        LoginFault(Code.BAD_REQUEST, "words", outcome="rejected"),
+    ):
+        assert str(fault) == "SIDECAR_BAD_REQUEST"
+        assert "words" not in repr(fault)
+        assert fault.message == "words"
+
+
+def test_wrong_settings_are_counted():
+    assert str(BadSettings(["a", "b"])) == "2 problem(s)"

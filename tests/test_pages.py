@@ -1,0 +1,73 @@
+"""The sidecar's own pages."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from proxy.pages import OwnPages
+
+
+class FakeSources:
+    def __init__(self) -> None:
+        self.reason: str | None = None
+
+    def render_metrics(self, accept: str) -> tuple[str, bytes]:
+        return f"type for {accept}", b"metrics"
+
+    def unready(self) -> str | None:
+        return self.reason
+
+    def status(self):
+        return {"routes": []}
+
+    def explain(self, method: str, path: str):
+        return {"method": method, "path": path}
+
+
+@pytest.fixture
+def sources():
+    return FakeSources()
+
+
+async def get(sources, path: bytes, query: bytes = b"", *, everything: bool = True):
+    return await OwnPages(sources, everything=everything).get(path, query, b"text/html")
+
+
+async def test_metrics_come_in_the_form_that_was_asked_for(sources):
+    assert await get(sources, b"/metrics") == (200, "type for text/html", b"metrics")
+
+
+async def test_the_process_is_healthy_while_it_answers(sources):
+    sources.reason = "logins are blocked"
+    assert (await get(sources, b"/healthz")).status == 200
+
+
+async def test_readiness_says_why_not(sources):
+    assert (await get(sources, b"/readyz")).status == 200
+    sources.reason = "logins are blocked"
+    page = await get(sources, b"/readyz")
+    assert (page.status, page.body) == (503, b"not ready: logins are blocked\n")
+
+
+async def test_status_and_explain_are_json(sources):
+    assert json.loads((await get(sources, b"/_sidecar/status")).body) == {"routes": []}
+    page = await get(sources, b"/_sidecar/explain", b"method=GET&path=/a%20b&path=/c")
+    assert (page.content_type, json.loads(page.body)) == ("application/json", {"method": "GET", "path": "/c"})
+
+
+@pytest.mark.parametrize("query", [b"", b"method=GET", b"path=/", b"method=&path=", b"\xff&%"])
+async def test_explain_needs_a_method_and_a_path(sources, query):
+    assert (await get(sources, b"/_sidecar/explain", query)).status == 400
+
+
+@pytest.mark.parametrize("path", [b"/", b"/metricsx", b"/_sidecar", b"/_sidecar/x"])
+async def test_there_is_no_other_page(sources, path):
+    assert await get(sources, path) is None
+
+
+@pytest.mark.parametrize("path", [b"/_sidecar/status", b"/_sidecar/explain"])
+async def test_the_admin_listener_shows_three_pages_alone(sources, path):
+    assert await get(sources, path, everything=False) is None
+    assert await get(sources, b"/metrics", everything=False) is not None
