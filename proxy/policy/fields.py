@@ -156,6 +156,7 @@ class FieldParser:
     def __init__(self) -> None:
         self._fields: Headers = []
         self._complete = False
+        self._reusable = True
         self._renew()
 
     def _renew(self) -> None:
@@ -170,6 +171,8 @@ class FieldParser:
     def on_message_complete(self) -> None:
         """httptools' callback."""
         self._complete = True
+        # Behind a `Connection: close` llhttp does not forget the Content-Length: the next one's digits would join it.
+        self._reusable = self._parser.should_keep_alive()
 
     def parse(self, section: bytes) -> Headers:
         """The fields of `section`, which ends in an empty line. Raises BadFields."""
@@ -182,6 +185,8 @@ class FieldParser:
             complaint = _COMPLAINTS.get(str(error), _MALFORMED)
         else:
             if self._complete:
+                if not self._reusable:
+                    self._renew()
                 return fields
             self._renew()
             complaint = _MALFORMED

@@ -13,6 +13,7 @@ from proxy.policy.fields import (
     REQUEST_STOPS,
     RESPONSE_STOPS,
     BadFields,
+    FieldParser,
     Kind,
     kind_of,
     parse_fields,
@@ -86,3 +87,42 @@ def test_a_refused_section_leaves_nothing_behind_for_the_next(section):
     with contextlib.suppress(BadFields):
         parse_fields(section + b"\r\n\r\n")
     assert parse_fields(b"X: y\r\n\r\n") == [(b"X", b"y")]
+
+
+LINES = st.sampled_from(
+    [
+        b"Connection: close",
+        b"Connection: Keep-Alive, close",
+        b"Connection: upgrade",
+        b"Upgrade: h2c",
+        b"Content-Length: 8388619",
+        b"Content-Length: 0",
+        b"Transfer-Encoding: chunked",
+        b"Transfer-Encoding: gzip",
+        b"Proxy-Connection: close",
+        b"X: y",
+        b"x y",
+    ]
+)
+SECTION = st.lists(LINES, max_size=4, unique=True).map(
+    lambda lines: b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+)
+
+
+def reading(parse, section):
+    """The fields, or the complaint."""
+    try:
+        return parse(section)
+    except BadFields as error:
+        return str(error)
+
+
+@given(st.lists(SECTION, min_size=2, max_size=12))
+def test_what_was_read_before_changes_nothing(sections):
+    for section in sections:
+        assert reading(parse_fields, section) == reading(FieldParser().parse, section)
+
+
+def test_a_thousand_closing_messages_with_a_length_are_read_alike():
+    section = b"Connection: close\r\nContent-Length: 2\r\n\r\n"
+    assert all(len(parse_fields(section)) == 2 for _ in range(1000))
