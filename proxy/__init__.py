@@ -14,7 +14,7 @@ A request goes through the house from left to right:
 The rooms:
 
     commands/   a file for each command of the program
-    wiring      Settings -> the running program; the only place that knows every part and owns the real clock
+    wiring/     Settings -> the running program; the only room that knows every part and owns the real clock
     settings    environment and flags -> frozen Settings, or one error with every problem
     message     the frozen values that flow
     errors      every failure the path can name, by whose fault it is

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -16,13 +16,13 @@ TEXT = "text/plain; charset=utf-8"
 class Sources(Protocol):
     """What the pages tell of."""
 
-    def render_metrics(self, accept: str) -> tuple[str, bytes]:
+    async def render_metrics(self, accept: str) -> tuple[str, bytes]:
         """Content type and exposition."""
 
     def unready(self) -> str | None:
         """Why requests could not be served now; None when they can."""
 
-    def status(self) -> dict[str, Any]: ...
+    async def status(self) -> dict[str, Any]: ...
 
     def explain(self, method: str, path: str) -> dict[str, Any]: ...
 
@@ -32,7 +32,7 @@ class OwnPages:
 
     def __init__(self, sources: Sources, *, everything: bool) -> None:
         self._sources = sources
-        self._pages: dict[bytes, Callable[[bytes, bytes], Page]] = {
+        self._pages: dict[bytes, Callable[[bytes, bytes], Awaitable[Page]]] = {
             b"/metrics": self._metrics,
             b"/healthz": self._healthz,
             b"/readyz": self._readyz,
@@ -44,22 +44,22 @@ class OwnPages:
     async def get(self, path: bytes, query: bytes, accept: bytes) -> Page | None:
         """The page, or None if there is none of that name."""
         page = self._pages.get(path)
-        return None if page is None else page(query, accept)
+        return None if page is None else await page(query, accept)
 
-    def _metrics(self, query: bytes, accept: bytes) -> Page:
-        return Page(200, *self._sources.render_metrics(accept.decode("latin-1")))
+    async def _metrics(self, query: bytes, accept: bytes) -> Page:
+        return Page(200, *await self._sources.render_metrics(accept.decode("latin-1")))
 
-    def _healthz(self, query: bytes, accept: bytes) -> Page:
+    async def _healthz(self, query: bytes, accept: bytes) -> Page:
         return Page(200, TEXT, b"ok\n")
 
-    def _readyz(self, query: bytes, accept: bytes) -> Page:
+    async def _readyz(self, query: bytes, accept: bytes) -> Page:
         reason = self._sources.unready()
         return Page(200, TEXT, b"ready\n") if reason is None else Page(503, TEXT, f"not ready: {reason}\n".encode())
 
-    def _status(self, query: bytes, accept: bytes) -> Page:
-        return Page(200, JSON, _json(self._sources.status()))
+    async def _status(self, query: bytes, accept: bytes) -> Page:
+        return Page(200, JSON, _json(await self._sources.status()))
 
-    def _explain(self, query: bytes, accept: bytes) -> Page:
+    async def _explain(self, query: bytes, accept: bytes) -> Page:
         given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
         method, path = (given.get(name, [""])[-1] for name in ("method", "path"))
         if not method or not path:

@@ -13,13 +13,13 @@ class FakeSources:
     def __init__(self) -> None:
         self.reason: str | None = None
 
-    def render_metrics(self, accept: str) -> tuple[str, bytes]:
+    async def render_metrics(self, accept: str) -> tuple[str, bytes]:
         return f"type for {accept}", b"metrics"
 
     def unready(self) -> str | None:
         return self.reason
 
-    def status(self):
+    async def status(self):
         return {"routes": []}
 
     def explain(self, method: str, path: str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol, TypeVar
 
 from proxy.errors import Failure
@@ -16,6 +17,10 @@ class Rules(Protocol):
 
     def verdict(self, method: bytes, target: bytes) -> Verdict:
         """Cheap enough for every request, never raises; `target` is the raw origin-form target, query included."""
+
+
+LoopJudge = Callable[[str, bytes, bytes], Awaitable[bool]]
+"""Counts an intercepted request by trace id, method and path; False when it is one too many."""
 
 
 class Tokens(Protocol):

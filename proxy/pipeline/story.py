@@ -14,7 +14,7 @@ from proxy.exchange import Exchange
 from proxy.message import RequestHead
 from proxy.pipeline.collector import Collector, Nowhere
 from proxy.pipeline.forward import Forwarder
-from proxy.pipeline.ports import Client, Observer, Pages, Rules
+from proxy.pipeline.ports import Client, LoopJudge, Observer, Pages, Rules
 from proxy.pipeline.signal import Sweep
 from proxy.policy import faults
 from proxy.policy.fields import Kind
@@ -22,7 +22,6 @@ from proxy.policy.framing import request_head
 from proxy.policy.guards import OWN_PREFIX, Guards, own_path
 from proxy.policy.headers import interception_action
 from proxy.policy.login import LOGIN_PATH
-from proxy.policy.loopguard import LoopGuard
 from proxy.policy.placeholder import placeholder_answer
 from proxy.policy.replies import REPLIES, answer_bytes, error_bytes
 from proxy.policy.rules import Authorization, Retry, Rule, Verdict
@@ -48,7 +47,7 @@ class Story:
     """Everything the conversations of one kind of listener share.
 
     Without a forwarder it serves the sidecar's own pages and nothing else: the admin listener. `inspector` forwards to
-    the inspector's own server.
+    the inspector's own server. `numbering` is where the requests' numbers begin and by how much they grow.
     """
 
     def __init__(
@@ -65,7 +64,9 @@ class Story:
         wall: Callable[[], float],
         clock: Callable[[], float],
         random_bits: Callable[[int], int],
+        loops: LoopJudge,
         inspector: Forwarder | None = None,
+        numbering: tuple[int, int] = (0, 1),
     ) -> None:
         self._inspector = inspector
         self._rules = rules
@@ -79,9 +80,9 @@ class Story:
         self._wall = wall
         self._clock = clock
         self._random_bits = random_bits
-        self._loops = LoopGuard(clock, limits.loop_requests)
+        self._loops = loops
         self._queue: deque[asyncio.Future[None]] = deque()
-        self._numbers = 0
+        self._number, self._step = numbering
         self._forwarding = 0
         self.in_flight = 0
         self.draining = False
@@ -112,8 +113,8 @@ class Story:
             failure = error
         if not raw and failure is None:
             return False
-        self._numbers += 1
-        exchange = Exchange(self._numbers, self._wall(), self._clock())
+        self._number += self._step
+        exchange = Exchange(self._number, self._wall(), self._clock())
         try:
             if failure is not None:
                 raise failure
@@ -190,7 +191,7 @@ class Story:
             if self._plugin_login == "local":
                 return await self._log_plugin_in(client, head, exchange)
             rule = msgspec.structs.replace(rule, authorization=Authorization.NONE)
-        self._guard_against_loops(head, target, exchange)
+        await self._guard_against_loops(head, target, exchange)
         await self._take_place()
         try:
             return await forwarder.flight(client, head, target, rule, exchange, traceparent).fly()
@@ -208,10 +209,10 @@ class Story:
         exchange.trace_id = made[3:35]
         return made.encode()
 
-    def _guard_against_loops(self, head: RequestHead, target: bytes, exchange: Exchange) -> None:
+    async def _guard_against_loops(self, head: RequestHead, target: bytes, exchange: Exchange) -> None:
         if exchange.interception not in {"set", "passed"} or Kind.TRACEPARENT not in head.special:
             return
-        if not self._loops.admits(exchange.trace_id, head.method, target.partition(b"?")[0]):
+        if not await self._loops(exchange.trace_id, head.method, target.partition(b"?")[0]):
             template = exchange.verdict.template if exchange.verdict is not None else ""
             raise faults.loop_detected(self._limits.loop_requests, head.method.decode("ascii"), template)
 

@@ -221,4 +221,5 @@ async def test_check_as_a_process(tmp_path, name, code):
 async def test_a_start_is_not_hindered_by_warnings(start):
     house = await start(routes=version(1))
     assert house.sidecar.ready_line.startswith("biot-sidecar ready on ")
+    await house.sidecar.stop()
     assert "no known BioT operation is * /one/**" in house.sidecar.log()

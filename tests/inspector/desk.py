@@ -41,13 +41,13 @@ class FakeSources:
         self.explanation: dict[str, Any] = {}
         self.asked: list[tuple[str, str]] = []
 
-    def render_metrics(self, accept: str) -> tuple[str, bytes]:
+    async def render_metrics(self, accept: str) -> tuple[str, bytes]:
         return "text/plain", b""
 
     def unready(self) -> str | None:
         return None
 
-    def status(self) -> dict[str, Any]:
+    async def status(self) -> dict[str, Any]:
         return self.said
 
     def explain(self, method: str, path: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from proxy.pipeline.ports import Page
 from proxy.pipeline.signal import Signal, Sweep
 from proxy.pipeline.story import Limits, Story
 from proxy.policy.guards import Guards
+from proxy.policy.loopguard import LoopGuard
 from proxy.policy.rules import Operation, Rule, Verdict
 
 RULE = Rule(name="a rule", source="f:1")
@@ -269,6 +270,7 @@ class FakeSidecar:
             jitter=lambda: 0.0,
             sleep=self._sleep,
         )
+        self._loops = LoopGuard(self.clock, (limits or Limits()).loop_requests)
         self.story = Story(
             rules=self.rules,
             guards=Guards(frozenset({b"localhost"}), frozenset()),
@@ -281,8 +283,12 @@ class FakeSidecar:
             wall=self.wall,
             clock=self.clock,
             random_bits=lambda bits: 0x1235 << 64 | 1,
+            loops=self._admits,
         )
         self.listener = Listener(self.story.converse, self.bugs.append)
+
+    async def _admits(self, trace_id: str, method: bytes, path: bytes) -> bool:
+        return self._loops.admits(trace_id, method, path)
 
     async def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

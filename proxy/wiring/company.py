@@ -1,0 +1,105 @@
+"""What one process has to itself, and several serving the same port have together: login, loop guard, inspector."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from proxy.net.tokens import Obtain, TokenRecord
+from proxy.pipeline.ports import LoopJudge, Observer
+from proxy.policy.loopguard import LoopGuard
+from proxy.settings import Settings
+from proxy.wiring.parts import make_login
+
+if TYPE_CHECKING:
+    from proxy.inspector.inspector import Inspector
+    from proxy.net.upstream import Pool
+    from proxy.pipeline.ports import LoginObserver
+    from proxy.pipeline.signal import Sweep
+
+Report = Callable[[BaseException], None]
+
+
+class Company(Protocol):
+    """A serving process's view of the whole program."""
+
+    obtain: Obtain
+    """Gets a token for everybody."""
+    loops: LoopJudge
+    watcher: Observer | None
+    """Who hears of requests for the inspector; None while that is off."""
+    inspector_path: str
+    """The socket that serves the inspector; empty while it is off."""
+    number: int
+    """This process's, from 0; the first one speaks for all where all would say the same."""
+    size: int
+    """Processes that serve requests."""
+
+    async def snapshots(self, own: bytes) -> list[bytes]:
+        """Everybody's counts, this process's `own` included (telemetry.metrics)."""
+
+    async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
+        """The latest tokens and failed logins, oldest first, of which this process has seen `own`."""
+
+    async def start(self) -> None: ...
+
+    def drain(self) -> None:
+        """Let go of what would hold up the end."""
+
+    async def close(self) -> None: ...
+
+
+class Alone:
+    """The company of the only process. Raises BadSettings."""
+
+    number = 0
+    size = 1
+
+    def __init__(self, settings: Settings, pool: Pool, sweep: Sweep, observer: LoginObserver, report: Report) -> None:
+        self.obtain: Obtain = make_login(settings, pool, sweep, observer)
+        self.loops: LoopJudge = local_loops(settings.loop_limit)
+        self._inspector = make_inspector(report) if settings.inspect else None
+        self.watcher: Observer | None = None if self._inspector is None else self._inspector.recorder
+        self.inspector_path = "" if self._inspector is None else self._inspector.path
+
+    async def snapshots(self, own: bytes) -> list[bytes]:
+        return [own]
+
+    async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
+        return own
+
+    async def start(self) -> None:
+        if self._inspector is not None:
+            await self._inspector.start()
+
+    def drain(self) -> None:
+        if self._inspector is not None:
+            self._inspector.end_streams()
+
+    async def close(self) -> None:
+        if self._inspector is not None:
+            await self._inspector.stop()
+
+
+def local_loops(limit: int) -> LoopJudge:
+    """A loop guard of this process."""
+    guard = LoopGuard(time.monotonic, limit)
+
+    async def admits(trace_id: str, method: bytes, path: bytes) -> bool:
+        return guard.admits(trace_id, method, path)
+
+    return admits
+
+
+def make_inspector(report: Report) -> Inspector:
+    """Raises BadSettings."""
+    from proxy.errors import BadSettings
+
+    try:
+        from proxy.inspector.inspector import Inspector  # aiohttp: 100 ms and 12 MB for those who look
+    except ModuleNotFoundError as error:
+        missing = error.name
+    else:
+        return Inspector(report)
+    raise BadSettings([f"SIDECAR_INSPECT: the inspector needs the package {missing}: install biot-sidecar[inspector]"])

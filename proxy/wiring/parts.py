@@ -1,0 +1,71 @@
+"""The parts that more than one kind of process is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from proxy import __version__
+from proxy.net.login import Login
+from proxy.net.tls import tls_context
+from proxy.net.upstream import Fetcher, Pool
+from proxy.pipeline.ports import LoginObserver
+from proxy.pipeline.signal import Sweep
+from proxy.settings import Settings
+from proxy.telemetry.log import Log
+from proxy.telemetry.metrics import Metrics
+
+USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
+
+
+def make_metrics() -> Metrics:
+    return Metrics(version=__version__, python=platform.python_version())
+
+
+def make_sweep() -> Sweep:
+    return Sweep(asyncio.get_running_loop(), time.monotonic)
+
+
+def make_pool(settings: Settings, connected: Callable[[bool], None]) -> Pool:
+    """Raises BadSettings for a CA file without certificates."""
+    upstream = settings.upstream
+    return Pool(
+        upstream,
+        tls_context(upstream.ca_file) if upstream.tls else None,
+        wall=time.time,
+        clock=time.monotonic,
+        connected=connected,
+    )
+
+
+def make_login(settings: Settings, pool: Pool, sweep: Sweep, observer: LoginObserver) -> Login:
+    fetch = Fetcher(pool, settings.upstream, sweep, USER_AGENT)
+    return Login(fetch, settings.service_user_id, wall=time.time, clock=time.monotonic, observer=observer)
+
+
+def reporter(log: Log) -> Callable[[BaseException], None]:
+    """Tells the log of a mistake of ours: its kind and place, never its text, which might hold what must not show."""
+
+    def report(error: BaseException) -> None:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = "" if trace is None else f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+        log.event("error", "bug", f"{type(error).__name__} at {where}; please report it")
+
+    return report
+
+
+async def first_of(*parts: Awaitable[Any]) -> None:
+    """Wait until one of them is done, and give up the others."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

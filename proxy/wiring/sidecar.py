@@ -1,0 +1,228 @@
+"""Every part that serves requests, put together: what one process runs, or each of several."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from proxy.exchange import Exchange
+from proxy.net.listener import Listener
+from proxy.net.reload import RoutesFile
+from proxy.net.secret import SecretSource
+from proxy.net.tokens import TokenRecord, Tokens
+from proxy.net.upstream import Pool
+from proxy.pages import OwnPages
+from proxy.pipeline.forward import Forwarder
+from proxy.pipeline.ports import LoginObserver, Observer
+from proxy.pipeline.signal import Sweep
+from proxy.pipeline.story import Limits, Story
+from proxy.policy.explain import explain
+from proxy.policy.guards import Guards
+from proxy.policy.match import RouteTable
+from proxy.settings import Settings, Upstream
+from proxy.telemetry.exposition import render
+from proxy.telemetry.log import Log
+from proxy.telemetry.logins import LoginObservers
+from proxy.telemetry.status import status
+from proxy.wiring.company import Company
+from proxy.wiring.parts import USER_AGENT, first_of, make_metrics, make_pool, make_sweep, reporter
+
+GRACE: Final = 0.25
+"""Seconds in which a stopping sidecar still tells idle connections that it stops, instead of hanging up on them."""
+HOUSEKEEPING: Final = 5.0
+DRAIN_LOOK: Final = 0.02
+INSPECTOR: Final = Upstream(tls=False, host="inspector", port=0, authority=b"inspector", prefix=b"")
+
+JoinCompany = Callable[[Pool, Sweep, LoginObserver], Company]
+
+
+class Sidecar:
+    """Serves requests. `join` tells what this process shares, given what it could do alone. Raises BadSettings."""
+
+    def __init__(self, settings: Settings, log: Log, join: JoinCompany) -> None:
+        self._settings = settings
+        self._log = log
+        self._metrics = make_metrics()
+        self._sweep = make_sweep()
+        self._pool = make_pool(settings, self._metrics.connected)
+        self._company = join(self._pool, self._sweep, LoginObservers(self._metrics, log))
+        self.routes = self._read_routes()
+        self._tokens = self._make_tokens()
+        self._observers: list[Observer] = [self._metrics, log]
+        if self._company.watcher is not None:
+            self._observers.append(self._company.watcher)
+        self.report = reporter(log)
+        self._forwarder = self._make_forwarder(self._pool, settings.upstream)
+        self._story = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
+        self._listener = Listener(self._story.converse, self.report)
+        self._admin = Listener(self._make_story(None, everything=False).converse, self.report)
+        self._metrics.gauges = lambda: (self._story.in_flight, self._pool.idle, self._pool.active)
+        self._keeping: list[asyncio.Task[None]] = []
+
+    # ---- the parts
+
+    def _read_routes(self) -> RoutesFile:
+        # Every process reads the file for itself; one of them tells of it.
+        first = self._company.number == 0
+        routes = RoutesFile(
+            self._settings.routes,
+            wall=time.time,
+            reloaded=self._metrics.reloaded if first else lambda taken: None,
+            log=lambda level, message: self._log.event(level, "routes", message) if first else None,
+            on_swap=self._take_table,
+        )
+        routes.load_first()
+        return routes
+
+    def _make_tokens(self) -> Tokens:
+        settings = self._settings
+        own = LoginObservers(self._metrics, self._log) if self._company.number == 0 else LoginObservers(self._metrics)
+        return Tokens(
+            self._company.obtain,
+            SecretSource(settings),
+            string_gap=settings.string_gap,
+            fresh_for=settings.fresh_for,
+            wall=time.time,
+            jitter=random.random,
+            observer=own,
+        )
+
+    def _make_forwarder(self, pool: Pool, upstream: Upstream) -> Forwarder:
+        return Forwarder(
+            pool=pool,
+            tokens=self._tokens,
+            sweep=self._sweep,
+            prefix=upstream.prefix,
+            authority=upstream.authority,
+            user_agent=USER_AGENT,
+            stall=Limits().stall,
+            clock=time.monotonic,
+            wall=time.time,
+            jitter=random.random,
+            sleep=asyncio.sleep,
+        )
+
+    def _make_inspector_forwarder(self) -> Forwarder | None:
+        """The inspector's own server stands behind the same guards as everything else."""
+        path = self._company.inspector_path
+        if not path:
+            return None
+        pool = Pool(INSPECTOR, None, wall=time.time, clock=time.monotonic, connected=lambda success: None, path=path)
+        return self._make_forwarder(pool, INSPECTOR)
+
+    def _make_story(
+        self, forwarder: Forwarder | None, *, everything: bool, inspector: Forwarder | None = None
+    ) -> Story:
+        settings, company = self._settings, self._company
+        limits = Limits(
+            in_flight_requests=-(-settings.max_in_flight // company.size), loop_requests=settings.loop_limit
+        )
+        return Story(
+            rules=self.routes,
+            guards=Guards(settings.allowed_hosts if everything else None, settings.allowed_origins),
+            forwarder=forwarder,
+            pages=OwnPages(self, everything=everything),
+            observer=self,
+            sweep=self._sweep,
+            limits=limits,
+            plugin_login=settings.plugin_login,
+            wall=time.time,
+            clock=time.monotonic,
+            random_bits=random.getrandbits,
+            loops=company.loops,
+            inspector=inspector,
+            numbering=(company.number + 1 - company.size, company.size),
+        )
+
+    # ---- what happens
+
+    def _take_table(self, table: RouteTable) -> None:
+        self._metrics.routes([rule.name for rule in table.rules])
+
+    def finished(self, exchange: Exchange) -> None:
+        for observer in self._observers:
+            observer.finished(exchange)
+
+    # ---- its own pages (proxy.pages.Sources)
+
+    def snapshot(self) -> bytes:
+        """What this process has counted."""
+        return self._metrics.snapshot()
+
+    def logins(self) -> list[TokenRecord]:
+        """The latest tokens and failed logins that this process has seen."""
+        return list(self._tokens.history)
+
+    async def render_metrics(self, accept: str) -> tuple[str, bytes]:
+        return render(await self._company.snapshots(self.snapshot()), accept)
+
+    def unready(self) -> str | None:
+        return "the sidecar is stopping" if self._story.draining else self._tokens.unready()
+
+    async def status(self) -> dict[str, Any]:
+        return status(
+            table=self.routes.table,
+            snapshots=await self._company.snapshots(self.snapshot()),
+            token=self._tokens.status(),
+            history=await self._company.logins(self.logins()),
+            reload=self.routes.reload_state,
+        )
+
+    def explain(self, method: str, path: str) -> dict[str, Any]:
+        return explain(self.routes.table, method, path)
+
+    # ---- its life
+
+    async def start(self, sockets: list[socket.socket], admin: list[socket.socket]) -> None:
+        """Take connections; the first login goes on in the background."""
+        asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
+        await self._company.start()
+        for sock in sockets:
+            await self._listener.listen(sock)
+        for sock in admin:
+            await self._admin.listen(sock)
+        if self._settings.login_at_start:
+            self._tokens.start()
+        self._keeping = [asyncio.ensure_future(self._keep_house()), asyncio.ensure_future(self.routes.watch())]
+
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """Take no new connections, let requests under way end, at most for the drain timeout or until hurried."""
+        self._story.drain()
+        self._company.drain()
+        await self._listener.refuse_new()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.drain_timeout):
+                await first_of(hurry.wait(), self._drained())
+        self._listener.abort_all()
+        await self._admin.refuse_new()
+        self._admin.abort_all()
+        for task in self._keeping:
+            task.cancel()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+        await self._tokens.close()
+        await self._company.close()
+        self._pool.close()
+        self._sweep.close()
+        await asyncio.sleep(0)  # transports close in the loop's next round
+
+    async def _drained(self) -> None:
+        await asyncio.sleep(GRACE)
+        self._story.closing = True
+        while self._listener.open:
+            self._listener.wake_all()
+            await asyncio.sleep(DRAIN_LOOK)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING)
+            self._pool.expire_idle()
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is not None:
+            self.report(error)
