@@ -1,11 +1,15 @@
-"""The official Python SDKs, unchanged, against the simulator on a real socket: their typed models are the judges."""
+"""The official Python SDKs, unchanged, on real sockets: straight to the simulator, and through the real sidecar.
+
+Their typed models are the judges.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import urllib.request
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,28 +24,45 @@ from biotmed_ums_sdk import exceptions as ums_errors
 from proxy.simulator import seed
 from proxy.simulator.entities import ORGANIZATION_ID
 from proxy.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID
+from tests.support.sidecar import start_sidecar
 
 Sdk = Callable[..., Any]
 Run = Callable[[Callable[[Sdk], None]], Awaitable[None]]
 
 
-@pytest.fixture
-def run(base_url: str) -> Run:
-    """Runs a story of blocking SDK calls in a thread; it gets `api(sdk, "ClassName")`, logged in by the UMS SDK."""
+# A plugin's own login is passed on, so that the stories hear of a wrong secret either way.
+THROUGH = {"BIOT_SERVICE_USER_ID": DEFAULT_SERVICE_USER_ID, "BIOT_SERVICE_USER_SECRET_KEY": DEFAULT_SECRET}
+THROUGH |= {"SIDECAR_PLUGIN_LOGIN": "forward"}
+ROUTES = "{version: 1, defaults: {interception: client}}"
 
-    def logged_in() -> str:
-        configuration = ums_sdk.Configuration(host=f"{base_url}/ums")
-        with ums_sdk.ApiClient(configuration) as client:
-            credentials = ums_sdk.ServiceUserAccessTokenRequest(
-                id=UUID(DEFAULT_SERVICE_USER_ID), secretKey=DEFAULT_SECRET
-            )
-            answer = ums_sdk.ServiceUserAPIApi(client).service_user_login(credentials)
-        assert answer.access_token_expiration > datetime.now(UTC) + timedelta(minutes=29)
-        return str(answer.access_token)
+
+@pytest.fixture(params=["straight to BioT, with a token", "through the sidecar, without one"])
+async def place(request: pytest.FixtureRequest, base_url: str, tmp_path: Path) -> AsyncIterator[tuple[str, str | None]]:
+    """Where the SDKs call, and the token they have."""
+    if request.param.startswith("straight"):
+        yield base_url, await asyncio.to_thread(logged_in, base_url)
+        return
+    sidecar = await start_sidecar(tmp_path, base_url, routes=ROUTES, **THROUGH)
+    yield f"http://127.0.0.1:{sidecar.port}", None
+    await sidecar.stop()
+
+
+def logged_in(base_url: str) -> str:
+    """A token by the UMS SDK."""
+    configuration = ums_sdk.Configuration(host=f"{base_url}/ums")
+    with ums_sdk.ApiClient(configuration) as client:
+        credentials = ums_sdk.ServiceUserAccessTokenRequest(id=UUID(DEFAULT_SERVICE_USER_ID), secretKey=DEFAULT_SECRET)
+        answer = ums_sdk.ServiceUserAPIApi(client).service_user_login(credentials)
+    assert answer.access_token_expiration > datetime.now(UTC) + timedelta(minutes=29)
+    return str(answer.access_token)
+
+
+@pytest.fixture
+def run(place: tuple[str, str | None]) -> Run:
+    """Runs a story of blocking SDK calls in a thread; it gets `api(sdk, "ClassName")`."""
+    base_url, token = place
 
     async def run(story: Callable[[Sdk], None]) -> None:
-        token = await asyncio.to_thread(logged_in)
-
         def api(sdk: Any, name: str, **headers: str) -> Any:
             # The organization SDK's paths begin with the service already.
             prefix = "" if sdk is organization_sdk else "/" + sdk.__name__.removeprefix("biotmed_").removesuffix("_sdk")

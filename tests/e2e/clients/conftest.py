@@ -1,0 +1,65 @@
+"""One simulator and one sidecar with the shipped rules, and the clients that call them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.programs import program, seen, simulator
+from tests.e2e.clients.asked import Client, Curl, talker
+from tests.support.sidecar import SECRET, USER
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where everything is: the simulated BioT, and the sidecar's three addresses."""
+
+    biot: str
+    url: str
+    url6: str
+    socket: Path
+
+    def arrived(self, path: str) -> dict[str, Any]:
+        """The last request that BioT got for this path."""
+        return [one for one in seen(self.biot) if one["path"] == path][-1]
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("clients")
+    socket = folder / "sidecar.sock"
+    with simulator(folder) as biot:
+        env = {
+            "BIOT_BASE_URL": biot,
+            "BIOT_SERVICE_USER_ID": USER,
+            "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
+            "SIDECAR_LISTEN": f"127.0.0.1:0, [::1]:0, unix:{socket}",
+        }
+        with program(folder, "sidecar", [sys.executable, "-m", "proxy"], env) as running:
+            four, six, unix = running.first_line.removeprefix("biot-sidecar ready on ").partition(" -> ")[0].split(", ")
+            assert unix == f"unix:{socket}"
+            yield Stage(biot, f"http://{four}", f"http://{six}", socket)
+            assert running.stop() == 0
+            assert "Traceback" not in running.log()
+            assert not socket.exists()
+
+
+@pytest.fixture(scope="module", params=["curl", "urllib", "fetch", "java"])
+def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """Each client in turn."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "curl":
+        yield Curl(folder)
+        return
+    with talker(request.param, folder) as running:
+        yield running
+
+
+@pytest.fixture
+def curl(tmp_path: Path) -> Curl:
+    return Curl(tmp_path)
