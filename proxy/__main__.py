@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "wait": ("wait", "wait until the sidecar is ready"),
     "exec": ("exec_", "run a command with a sidecar beside it"),
 }
+INTERNAL: Final = {"worker": ("worker", "one of several serving processes; started by serve")}
 
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
@@ -37,13 +38,13 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         print(overview())  # noqa: T201
         return 0
     name = words.pop(0) if words and not words[0].startswith("-") else "serve"
-    if name not in COMMANDS:
+    if name not in COMMANDS and name not in INTERNAL:
         return _say(f"there is no command {name!r}; there are {', '.join(COMMANDS)}", 2)
     return _run(name, words, environment)
 
 
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
-    module_name, summary = COMMANDS[name]
+    module_name, summary = COMMANDS.get(name) or INTERNAL[name]
     module = importlib.import_module(f"proxy.commands.{module_name}")
     parser = argparse.ArgumentParser(prog=f"biot-sidecar {name}", description=f"{name}: {summary}.", allow_abbrev=False)
     module.add_arguments(parser)

@@ -9,11 +9,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-_ROOT: Final = str(Path(__file__).resolve().parents[2])
+from proxy.net import program
+
 _PR_SET_PDEATHSIG: Final = 1
 _SI_KERNEL: Final = 0x80
 """`si_code` of signals that the terminal sends (sigaction(2))."""
@@ -94,12 +94,9 @@ def start(words: Sequence[str], env: Mapping[str, str], signals: Signals) -> Chi
 
 def start_own(words: Sequence[str], env: Mapping[str, str], signals: Signals) -> Child:
     """Start a command of this program, out of the terminal's reach: it ends when we say so, or when we are no more."""
-    # -P: a module called proxy in the user's folder is not ours.
-    python = [sys.executable, "-P", "-m", "proxy", *words]
-    paths = os.pathsep.join(filter(None, [_ROOT, env.get("PYTHONPATH", "")]))
     process = subprocess.Popen(  # noqa: S603 - this program itself
-        python,
-        env={**env, "PYTHONPATH": paths},
+        program.command(*words),
+        env=program.environment(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,

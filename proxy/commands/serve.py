@@ -16,10 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Serve until told to stop. Raises BadSettings and AddressInUse."""
-    settings = _settings(env, flags_of(args))
+    flags = flags_of(args)
+    settings = _settings(env, flags)
     from proxy.wiring import run_sidecar  # only once there is something to run
 
-    return run_sidecar(settings, env)
+    return run_sidecar(settings, env, flags)
 
 
 def _settings(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:

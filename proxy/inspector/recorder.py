@@ -66,8 +66,12 @@ class Recorder:
 
     def finished(self, exchange: Exchange) -> None:
         """Keep what may be shown of it."""
+        self.keep(record_of(exchange, 0))
+
+    def keep(self, record: Record) -> None:
+        """Keep a record, numbered anew; it may come from another process."""
         self._number += 1
-        record = record_of(exchange, self._number)
+        record = msgspec.structs.replace(record, number=self._number)
         self._ring.append(record)
         for watcher in self._watchers:
             watcher.tell(record)

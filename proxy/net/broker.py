@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -12,10 +13,9 @@ from proxy.errors import Code, LoginFault
 from proxy.message import Secret, Token
 from proxy.net.channel import Channel, ChannelClosed
 from proxy.net.secret import UnreadableSecret
+from proxy.net.tokens import HISTORY, Obtain, TokenRecord
 from proxy.policy.freshness import renewal_time
 from proxy.policy.login import OPEN_GATE, Grant, Setback, Wanted, after_setback, unreadable_secret
-
-Obtain = Callable[[Secret, Wanted], Awaitable[Grant | Setback]]
 
 
 class Broker:
@@ -32,6 +32,7 @@ class Broker:
         self._gate = OPEN_GATE
         self._gate_secret: Secret | None = None
         self._login: asyncio.Task[Grant | Setback] | None = None
+        self._history: deque[TokenRecord] = deque(maxlen=HISTORY)
 
     async def answer(self, content: Any) -> Any:
         """The handler of the channel's `token` calls."""
@@ -63,16 +64,38 @@ class Broker:
         return young and self._wall() < renewal_time(token, 0.0)
 
     async def _log_in(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+        began = self._wall()
         try:
             result = await self._obtain(secret, wanted)
         finally:
             self._login = None
+        now = self._wall()
+        record = TokenRecord(began, wanted.reason, "success", max(0.0, now - began))
         if isinstance(result, Grant):
             self._grant, self._gate = result, OPEN_GATE
+            record.obtained = result.obtained
         else:
-            self._gate = after_setback(self._gate, result, self._wall(), self._jitter())
+            self._gate = after_setback(self._gate, result, now, self._jitter())
             self._gate_secret = secret
+            record.outcome = result.fault.outcome
+        self._history.append(record)
         return result
+
+    def logins(self, counted: Iterable[TokenRecord]) -> list[TokenRecord]:
+        """The latest tokens and failed logins, with the calls that the workers have `counted`."""
+        calls: dict[float, int] = {}
+        for record in counted:
+            calls[record.obtained] = calls.get(record.obtained, 0) + record.calls
+        return [
+            msgspec.structs.replace(record, calls=calls.get(record.obtained, 0) if record.obtained else 0)
+            for record in self._history
+        ]
+
+    async def close(self) -> None:
+        """Give up the login that is under way."""
+        if self._login is not None:
+            self._login.cancel()
+            await asyncio.gather(self._login, return_exceptions=True)
 
 
 class BrokerClient:
@@ -85,7 +108,7 @@ class BrokerClient:
         try:
             answer = await self._channel.call("token", msgspec.to_builtins(wanted))
         except ChannelClosed:
-            words = [Code.LOGIN_UNAVAILABLE.value, "The sidecar is stopping.", "network", ""]
+            words = [Code.LOGIN_UNAVAILABLE.value, "The sidecar's parent process has gone.", "network", ""]
             answer = {"fault": words, "blocks": False, "asked": 0.0}
         if "grant" in answer:
             return msgspec.convert(answer["grant"], Grant)

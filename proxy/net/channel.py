@@ -11,47 +11,60 @@ import msgspec
 
 Handler = Callable[[Any], Awaitable[Any]]
 MESSAGE_LIMIT: Final = 16 * 1024 * 1024
+BACKLOG_LIMIT: Final = 1024 * 1024
+"""Bytes that may wait for the other process before what only tells is dropped."""
 _HEADER: Final = 4
 
 
 class Message(msgspec.Struct, array_like=True):
-    """`call` names what is asked for; it is empty in an answer."""
+    """`call` names what is asked for; it is empty in an answer. Number 0 wants no answer."""
 
     number: int
     call: str
     content: Any = None
+    failed: bool = False
 
 
 class ChannelClosed(Exception):
-    """The other process has gone."""
+    """The other process has gone, or could not answer."""
 
 
 class Channel:
-    """One end. Calls may cross; each is answered by the handler of its name."""
+    """One end. Calls may cross; each is answered by the handler of its name. `report` hears of handlers that raise."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], report: Callable[[BaseException], None]) -> None:
         self._handlers = handlers
+        self._report = report
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._number = 0
+        self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter | None = None
         self._answering: set[asyncio.Task[None]] = set()
 
-    async def run(self, sock: socket.socket) -> None:
-        """Serve the channel until the other process goes."""
-        reader, self._writer = await asyncio.open_unix_connection(sock=sock, limit=MESSAGE_LIMIT)
+    async def open(self, sock: socket.socket) -> None:
+        """Calls may be made from here on; run() hears the answers."""
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=sock, limit=MESSAGE_LIMIT)
+
+    async def run(self) -> None:
+        """Serve the open channel until the other process goes."""
         try:
             while True:
-                size = int.from_bytes(await reader.readexactly(_HEADER), "big")
-                self._take(msgspec.msgpack.decode(await reader.readexactly(size), type=Message))
+                size = int.from_bytes(await self._reader.readexactly(_HEADER), "big")
+                self._take(msgspec.msgpack.decode(await self._reader.readexactly(size), type=Message))
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
+            self.close()
+
+    def close(self) -> None:
+        """Hang up; those who wait for an answer learn it."""
+        if self._writer is not None:
             self._writer.close()
             self._writer = None
-            for future in self._waiting.values():
-                if not future.done():
-                    future.set_exception(ChannelClosed())
-            self._waiting.clear()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(ChannelClosed())
+        self._waiting.clear()
 
     async def call(self, name: str, content: Any = None) -> Any:
         """Ask the other process. Raises ChannelClosed."""
@@ -67,17 +80,30 @@ class Channel:
         finally:
             self._waiting.pop(number, None)
 
+    def tell(self, name: str, content: Any) -> None:
+        """Say something that needs no answer; dropped when the other process does not keep up."""
+        if self._writer is not None and self._writer.transport.get_write_buffer_size() < BACKLOG_LIMIT:
+            self._send(Message(0, name, content))
+
     def _take(self, message: Message) -> None:
         if message.call:
             task = asyncio.ensure_future(self._answer(message))
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
         elif (future := self._waiting.get(message.number)) is not None and not future.done():
-            future.set_result(message.content)
+            if message.failed:
+                future.set_exception(ChannelClosed())
+            else:
+                future.set_result(message.content)
 
     async def _answer(self, message: Message) -> None:
-        content = await self._handlers[message.call](message.content)
-        self._send(Message(message.number, "", content))
+        try:
+            answer = Message(message.number, "", await self._handlers[message.call](message.content))
+        except Exception as error:
+            self._report(error)
+            answer = Message(message.number, "", failed=True)
+        if message.number:
+            self._send(answer)
 
     def _send(self, message: Message) -> None:
         if self._writer is not None:

@@ -210,13 +210,35 @@ def bind(address: Address) -> socket.socket:
     raise AddressInUse(f"cannot listen on {shown(address)}: {reason}")
 
 
-def _bind_tcp(address: Address) -> socket.socket:
+def bind_shared(address: Address, processes: int) -> list[socket.socket]:
+    """A socket for each of several processes at the same address. Raises AddressInUse.
+
+    The kernel spreads new connections over TCP sockets (socket(7), SO_REUSEPORT); a unix socket is one for all.
+    """
+    alone = bind(address)  # SO_REUSEPORT would let us in beside another sidecar of the same user
+    if address.path:
+        return [alone] * processes
+    where = Address(address.host, alone.getsockname()[1])
+    alone.close()
+    sockets: list[socket.socket] = []
+    try:
+        sockets.extend(_bind_tcp(where, shared=True) for _ in range(processes))
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        return sockets
+    raise AddressInUse(f"cannot listen on {shown(where)}: {reason}")
+
+
+def _bind_tcp(address: Address, *, shared: bool = False) -> socket.socket:
     family, _, _, _, where = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(where)

@@ -22,12 +22,16 @@ HISTORY: Final = 20
 
 
 class TokenRecord(msgspec.Struct):
-    """One token or failed login, for the status page; `calls` counts the calls that the token served."""
+    """One token or failed login, for the status page; `calls` counts the calls that the token served.
+
+    `at` is when it was wanted, `obtained` when BioT gave the token, 0 if it did not; wall-clock seconds.
+    """
 
     at: float
     reason: str
     outcome: str
     seconds: float
+    obtained: float = 0.0
     calls: int = 0
 
 
@@ -156,7 +160,7 @@ class Tokens:
             self._observer.blocked_until(self._gate.until if result.blocks else 0.0)
             self.history.append(TokenRecord(began, reason, result.fault.outcome, seconds))
             return result.fault
-        self.history.append(TokenRecord(began, reason, "success", seconds))
+        self.history.append(TokenRecord(began, reason, "success", seconds, result.obtained))
         return self._take(result)
 
     async def _try(self, reason: str, now: float) -> Grant | Setback:

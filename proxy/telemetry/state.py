@@ -141,6 +141,13 @@ def _add(counts: dict[Any, int], more: dict[Any, int]) -> None:
 _DECODER: Final = msgspec.msgpack.Decoder(State)
 
 
+def remains(snapshots: Sequence[bytes]) -> bytes:
+    """What processes that are no more have counted, as one snapshot: sums stay, what was under way is gone."""
+    state = total(snapshots)
+    state.in_flight = state.idle = state.active = 0
+    return msgspec.msgpack.encode(state)
+
+
 def total(snapshots: Sequence[bytes]) -> State:
     """What several processes have counted together; at least one snapshot of Metrics.snapshot()."""
     first, *others = map(_DECODER.decode, snapshots)

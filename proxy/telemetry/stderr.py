@@ -6,6 +6,7 @@ import os
 import select
 import threading
 from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 QUEUE_LIMIT: Final = 4 * 1024 * 1024
@@ -14,11 +15,15 @@ CLOSING_TIME: Final = 2.0
 
 
 class Stderr:
-    """A bounded queue before a file descriptor. The thread starts with the first write."""
+    """A bounded queue before a file descriptor. The thread starts with the first write.
 
-    def __init__(self, fd: int = 2, *, limit: int = QUEUE_LIMIT) -> None:
+    `shared`: other processes write there too, so lines go out in pieces that a pipe keeps whole (pipe(7), PIPE_BUF).
+    """
+
+    def __init__(self, fd: int = 2, *, limit: int = QUEUE_LIMIT, shared: bool = False) -> None:
         self._fd = fd
         self._limit = limit
+        self._shared = shared
         self._queue: deque[bytes] = deque()
         self._size = 0
         self._dropped = 0
@@ -58,7 +63,8 @@ class Stderr:
                         return
                     self._changed.wait()
                 lines = self._queue.popleft()
-            self._put(lines)
+            for piece in whole_lines(lines, select.PIPE_BUF) if self._shared else [lines]:
+                self._put(piece)
             with self._changed:
                 self._size -= len(lines)
 
@@ -72,3 +78,12 @@ class Stderr:
                 select.select([], [self._fd], [])
             except OSError:
                 return
+
+
+def whole_lines(lines: bytes, most: int) -> Iterator[bytes]:
+    """Cut at line ends into pieces of at most `most` bytes; a longer line is a piece of its own."""
+    start = 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + most) + 1 or lines.find(b"\n", start) + 1 or len(lines)
+        yield lines[start:end]
+        start = end

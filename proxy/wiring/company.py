@@ -6,6 +6,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
+from proxy.exchange import Exchange
+from proxy.net.broker import BrokerClient
+from proxy.net.channel import Channel, ChannelClosed
 from proxy.net.tokens import Obtain, TokenRecord
 from proxy.pipeline.ports import LoopJudge, Observer
 from proxy.policy.loopguard import LoopGuard
@@ -59,9 +64,9 @@ class Alone:
     def __init__(self, settings: Settings, pool: Pool, sweep: Sweep, observer: LoginObserver, report: Report) -> None:
         self.obtain: Obtain = make_login(settings, pool, sweep, observer)
         self.loops: LoopJudge = local_loops(settings.loop_limit)
-        self._inspector = make_inspector(report) if settings.inspect else None
-        self.watcher: Observer | None = None if self._inspector is None else self._inspector.recorder
-        self.inspector_path = "" if self._inspector is None else self._inspector.path
+        self.inspector = make_inspector(report) if settings.inspect else None
+        self.watcher: Observer | None = None if self.inspector is None else self.inspector.recorder
+        self.inspector_path = "" if self.inspector is None else self.inspector.path
 
     async def snapshots(self, own: bytes) -> list[bytes]:
         return [own]
@@ -70,16 +75,69 @@ class Alone:
         return own
 
     async def start(self) -> None:
-        if self._inspector is not None:
-            await self._inspector.start()
+        if self.inspector is not None:
+            await self.inspector.start()
 
     def drain(self) -> None:
-        if self._inspector is not None:
-            self._inspector.end_streams()
+        if self.inspector is not None:
+            self.inspector.end_streams()
 
     async def close(self) -> None:
-        if self._inspector is not None:
-            await self._inspector.stop()
+        if self.inspector is not None:
+            await self.inspector.stop()
+
+
+class Member:
+    """A worker's company: its parent, over `channel`, and through it the other workers."""
+
+    def __init__(self, channel: Channel, number: int, size: int, inspector_path: str) -> None:
+        self._channel = channel
+        self.number = number
+        self.size = size
+        self.inspector_path = inspector_path
+        self.obtain: Obtain = BrokerClient(channel)
+        self.loops: LoopJudge = self._admits
+        self.watcher: Observer | None = Relay(channel) if inspector_path else None
+
+    async def snapshots(self, own: bytes) -> list[bytes]:
+        try:
+            return list(await self._channel.call("snapshots"))
+        except ChannelClosed:
+            return [own]
+
+    async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
+        try:
+            return msgspec.convert(await self._channel.call("logins"), list[TokenRecord])
+        except ChannelClosed:
+            return own
+
+    async def _admits(self, trace_id: str, method: bytes, path: bytes) -> bool:
+        try:
+            return bool(await self._channel.call("loop", [trace_id, method, path]))
+        except ChannelClosed:
+            return True
+
+    async def start(self) -> None:
+        pass
+
+    def drain(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class Relay:
+    """Implements pipeline.ports.Observer: what the inspector may show of a request goes to the parent."""
+
+    def __init__(self, channel: Channel) -> None:
+        from proxy.inspector.record import record_of  # only for those who look
+
+        self._channel = channel
+        self._record_of = record_of
+
+    def finished(self, exchange: Exchange) -> None:
+        self._channel.tell("record", self._record_of(exchange, 0))
 
 
 def local_loops(limit: int) -> LoopJudge:

@@ -19,6 +19,8 @@ from proxy.settings import Settings
 from proxy.telemetry.log import Log
 from proxy.telemetry.metrics import Metrics
 
+LOG_BATCH: Final = 0.1
+"""Seconds for which lines of the log are collected."""
 USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
 
 

@@ -1,38 +1,39 @@
-"""The life of the serving program, from its sockets to its end."""
+"""The life of the serving program, from its sockets to its end: one process that does all, or a parent with workers."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Mapping
-from typing import Final
 
 import uvloop
 
-from proxy.net.listener import bind, bound, unbind
+from proxy.errors import BadSettings
+from proxy.net.listener import bind, bind_shared, bound, unbind
+from proxy.net.reload import load_routes_file
 from proxy.net.stop import Stop
 from proxy.net.systemd import inherited_sockets, notify
 from proxy.settings import Settings
 from proxy.telemetry.log import Log
 from proxy.telemetry.stderr import Stderr
 from proxy.wiring.company import Alone
-from proxy.wiring.parts import reporter
+from proxy.wiring.parts import LOG_BATCH, first_of, reporter
 from proxy.wiring.sidecar import Sidecar
 
-LOG_BATCH: Final = 0.1
-"""Seconds for which lines of the log are collected."""
 
-
-def run_sidecar(settings: Settings, env: Mapping[str, str]) -> int:
+def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str]) -> int:
     """Serve until a signal says stop; the exit status. Raises BadSettings and AddressInUse."""
-    writer = Stderr()
+    writer = Stderr(shared=settings.workers > 1)
     log = Log(level=settings.log_level, form=settings.log_format, write=writer.write, wall=time.time)
     for warning in settings.warnings:
         log.event("warning", "setting", warning)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(settings, env, log))
+            if settings.workers == 1:
+                return runner.run(_serve(settings, env, log))
+            return runner.run(_preside(settings, env, flags, log))
     finally:
         log.flush()
         writer.close()
@@ -50,9 +51,9 @@ async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
     stop = Stop(loop, on_hangup=sidecar.routes.request_reload)
     try:
         await sidecar.start(sockets, admin)
-        say_ready(", ".join(map(bound, sockets)), settings, env, log)
+        _say_ready(sockets, settings, env, log)
         await stop.asked.wait()
-        say_stopping(env, log)
+        _say_stopping(env, log)
         await sidecar.stop(stop.hurry)
         log.event("info", "stopped", "stopped")
     finally:
@@ -61,14 +62,51 @@ async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
     return 0
 
 
-def say_ready(where: str, settings: Settings, env: Mapping[str, str], log: Log) -> None:
+async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log) -> int:
+    """The life of the parent of several."""
+    from proxy.wiring.parent import Parent  # for those who have workers only
+
+    loop = asyncio.get_running_loop()
+    log.later = lambda flush: loop.call_later(LOG_BATCH, flush)
+    if errors := load_routes_file(settings.routes).errors:
+        raise BadSettings([str(problem) for problem in errors])
+    parent = Parent(settings, env, flags, log)
+    inherited = inherited_sockets(env, os.getpid())
+    workers = settings.workers
+    listen = [[sock] * workers for sock in inherited] or [bind_shared(place, workers) for place in settings.listen]
+    admin = [] if settings.admin_listen is None else [bind_shared(settings.admin_listen, workers)]
+    ours = {sock for sockets in [*listen, *admin] for sock in sockets}
+    stop = Stop(loop, on_hangup=parent.reload)
+    try:
+        await first_of(parent.start(_by_worker(listen, workers), _by_worker(admin, workers)), stop.asked.wait())
+        if parent.ready:
+            _say_ready([sockets[0] for sockets in listen], settings, env, log)
+            await stop.asked.wait()
+        _say_stopping(env, log)
+        for sock in ours:
+            sock.close()  # as long as we held them, the kernel would not refuse new connections
+        await parent.stop(stop.hurry)
+        log.event("info", "stopped", "stopped")
+    finally:
+        for sock in ours:
+            unbind(sock)
+    return 1 if parent.failed else 0
+
+
+def _by_worker(by_address: list[list[socket.socket]], workers: int) -> list[list[socket.socket]]:
+    """Each worker's sockets, out of each address's."""
+    return [[sockets[number] for sockets in by_address] for number in range(workers)]
+
+
+def _say_ready(sockets: list[socket.socket], settings: Settings, env: Mapping[str, str], log: Log) -> None:
     """The ready line, after what there is to say about the start."""
+    where = ", ".join(map(bound, sockets))
     log.event("info", "ready", f"listening on {where}")
     log.flush()
     print(f"biot-sidecar ready on {where} -> {settings.upstream.url}", flush=True)  # noqa: T201 - the ready line
     notify(env, "READY=1")
 
 
-def say_stopping(env: Mapping[str, str], log: Log) -> None:
+def _say_stopping(env: Mapping[str, str], log: Log) -> None:
     notify(env, "STOPPING=1")
     log.event("info", "draining", "stopping; requests under way may end")

@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from proxy.errors import AddressInUse
-from proxy.net.listener import Listener, bind, bound, shown, unbind
+from proxy.net.listener import Listener, bind, bind_shared, bound, shown, unbind
 from proxy.settings import Address
 from tests.net.wires import settled
 
@@ -176,3 +176,20 @@ async def test_aborting_all_resets_every_connection():
     writer.close()
     await settled(lambda: listener.open == 0)
     await listener.refuse_new()
+
+
+async def test_several_processes_get_a_socket_each_at_one_address():
+    sockets = bind_shared(ANY, 3)
+    assert len({sock.getsockname() for sock in sockets}) == 1
+    assert len({sock.fileno() for sock in sockets}) == 3
+    with pytest.raises(AddressInUse):
+        bind_shared(Address("127.0.0.1", sockets[0].getsockname()[1]), 2)
+    for sock in sockets:
+        unbind(sock)
+
+
+async def test_several_processes_share_one_unix_socket(tmp_path):
+    one, two = bind_shared(Address("", path=str(tmp_path / "socket")), 2)
+    assert one is two
+    unbind(one)
+    assert not (tmp_path / "socket").exists()

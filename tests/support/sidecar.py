@@ -188,3 +188,14 @@ async def running(
         finally:
             await house.tidy()
             await sidecar.stop()
+
+
+async def until_refused(house: House) -> None:
+    """Returns once nobody can connect any more."""
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            try:
+                client = await house.client()
+            except ConnectionRefusedError:
+                return
+            client.reset()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.telemetry.stderr import Stderr
+from proxy.telemetry.stderr import Stderr, whole_lines
 
 
 class Pipe:
@@ -105,3 +105,17 @@ def test_a_log_that_said_nothing_needs_no_thread():
     before = threading.active_count()
     Stderr(2).close()
     assert threading.active_count() == before
+
+
+def test_pieces_for_a_shared_pipe_end_where_lines_end():
+    lines = b"one\ntwo\nthree\n" + b"x" * 20 + b"\nfour\n"
+    assert list(whole_lines(lines, 9)) == [b"one\ntwo\n", b"three\n", b"x" * 20 + b"\n", b"four\n"]
+    assert list(whole_lines(b"no end", 3)) == [b"no end"]
+
+
+def test_a_shared_writer_gives_a_pipe_no_more_at_once_than_it_keeps_whole(pipe):
+    writer = Stderr(pipe.writer, shared=True)
+    line = b"x" * 999 + b"\n"
+    writer.write(line * 20)
+    assert pipe.read(20_000) == line * 20
+    writer.close()

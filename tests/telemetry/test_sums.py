@@ -106,3 +106,12 @@ def test_a_request_without_a_trace_leaves_no_exemplar():
     metrics = new_metrics()
     metrics.finished(exchange(trace_id=""))
     assert not any(sample.exemplar for sample in samples(metrics, accept=OPENMETRICS).values())
+
+
+def test_what_is_left_of_processes_that_ended_is_their_counts_not_their_gauges():
+    metrics = new_metrics()
+    metrics.gauges = lambda: (1, 2, 3)
+    metrics.finished(exchange(0.5))
+    left = state.total([state.remains([metrics.snapshot(), metrics.snapshot()])])
+    assert (left.in_flight, left.idle, left.active) == (0, 0, 0)
+    assert sum(sum(route.requests.values()) for route in left.routes.values()) == 2

@@ -7,20 +7,10 @@ import pytest
 
 from tests.support.judge import assert_ours, assert_passed_on, is_ours
 from tests.support.live import LIVE
+from tests.support.sidecar import until_refused
 from tests.support.wire import Cut, lines, request, response
 
 pytestmark = LIVE
-
-
-async def until_refused(house):
-    """Returns once nobody can connect any more."""
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                client = await house.client()
-            except ConnectionRefusedError:
-                return
-            client.reset()
 
 
 async def test_an_idle_program_ends_at_once_and_cleanly(start):

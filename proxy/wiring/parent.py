@@ -1,0 +1,224 @@
+"""The parent of several serving processes: it logs in, counts and inspects for all of them, and replaces lost ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from random import random
+from typing import Any, Final
+
+import msgspec
+
+from proxy.net import program
+from proxy.net.broker import Broker
+from proxy.net.channel import Channel, ChannelClosed, Handler
+from proxy.net.secret import SecretSource
+from proxy.net.tokens import TokenRecord
+from proxy.settings import Settings
+from proxy.settings.names import FLAGS
+from proxy.telemetry.log import Log
+from proxy.telemetry.logins import LoginObservers
+from proxy.telemetry.state import remains
+from proxy.wiring.company import Alone
+from proxy.wiring.parts import first_of, make_metrics, make_pool, make_sweep, reporter
+
+RESTART_PAUSE: Final = 1.0
+"""Seconds between the end of a worker that nobody told to end and the start of the next."""
+ANSWER_TIME: Final = 1.0
+"""Seconds in which a worker must tell what it has counted."""
+OVERTIME: Final = 5.0
+"""Seconds beyond the drain timeout after which a worker is killed."""
+_NOT_THEIRS: Final = frozenset({"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"})
+
+
+class Worker:
+    """One serving process, as the parent sees it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
+        self.process = process
+        self.channel = channel
+        self.counted = b""  # its last snapshot
+
+    def send(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+    async def ask(self, name: str) -> Any:
+        """What it answers; None if it does not, or not in time."""
+        with contextlib.suppress(ChannelClosed, TimeoutError):
+            async with asyncio.timeout(ANSWER_TIME):
+                return await self.channel.call(name)
+        return None
+
+
+class Parent:
+    """Keeps `settings.workers` processes serving; `env` and `flags` are what this one was started with.
+
+    Raises BadSettings.
+    """
+
+    def __init__(self, settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log) -> None:
+        self._settings = settings
+        self._env = {name: value for name, value in env.items() if name not in _NOT_THEIRS}
+        self._flags = flags
+        self._log = log
+        self._report = reporter(log)
+        self._metrics = make_metrics()
+        self._sweep = make_sweep()
+        self._pool = make_pool(settings, self._metrics.connected)
+        self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
+        self._own = Alone(settings, self._pool, self._sweep, LoginObservers(self._metrics, log), self._report)
+        self._broker = Broker(self._own.obtain, SecretSource(settings).read, wall=time.time, jitter=random)
+        self._workers: dict[int, Worker] = {}
+        self._ready: set[int] = set()
+        self._all_ready = asyncio.Event()
+        self._failed = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._gone: list[bytes] = []  # what workers that are no more have counted
+        self._keepers: list[asyncio.Task[None]] = []
+
+    # ---- what workers ask for
+
+    def _handlers(self, number: int) -> dict[str, Handler]:
+        async def ready(content: Any) -> None:
+            self._ready.add(number)
+            if len(self._ready) == self._settings.workers:
+                self._all_ready.set()
+
+        return {
+            "ready": ready,
+            "token": self._broker.answer,
+            "loop": self._judge_loop,
+            "snapshots": self._snapshots,
+            "logins": self._logins,
+            "record": self._record,
+        }
+
+    async def _judge_loop(self, content: Any) -> bool:
+        trace_id, method, path = content
+        return await self._own.loops(trace_id, method, path)
+
+    async def _snapshots(self, content: Any) -> list[bytes]:
+        await asyncio.gather(*(self._count(worker) for worker in self._workers.values()))
+        return [self._metrics.snapshot(), *self._gone, *(one.counted for one in self._workers.values() if one.counted)]
+
+    async def _count(self, worker: Worker) -> None:
+        worker.counted = await worker.ask("snapshot") or worker.counted
+
+    async def _logins(self, content: Any) -> Any:
+        told = await asyncio.gather(*(worker.ask("logins") for worker in self._workers.values()))
+        counted = [record for records in told for record in msgspec.convert(records or [], list[TokenRecord])]
+        return self._broker.logins(counted)
+
+    async def _record(self, content: Any) -> None:
+        from proxy.inspector.record import Record  # only for those who look
+
+        if self._own.inspector is not None:
+            self._own.inspector.recorder.keep(msgspec.convert(content, Record))
+
+    # ---- its life
+
+    async def start(self, sockets: Sequence[Sequence[socket.socket]], admin: Sequence[Sequence[socket.socket]]) -> None:
+        """Start all workers and wait until they serve, or one of them does not get there.
+
+        `sockets` and `admin` hold, for each worker, what it listens on.
+        """
+        await self._own.start()
+        for number in range(self._settings.workers):
+            self._keepers.append(asyncio.ensure_future(self._keep(number, sockets[number], admin[number])))
+        await first_of(self._all_ready.wait(), self._failed.wait())
+
+    @property
+    def ready(self) -> bool:
+        """True once every worker has served."""
+        return self._all_ready.is_set()
+
+    @property
+    def failed(self) -> bool:
+        """True when a worker ended before it served."""
+        return self._failed.is_set()
+
+    async def _keep(self, number: int, sockets: Sequence[socket.socket], admin: Sequence[socket.socket]) -> None:
+        """Run one worker, and another one in its place should it end by itself."""
+        while not self._stopping.is_set():
+            status = await self._run(number, sockets, admin)
+            if self._stopping.is_set():
+                return
+            if number not in self._ready:
+                self._failed.set()
+                return
+            self._log.event("error", "worker", "a worker ended by itself; another one takes its place", status=status)
+            await first_of(asyncio.sleep(RESTART_PAUSE), self._stopping.wait())
+
+    async def _run(self, number: int, sockets: Sequence[socket.socket], admin: Sequence[socket.socket]) -> int:
+        """A worker's life; its exit status."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await self._launch(number, theirs, sockets, admin)
+        channel = Channel(self._handlers(number), self._report)
+        await channel.open(ours)
+        worker = self._workers[number] = Worker(process, channel)
+        if self._stopping.is_set():
+            worker.send(signal.SIGTERM)
+        await channel.run()
+        status = await process.wait()
+        del self._workers[number]
+        if worker.counted:
+            self._gone = [remains([*self._gone, worker.counted])]
+        return status
+
+    async def _launch(
+        self,
+        number: int,
+        channel: socket.socket,
+        sockets: Sequence[socket.socket],
+        admin: Sequence[socket.socket],
+    ) -> asyncio.subprocess.Process:
+        listen, listen_admin = [sock.fileno() for sock in sockets], [sock.fileno() for sock in admin]
+        words = [word for name, value in self._flags.items() for word in (FLAGS[name], value)]
+        return await asyncio.create_subprocess_exec(
+            *program.command("worker", *words),
+            f"--number={number}",
+            f"--channel={channel.fileno()}",
+            f"--sockets={','.join(map(str, listen))}",
+            f"--admin-sockets={','.join(map(str, listen_admin))}",
+            f"--inspector={self._own.inspector_path}",
+            env=program.environment(self._env),
+            pass_fds=[channel.fileno(), *listen, *listen_admin],
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # the terminal's signals are for us: we pass them on
+        )
+
+    def reload(self) -> None:
+        """Let every worker read the routes again."""
+        self._signal(signal.SIGHUP)
+
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """Let the workers drain; `hurry` ends what is under way."""
+        self._stopping.set()
+        self._own.drain()
+        self._signal(signal.SIGTERM)
+        hurrying = asyncio.ensure_future(self._hurry(hurry))
+        ended = asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.wait([ended], timeout=self._settings.drain_timeout + OVERTIME)
+        hurrying.cancel()
+        self._signal(signal.SIGKILL)
+        await ended
+        await self._broker.close()
+        await self._own.close()
+        self._pool.close()
+        self._sweep.close()
+        await asyncio.sleep(0)  # transports close in the loop's next round
+
+    async def _hurry(self, hurry: asyncio.Event) -> None:
+        await hurry.wait()
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        for worker in self._workers.values():
+            worker.send(number)

@@ -1,0 +1,81 @@
+"""One of several serving processes: its life, from the sockets that the parent hands over to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import uvloop
+
+from proxy.net.channel import Channel
+from proxy.net.stop import Stop
+from proxy.settings import Settings
+from proxy.telemetry.log import Log
+from proxy.telemetry.stderr import Stderr
+from proxy.wiring.company import Member
+from proxy.wiring.parts import LOG_BATCH, first_of, reporter
+from proxy.wiring.sidecar import Sidecar
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What the parent hands to a worker: descriptors, its number from 0, and the inspector's socket if there is one."""
+
+    number: int
+    channel: int
+    listen: tuple[int, ...]
+    admin: tuple[int, ...]
+    inspector: str
+
+
+def run_worker(settings: Settings, place: Place) -> int:
+    """Serve until a signal says stop or the parent is gone; the exit status. Raises BadSettings."""
+    writer = Stderr(shared=True)
+    log = Log(level=settings.log_level, form=settings.log_format, write=writer.write, wall=time.time)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_work(settings, place, log))
+    finally:
+        log.flush()
+        writer.close()
+
+
+async def _work(settings: Settings, place: Place, log: Log) -> int:
+    loop = asyncio.get_running_loop()
+    log.later = lambda flush: loop.call_later(LOG_BATCH, flush)
+    parts: list[Sidecar] = []
+    channel = Channel(
+        {"snapshot": lambda _: _told(parts[0].snapshot()), "logins": lambda _: _told(parts[0].logins())}, reporter(log)
+    )
+    await channel.open(socket.socket(fileno=place.channel))
+    member = Member(channel, place.number, settings.workers, place.inspector)
+    sidecar = Sidecar(settings, log, lambda pool, sweep, observer: member)
+    parts.append(sidecar)
+    stop = Stop(loop, on_hangup=sidecar.routes.request_reload)
+    parent = asyncio.ensure_future(channel.run())
+    try:
+        await sidecar.start(_sockets(place.listen), _sockets(place.admin))
+        channel.tell("ready", None)
+        await first_of(stop.asked.wait(), asyncio.shield(parent))
+        await sidecar.stop(stop.hurry)
+    finally:
+        channel.close()
+        parent.cancel()
+        await asyncio.gather(parent, return_exceptions=True)
+    return 0
+
+
+async def _told(content: Any) -> Any:
+    return content
+
+
+def _sockets(descriptors: Sequence[int]) -> list[socket.socket]:
+    """The listening sockets behind inherited descriptors, of which commands that we start inherit none."""
+    sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    for sock in sockets:
+        sock.set_inheritable(False)
+        sock.setblocking(False)
+    return sockets
