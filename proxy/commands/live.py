@@ -3,38 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from proxy import __version__
 from proxy.errors import BadSettings, UpstreamFault
 from proxy.message import Secret
-from proxy.net.login import Login
-from proxy.net.secret import SecretSource, UnreadableSecret
-from proxy.net.tls import tls_context
-from proxy.net.upstream import Fetcher, Pool
-from proxy.pipeline.signal import Sweep
+from proxy.net.upstream import Fetcher
 from proxy.policy import live
-from proxy.policy.login import Setback, Wanted
+from proxy.policy.login import Setback
 from proxy.policy.match import RouteTable
 from proxy.settings import Settings
+from proxy.wiring.once import fetching, log_in
 
 TIMEOUT: Final = 30.0
 ANSWER_LIMIT: Final = 8 * 1024 * 1024
 PAGES_MOST: Final = 100
-USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
-
-
-class _Nobody:
-    """The observer of a login that nobody counts."""
-
-    def login_finished(self, outcome: str, reason: str, seconds: float) -> None: ...
-
-    def token_obtained(self, expires: float) -> None: ...
-
-    def blocked_until(self, moment: float) -> None: ...
 
 
 def ask_biot(settings: Settings, table: RouteTable) -> list[str]:
@@ -43,37 +25,16 @@ def ask_biot(settings: Settings, table: RouteTable) -> list[str]:
 
 
 async def _ask(settings: Settings, table: RouteTable) -> list[str]:
-    async with _fetching(settings) as fetch:
+    async with fetching(settings) as fetch:
         token = await _log_in(settings, fetch)
         operations = live.read_interceptable(await _search(fetch, token, live.INTERCEPTABLE_PATH))
         interceptors = live.read_interceptors(await _search(fetch, token, live.INTERCEPTORS_PATH))
     return list(live.report(table, operations, interceptors))
 
 
-@asynccontextmanager
-async def _fetching(settings: Settings) -> AsyncIterator[Fetcher]:
-    """A way to BioT for as long as the block runs."""
-    upstream = settings.upstream
-    wall, clock = time.time, time.monotonic  # noqa: TID251  a command owns the real clock
-    tls = tls_context(upstream.ca_file) if upstream.tls else None
-    sweep = Sweep(asyncio.get_running_loop(), clock)
-    pool = Pool(upstream, tls, wall=wall, clock=clock, connected=lambda success: None)
-    try:
-        yield Fetcher(pool, upstream, sweep, USER_AGENT)
-    finally:
-        pool.close()
-        sweep.close()
-
-
 async def _log_in(settings: Settings, fetch: Fetcher) -> Secret:
     """The service user's token. Raises BadSettings."""
-    try:
-        secret = SecretSource(settings).read()
-    except UnreadableSecret as error:
-        raise BadSettings([f"BIOT_SERVICE_USER_SECRET_KEY_FILE: cannot be read: {error}"]) from None
-    wall, clock = time.time, time.monotonic  # noqa: TID251  as above
-    login = Login(fetch, settings.service_user_id, wall=wall, clock=clock, observer=_Nobody())
-    result = await login(secret, Wanted("start", 0.0))
+    result = await log_in(settings, fetch)
     if isinstance(result, Setback):
         raise BadSettings([f"BIOT_BASE_URL: {result.fault.message} {result.fault.hint}".strip()])
     return Secret(result.jwt)

@@ -44,8 +44,11 @@ def make_pool(settings: Settings, connected: Callable[[bool], None]) -> Pool:
     )
 
 
-def make_login(settings: Settings, pool: Pool, sweep: Sweep, observer: LoginObserver) -> Login:
-    fetch = Fetcher(pool, settings.upstream, sweep, USER_AGENT)
+def make_fetcher(settings: Settings, pool: Pool, sweep: Sweep) -> Fetcher:
+    return Fetcher(pool, settings.upstream, sweep, USER_AGENT)
+
+
+def make_login(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Login:
     return Login(fetch, settings.service_user_id, wall=time.time, clock=time.monotonic, observer=observer)
 
 
