@@ -18,6 +18,7 @@ _OWN_BEGINNINGS: Final = frozenset({b"m", b"h", b"r", b"_", b"%", b"/"})
 _HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~-]+)(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)", re.DOTALL)
 _LOOPBACK: Final = re.compile(rb"127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+_REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE"})
 _CROSS_SITE: Final = frozenset({b"cross-site", b"same-site"})
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
@@ -45,15 +46,16 @@ class Guards:
     def check(self, head: RequestHead) -> bytes:
         """The target in origin-form (or `*`). Raises ClientFault."""
         special = head.special
+        if head.method in _REFUSED_METHODS:
+            # Before the Host: that of a CONNECT names the tunnel's other end (RFC 9110, section 9.3.6).
+            raise ClientFault(
+                Code.METHOD_REFUSED, f"{head.method.decode()} is not forwarded; this is no tunnel.", reason="method"
+            )
         for value in special.get(Kind.HOST, ()):
             if value not in self._seen:
                 self._check_host(value)
         if Kind.FETCH_SITE in special or Kind.ORIGIN in special:
             self._check_browser(special)
-        if head.method in {b"CONNECT", b"TRACE"}:
-            raise ClientFault(
-                Code.METHOD_REFUSED, f"{head.method.decode()} is not forwarded; this is no tunnel.", reason="method"
-            )
         target = head.target
         return target if target[0] == 0x2F else self._origin_form(head)
 

@@ -138,6 +138,10 @@ def test_one_allowed_origin_does_not_cover_another():
 # ---- method and target
 
 
+def test_a_connect_names_the_other_end_of_its_tunnel_as_its_host_and_is_refused_as_a_method():
+    assert refusal(line=b"CONNECT evil.example:443 HTTP/1.1", host=b"evil.example:443").code is Code.METHOD_REFUSED
+
+
 @pytest.mark.parametrize("line", [b"CONNECT localhost:443 HTTP/1.1", b"TRACE / HTTP/1.1", b"CONNECT / HTTP/1.1"])
 def test_connect_and_trace_are_refused(line):
     fault = refusal(line=line)
