@@ -8,9 +8,16 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+from proxy.policy.readings import BadPath, check_segment
+
+LONGEST: Final = 1024
+METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAMED: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.-]*\}")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# Methods in any enumeration, the address of a server, a path without its slash: close enough to say what was meant.
+_ALMOST: Final = re.compile(
+    r"(?:([A-Z]+(?:[\s,|]+[A-Z]+)*)(?:[\s,|]+|(?=/)))?(?:https?://[^/\s]*(?=/))?/?([^\s?#|,]+)"
+)
 _EXAMPLE: Final = 'write METHOD /path, such as GET /ums/v2/users/{id} or "POST|PUT /file/**"'
 
 
@@ -41,15 +48,28 @@ class Pattern(msgspec.Struct, frozen=True):
 
 def parse_pattern(text: str) -> Pattern:
     """Raises BadPattern."""
+    if len(text) > LONGEST:
+        raise BadPattern(f"it is longer than {LONGEST} characters")
     methods, _, path = text.strip().partition(" ")
     path = path.strip()
-    if not path or not path.startswith("/"):
-        raise BadPattern(f"{text!r} is no match; {_EXAMPLE}")
+    if not path.startswith("/"):
+        raise BadPattern(f"{text!r} is no match; {_instead(text)}")
     segments = [segment for segment in path.split("/") if segment]
     rest = segments[-1:] == ["**"]
     if rest:
         segments.pop()
     return Pattern(text, _methods(methods), tuple(map(_segment, segments)), rest)
+
+
+def _instead(text: str) -> str:
+    """What to write for something that lacks its method, or the slash that its path begins with."""
+    almost = _ALMOST.fullmatch(text)
+    if almost is None:
+        return _EXAMPLE
+    methods, path = almost.groups()
+    if methods is None:
+        return f"the method is missing; write GET /{path}, or * for any method" if "/" in text else _EXAMPLE
+    return f"write {'|'.join(re.findall('[A-Z]+', methods))} /{path}"
 
 
 def _methods(text: str) -> frozenset[str] | None:
@@ -59,7 +79,7 @@ def _methods(text: str) -> frozenset[str] | None:
     for method in methods:
         if method == "*":
             raise BadPattern(f"{text!r}: * stands alone, it is any method already")
-        if not _METHOD.fullmatch(method):
+        if not METHOD.fullmatch(method):
             raise BadPattern(f"{text!r} is no method; {_EXAMPLE}")
         if method != method.upper():
             raise BadPattern(f"{method!r} can never match: methods have capitals; write {method.upper()}")
@@ -81,7 +101,11 @@ def _segment(text: str) -> bytes | None:
         raise BadPattern(f"{text!r}: the query plays no part in matching; leave it out")
     if _BROKEN_ESCAPE.search(text):
         raise BadPattern(f"{text!r} holds a broken percent-encoding; a percent sign itself is %25")
+    if " " in text:
+        raise BadPattern(f"{text!r} holds a space; in a path it is %20, and several matches are a list: [GET /a, PUT /b]")
     decoded = unquote_to_bytes(text)
-    if decoded in {b".", b".."} or b"\\" in decoded or re.search(rb"[\x00-\x20\x7f]", text.encode()):
-        raise BadPattern(f"{text!r} can never match: such a path is refused")
+    try:
+        check_segment(decoded)
+    except BadPath as error:
+        raise BadPattern(f"{text!r} can never match: a path is refused if {error}") from None
     return decoded

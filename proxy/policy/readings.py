@@ -34,11 +34,12 @@ def _careful(path: bytes) -> Segments:
         raise BadPath("it holds a broken percent-encoding")
     decoded = [unquote_to_bytes(segment) for segment in path.split(b"/") if segment]
     for segment in decoded:
-        _check(segment)
+        check_segment(segment)
     return tuple(decoded)
 
 
-def _check(segment: bytes) -> None:
+def check_segment(segment: bytes) -> None:
+    """Raises BadPath for a decoded segment that servers read differently."""
     if _CONTROL.search(segment):
         raise BadPath("it holds a control character")
     if b"\\" in segment:
@@ -49,21 +50,25 @@ def _check(segment: bytes) -> None:
 
 
 def readings(path: bytes, plain: Segments) -> set[Segments]:
-    """Every reading of a path whose own one is `plain`; case is the matcher's business."""
+    """Every reading of a path whose own one is `plain`; case is the matcher's business.
+
+    Decoded once or twice; parameters cut off, and slashes taken for separators, before, between and after it or not.
+    """
     if b"%" not in path and b";" not in path:
         return {plain}
     found: set[Segments] = set()
-    for decoded in (plain, tuple(unquote_to_bytes(segment) for segment in plain)):
-        found.update(_variants(decoded))
-    found.update(_variants(tuple(unquote_to_bytes(segment.partition(b";")[0]) for segment in path.split(b"/"))))
-    return found
+    level = set(_variants(tuple(path.split(b"/"))))
+    for _ in range(2):
+        level = {one for segments in level for one in _variants(tuple(map(unquote_to_bytes, segments)))}
+        found |= level
+    return set(map(_tidy, found))
 
 
 def _variants(segments: Segments) -> Iterator[Segments]:
     split = tuple(part for segment in segments for part in segment.replace(b"\\", b"/").split(b"/"))
     for one in (segments, split):
-        yield _tidy(one)
-        yield _tidy(tuple(segment.partition(b";")[0] for segment in one))
+        yield one
+        yield tuple(segment.partition(b";")[0] for segment in one)
 
 
 def _tidy(segments: Segments) -> Segments:

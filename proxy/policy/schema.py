@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 
 _DURATION: Final = r"^([1-9][0-9]*(\.[0-9]+)?|0\.[0-9]+)(ms|s|m|h)(([0-9]+(\.[0-9]+)?)(ms|s|m|h))*$"
 _PATTERN: Final = r"^\s*(\*|[^\s|a-z]+(\|[^\s|a-z]+)*)\s+/[^\s?#]*\s*$"
-_REQUEST: Final = r"^\s*[A-Z]+\s+/[^\s{}*]*\s*$"
+_REQUEST: Final = r"^\s*[A-Z][A-Z0-9_-]*\s+/[^\s{*?]*(\?\S*)?\s*$"
 _PLAIN: Final = Rule(name=UNMATCHED, source="")
 
 

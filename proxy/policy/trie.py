@@ -38,8 +38,23 @@ class Trie:
 
     def find(self, method: str, segments: tuple[bytes, ...]) -> int | None:
         """The number of the first pattern, or None."""
-        found = _search(self._root, method, segments, 0, NEVER)
-        return None if found == NEVER else found
+        best = NEVER
+        depth = len(segments)
+        todo = [(self._root, 0)]
+        while todo:
+            node, at = todo.pop()
+            if node.rests:
+                best = min(best, node.rests.get(method, NEVER), node.rests.get("", NEVER))
+            if at == depth:
+                if node.ends:
+                    best = min(best, node.ends.get(method, NEVER), node.ends.get("", NEVER))
+                continue
+            if node.any_segment is not None:
+                todo.append((node.any_segment, at + 1))
+            literal = node.literals.get(segments[at])
+            if literal is not None:
+                todo.append((literal, at + 1))
+        return None if best == NEVER else best
 
 
 def _child(node: _Node, segment: bytes | None) -> _Node:
@@ -47,19 +62,6 @@ def _child(node: _Node, segment: bytes | None) -> _Node:
         node.any_segment = node.any_segment or _Node()
         return node.any_segment
     return node.literals.setdefault(segment, _Node())
-
-
-def _search(node: _Node, method: str, segments: tuple[bytes, ...], depth: int, best: int) -> int:
-    if node.rests:
-        best = min(best, node.rests.get(method, NEVER), node.rests.get("", NEVER))
-    if depth == len(segments):
-        return min(best, node.ends.get(method, NEVER), node.ends.get("", NEVER)) if node.ends else best
-    literal = node.literals.get(segments[depth])
-    if literal is not None:
-        best = _search(literal, method, segments, depth + 1, best)
-    if node.any_segment is not None:
-        best = _search(node.any_segment, method, segments, depth + 1, best)
-    return best
 
 
 def fold(segment: bytes) -> bytes:

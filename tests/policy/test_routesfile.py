@@ -123,13 +123,15 @@ tests:
   - {request: GET /ums/v2/services/1, expect: {deny: true}}
   - {request: GET /ums/v2/services/1, expect: {deny: not yours, route: b}}
   - {request: GET /else, expect: {route: unmatched, deny: null, interception: off}}
+  - {request: GET /ums/../v2/users, expect: {deny: true}}
+  - {request: "M-SEARCH /else?a={b*}", expect: {route: unmatched}}
 """
 
 
 def test_tests_that_hold_say_nothing():
     loaded = load(TESTED.encode(), "r.yaml")
     assert loaded.errors == ()
-    assert loaded.tests == 4
+    assert loaded.tests == 6
 
 
 def test_the_shipped_file_is_right_in_every_way():

@@ -78,6 +78,7 @@ SYNTAX = [
     ("a: @b\n", "f:1:4: error: a text cannot begin with @; put quotes around it"),
     ("a: `b`\n", "f:1:4: error: a text cannot begin with `; put quotes around it"),
     ("a: %b\n", "f:1:4: error: a text cannot begin with %; put quotes around it"),
+    ("a:\n  -\tb: c\n", "f:2:4: error: a tab; YAML wants spaces for indentation"),
     ("- a\nb: 1\n", "f:2:1: error: this does not fit the lines above; look at the indentation"),
     ("routes:\n  - name: a\n - name: b\n", "f:3:2: error: this does not fit the lines above; look at the indentation"),
 ]  # fmt: skip
@@ -105,12 +106,18 @@ TRAPS = [
      "f:2:1: error: merge keys (<<) have no meaning here; write values out where they apply"),
     ("version: 1\n[a]: b\n", "f:2:1: error: a key is one word here; a text that begins with { or [ needs quotes"),
     ("[" * 40 + "]" * 40, "f:1:14: error: this is nested too deep for a routes file"),
+    ("- " * 40, "f:1:27: error: this is nested too deep for a routes file"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "error"), TRAPS)
 def test_yamls_traps(parser, text, error):
     assert error in errors(text)
+
+
+@pytest.mark.parametrize("opening", ["[", "{", "- ", "? ", "a: ["])
+def test_however_deep_it_goes_it_is_one_error(parser, opening):
+    assert len(errors(f"version: 1\nroutes: {opening * 100_000}")) == 1
 
 
 def test_aliases_cannot_explode():
@@ -163,6 +170,14 @@ ROUTE = [
      "f:3:35: error: retry: 'off' is none of none, idempotent; did you mean none?"),
     ("- {name: a, match: GET /a, timeout: 60}",
      "f:3:37: error: timeout: '60' has no unit; write 60s or 60ms"),
+    ("- {name: a, match: GET /a, timeout: 0060}",
+     "f:3:37: error: timeout: '0060' has no unit; write 60s or 60ms"),
+    ("- {name: a, match: GET /a, timeout: 1.5}",
+     "f:3:37: error: timeout: '1.5' has no unit; write 1.5s or 1.5ms"),
+    ("- {name: a, match: GET /a, timeout: 0.5}",
+     "f:3:37: error: timeout: '0.5' has no unit; write 0.5s or 0.5ms"),
+    ("- {name: a, match: GET /a, timeout: -1s}",
+     "f:3:37: error: timeout: '-1s' is no duration; write a number and a unit, such as 250ms, 30s, 5m or 1h"),
     ("- {name: a, match: GET /a, timeout: 0}",
      "f:3:37: error: timeout: 0 would end every call at once; leave it out for the default"),
     ("- {name: a, match: GET /a, timeout: 0s}",
@@ -225,8 +240,10 @@ CASES = [
      "f:5:13: error: request: '/a/{id}' is a pattern; write a path as a call has it, such as /ums/v2/users/1"),
     ("- {request: GET /a, expect: {timeout: soon}}",
      "f:5:39: error: timeout: 'soon' is no duration; write a number and a unit, such as 250ms, 30s, 5m or 1h"),
+    ("- {request: GET|PUT /a, expect: {deny: true}}",
+     "f:5:13: error: request: 'GET|PUT' is no method; write one in capitals, such as GET"),
     # ---- read, but they fail
-    ("- {request: GET /a/../b?c=d, expect: {deny: true}}",
+    ("- {request: GET /a/../b?c=d, expect: {deny: true, interception: off}}",
      "f:5:13: error: test failed: GET /a/../b is refused with 400: it holds a dot segment"),
     ("- {request: GET /ums/v2/users, expect: {interception: on}}",
      "f:5:55: error: test failed: GET /ums/v2/users: interception is off, not on; decided by first (f:3)"),

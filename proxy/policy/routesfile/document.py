@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from proxy.policy.routesfile.problem import Problems, quoted
-from proxy.policy.routesfile.syntax import place_of, syntax_problem
+from proxy.policy.routesfile.syntax import TOO_DEEP, place_of, syntax_problem
 
 DEEPEST: Final = 12
 # libyaml is ten times faster than the parser in Python; wheels have it, some distributions' builds do not.
@@ -128,7 +128,7 @@ class _Builder:
     def _node(self, event: Any, depth: int) -> Node:
         place = self._place(event)
         if depth > DEEPEST:
-            self._problems.error(place, "this is nested too deep for a routes file")
+            self._problems.error(place, TOO_DEEP)
             raise _Stop
         if isinstance(event, yaml.AliasEvent):
             self._problems.error(

@@ -19,7 +19,8 @@ def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> N
         verdict = table.verdict(case.method.encode(), case.path.encode())
         request = f"{case.method} {case.path.partition('?')[0]}"
         if verdict.path_refused is not None:
-            problems.error(case.place, f"test failed: {request} is refused with 400: {verdict.path_refused}")
+            if any(key != "deny" or wanted is not True for key, (wanted, _) in case.expected.items()):
+                problems.error(case.place, f"test failed: {request} is refused with 400: {verdict.path_refused}")
             continue
         for key, (wanted, place) in case.expected.items():
             got = _outcome(key, verdict)

@@ -22,6 +22,7 @@ LONGEST_NAME: Final = 100
 _SLIP: Final = 0.85  # likeness of a slip of the finger
 # YAML 1.1 reads these as booleans, and tools that went through it write them so: `on` may come here as `true`.
 TRUTH: Final = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
+_ONE_METHOD: Final = re.compile("[A-Z][A-Z0-9_-]*")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
@@ -113,8 +114,7 @@ def duration(node: Node, problems: Problems) -> float | None:
     try:
         seconds = parse_duration(written)
     except ValueError as error:
-        hint = f"{quoted(written)} has no unit; write {written}s or {written}ms" if written.isdecimal() else str(error)
-        problems.error(node, f"timeout: {hint}")
+        problems.error(node, f"timeout: {_unit(written) or error}")
         return None
     if re.match("0[0-9]", written):
         problems.error(node, f"timeout: {quoted(written)} begins with a zero; write {written.lstrip('0')}")
@@ -123,6 +123,15 @@ def duration(node: Node, problems: Problems) -> float | None:
         problems.error(node, "timeout: 0 would end every call at once; leave it out for the default")
         return None
     return seconds
+
+
+def _unit(written: str) -> str:
+    """What to write for a number without a unit."""
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", written):
+        return ""
+    number = written.lstrip("0")
+    number = f"0{number}" if not number or number.startswith(".") else number
+    return f"{quoted(written)} has no unit; write {number}s or {number}ms"
 
 
 def name(node: Node, problems: Problems) -> str | None:
@@ -188,9 +197,9 @@ def request(node: Node, problems: Problems) -> tuple[str, str] | None:
         problems.error(
             node, f"request: {quoted(written)} is no request; write METHOD /path, such as GET /ums/v2/users/1"
         )
-    elif not method.isalpha() or method != method.upper():
+    elif not _ONE_METHOD.fullmatch(method):
         problems.error(node, f"request: {quoted(method)} is no method; write one in capitals, such as GET")
-    elif "{" in path or "*" in path:
+    elif re.search("[{*]", path.partition("?")[0]):
         problems.error(
             node, f"request: {quoted(path)} is a pattern; write a path as a call has it, such as /ums/v2/users/1"
         )

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import yaml
 
+_TAB: Final = "a tab; YAML wants spaces for indentation"
+TOO_DEEP: Final = "this is nested too deep for a routes file"
 # A value, or an item of a list, that begins with a star: `match: * /file/**`.
 _STAR: Final = re.compile(r"(?:[:\-,\[]\s+|\[)(\*)")
 
@@ -19,8 +21,12 @@ def syntax_problem(error: yaml.YAMLError, lines: list[str]) -> tuple[int, int, s
     line = lines[place[0] - 1]
     character = line[place[1] - 1 : place[1]]
     context = str(error.context or "")
+    if "nesting depth" in str(error.problem):
+        return *place, TOO_DEEP
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return place[0], line.index("\t") + 1, "a tab; YAML wants spaces for indentation"
+        return place[0], line.index("\t") + 1, _TAB
+    if character == "\t" and "cannot start" in str(error.problem):
+        return *place, _TAB
     star = _STAR.search(line[: place[1]])
     if star is not None:
         return place[0], star.start(1) + 1, 'YAML takes * for an alias; put quotes around it: "* /file/**"'
