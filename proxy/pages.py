@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from proxy.pipeline.ports import Page
+from proxy.policy import faults
+from proxy.policy.pattern import METHOD
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -62,8 +64,8 @@ class OwnPages:
     async def _explain(self, query: bytes, accept: bytes) -> Page:
         given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
         method, path = (given.get(name, [""])[-1] for name in ("method", "path"))
-        if not method or not path:
-            return Page(400, TEXT, b"give both: /_sidecar/explain?method=GET&path=/ums/v2/users\n")
+        if not METHOD.fullmatch(method) or not (path.startswith("/") or path == "*"):
+            raise faults.bad_question()
         return Page(200, JSON, _json(self._sources.explain(method, path)))
 
 

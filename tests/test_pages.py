@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from proxy.errors import ClientFault, Code
 from proxy.pages import OwnPages
 
 
@@ -57,9 +58,13 @@ async def test_status_and_explain_are_json(sources):
     assert (page.content_type, json.loads(page.body)) == ("application/json", {"method": "GET", "path": "/c"})
 
 
-@pytest.mark.parametrize("query", [b"", b"method=GET", b"path=/", b"method=&path=", b"\xff&%"])
+@pytest.mark.parametrize(
+    "query", [b"", b"method=GET", b"path=/", b"method=&path=", b"\xff&%", b"method=GET&path=ums", b"method=G(T&path=/"]
+)
 async def test_explain_needs_a_method_and_a_path(sources, query):
-    assert (await get(sources, b"/_sidecar/explain", query)).status == 400
+    with pytest.raises(ClientFault) as caught:
+        await get(sources, b"/_sidecar/explain", query)
+    assert caught.value.code is Code.BAD_REQUEST
 
 
 @pytest.mark.parametrize("path", [b"/", b"/metricsx", b"/_sidecar", b"/_sidecar/x"])

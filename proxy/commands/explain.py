@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -14,9 +13,9 @@ from proxy.errors import BadSettings
 from proxy.net.reload import load_routes_file
 from proxy.policy.explain import Explanation, explain, facts_of
 from proxy.policy.match import RouteTable
+from proxy.policy.pattern import METHOD
 from proxy.settings.routes_path import find_routes_file
 
-_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _MEANING: Final = {
     ("interception", "off"): "allow-interception is removed, no interceptors run",
     ("interception", "on"): "allow-interception is set, BioT's interceptors run",
@@ -62,7 +61,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 def _mistake(method: str, path: str) -> str:
-    if not _METHOD.fullmatch(method):
+    if not METHOD.fullmatch(method):
         return f"{method!r} is no method; write biot-sidecar explain GET /ums/v2/users/1"
     if not path.startswith("/") and path != "*":
         return "the path begins with /; write biot-sidecar explain GET /ums/v2/users/1"

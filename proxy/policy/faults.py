@@ -63,6 +63,15 @@ def not_found() -> ClientFault:
     )
 
 
+def bad_question() -> ClientFault:
+    return ClientFault(
+        Code.BAD_REQUEST,
+        "The question needs a method and a path that begins with a slash.",
+        reason="path",
+        hint="GET /_sidecar/explain?method=PATCH&path=/ums/v2/users/1, the path percent-encoded",
+    )
+
+
 def overloaded(limit: int) -> ClientFault:
     return ClientFault(Code.OVERLOADED, f"{limit} requests are in flight and none ended within 1s.", reason="overload")
 

@@ -18,6 +18,7 @@ REFUSALS = [
     (faults.loop_detected(8, "PATCH", "/a/{id}"), Code.LOOP_DETECTED, "loop"),
     (faults.method_refused("GET"), Code.METHOD_REFUSED, "method"),
     (faults.not_found(), Code.NOT_FOUND, "path"),
+    (faults.bad_question(), Code.BAD_REQUEST, "path"),
     (faults.overloaded(256), Code.OVERLOADED, "overload"),
     (faults.draining(), Code.DRAINING, "draining"),
 ]

@@ -271,6 +271,14 @@ def test_tests_do_not_run_while_rules_are_wrong():
     assert len(errors(text)) == 1
 
 
+def test_tests_run_beside_routes_that_can_never_match_and_tests_that_cannot_be_read():
+    routes = "- {name: a, match: GET /ums/v2/users}\n- {name: b, match: GET /ums/v2/users}\n"
+    cases = "- {request: GET /ums/v2/users, expect: {route: b}}\n- {request: get /a, expect: {route: a}}\n"
+    found = errors(f"version: 1\nroutes:\n{routes}tests:\n{cases}")
+    assert [error.split(" ")[0] for error in found] == ["f:4:20:", "f:6:48:", "f:7:13:"]
+    assert "test failed: GET /ums/v2/users: route is 'a', not 'b'" in found[1]
+
+
 def test_every_problem_is_found_in_one_run():
     text = "version: 3\nrouts: []\nroutes:\n- {name: a, match: GET /a, retry: x, deny: no}\n- {nam: b}\ntests: {}\n"
     assert [error.split(" ")[0] for error in errors(text)] == [

@@ -40,7 +40,7 @@ def load(data: bytes, file: str) -> Loaded:
     sections = read_sections(root, problems)
     judge_reach(sections.routes, problems)
     judge_meaning(sections.routes, problems)
-    if problems.any_error:
+    if not sections.rules_whole:
         return Loaded(None, problems.in_order(), len(sections.tests))
     rules = [route.rule for route in sections.routes]
     table = RouteTable(rules, sections.unmatched, deny_unmatched=sections.deny_unmatched)

@@ -46,12 +46,13 @@ class Case(msgspec.Struct, frozen=True, eq=False):
 
 
 class Sections(msgspec.Struct, frozen=True):
-    """What the file says, as far as it could be read."""
+    """What the file says, as far as it could be read. `rules_whole`: nothing is wrong with all that is not a test."""
 
     unmatched: Rule
     deny_unmatched: bool
     routes: tuple[Route, ...]
     tests: tuple[Case, ...]
+    rules_whole: bool
 
 
 def read_sections(root: Node, problems: Problems) -> Sections:
@@ -61,7 +62,8 @@ def read_sections(root: Node, problems: Problems) -> Sections:
     unmatched, deny_unmatched = _defaults(entries, problems)
     lines: dict[str, int] = {}
     routes = _routes(entries, unmatched, lines, problems)
-    return Sections(unmatched, deny_unmatched, routes, _tests(entries, set(lines), problems))
+    whole = not problems.any_error
+    return Sections(unmatched, deny_unmatched, routes, _tests(entries, set(lines), problems), whole)
 
 
 def _version(root: Node, entries: Entries, problems: Problems) -> None:
