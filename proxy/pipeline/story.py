@@ -200,11 +200,11 @@ class Story:
 
     def _trace(self, head: RequestHead, exchange: Exchange) -> bytes:
         """The request's own traceparent, or one for it; the exchange takes the trace id."""
-        sent = head.special.get(Kind.TRACEPARENT)
-        trace_id = trace_id_of(sent[0]) if sent else None
-        if sent and trace_id is not None:
-            exchange.trace_id = trace_id
-            return sent[0]
+        for sent in head.special.get(Kind.TRACEPARENT, ()):
+            trace_id = trace_id_of(sent)
+            if trace_id is not None:
+                exchange.trace_id = trace_id
+                return sent
         made = new_traceparent(self._random_bits(TRACE_BITS))
         exchange.trace_id = made[3:35]
         return made.encode()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from proxy.policy.guards import own_path
+from proxy.policy.login import LOGIN_PATH
 from proxy.policy.match import RouteTable
 from proxy.policy.pattern import Pattern
 from proxy.policy.readings import BadPath, Segments, segments_of
@@ -36,11 +37,11 @@ def explain(table: RouteTable, method: str, path: str) -> Explanation:
         "retry": rule.retry.value,
         "deny": verdict.deny if refused is None else f"the path is refused with 400: {refused}",
         "operation": None if verdict.operation is None else f"{verdict.operation.method} {verdict.operation.path}",
-        "warnings": list(_warnings(method, target, verdict)),
+        "warnings": list(_warnings(table, method, target, verdict)),
     }
 
 
-def _warnings(method: str, target: bytes, verdict: Verdict) -> Iterator[str]:
+def _warnings(table: RouteTable, method: str, target: bytes, verdict: Verdict) -> Iterator[str]:
     if not target.startswith(b"/") and target != b"*":
         yield "a path begins with /"
         return
@@ -55,6 +56,11 @@ def _warnings(method: str, target: bytes, verdict: Verdict) -> Iterator[str]:
         yield f"the path is refused with 400, whatever the rules say: {verdict.path_refused}"
     elif verdict.deny is None:
         yield from _about_the_operation(method, target, verdict)
+    elif (plain := table.plain_rule(method.encode("utf-8", "surrogateescape"), target)) is not verdict.rule:
+        yield (
+            f"as it stands the request falls under {plain.name}, but a server might read the path or method in "
+            "another way, and that is denied"
+        )
 
 
 def _about_the_operation(method: str, target: bytes, verdict: Verdict) -> Iterator[str]:
@@ -62,6 +68,8 @@ def _about_the_operation(method: str, target: bytes, verdict: Verdict) -> Iterat
     if operation is None:
         reason = why_unknown(_literally(method, target))
         yield f"no known BioT operation; it is forwarded all the same{'; ' * bool(reason)}{reason}"
+    elif method == "POST" and operation.path == LOGIN_PATH:
+        yield "a plugin's own login: SIDECAR_PLUGIN_LOGIN says what it gets, and it never carries our token"
     elif verdict.rule.interception is not Interception.OFF and operation.interceptable is False:
         yield "BioT does not intercept this operation: allow-interception has no effect on it"
 

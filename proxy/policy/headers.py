@@ -60,7 +60,8 @@ def takes_own_token(rule: Rule, values: list[bytes] | None) -> bool:
 def request_lines(head: RequestHead, rule: Rule, user_agent: bytes, traceparent: bytes) -> bytes:
     """The field lines that are the same for every try: all but Host and the service user's Authorization.
 
-    `user_agent` and `traceparent` stand in where the client sent none.
+    `user_agent` stands in where the client sent none. `traceparent` is the client's, or stands in for one that is
+    missing or invalid, and so would be ignored (W3C Trace Context, section 4.3).
     """
     special = head.special
     lines = head.lines
@@ -70,8 +71,8 @@ def request_lines(head: RequestHead, rule: Rule, user_agent: bytes, traceparent:
     if _USER_AGENT not in special or b"" in special[_USER_AGENT]:
         # An empty User-Agent trips BioT's firewall as a missing one does (BioT docs, request headers and WAF).
         lines = [*_without(lines, {b"user-agent"}), b"User-Agent: " + user_agent]
-    if _TRACEPARENT not in special:
-        lines = [*lines, b"traceparent: " + traceparent]
+    if traceparent not in special.get(_TRACEPARENT, ()):
+        lines = [*_without(lines, {b"traceparent"}), b"traceparent: " + traceparent]
     if rule.interception is _ON:
         lines = [*lines, b"allow-interception: 1"]
     elif rule.interception is _CLIENT and _INTERCEPTION in special:

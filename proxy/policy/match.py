@@ -81,6 +81,10 @@ class RouteTable:
                 return pattern.text.partition(" ")[2].strip()
         return f"/{segments[0].decode()}/**" if segments and segments[0] in services() else ""
 
+    def plain_rule(self, method: bytes, target: bytes) -> Rule:
+        """The rule for the path as it stands; the verdict's own may be one that denies another reading of it."""
+        return self._rule(self._trie.find(method.decode("latin-1"), _segments(target.partition(b"?")[0])))
+
     def why(self, method: bytes, target: bytes) -> list[str]:
         """Why each rule before the one that matches does not; a line for each. Empty for a path that is refused."""
         try:

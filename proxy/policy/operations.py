@@ -42,8 +42,8 @@ def pattern_of(operation: Operation) -> Pattern:
 
 
 def find_operation(method: str, segments: tuple[bytes, ...]) -> Operation | None:
-    """The operation that a request is, by its decoded path segments."""
-    index = _trie().find(method, segments)
+    """The operation that a request is, by its decoded path segments; HEAD is GET without the body."""
+    index = _trie().find("GET" if method == "HEAD" else method, segments)
     return None if index is None else operations()[index]
 
 

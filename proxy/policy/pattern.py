@@ -15,9 +15,7 @@ METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAMED: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.-]*\}")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Methods in any enumeration, the address of a server, a path without its slash: close enough to say what was meant.
-_ALMOST: Final = re.compile(
-    r"(?:([A-Z]+(?:[\s,|]+[A-Z]+)*)(?:[\s,|]+|(?=/)))?(?:https?://[^/\s]*(?=/))?/?([^\s?#|,]+)"
-)
+_ALMOST: Final = re.compile(r"(?:([A-Z]+(?:[\s,|]+[A-Z]+)*)(?:[\s,|]+|(?=/)))?(?:https?://[^/\s]*(?=/))?/?([^\s?#|,]+)")
 _EXAMPLE: Final = 'write METHOD /path, such as GET /ums/v2/users/{id} or "POST|PUT /file/**"'
 
 
@@ -102,7 +100,9 @@ def _segment(text: str) -> bytes | None:
     if _BROKEN_ESCAPE.search(text):
         raise BadPattern(f"{text!r} holds a broken percent-encoding; a percent sign itself is %25")
     if " " in text:
-        raise BadPattern(f"{text!r} holds a space; in a path it is %20, and several matches are a list: [GET /a, PUT /b]")
+        raise BadPattern(
+            f"{text!r} holds a space; in a path it is %20, and several matches are a list: [GET /a, PUT /b]"
+        )
     decoded = unquote_to_bytes(text)
     try:
         check_segment(decoded)

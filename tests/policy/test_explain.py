@@ -13,6 +13,7 @@ from proxy.policy.match import RouteTable
 from proxy.policy.operations import find_operation
 from proxy.policy.rules import Authorization, Interception, Retry, Rule
 
+LOGINS = ("POST /ums/v2/services/accessToken",)
 UNMATCHED = Rule(name="unmatched", source="r.yaml:2")
 TABLE = RouteTable(
     [
@@ -26,6 +27,7 @@ TABLE = RouteTable(
             retry=Retry.NONE,
         ),
         Rule(name="vain", source="r.yaml:9", patterns=("* /ums/v2/services",), interception=Interception.CLIENT),
+        Rule(name="logins", source="r.yaml:10", patterns=LOGINS),
         Rule(name="closed", source="r.yaml:12", patterns=("* /ums/v2/services/**",), deny="not for plugins"),
     ],
     UNMATCHED,
@@ -49,8 +51,23 @@ def test_it_says_what_the_route_does():
 
 
 def test_a_denial_has_its_reason_and_needs_no_warnings():
-    found = explain(TABLE, "DELETE", "/ums/v2/services/1%2Fx")
+    found = explain(TABLE, "DELETE", "/ums/v2/services/1")
     assert (found["route"], found["deny"], found["warnings"]) == ("closed", "not for plugins", [])
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/UMS/v2/services/1"), ("GET", "/ums/v2%2Fservices/1"), ("get", "/ums/v2;x/services/1")],
+)
+def test_a_denial_of_another_reading_says_so(method, path):
+    found = explain(TABLE, method, path)
+    assert (found["route"], found["deny"]) == ("closed", "not for plugins")
+    assert found["warnings"][-1].startswith("as it stands the request falls under unmatched, but a server might read")
+
+
+def test_head_is_get_without_the_body():
+    found = explain(TABLE, "HEAD", "/ums/v2/users/1")
+    assert (found["operation"], found["warnings"]) == ("GET /ums/v2/users/{id}", [])
 
 
 def test_what_no_route_matches_gets_the_defaults():
@@ -79,6 +96,8 @@ def test_a_path_that_is_refused_has_no_route():
         ("GET", "/organization/v1/users/patient/42",
          "no known BioT operation; it is forwarded all the same; did you mean /organization/v1/users/patients?"),
         ("GET", "/x", "no known BioT operation; it is forwarded all the same"),
+        ("POST", "/ums/v2/services/accessToken/",
+         "a plugin's own login: SIDECAR_PLUGIN_LOGIN says what it gets, and it never carries our token"),
         ("POST", "/ums/v2/services",
          "BioT does not intercept this operation: allow-interception has no effect on it"),
     ],

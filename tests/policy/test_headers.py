@@ -62,6 +62,15 @@ def test_a_user_agent_and_a_traceparent_of_the_plugins_own_are_kept():
     assert sent(*fields) == fields
 
 
+def test_a_traceparent_that_is_not_valid_gives_way_to_one_that_is():
+    assert sent(b"TraceParent: junk", b"X: 1", b"traceparent:") == [b"X: 1", *ADDED]
+
+
+def test_of_several_traceparents_a_valid_one_keeps_them_all():
+    fields = [b"User-Agent: curl", b"traceparent: junk", b"traceparent: " + TRACE]
+    assert sent(*fields) == fields
+
+
 @pytest.mark.parametrize("empty", [b"User-Agent:", b"User-Agent: \t"])
 def test_an_empty_user_agent_counts_as_missing(empty):
     assert sent(empty) == [b"traceparent: " + TRACE, *ADDED[:1]] or sent(empty) == ADDED

@@ -33,6 +33,7 @@ def test_the_trace_id_of_a_valid_traceparent_is_found(value):
         f"00-{TRACE}-{SPAN}-1",
         f" 00-{TRACE}-{SPAN}-01",
         f"01-{TRACE}-{SPAN}-01x",
+        f"00-{TRACE}-{SPAN}-01-more",
     ],
 )
 def test_what_is_no_traceparent_has_no_trace_id(value):
