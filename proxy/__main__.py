@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -25,12 +27,14 @@ COMMANDS: Final = {
     "exec": ("exec_", "run a command with a sidecar beside it"),
 }
 INTERNAL: Final = {"worker": ("worker", "one of several serving processes; started by serve")}
+_PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
 
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
     """Run a command; its exit status: 0 clean, 1 wrong configuration, 2 wrong command line, 3 address not to be had."""
     words = list(sys.argv[1:] if argv is None else argv)
     environment = os.environ if env is None else env
+    _take_any_text()
     if words[:1] == ["--version"]:
         print(f"biot-sidecar {__version__}")  # noqa: T201
         return 0
@@ -50,18 +54,31 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     module.add_arguments(parser)
     args = parser.parse_args(words)
     try:
-        return int(module.run(args, env))
+        status = int(module.run(args, env))
+        sys.stdout.flush()
+        return status
     except BadSettings as error:
         return _say("\n".join(error.problems), 1)
     except AddressInUse as error:
         return _say(str(error), 3)
     except KeyboardInterrupt:
         return 0
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
+        return _say("nobody reads the output", 1)
+
+
+def _take_any_text() -> None:
+    """Names and paths hold any character; what the terminal cannot show is escaped instead of being an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _say(text: str, status: int) -> int:
     for line in text.splitlines():
-        print(f"biot-sidecar: {line}", file=sys.stderr)  # noqa: T201
+        # Editors and CI find FILE:LINE:COL where it begins a line.
+        print(line if _PLACED.match(line) else f"biot-sidecar: {line}", file=sys.stderr)  # noqa: T201
     return status
 
 

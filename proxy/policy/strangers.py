@@ -14,6 +14,8 @@ from proxy.policy.pattern import Pattern
 from proxy.policy.rules import Operation
 
 _LIKENESS = 0.8
+_NAMED = re.compile(rb":[A-Za-z]|<.*>$|\$")  # how other tools write a placeholder
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 @cache
@@ -34,11 +36,27 @@ def why_unknown(pattern: Pattern) -> str:
     if doubled_service(segments):
         service = (segments[0] or b"").decode()
         return f"/{service} is there twice; a client whose paths begin with it already must not have it in its host"
+    named = next(
+        (segment.decode("utf-8", "replace") for segment in segments if segment and _NAMED.match(segment)), None
+    )
+    if named is not None:
+        return f"{named} stands for itself; one segment of any kind is {{id}}"
     methods = _methods_there(pattern)
     if methods:
         return f"BioT has {', '.join(methods)} there"
     near = nearest(_outline(pattern), _outlines(), _LIKENESS)
     return "" if near is None else f"did you mean {_outlines()[near]}?"
+
+
+def odd_method(pattern: Pattern) -> str:
+    """A sentence about a method that no request will have, or nothing."""
+    for method in sorted(pattern.methods or ()):
+        if method in {"CONNECT", "TRACE"}:
+            return f"{method} is refused with 405, whatever the rules say"
+        near = None if method in _METHODS else nearest(method, _METHODS)
+        if near is not None:
+            return f"{method} is an odd method; did you mean {near}?"
+    return ""
 
 
 def doubled_service(segments: tuple[bytes | None, ...]) -> bool:

@@ -42,6 +42,31 @@ def test_a_match_of_the_sidecars_own_pages_is_a_warning(match):
     ]
 
 
+@pytest.mark.parametrize(
+    ("match", "hint"),
+    [
+        ("GET|PTU /file/v1/**", "PTU is an odd method; did you mean PUT?"),
+        ("DELTE /ums/v2/users/{id}", "DELTE is an odd method; did you mean DELETE?"),
+        ("GET|TRACE /file/v1/**", "TRACE is refused with 405, whatever the rules say"),
+    ],
+)
+def test_a_method_that_no_request_will_have_is_a_warning(match, hint):
+    assert problems(route("a", match)) == [f"f:4:21: warning: {match}: {hint}"]
+
+
+@pytest.mark.parametrize("match", ["GET|HEAD|OPTIONS /file/v1/**", "GET|PROPFIND|QUERY /file/v1/**", "* /file/v1/**"])
+def test_every_other_method_is_fine(match):
+    assert problems(route("a", match)) == []
+
+
+@pytest.mark.parametrize("segment", [":id", "<id>", "$id"])
+def test_a_placeholder_in_another_tools_way_is_a_warning(segment):
+    assert problems(route("a", f"GET /ums/v2/users/{segment}/x")) == [
+        f"f:4:21: warning: no known BioT operation is GET /ums/v2/users/{segment}/x; {segment} stands for itself; one "
+        "segment of any kind is {id}"
+    ]
+
+
 @pytest.mark.parametrize("word", ["on", "client"])
 def test_interception_where_biot_does_not_intercept_is_a_warning(word):
     assert problems(route("a", "POST /ums/v2/services", more=f"interception: {word}")) == [

@@ -11,7 +11,7 @@ from proxy.policy.routesfile.document import Scalar
 from proxy.policy.routesfile.problem import Problems
 from proxy.policy.routesfile.sections import Route
 from proxy.policy.rules import Interception
-from proxy.policy.strangers import operations_of, why_unknown
+from proxy.policy.strangers import odd_method, operations_of, why_unknown
 
 _HINTS_MOST: Final = 20  # looking for the likeliest operation costs milliseconds each
 
@@ -28,7 +28,10 @@ def _warn_of_strangers(route: Route, problems: Problems, *, hint: bool) -> int:
     """Report patterns that no known operation fits; how many there were."""
     found = 0
     for pattern, place in route.matches:
-        if _own(pattern):
+        odd = odd_method(pattern)
+        if odd:
+            problems.warning(place, f"{pattern.text}: {odd}")
+        elif _own(pattern):
             problems.warning(place, f"{pattern.text}: the sidecar answers this path itself and never forwards it")
         elif not operations_of(pattern):
             _warn_of_stranger(pattern, place, problems, hint=hint)
