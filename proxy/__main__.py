@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "exec": ("exec_", "run a command with a sidecar beside it"),
 }
 INTERNAL: Final = {"worker": ("worker", "one of several serving processes; started by serve")}
+_REPORTS: Final = {"check", "explain"}  # commands whose output people pipe into others
 _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
 
 
@@ -64,6 +65,8 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
+        if name not in _REPORTS:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
         return _say("nobody reads the output", 1)
 
