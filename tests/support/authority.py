@@ -26,6 +26,12 @@ class Authority:
 
     def server_context(self, address: str = "127.0.0.1", *, expired: bool = False) -> ssl.SSLContext:
         """TLS for a server at `address` (an IP address), its certificate signed by this authority."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.server_file(address, expired=expired))
+        return context
+
+    def server_file(self, address: str, *, expired: bool = False) -> Path:
+        """A server's key and certificate, in one file."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
         certificate = self._sign(name, key, address=address, expired=expired)
@@ -36,9 +42,7 @@ class Authority:
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return path
 
     def _sign(
         self,

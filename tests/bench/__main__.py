@@ -1,0 +1,170 @@
+"""`make bench`: the sidecar and its peers side by side on loopback, round after round, each in turn.
+
+BENCH_QUICK=1 runs one short round (about two minutes); BENCH_ROUNDS=N sets their number; BENCH_ONLY=a,b names the
+proxies; BENCH_KEEP=1 puts the result where the README shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.bench import guard, measure
+from tests.bench.contestants import MAKERS, Job, rules, sidecar
+from tests.bench.measure import CONNECTIONS, FULL, QUICK, Figures, Pace
+from tests.bench.program import Program
+from tests.bench.report import markdown
+from tests.bench.upstream import Upstream
+from tests.bench.workshop import BUILD, HERE, PYTHON, ROOT, Missing, debian, make_venv
+
+
+class Bench:
+    """One run."""
+
+    def __init__(self, pace: Pace, names: list[str]) -> None:
+        self.pace = pace
+        self.figures = Figures()
+        self.missing: dict[str, str] = {}
+        self._names = names
+        self._house = ExitStack()
+        self._upstream = Upstream(_folder("upstream"))
+
+    def run(self) -> None:
+        with self._house:
+            self._up(self._upstream.program)
+            plain, tls = self._start_all(tls=False), self._start_all(tls=True)
+            variants = self._start_variants()
+            for number in range(self.pace.rounds):
+                print(f"round {number + 1} of {self.pace.rounds}", flush=True)
+                # Each round begins with another one, so that none always follows the same neighbour.
+                self._round(_turned(plain, number), suffix="")
+                self._round(_turned(tls, number), suffix="_tls")
+                self._variants(variants)
+                self._start_ups()
+
+    # ---- starting
+
+    def _job(self, name: str, *, tls: bool) -> Job:
+        return Job(self._upstream, tls, _folder(f"{name.replace(' ', '-')}{'-tls' * tls}"))
+
+    def _up(self, program: Program) -> None:
+        program.start()
+        self._house.callback(program.stop)
+        program.wait_until_up()
+
+    def _start_all(self, *, tls: bool) -> list[Program]:
+        started = []
+        for name in self._names:
+            try:
+                program = MAKERS[name](self._job(name, tls=tls))
+                self._up(program)
+                started.append(program)
+            except Missing as reason:
+                print(f"{name}: {reason}", file=sys.stderr)
+                self.missing[name] = str(reason)
+        return started
+
+    def _start_variants(self) -> dict[str, Program]:
+        """The sidecar, otherwise set."""
+        found = {
+            name: sidecar(self._job(name, tls=False), table=rules(count))
+            for name, count in (("10 rules", 10), ("5,000 rules", 5000))
+        }
+        found |= {
+            name: sidecar(self._job(name, tls=False), SIDECAR_WORKERS=str(count))
+            for name, count in (("1 worker", 1), ("2 workers", 2))
+        }
+        for name, program in found.items():
+            program.name = name
+            self._up(program)
+        return found
+
+    # ---- measuring
+
+    def _round(self, programs: list[Program], *, suffix: str) -> None:
+        pace, upstream = self.pace, self._upstream
+        for program in programs:
+            print(f"  {program.name}{suffix.replace('_', ' ')}", flush=True)
+            for connections in CONNECTIONS if not suffix else (32,):
+                seconds = pace.seconds if connections == 32 else pace.short
+                measure.under_load(self.figures, program, suffix=suffix, seconds=seconds, connections=connections)
+            measure.calm(self.figures, program, suffix=suffix, seconds=pace.calm)
+            measure.bodies(self.figures, program, suffix=suffix, times=pace.bodies)
+        if not suffix:
+            for connections in CONNECTIONS:
+                measure.direct(self.figures, upstream.plain, upstream.token, connections, pace.short, suffix)
+
+    def _variants(self, variants: dict[str, Program]) -> None:
+        for name, program in variants.items():
+            if "rules" in name:
+                measure.with_paths(self.figures, program, patients=100_000, seconds=self.pace.seconds)
+            else:
+                measure.under_load(self.figures, program, suffix="", seconds=self.pace.seconds)
+
+    def _start_ups(self) -> None:
+        for name in self._names:
+            if name not in self.missing:
+                measure.startup(self.figures, MAKERS[name](self._job(f"{name} start", tls=False)))
+
+
+def _folder(name: str) -> Path:
+    """An empty one in build/bench/run."""
+    folder = BUILD / "run" / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _turned(programs: list[Program], number: int) -> list[Program]:
+    start = number % len(programs)
+    return programs[start:] + programs[:start]
+
+
+def _setting(figures: Figures, pace: Pace) -> str:
+    noise = figures.spread("sidecar", "us_32")
+    spread = "" if noise is None else f"; the sidecar's CPU per request spread by {noise:.0%} over them"
+    return (
+        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}. "
+        f"1 KB answers, keep-alive, 32 connections where none are named. One worker each; Go and Caddy as they come, "
+        f"with a thread for each core, and Go once more with one. The sidecar has everything on: metrics, access "
+        f"log, rules, token, guards; its peers only add the header. {pace.rounds} rounds, "
+        f"each proxy in turn, medians{spread}. Compare figures of one run only."
+    )
+
+
+def _write(figures: Figures, text: str) -> None:
+    (BUILD / "result.md").write_text(text)
+    (BUILD / "figures.json").write_text(json.dumps(figures.all(), indent=1))
+    print("\n" + text)
+    plot = subprocess.run([PYTHON, HERE / "plot.py", BUILD / "figures.json", BUILD / "result.png"], check=False)
+    if os.environ.get("BENCH_KEEP") == "1":
+        for name in ("result.md", "result.png")[: 2 - bool(plot.returncode)]:
+            shutil.copy(BUILD / name, HERE / name)
+    print(f"written to {(BUILD / 'result.md').relative_to(ROOT)}, figures.json and result.png beside it")
+
+
+def main() -> int:
+    try:
+        debian("wrk", "wrk")
+        debian("nginx", "nginx-light")
+    except Missing as reason:
+        print(f"the benchmark cannot run: {reason}", file=sys.stderr)
+        return 1
+    make_venv()
+    pace = QUICK if os.environ.get("BENCH_QUICK") == "1" else FULL
+    pace = pace._replace(rounds=int(os.environ.get("BENCH_ROUNDS", pace.rounds)))
+    only = os.environ.get("BENCH_ONLY", "").split(",")
+    bench = Bench(pace, [name for name in MAKERS if only == [""] or name in only])
+    bench.run()
+    _write(bench.figures, markdown(bench.figures, bench.missing, _setting(bench.figures, pace)))
+    return guard.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

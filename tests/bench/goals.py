@@ -1,0 +1,60 @@
+"""What we want to hold: ratios within one run. A goal without its figures is neither met nor missed."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from tests.bench.measure import Figures
+
+US: Final = "sidecar"
+
+
+class Goal(NamedTuple):
+    """`figure` of ours is to be at most `most` times that of `peer`; with no peer, at most `most`."""
+
+    says: str
+    figure: str
+    most: float
+    peer: str = ""
+    unit: str = ""
+
+
+GOALS: Final = (
+    Goal("CPU per request", "us_32", 0.75, "Envoy"),
+    Goal("CPU per request", "us_32", 0.65, "Go ReverseProxy"),
+    Goal("CPU per request", "us_32", 1.6, "nginx"),
+    Goal("CPU per request", "us_32", 0.2, "plain aiohttp"),
+    Goal("CPU per request over TLS", "us_32_tls", 0.75, "Envoy"),
+    Goal("CPU per request over TLS", "us_32_tls", 0.65, "Go ReverseProxy"),
+    Goal("CPU per request over TLS", "us_32_tls", 1.6, "nginx"),
+    Goal("CPU per request over TLS", "us_32_tls", 0.2, "plain aiohttp"),
+    Goal("CPU per request at 400/s", "us_calm", 0.9, "Go ReverseProxy"),
+    Goal("added p99 at 32 connections", "added_p99_32", 1.0, "Envoy"),
+    Goal("memory, idle", "rss_idle", 32, unit="MB"),
+    Goal("memory per idle connection", "kb_per_connection", 10, unit="KB"),
+    Goal("CPU from start to ready", "start_cpu_ms", 150, unit="ms"),
+    Goal("64 MB down, CPU per GB", "cpu_gb_down", 1.2, "Go ReverseProxy"),
+    Goal("64 MB up, CPU per GB", "cpu_gb_up", 1.2, "Go ReverseProxy"),
+    Goal("64 MB down over TLS, CPU per GB", "cpu_gb_down_tls", 1.2, "Go ReverseProxy"),
+    Goal("64 MB up over TLS, CPU per GB", "cpu_gb_up_tls", 1.2, "Go ReverseProxy"),
+    Goal("5,000 rules against 10", "us_5000_rules", 1.03, "10 rules"),
+)
+
+
+def value(figures: Figures, who: str, figure: str) -> float | None:
+    """A figure, or one made of others: `added_...` is a latency less that without a proxy."""
+    if figure.startswith("added_"):
+        plain = figure.removeprefix("added_")
+        through, without = figures.get(who, plain), figures.get("no proxy", plain)
+        return None if through is None or without is None else max(0.0, through - without)
+    return figures.get(who, figure)
+
+
+def reached(figures: Figures, goal: Goal) -> float | None:
+    """What came out, in the goal's own terms; None if it could not be measured."""
+    own = value(figures, US, goal.figure)
+    if goal.figure == "us_5000_rules":
+        own, other = figures.get("5,000 rules", "us_paths"), figures.get("10 rules", "us_paths")
+    else:
+        other = value(figures, goal.peer, goal.figure) if goal.peer else 1.0
+    return own / other if own is not None and other else None

@@ -1,0 +1,85 @@
+"""A guard that does not time: how many instructions the program executes per forwarded request, against a stored count.
+
+The real program runs under valgrind's callgrind, once for few requests and once for many; the difference leaves out
+starting and stopping. Instructions in the kernel do not count. The count holds for one version of Python.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import Final
+
+from tests.bench import load
+from tests.bench.contestants import Job, sidecar
+from tests.bench.upstream import Upstream
+from tests.bench.workshop import BUILD, HERE, Missing, debian
+
+STORED: Final = HERE / "instructions.json"
+FEW, MANY = 300, 1500
+SLACK: Final = 1.05
+
+
+def main() -> int:
+    """0 when the count is what it was or less, or cannot be taken here; 1 when it grew."""
+    version = ".".join(platform.python_version_tuple()[:2])
+    stored = json.loads(STORED.read_text()) if STORED.is_file() else {}
+    try:
+        count = per_request()
+    except Missing as reason:
+        print(f"instructions per request: not counted, {reason}")
+        return 0
+    known = stored.get(version)
+    print(f"instructions per request: {count:,}; stored for Python {version}: {known and format(known, ',')}")
+    if os.environ.get("BENCH_KEEP") == "1":
+        STORED.write_text(json.dumps({**stored, version: count}, indent=1) + "\n")
+    elif known is not None and count > known * SLACK:
+        print(f"that is over {SLACK - 1:.0%} more: find out why, or store it with BENCH_KEEP=1", file=sys.stderr)
+        return 1
+    return 0
+
+
+def per_request() -> int:
+    """Raises Missing."""
+    valgrind = debian("valgrind", "valgrind")
+    folder = BUILD / "run" / "guard"
+    folder.mkdir(parents=True, exist_ok=True)
+    upstream = Upstream(folder)
+    upstream.program.start()
+    try:
+        upstream.program.wait_until_up()
+        few, many = (_instructions(valgrind, Job(upstream, tls=False, folder=folder), count) for count in (FEW, MANY))
+    finally:
+        upstream.program.stop()
+    return round((many - few) / (MANY - FEW))
+
+
+def _instructions(valgrind: str, job: Job, requests: int) -> int:
+    out = job.folder / f"callgrind.{requests}"
+    under = sidecar(job)
+    under.command = [valgrind, "--tool=callgrind", f"--callgrind-out-file={out}", *under.command]
+    under.environment["PYTHONHASHSEED"] = "0"
+    under.start()
+    try:
+        under.wait_until_up()
+        with load.connect(under.port) as sock:
+            for number in range(requests):
+                load.ask(sock, number)
+    finally:
+        under.stop()
+    return _total(out)
+
+
+def _total(out: Path) -> int:
+    found = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)
+    if found is None:
+        raise Missing(f"callgrind wrote no total into {out}")
+    return int(found[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

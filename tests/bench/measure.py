@@ -1,0 +1,122 @@
+"""Each figure: how it is taken from a running program. Times in microseconds, memory in MB, unless named otherwise."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import time
+from collections import defaultdict
+from typing import Final, NamedTuple
+
+from tests.bench import load
+from tests.bench.program import Program
+from tests.bench.upstream import BIG
+
+CONNECTIONS: Final = (1, 32, 256)
+IDLE_CONNECTIONS: Final = 1000
+WARM_UP: Final = 200
+
+
+class Pace(NamedTuple):
+    """How long everything takes."""
+
+    rounds: int
+    seconds: float  # of wrk, at 32 connections
+    short: float  # of wrk, otherwise
+    calm: float
+    bodies: int  # large ones, each way
+
+
+QUICK: Final = Pace(rounds=1, seconds=1, short=1, calm=1, bodies=1)
+FULL: Final = Pace(rounds=5, seconds=3, short=2, calm=3, bodies=3)
+
+
+class Figures:
+    """What was measured, by proxy and figure; several rounds make a median."""
+
+    def __init__(self) -> None:
+        self._samples: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def add(self, who: str, figure: str, value: float) -> None:
+        self._samples[who, figure].append(value)
+
+    def get(self, who: str, figure: str) -> float | None:
+        values = self._samples.get((who, figure))
+        return statistics.median(values) if values else None
+
+    def spread(self, who: str, figure: str) -> float | None:
+        """(highest - lowest) / median over the rounds: how noisy the machine was."""
+        values = self._samples.get((who, figure))
+        return (max(values) - min(values)) / statistics.median(values) if values and len(values) > 1 else None
+
+    def all(self) -> dict[str, dict[str, list[float]]]:
+        found: dict[str, dict[str, list[float]]] = {}
+        for (who, figure), values in self._samples.items():
+            found.setdefault(who, {})[figure] = values
+        return found
+
+
+def startup(figures: Figures, program: Program) -> None:
+    """From exec to the first forwarded answer; then memory, idle and with many connections. Starts and stops it."""
+    began = time.monotonic()
+    program.start()
+    program.wait_until_up()
+    figures.add(program.name, "start_ms", (time.monotonic() - began) * 1e3)
+    figures.add(program.name, "start_cpu_ms", program.cpu() * 1e3)
+    try:
+        with load.Idle() as idle:
+            idle.open(program.port, 1)
+            before = program.memory()
+            figures.add(program.name, "rss_idle", before / 1e6)
+            idle.open(program.port, IDLE_CONNECTIONS)
+            full = program.memory()
+            figures.add(program.name, "rss_1000", full / 1e6)
+            figures.add(program.name, "kb_per_connection", (full - before) / IDLE_CONNECTIONS / 1e3)
+    finally:
+        program.stop()
+        gc.collect()
+
+
+def under_load(figures: Figures, program: Program, *, suffix: str, seconds: float, connections: int = 32) -> None:
+    """CPU per request, and the latencies that belong to it."""
+    before = program.cpu()
+    run = load.wrk(program.port, connections=connections, seconds=seconds)
+    cpu = program.cpu() - before
+    figures.add(program.name, f"us_{connections}{suffix}", cpu / run.requests * 1e6)
+    figures.add(program.name, f"rps_{connections}{suffix}", run.requests / run.seconds)
+    figures.add(program.name, f"rps_core_{connections}{suffix}", run.requests / cpu)
+    figures.add(program.name, f"p50_{connections}{suffix}", run.p50)
+    figures.add(program.name, f"p99_{connections}{suffix}", run.p99)
+    if connections == max(CONNECTIONS):
+        figures.add(program.name, f"rss_load{suffix}", program.memory() / 1e6)
+
+
+def with_paths(figures: Figures, program: Program, *, patients: int, seconds: float) -> None:
+    """CPU per request when each asks for another path."""
+    before = program.cpu()
+    run = load.wrk(program.port, connections=32, seconds=seconds, patients=patients)
+    figures.add(program.name, "us_paths", (program.cpu() - before) / run.requests * 1e6)
+
+
+def direct(figures: Figures, port: int, token: str, connections: int, seconds: float, suffix: str) -> None:
+    """The upstream's own latencies, without a proxy."""
+    run = load.wrk(port, connections=connections, seconds=seconds, token=token)
+    figures.add("no proxy", f"p50_{connections}{suffix}", run.p50)
+    figures.add("no proxy", f"p99_{connections}{suffix}", run.p99)
+
+
+def calm(figures: Figures, program: Program, *, suffix: str, seconds: float) -> None:
+    """CPU per request at a few hundred requests a second, a sidecar's usual state."""
+    before = program.cpu()
+    requests = load.calm(program.port, seconds)
+    figures.add(program.name, f"us_calm{suffix}", (program.cpu() - before) / requests * 1e6)
+
+
+def bodies(figures: Figures, program: Program, *, suffix: str, times: int) -> None:
+    """Throughput and CPU of large bodies."""
+    size = times * BIG
+    for way, transfer in (("down", load.download), ("up", load.upload)):
+        before = program.cpu()
+        seconds = transfer(program.port, times)
+        figures.add(program.name, f"mb_s_{way}{suffix}", size / seconds / 1e6)
+        figures.add(program.name, f"cpu_gb_{way}{suffix}", (program.cpu() - before) / size * 1e9)

@@ -1,0 +1,103 @@
+"""The figures as tables in Markdown: they read well on a terminal, too."""
+
+from __future__ import annotations
+
+from tests.bench.contestants import MAKERS
+from tests.bench.goals import GOALS, Goal, reached, value
+from tests.bench.measure import Figures
+
+# Title -> figure and digits after the point.
+_REQUESTS = {
+    "us/request": ("us_32", 1),
+    "us at 400/s": ("us_calm", 0),
+    "us over TLS": ("us_32_tls", 1),
+    "us at 400/s, TLS": ("us_calm_tls", 0),
+    "req/s/core": ("rps_core_32", 0),
+}
+_LATENCY = {
+    f"+{quantile}, {connections} conn.": (f"added_{quantile}_{connections}", 0)
+    for connections in (1, 32, 256)
+    for quantile in ("p50", "p99")
+}
+_HOUSE = {
+    "start ms": ("start_ms", 0),
+    "start CPU ms": ("start_cpu_ms", 0),
+    "MB idle": ("rss_idle", 1),
+    "MB loaded": ("rss_load", 1),
+    "MB, 1,000 conn.": ("rss_1000", 1),
+    "KB/conn.": ("kb_per_connection", 1),
+}
+_BODIES = {
+    f"{title} {way}{over}": (f"{figure}_{way}{suffix}", digits)
+    for suffix, over in (("", ""), ("_tls", ", TLS"))
+    for way in ("down", "up")
+    for title, figure, digits in (("MB/s", "mb_s", 0), ("CPU s/GB", "cpu_gb", 2))
+}
+_PARTS = (
+    ("CPU time of the proxy per request", _REQUESTS),
+    ("Added latency in microseconds", _LATENCY),
+    ("Start and memory", _HOUSE),
+    ("64 MB bodies", _BODIES),
+)
+
+
+def markdown(figures: Figures, missing: dict[str, str], setting: str) -> str:
+    """The whole result."""
+    parts = ["# How fast: the sidecar beside its peers", setting]
+    parts += [f"## {title}\n\n{_table(figures, columns, missing)}" for title, columns in _PARTS]
+    parts += [f"## Rules and workers\n\n{_variants(figures)}", f"## Goals\n\n{_goals(figures)}"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(figures: Figures, columns: dict[str, tuple[str, int]], missing: dict[str, str]) -> str:
+    rows = [["", *columns]]
+    for who in MAKERS:
+        cells = [value(figures, who, figure) for figure, _ in columns.values()]
+        if who in missing:
+            rows.append([who, f"missing: {missing[who]}", *[""] * (len(columns) - 1)])
+        elif any(cell is not None for cell in cells):
+            digits = [places for _, places in columns.values()]
+            rows.append([who, *(_number(cell, places) for cell, places in zip(cells, digits, strict=True))])
+    return _rows(rows)
+
+
+def _variants(figures: Figures) -> str:
+    rows = [["sidecar with", "us/request", "req/s"]]
+    for who, figure in (
+        ("10 rules", "us_paths"),
+        ("5,000 rules", "us_paths"),
+        ("1 worker", "us_32"),
+        ("2 workers", "us_32"),
+    ):
+        found = figures.get(who, figure)
+        if found is not None:
+            rows.append([who, _number(found, 1), _number(figures.get(who, "rps_32"), 0)])
+    return _rows(rows)
+
+
+def _goals(figures: Figures) -> str:
+    rows = [["goal", "at most", "reached", ""]]
+    for goal in GOALS:
+        found = reached(figures, goal)
+        verdict = "not measured" if found is None else "met" if found <= goal.most else "missed"
+        rows.append([goal.says, _limit(goal), _number(found, 2), verdict])
+    return _rows(rows)
+
+
+def _limit(goal: Goal) -> str:
+    return f"{goal.most:g} x {goal.peer}" if goal.peer else f"{goal.most:g} {goal.unit}"
+
+
+def _number(number: float | None, digits: int) -> str:
+    return "" if number is None else f"{number:,.{digits}f}"
+
+
+def _rows(rows: list[list[str]]) -> str:
+    widths = [
+        max(len(row[column]) for row in rows if column == 0 or "missing" not in row[1])
+        for column in range(len(rows[0]))
+    ]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    ]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
