@@ -33,6 +33,8 @@ _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
     """Run a command; its exit status: 0 clean, 1 wrong configuration, 2 wrong command line, 3 address not to be had."""
+    if argv is None:
+        _occupy_standard_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     environment = os.environ if env is None else env
     _take_any_text()
@@ -46,6 +48,13 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     if name not in COMMANDS and name not in INTERNAL:
         return _say(f"there is no command {name!r}; there are {', '.join(COMMANDS)}", 2)
     return _run(name, words, environment)
+
+
+def _occupy_standard_streams() -> None:
+    """See that descriptors 0 to 2 are taken: a socket with one of these numbers would get what we print and log."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
 
 
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:

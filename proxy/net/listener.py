@@ -283,9 +283,7 @@ def bound(sock: socket.socket) -> str:
 
 def shown(address: Address) -> str:
     """The address as users write it."""
-    if address.path:
-        return f"unix:{address.path}"
-    return f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+    return str(address)
 
 
 def _remove_dead_socket(path: str) -> None:

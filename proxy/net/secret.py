@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Final
 
 from proxy.message import Secret
 from proxy.settings import Settings
+from proxy.settings.files import UnreadableSecret, read_secret
 
-SIZE_LIMIT: Final = 64 * 1024
-
-
-class UnreadableSecret(Exception):
-    """The secret's file cannot be read now; the text says why, and nothing of its content."""
+__all__ = ["SecretSource", "UnreadableSecret"]
 
 
 class SecretSource:
@@ -32,7 +28,7 @@ class SecretSource:
             return self._secret
         self._stamp = self._look()
         self._changed = False
-        self._last = self._content()
+        self._last = read_secret(self._file or "")
         return self._last
 
     def changed(self) -> bool:
@@ -42,7 +38,7 @@ class SecretSource:
         if (stamp := self._look()) != self._stamp:
             self._stamp = stamp
             with contextlib.suppress(UnreadableSecret):
-                self._changed = self._content() != self._last
+                self._changed = read_secret(self._file or "") != self._last
         return self._changed
 
     def _look(self) -> tuple[int, ...]:
@@ -51,19 +47,3 @@ class SecretSource:
         except OSError:
             return ()
         return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
-
-    def _content(self) -> Secret:
-        reason = ""
-        try:
-            with open(self._file or "", "rb") as file:
-                text = file.read(SIZE_LIMIT + 1).decode("utf-8")
-        except OSError as error:
-            reason = error.strerror or "no such file"
-        except UnicodeDecodeError:
-            reason = "it is not UTF-8 text"
-        if reason:  # raised here, so that no traceback holds what was read
-            raise UnreadableSecret(reason)
-        text = text.removesuffix("\n").removesuffix("\r")
-        if not text or len(text) > SIZE_LIMIT:
-            raise UnreadableSecret("it is empty" if not text else "it is larger than 64 KiB")
-        return Secret(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,13 +11,15 @@ from urllib.parse import urlsplit
 from proxy.settings.values import Address, Upstream
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
-_HOST_NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-LOOPBACK_NAMES: Final = frozenset({"localhost", "localhost."})
+_LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+# Some of them urlsplit drops without a word.
+_UNSEEN: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
 def is_loopback(host: str) -> bool:
     """True for addresses that only this machine can reach."""
-    if host.lower() in LOOPBACK_NAMES:
+    if host.lower() == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -24,11 +27,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_host(text: str) -> bool:
+    """True for a host name in ASCII or an address, without brackets."""
+    return is_ip(text) or _HOST_NAME.fullmatch(text) is not None
+
+
 def parse_address(text: str) -> Address:
     """`HOST:PORT`, `[::1]:PORT` or `unix:PATH`. Raises ValueError with a sentence for the user."""
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
-        if not path or len(path.encode()) > 107:
+        if not path or len(os.fsencode(path)) > 107:
             raise ValueError(f"{text!r} needs a path of 1 to 107 bytes after unix:")
         return Address(host="", path=path)
     host, colon, port = text.rpartition(":")
@@ -40,7 +48,7 @@ def parse_address(text: str) -> Address:
         raise ValueError(f"{text!r}: an IPv6 address stands in brackets, such as [::1]:8787")
     if not host:
         raise ValueError(f"{text!r} names no host; write 127.0.0.1:{port}, or 0.0.0.0:{port} for every address")
-    if not (_is_ip(host) or _HOST_NAME.fullmatch(host)):
+    if not is_host(host):
         raise ValueError(f"{text!r}: {host!r} is no host name or address")
     return Address(host=host, port=int(port))
 
@@ -53,21 +61,23 @@ def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> Upstr
         port = url.port
     except ValueError:
         raise ValueError(f"is no address; {example}") from None
-    if url.username is not None or url.password is not None:
+    if _UNSEEN.search(text):
+        raise ValueError(f"holds white space or a control character; {example}")
+    if url.username is not None or url.password is not None or ("@" in text and not url.netloc):
         raise ValueError("holds a user name or password; the sidecar takes them from the BIOT_SERVICE_USER settings")
-    if url.scheme not in {"http", "https"} or not url.hostname:
+    if url.scheme not in {"http", "https"} or not url.hostname or port == 0:
         raise ValueError(f"{text!r} is no https:// address; {example}")
     if url.query or url.fragment or "?" in text or "#" in text:
         raise ValueError("holds a query or fragment; only scheme, host, port and path prefix have a meaning")
     host = url.hostname
-    if not (_is_ip(host) or _HOST_NAME.fullmatch(host)):
+    if not is_host(host):
         raise ValueError(f"{host!r} is no host name or address; write names in ASCII (punycode)")
     if url.scheme == "http" and not (plain_http or is_loopback(host)):
         raise ValueError(
             f"{text!r} is plain http: tokens would travel in the clear; use https, or set SIDECAR_ALLOW_PLAIN_HTTP=1"
         )
     prefix = url.path.rstrip("/")
-    if re.search(r"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})|\\|(?:^|/)\.{1,2}(?:/|$)", prefix):
+    if re.search(r"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})|\\|(?:^|/)(?:\.|%2[eE]){1,2}(?:/|$)", prefix):
         raise ValueError(f"the path {prefix!r} holds characters or dot segments that do not belong there")
     tls = url.scheme == "https"
     default = 443 if tls else 80
@@ -83,7 +93,8 @@ def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> Upstr
     )
 
 
-def _is_ip(host: str) -> bool:
+def is_ip(host: str) -> bool:
+    """True for an IPv4 or IPv6 address, without brackets."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

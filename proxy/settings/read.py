@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
@@ -11,7 +10,8 @@ from proxy.errors import BadSettings
 from proxy.message import Secret
 from proxy.policy.durations import parse_duration
 from proxy.policy.nearest import nearest
-from proxy.settings.addresses import is_loopback, parse_address, parse_base_url
+from proxy.settings.addresses import is_host, is_ip, is_loopback, parse_address, parse_base_url
+from proxy.settings.files import ca_file_problem, secret_file_problem
 from proxy.settings.names import BASE_URL, DEFAULTS, FLAGS, OTHERS, SECRET, SECRET_FILE, USER_ID
 from proxy.settings.routes_path import find_routes_file
 from proxy.settings.values import Address, Settings, Upstream
@@ -22,6 +22,7 @@ LOOPBACK_HOSTS: Final = frozenset({b"localhost", b"127.0.0.1", b"::1"})
 SEED_HOST: Final = b"lambda.aws.com"
 """What BioT's Python seed plugin says in Host, wherever it calls."""
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"0", "false", "no", "off", ""})
 
@@ -44,13 +45,14 @@ class _Reader:
     def settings(self) -> Settings | None:
         upstream = self._upstream()
         listen = self._listen()
+        admin_listen = self._admin_listen()
         secret, secret_file = self._secret()
         values = {
             "service_user_id": self._user_id(),
             "secret": secret,
             "secret_file": secret_file,
             "listen": listen,
-            "admin_listen": self._admin_listen(),
+            "admin_listen": admin_listen,
             "routes": find_routes_file(self._env, self._flags),
             "allowed_hosts": self._allowed_hosts(upstream),
             "allowed_origins": self._allowed_origins(),
@@ -67,9 +69,9 @@ class _Reader:
             "log_format": self._choice("SIDECAR_LOG_FORMAT", "json", "text"),
             "inspect": self._switch("SIDECAR_INSPECT"),
         }
+        self._refuse_odd_listeners(upstream, listen, admin_listen)
         if upstream is None or self.problems:
             return None
-        self._refuse_own_address(upstream, listen)
         return Settings(upstream=upstream, warnings=tuple(self._warnings()), **values)  # type: ignore[arg-type]
 
     # ---- one value each
@@ -125,7 +127,7 @@ class _Reader:
     def _upstream(self) -> Upstream | None:
         plain_http = self._switch("SIDECAR_ALLOW_PLAIN_HTTP")
         ca_file = self._text("SIDECAR_CA_FILE") or None
-        if ca_file is not None and (reason := _unreadable(ca_file)):
+        if ca_file is not None and (reason := ca_file_problem(ca_file)):
             self._problem("SIDECAR_CA_FILE", reason)
         if not self._text(BASE_URL):
             self._problem(
@@ -138,6 +140,8 @@ class _Reader:
         user_id = self._text(USER_ID)
         if not user_id:
             self._problem(USER_ID, "is not set; it is the id of the service user that the sidecar logs in as")
+        if not _is_text(user_id):
+            self._problem(USER_ID, "is not UTF-8 text")
         return user_id
 
     def _secret(self) -> tuple[Secret | None, str | None]:
@@ -147,14 +151,19 @@ class _Reader:
             self._problem(SECRET, f"is not set; set it or {SECRET_FILE}")
         elif secret is not None and file is not None:
             self._problem(SECRET, f"and {SECRET_FILE} are both set; one of them is enough")
-        elif file is not None and (reason := _unreadable(file)):
+        elif file is not None and (reason := secret_file_problem(file)):
             self._problem(SECRET_FILE, reason)
+        elif not _is_text(secret or ""):
+            self._problem(SECRET, "is not UTF-8 text")
         return (None if secret is None else Secret(secret)), file
 
     def _listen(self) -> tuple[Address, ...]:
         remote = self._switch("SIDECAR_ALLOW_REMOTE")
-        addresses = []
-        for part in _listed(self._text("SIDECAR_LISTEN")):
+        addresses: list[Address] = []
+        parts = _listed(self._text("SIDECAR_LISTEN"))
+        if not parts:
+            self._problem("SIDECAR_LISTEN", "names no address; write HOST:PORT, [::1]:PORT or unix:PATH")
+        for part in parts:
             try:
                 addresses.append(_listen_address(part, remote=remote))
             except ValueError as error:
@@ -168,19 +177,18 @@ class _Reader:
 
     def _allowed_hosts(self, upstream: Upstream | None) -> frozenset[bytes]:
         names = _listed(self._text("SIDECAR_ALLOWED_HOSTS"))
-        if any(not name.isascii() or "/" in name or "*" in name for name in names):
-            self._problem("SIDECAR_ALLOWED_HOSTS", "holds something else than host names; write a, b.example, [::1]")
-            return frozenset()
+        for name in names:
+            if not is_host(_without_port(name)):
+                self._problem("SIDECAR_ALLOWED_HOSTS", f"{name!r} is no host name; write a, b.example, [::1]")
         if names:
-            return frozenset(_without_port(name).encode() for name in names)
+            return frozenset(_without_port(name).encode("ascii", "replace") for name in names)
         own = set() if upstream is None else {upstream.host.lower().encode()}
         return LOOPBACK_HOSTS | own | {SEED_HOST}
 
     def _allowed_origins(self) -> frozenset[bytes]:
         origins = _listed(self._text("SIDECAR_ALLOWED_ORIGINS"))
         for origin in origins:
-            scheme, found, rest = origin.partition("://")
-            if not (origin.isascii() and found and scheme and rest) or "/" in rest or "*" in origin:
+            if not _ORIGIN.fullmatch(origin):
                 self._problem(
                     "SIDECAR_ALLOWED_ORIGINS", f"{origin!r} is no origin; write scheme://host[:port], without a path"
                 )
@@ -192,9 +200,19 @@ class _Reader:
             self._problem("SIDECAR_TOKEN_STORE", "is no redis:// address")
         return Secret(text) if text else None
 
-    def _refuse_own_address(self, upstream: Upstream, listen: tuple[Address, ...]) -> None:
-        for address in listen:
-            if address.port and address.port == upstream.port and is_loopback(upstream.host):
+    def _refuse_odd_listeners(
+        self, upstream: Upstream | None, listen: tuple[Address, ...], admin: Address | None
+    ) -> None:
+        """An address twice, and the sidecar as its own upstream."""
+        taken: set[Address] = set()
+        for name, address in [*(("SIDECAR_LISTEN", one) for one in listen), ("SIDECAR_ADMIN_LISTEN", admin)]:
+            if address is None:
+                continue
+            if address in taken:
+                self._problem(name, f"{address} is listened on already")
+            if address.port or address.path:
+                taken.add(address)
+            if upstream is not None and _leads_to(upstream, address):
                 self._problem(BASE_URL, f"points at the sidecar itself (port {address.port})")
 
     def _warnings(self) -> list[str]:
@@ -210,16 +228,18 @@ class _Reader:
         return odd
 
 
-def _unreadable(path: str) -> str:
-    """Why a file cannot be read, or nothing."""
-    try:
-        with open(path, "rb") as file:
-            file.read(1)
-    except OSError as error:
-        return f"{path!r} cannot be read: {error.strerror or 'no such thing'}"
-    except ValueError:
-        return "holds a NUL character"
-    return "" if os.path.getsize(path) or not os.path.isfile(path) else f"{path!r} is empty"
+def _is_text(value: str) -> bool:
+    """False for bytes of the environment that were no UTF-8 (PEP 383)."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _leads_to(upstream: Upstream, address: Address) -> bool:
+    """True when a call of the upstream would arrive at `address`, as far as one can see."""
+    if not address.port or address.port != upstream.port or not is_loopback(upstream.host):
+        return False
+    if is_ip(upstream.host) and is_ip(address.host) and is_loopback(address.host):
+        return upstream.host == address.host
+    return True  # names, and every address
 
 
 def _listen_address(text: str, *, remote: bool) -> Address:
@@ -233,6 +253,8 @@ def _listen_address(text: str, *, remote: bool) -> Address:
 
 
 def _optional_address(text: str) -> Address | None:
+    if "," in text:
+        raise ValueError(f"{text!r} is more than one address")
     return parse_address(text)
 
 
@@ -244,4 +266,6 @@ def _without_port(name: str) -> str:
     host, colon, port = name.rpartition(":")
     if colon and port.isdigit() and (not host.count(":") or host.endswith("]")):
         name = host
-    return name.strip("[]").lower()
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
+    return name.lower().removesuffix(".")

@@ -14,6 +14,12 @@ class Address(msgspec.Struct, frozen=True):
     port: int = 0
     path: str = ""
 
+    def __str__(self) -> str:
+        """The address as users write it."""
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 class Upstream(msgspec.Struct, frozen=True):
     """The one upstream. `authority` is what its Host says; `prefix` the base URL's path, without a final slash."""
@@ -56,3 +62,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str  # json | text
     inspect: bool
     warnings: tuple[str, ...] = ()  # what is odd but no error
+
+    @property
+    def admin_places(self) -> tuple[Address, ...]:
+        """Where the admin listener listens: one address or none."""
+        return () if self.admin_listen is None else (self.admin_listen,)

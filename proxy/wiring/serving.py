@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import uvloop
 
@@ -46,19 +47,16 @@ async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
     sidecar = Sidecar(
         settings, log, lambda pool, sweep, observer: Alone(settings, pool, sweep, observer, reporter(log))
     )
-    sockets = inherited_sockets(env, os.getpid()) or [bind(address) for address in settings.listen]
-    admin = [] if settings.admin_listen is None else [bind(settings.admin_listen)]
-    stop = Stop(loop, on_hangup=sidecar.routes.request_reload)
-    try:
+    with contextlib.ExitStack() as held:
+        sockets = _held(held, inherited_sockets(env, os.getpid()) or map(bind, settings.listen))
+        admin = _held(held, map(bind, settings.admin_places))
+        stop = Stop(loop, on_hangup=sidecar.routes.request_reload)
         await sidecar.start(sockets, admin)
         _say_ready(sockets, settings, env, log)
         await stop.asked.wait()
         _say_stopping(env, log)
         await sidecar.stop(stop.hurry)
         log.event("info", "stopped", "stopped")
-    finally:
-        for sock in [*sockets, *admin]:
-            unbind(sock)
     return 0
 
 
@@ -71,26 +69,36 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
     if errors := load_routes_file(settings.routes).errors:
         raise BadSettings([str(problem) for problem in errors])
     parent = Parent(settings, env, flags, log)
-    inherited = inherited_sockets(env, os.getpid())
     workers = settings.workers
-    listen = [[sock] * workers for sock in inherited] or [bind_shared(place, workers) for place in settings.listen]
-    admin = [] if settings.admin_listen is None else [bind_shared(settings.admin_listen, workers)]
-    ours = {sock for sockets in [*listen, *admin] for sock in sockets}
-    stop = Stop(loop, on_hangup=parent.reload)
-    try:
+    with contextlib.ExitStack() as held:
+        inherited = _held(held, inherited_sockets(env, os.getpid()))
+        places = [] if inherited else settings.listen
+        listen = [[sock] * workers for sock in inherited] + [
+            _held(held, bind_shared(place, workers)) for place in places
+        ]
+        admin = [_held(held, bind_shared(place, workers)) for place in settings.admin_places]
+        stop = Stop(loop, on_hangup=parent.reload)
         await first_of(parent.start(_by_worker(listen, workers), _by_worker(admin, workers)), stop.asked.wait())
         if parent.ready:
             _say_ready([sockets[0] for sockets in listen], settings, env, log)
             await stop.asked.wait()
         _say_stopping(env, log)
-        for sock in ours:
-            sock.close()  # as long as we held them, the kernel would not refuse new connections
+        for sockets in [*listen, *admin]:
+            for sock in sockets:
+                sock.close()  # as long as we held them, the kernel would not refuse new connections
         await parent.stop(stop.hurry)
         log.event("info", "stopped", "stopped")
-    finally:
-        for sock in ours:
-            unbind(sock)
     return 1 if parent.failed else 0
+
+
+def _held(held: contextlib.ExitStack, sockets: Iterable[socket.socket]) -> list[socket.socket]:
+    """These sockets, each unbound at the stack's end: also those that are had already when a later one cannot be."""
+    taken: list[socket.socket] = []
+    for sock in sockets:
+        if sock not in taken:
+            held.callback(unbind, sock)
+        taken.append(sock)
+    return taken
 
 
 def _by_worker(by_address: list[list[socket.socket]], workers: int) -> list[list[socket.socket]]:

@@ -1,0 +1,59 @@
+"""Files that settings name: what they hold, and why one is of no use."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.message import Secret
+
+SECRET_LIMIT: Final = 64 * 1024
+
+
+class UnreadableSecret(Exception):
+    """The secret's file cannot be read now; the text says why, and nothing of its content."""
+
+
+def read_secret(path: str) -> Secret:
+    """The secret in a file; a final newline is no part of it. Raises UnreadableSecret."""
+    reason = ""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(SECRET_LIMIT + 1).decode("utf-8")
+    except OSError as error:
+        reason = error.strerror or "no such file"
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    except ValueError:
+        reason = "its name holds a NUL character"
+    if reason:  # raised here, so that no traceback holds what was read
+        raise UnreadableSecret(reason)
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text or len(text) > SECRET_LIMIT:
+        raise UnreadableSecret("it is empty" if not text else "it is larger than 64 KiB")
+    return Secret(text)
+
+
+def secret_file_problem(path: str) -> str:
+    """Why no secret can be read from a file, or nothing."""
+    try:
+        read_secret(path)
+    except UnreadableSecret as error:
+        return f"{path!r} cannot be read: {error}"
+    return ""
+
+
+def ca_file_problem(path: str) -> str:
+    """Why a file is no list of trusted CAs, or nothing."""
+    import ssl  # only where a CA file is set
+
+    try:
+        with open(path, "rb"):
+            pass
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+    except ssl.SSLError:
+        return f"{path!r} holds no certificates in PEM form"
+    except OSError as error:
+        return f"{path!r} cannot be read: {error.strerror or 'no such thing'}"
+    except ValueError:
+        return "holds a NUL character"
+    return ""

@@ -1,0 +1,61 @@
+"""Files that settings name."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.message import Secret
+from proxy.settings.files import UnreadableSecret, ca_file_problem, read_secret, secret_file_problem
+from tests.support.authority import Authority
+
+
+@pytest.mark.parametrize("content", [b"s3cret", b"s3cret\n", b"s3cret\r\n"])
+def test_a_final_newline_is_no_part_of_the_secret(tmp_path, content):
+    (tmp_path / "secret").write_bytes(content)
+    assert read_secret(str(tmp_path / "secret")) == Secret("s3cret")
+    assert secret_file_problem(str(tmp_path / "secret")) == ""
+
+
+def test_other_white_space_is(tmp_path):
+    (tmp_path / "secret").write_bytes(b" a \n\n")
+    assert read_secret(str(tmp_path / "secret")) == Secret(" a \n")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "it is empty"),
+        (b"\n", "it is empty"),
+        (b"canary\xff", "it is not UTF-8 text"),
+        (b"canary" * 11_000, "it is larger than 64 KiB"),
+    ],
+)
+def test_a_file_without_a_secret_is_refused_and_never_quoted(tmp_path, content, words):
+    (tmp_path / "secret").write_bytes(content)
+    with pytest.raises(UnreadableSecret) as caught:
+        read_secret(str(tmp_path / "secret"))
+    assert str(caught.value) == words
+    assert caught.value.__context__ is None  # where what was read might hang
+    assert "canary" not in secret_file_problem(str(tmp_path / "secret"))
+
+
+@pytest.mark.parametrize(("name", "words"), [("", "Is a directory"), ("none", "No such file or directory")])
+def test_what_is_no_file_is_named(tmp_path, name, words):
+    path = str(tmp_path / name)
+    assert secret_file_problem(path) == f"{path!r} cannot be read: {words}"
+    assert ca_file_problem(path) == f"{path!r} cannot be read: {words}"
+
+
+def test_a_name_with_a_nul_is_no_file():
+    assert "NUL" in secret_file_problem("a\0b")
+    assert "NUL" in ca_file_problem("a\0b")
+
+
+@pytest.mark.parametrize("content", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+def test_a_ca_file_without_certificates_is_refused(tmp_path, content):
+    (tmp_path / "ca.pem").write_bytes(content)
+    assert "holds no certificates in PEM form" in ca_file_problem(str(tmp_path / "ca.pem"))
+
+
+def test_a_ca_file_with_one_is_taken(tmp_path):
+    assert ca_file_problem(str(Authority(tmp_path).ca_file)) == ""
