@@ -1,7 +1,8 @@
 # The sidecar (and its simulator) as an image: `docker build -t biot-sidecar .`, then see deploy/README.md.
 #
-# The base is pinned by its tag; whoever needs the same bytes for ever appends its digest here: ...@sha256:<digest>.
-ARG BASE=docker.io/library/python:3.12-slim-bookworm
+# The base is pinned by an exact tag. Its maintainers rebuild what a tag names when Debian mends something; whoever needs
+# the same bytes for ever adds the digest: --build-arg BASE=docker.io/library/python:3.12.14-slim-bookworm@sha256:...
+ARG BASE=docker.io/library/python:3.12.14-slim-bookworm
 
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -10,7 +11,7 @@ WORKDIR /src
 # holds a compiler. (No version is named below, DL3013: /wheels has one of each, the locked one.)
 COPY requirements.lock ./
 RUN pip download --quiet --require-hashes --only-binary :all: --dest /wheels --requirement requirements.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY config config
 COPY proxy proxy
 # hadolint ignore=DL3013
@@ -23,16 +24,18 @@ RUN python -m venv --without-pip /opt/biot-sidecar \
     && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels "biot-sidecar[${EXTRAS}]"
 
 FROM ${BASE}
+ARG BASE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="biot-sidecar" \
       org.opencontainers.image.description="A localhost sidecar that logs BioT plugins in and forwards their calls." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.base.name="docker.io/library/python:3.12-slim-bookworm"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="${BASE}"
 COPY --from=build /opt/biot-sidecar /opt/biot-sidecar
 COPY config/routes.yaml config/routes.schema.json /etc/biot-sidecar/
-COPY THIRD-PARTY-NOTICES.txt /usr/share/doc/biot-sidecar/
+COPY LICENSE THIRD-PARTY-NOTICES.txt /usr/share/doc/biot-sidecar/
 # Nothing is written at run time: the root file system may be read-only.
 ENV PATH=/opt/biot-sidecar/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -1,18 +1,25 @@
 #!/usr/bin/env bash
 # Makes a folder with the sidecar in it that runs wherever it is unpacked: build.sh FOLDER
 #   PYTHON       the interpreter to build for; its version must be there at run time too (default python3)
-#   PYTHON_HOME  an interpreter's whole folder to take along, for runtimes that have no Python (Node, Java, Go)
+#   PYTHON_HOME  instead, an interpreter's whole folder to take along, for runtimes without Python (Node, Java, Go)
 set -euo pipefail
 out=${1:?"usage: build.sh FOLDER"}
 here=$(dirname "$(readlink -f "$0")")
 repo=$(readlink -f "$here/../..")
-python=${PYTHON:-python3}
+python=${PYTHON_HOME:+$PYTHON_HOME/bin/python3}
+python=${python:-${PYTHON:-python3}}
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-wheels=$(mktemp -d)
-trap 'rm -rf "$wheels"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+wheels=$work/wheels
 # Wheels for Lambda's Linux, whatever machine builds; each is checked against the hash in the lock.
 lambda=(--only-binary :all: --platform manylinux2014_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux_2_28_x86_64)
-pip=("$python" -m pip --disable-pip-version-check --quiet)
+installer=$python
+if ! "$python" -m pip --version > /dev/null 2>&1; then # Debian's, for one, comes without
+  "$python" -m venv "$work/venv"
+  installer=$work/venv/bin/python
+fi
+pip=("$installer" -m pip --disable-pip-version-check --quiet)
 
 "${pip[@]}" download "${lambda[@]}" --require-hashes --no-deps --dest "$wheels" --requirement "$repo/requirements.lock"
 "${pip[@]}" wheel --no-index --find-links "$wheels" --no-deps --wheel-dir "$wheels" "$repo"

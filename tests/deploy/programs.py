@@ -35,6 +35,10 @@ class Program:
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
+    def next_line(self) -> str:
+        """The next line of its output, which must come."""
+        return _line(self.process, self._log)
+
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -47,10 +51,16 @@ def program(folder: Path, name: str, command: list[str], env: dict[str, str], cw
     log = folder / f"{name}.log"
     with log.open("ab") as stderr:
         process = subprocess.Popen(
-            command, env={**PLAIN, **env}, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr
+            command,
+            env={**PLAIN, **env},
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            bufsize=0,  # a line is read, and not what follows
         )
     try:
-        yield Program(process, _first_line(process, log), log)
+        yield Program(process, _line(process, log), log)
     finally:
         process.kill()
         process.wait(DEADLINE)
@@ -58,7 +68,7 @@ def program(folder: Path, name: str, command: list[str], env: dict[str, str], cw
         process.stdout.close()
 
 
-def _first_line(process: subprocess.Popen[bytes], log: Path) -> str:
+def _line(process: subprocess.Popen[bytes], log: Path) -> str:
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], DEADLINE)[0], log.read_text()
     line = process.stdout.readline().decode().strip()
@@ -67,11 +77,11 @@ def _first_line(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @contextmanager
-def simulator(folder: Path, port: int = 0, *options: str) -> Iterator[str]:
+def simulator(folder: Path, port: int = 0, *options: str, **variables: str) -> Iterator[str]:
     """The BioT simulator; yields its base URL."""
     listen = ["--listen", f"127.0.0.1:{port}", *options]
-    user = {"BIOT_SERVICE_USER_ID": USER, "BIOT_SERVICE_USER_SECRET_KEY": SECRET}
-    with program(folder, "simulator", [sys.executable, "-m", "proxy", "simulate", *listen], user) as running:
+    env = {"BIOT_SERVICE_USER_ID": USER, "BIOT_SERVICE_USER_SECRET_KEY": SECRET, **variables}
+    with program(folder, "simulator", [sys.executable, "-m", "proxy", "simulate", *listen], env) as running:
         yield running.first_line.split()[3]
 
 

