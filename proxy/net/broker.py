@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from proxy.errors import Code, LoginFault
-from proxy.message import Secret, Token
+from proxy.message import Secret
 from proxy.net.channel import Channel, ChannelClosed
 from proxy.net.secret import UnreadableSecret
 from proxy.net.tokens import HISTORY, Obtain, TokenRecord
-from proxy.policy.freshness import renewal_time
 from proxy.policy.login import OPEN_GATE, Grant, Setback, Wanted, after_setback, unreadable_secret
+from proxy.policy.sharing import suits
 
 
 class Broker:
@@ -45,23 +45,19 @@ class Broker:
 
     async def get(self, wanted: Wanted) -> Grant | Setback:
         grant = self._grant
-        if grant is not None and self._serves(grant, wanted):
+        if grant is not None and suits(grant, wanted, self._wall()):
             return grant
         try:
             secret = self._secret()
         except UnreadableSecret as error:
             return unreadable_secret(str(error))
         setback = self._gate.setback
-        if setback is not None and self._gate.closed(self._wall()) and secret == self._gate_secret:
+        another = self._gate.about_secret and secret != self._gate_secret
+        if setback is not None and self._gate.closed(self._wall()) and not another:
             return setback
         if self._login is None:
             self._login = asyncio.ensure_future(self._log_in(secret, wanted))
         return await asyncio.shield(self._login)
-
-    def _serves(self, grant: Grant, wanted: Wanted) -> bool:
-        token = Token(grant.jwt, grant.obtained, grant.expires, 0)
-        young = grant.obtained > wanted.obtained_after and token.authorization != wanted.refused
-        return young and self._wall() < renewal_time(token, 0.0)
 
     async def _log_in(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
         began = self._wall()
@@ -70,9 +66,10 @@ class Broker:
         finally:
             self._login = None
         now = self._wall()
-        record = TokenRecord(began, wanted.reason, "success", max(0.0, now - began))
+        record = TokenRecord(began, wanted.reason, "", max(0.0, now - began))
         if isinstance(result, Grant):
             self._grant, self._gate = result, OPEN_GATE
+            record.outcome = "shared" if result.shared else "success"
             record.obtained = result.obtained
         else:
             self._gate = after_setback(self._gate, result, now, self._jitter())

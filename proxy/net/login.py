@@ -8,7 +8,7 @@ from typing import Final
 from proxy.errors import UpstreamFault
 from proxy.message import Secret
 from proxy.pipeline.ports import Fetch, LoginObserver
-from proxy.policy.login import LOGIN_PATH, Grant, Setback, Wanted, login_body, read_answer, read_fault
+from proxy.policy.login import LOGIN_PATH, Grant, Setback, Wanted, in_words, login_body, read_answer, read_fault
 
 TIMEOUT: Final = 10.0
 ANSWER_LIMIT: Final = 64 * 1024
@@ -36,8 +36,11 @@ class Login:
         """One request, one outcome; failures are values here, so that no traceback ever holds the secret."""
         began = self._clock()
         result = await self._ask(secret)
-        outcome = "success" if isinstance(result, Grant) else result.fault.outcome
-        self._observer.login_finished(outcome, wanted.reason, self._clock() - began)
+        seconds = self._clock() - began
+        if isinstance(result, Grant):
+            self._observer.login_finished("success", wanted.reason, seconds)
+        else:
+            self._observer.login_finished(result.fault.outcome, wanted.reason, seconds, in_words(result.fault))
         return result
 
     async def _ask(self, secret: Secret) -> Grant | Setback:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -14,7 +15,7 @@ from proxy.message import Secret, Token
 from proxy.net.secret import SecretSource, UnreadableSecret
 from proxy.pipeline.ports import LoginObserver
 from proxy.policy.freshness import new_string, renewal_time, too_old_to_start, usable
-from proxy.policy.login import OPEN_GATE, Grant, Setback, Wanted, after_setback, unreadable_secret
+from proxy.policy.login import OPEN_GATE, Grant, Setback, Wanted, after_setback, in_words, unreadable_secret
 
 Obtain = Callable[[Secret, Wanted], Awaitable[Grant | Setback]]
 """Gets a token by logging in, or from others that share it."""
@@ -25,6 +26,7 @@ class TokenRecord(msgspec.Struct):
     """One token or failed login, for the status page; `calls` counts the calls that the token served.
 
     `at` is when it was wanted, `obtained` when BioT gave the token, 0 if it did not; wall-clock seconds.
+    `outcome` is as in `logins_total`; or `shared`, another sidecar's token; or `unread`, no login for want of a secret.
     """
 
     at: float
@@ -59,7 +61,7 @@ class Tokens:
         self._token: Token | None = None
         self._renew_from = 0.0
         self._want: str = "start"  # why a login must come before the next call; empty: it need not
-        self._refused: bytes | None = None
+        self._refused: Token | None = None
         self._last_call: float | None = None
         self._calls = 0  # under way
         self._serial = 0
@@ -91,7 +93,7 @@ class Tokens:
         if token is None or self._want or not usable(token, now):
             return None
         self.renewing = now >= self._renew_from
-        if self.renewing and self._login is None and not self._gate.closed(now):
+        if self.renewing and self._login is None and self._may_log_in(now):
             self._start("expiring")
         self._count()
         return token
@@ -108,7 +110,7 @@ class Tokens:
             else:
                 raise LoginFault(result.code, result.message, outcome=result.outcome, hint=result.hint)
             # Between the login's end and this caller's turn others may have had the token refused, or time passed.
-            if token.authorization != self._refused and usable(token, self._wall()):
+            if token is not self._refused and usable(token, self._wall()):
                 self._count()
                 return token
 
@@ -117,7 +119,7 @@ class Tokens:
         if self._token is token:
             self._token = None
             self._want = "token_not_valid"
-            self._refused = token.authorization
+            self._refused = token
 
     def _count(self) -> None:
         if self.history:
@@ -135,13 +137,19 @@ class Tokens:
 
     def _begin(self) -> asyncio.Task[Token | LoginFault] | LoginFault:
         """Start a login, if one may be tried now; else the fault of the last one."""
-        now = self._wall()
         setback = self._gate.setback
-        if setback is not None and self._gate.closed(now):
-            if not self._secret.changed():
-                return setback.fault
-            self._open_gate()
+        if setback is not None and not self._may_log_in(self._wall()):
+            return setback.fault
         return self._start(self._want or "expiring")
+
+    def _may_log_in(self, now: float) -> bool:
+        """False while the last failure forbids it; another secret is another matter."""
+        if not self._gate.closed(now):
+            return True
+        if not (self._gate.about_secret and self._secret.changed()):
+            return False
+        self._open_gate()
+        return True
 
     def _start(self, reason: str) -> asyncio.Task[Token | LoginFault]:
         self._login = asyncio.ensure_future(self._log_in(reason))
@@ -160,18 +168,24 @@ class Tokens:
             self._observer.blocked_until(self._gate.until if result.blocks else 0.0)
             self.history.append(TokenRecord(began, reason, result.fault.outcome, seconds))
             return result.fault
-        self.history.append(TokenRecord(began, reason, "success", seconds, result.obtained))
+        self.history.append(
+            TokenRecord(began, reason, "shared" if result.shared else "success", seconds, result.obtained)
+        )
         return self._take(result)
 
     async def _try(self, reason: str, now: float) -> Grant | Setback:
         try:
             secret = self._secret.read()
         except UnreadableSecret as error:
-            return unreadable_secret(str(error))
-        youngest = 0.0 if self._token is None else self._token.obtained
+            unread = unreadable_secret(str(error))
+            self._observer.event("warning", "secret", in_words(unread.fault))
+            return unread
+        last = self._token or self._refused
+        refused = None if self._refused is None else self._refused.authorization
+        youngest = 0.0 if last is None else last.obtained
         if reason in {"start", "string"}:
-            youngest = max(youngest, now - self._fresh_for)
-        return await self._obtain(secret, Wanted(reason, youngest, self._refused))
+            youngest = max(youngest, now - self._fresh_for if self._fresh_for else math.inf)
+        return await self._obtain(secret, Wanted(reason, youngest, refused))
 
     def _take(self, grant: Grant) -> Token:
         self._serial += 1

@@ -48,7 +48,11 @@ class Tokens(Protocol):
 class LoginObserver(Protocol):
     """Whoever wants to know of logins; labels are those of `logins_total`."""
 
-    def login_finished(self, outcome: str, reason: str, seconds: float) -> None: ...
+    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
+        """BioT was asked for a token; `why` it gave none, in words for the operator."""
+
+    def event(self, level: str, event: str, message: str) -> None:
+        """Something about tokens that nobody counts."""
 
     def token_obtained(self, expires: float) -> None:
         """`expires` in wall-clock seconds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -21,6 +22,10 @@ FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 LONGEST_ASKED: Final = 3600.0
 PAUSE_SPREAD: Final = 0.25
+LEAST_LIFE: Final = 0.5
+"""Seconds; with less a token would end before a call that waits for it can use it."""
+UNREAD: Final = "unread"
+"""The outcome where BioT was not asked, for want of a secret: told in the status, never counted among logins."""
 # A JWT's alphabet (RFC 7515), and what a Bearer token may hold besides (RFC 6750, section 2.1).
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
 
@@ -35,13 +40,19 @@ class Wanted(msgspec.Struct, frozen=True):
     obtained_after: float
     refused: bytes | None = None
 
+    @property
+    def shareable(self) -> bool:
+        """False when only a token of one's own will do."""
+        return self.obtained_after < math.inf
+
 
 class Grant(msgspec.Struct, frozen=True):
-    """A token as BioT gave it; times are wall-clock seconds."""
+    """A token as BioT gave it; times are wall-clock seconds. `shared`: another sidecar logged in for it."""
 
     jwt: str
     obtained: float
     expires: float
+    shared: bool = False
 
     def __repr__(self) -> str:
         return f"Grant(obtained={self.obtained}, expires={self.expires})"
@@ -90,13 +101,18 @@ def read_fault(fault: UpstreamFault) -> Setback:
     )
 
 
+def in_words(fault: LoginFault) -> str:
+    """What the operator reads in the log."""
+    return f"{fault.message} {fault.hint}".strip()
+
+
 def unreadable_secret(reason: str) -> Setback:
     """The secret's file cannot be read now; perhaps it is being replaced."""
     return Setback(
         LoginFault(
             Code.LOGIN_UNAVAILABLE,
             f"The service user's secret cannot be read: {reason}.",
-            outcome="unread",
+            outcome=UNREAD,
             hint="Check BIOT_SERVICE_USER_SECRET_KEY_FILE.",
         )
     )
@@ -118,7 +134,7 @@ def _read_grant(body: bytes, now: float) -> Grant | Setback:
         expires = _jwt_expiry(jwt)
     if expires is None:
         return Setback(_malformed("BioT's answer to the login says nowhere readable when the token expires."))
-    if expires <= now:
+    if expires < now + LEAST_LIFE:
         return Setback(
             _malformed(
                 "BioT's token had expired when it arrived.", hint="Check this machine's clock against the real time."
@@ -142,9 +158,10 @@ def _jwt_expiry(jwt: str) -> float | None:
     """The JWT's own `exp` (RFC 7519, section 4.1.4); its signature is BioT's business."""
     part = jwt.split(".")[1] if jwt.count(".") == 2 else ""
     try:
-        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        return float(claims["exp"])
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        expires = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["exp"]
+        # Python's JSON knows NaN and Infinity, and no token lives that long.
+        return datetime.fromtimestamp(expires, UTC).timestamp()
+    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
         return None
 
 
@@ -224,6 +241,11 @@ class Gate(msgspec.Struct, frozen=True):
     def blocked(self, now: float) -> bool:
         """True while closed because BioT rejected the user."""
         return self.setback is not None and self.setback.blocks and self.closed(now)
+
+    @property
+    def about_secret(self) -> bool:
+        """True when another secret makes it a new case."""
+        return self.setback is not None and (self.setback.blocks or self.setback.fault.outcome == UNREAD)
 
 
 OPEN_GATE: Final = Gate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Final, TypeVar
 
 from proxy.errors import BadSettings
@@ -198,6 +199,8 @@ class _Reader:
         text = self._text("SIDECAR_TOKEN_STORE")
         if text and not text.startswith(("redis://", "rediss://", "unix://")):
             self._problem("SIDECAR_TOKEN_STORE", "is no redis:// address")
+        elif text and not (find_spec("redis") and find_spec("cryptography")):
+            self._problem("SIDECAR_TOKEN_STORE", "needs more packages: install biot-sidecar[redis]")
         return Secret(text) if text else None
 
     def _refuse_odd_listeners(

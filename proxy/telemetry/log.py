@@ -126,13 +126,13 @@ class Log:
         if LEVELS[level] > _WARNING:
             self.flush()  # what comes after an error may be the end
 
-    def login_finished(self, outcome: str, reason: str, seconds: float) -> None:
-        """BioT was asked for a token."""
+    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
+        """BioT was asked for a token; `why` it gave none, in words for the operator."""
         good = outcome == "success"
         self.event(
             "info" if good else "warning",
             "login",
-            "logged in" if good else f"the login failed: {outcome}",
+            "logged in" if good else f"the login failed: {why or outcome}",
             outcome=outcome,
             reason=reason,
             duration_ms=_ms(seconds),

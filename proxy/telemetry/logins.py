@@ -11,9 +11,13 @@ class LoginObservers:
     def __init__(self, *observers: LoginObserver) -> None:
         self._observers = observers
 
-    def login_finished(self, outcome: str, reason: str, seconds: float) -> None:
+    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
         for observer in self._observers:
-            observer.login_finished(outcome, reason, seconds)
+            observer.login_finished(outcome, reason, seconds, why)
+
+    def event(self, level: str, event: str, message: str) -> None:
+        for observer in self._observers:
+            observer.event(level, event, message)
 
     def token_obtained(self, expires: float) -> None:
         for observer in self._observers:

@@ -74,10 +74,13 @@ class Metrics:
         for reason in exchange.retries:
             state.retries[reason] += 1
 
-    def login_finished(self, outcome: str, reason: str, seconds: float) -> None:
+    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
         """BioT was asked for a token. Labels as in `logins_total`."""
         self._state.logins[outcome, reason] += 1
         self._state.login_duration.observe(seconds, LOGIN_BOUNDS)
+
+    def event(self, level: str, event: str, message: str) -> None:
+        """Told, not counted."""
 
     def token_obtained(self, expires: float) -> None:
         """`expires` in wall-clock seconds."""

@@ -15,7 +15,7 @@ from proxy.net.tokens import Obtain, TokenRecord
 from proxy.pipeline.ports import LoopJudge, Observer
 from proxy.policy.loopguard import LoopGuard
 from proxy.settings import Settings
-from proxy.wiring.parts import make_fetcher, make_login
+from proxy.wiring.parts import make_fetcher, make_obtain
 
 if TYPE_CHECKING:
     from proxy.inspector.inspector import Inspector
@@ -62,7 +62,7 @@ class Alone:
     size = 1
 
     def __init__(self, settings: Settings, pool: Pool, sweep: Sweep, observer: LoginObserver, report: Report) -> None:
-        self.obtain: Obtain = make_login(settings, make_fetcher(settings, pool, sweep), observer)
+        self.obtain: Obtain = make_obtain(settings, make_fetcher(settings, pool, sweep), observer)
         self.loops: LoopJudge = local_loops(settings.loop_limit)
         self.inspector = make_inspector(report) if settings.inspect else None
         self.watcher: Observer | None = None if self.inspector is None else self.inspector.recorder

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from proxy import __version__
+from proxy.message import Secret
 from proxy.net.login import Login
 from proxy.net.tls import tls_context
+from proxy.net.tokens import Obtain
 from proxy.net.upstream import Fetcher, Pool
 from proxy.pipeline.ports import LoginObserver
 from proxy.pipeline.signal import Sweep
@@ -50,6 +53,29 @@ def make_fetcher(settings: Settings, pool: Pool, sweep: Sweep) -> Fetcher:
 
 def make_login(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Login:
     return Login(fetch, settings.service_user_id, wall=time.time, clock=time.monotonic, observer=observer)
+
+
+def make_obtain(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Obtain:
+    """How this program gets tokens: by logging in, or from others that share them. Raises BadSettings."""
+    login = make_login(settings, fetch, observer)
+    return login if settings.token_store is None else _shared(login, settings.token_store, settings, observer)
+
+
+def _shared(login: Login, store: Secret, settings: Settings, observer: LoginObserver) -> Obtain:
+    from proxy.net.shared_login import SharedLogin  # for those who share tokens only
+    from proxy.net.token_store import TokenStore
+
+    return SharedLogin(
+        login,
+        TokenStore(store, clock=time.monotonic, event=observer.event),
+        user_id=settings.service_user_id,
+        base_url=settings.upstream.url,
+        wall=time.time,
+        clock=time.monotonic,
+        jitter=random.random,
+        random_bytes=os.urandom,
+        sleep=asyncio.sleep,
+    )
 
 
 def reporter(log: Log) -> Callable[[BaseException], None]:

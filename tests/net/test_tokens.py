@@ -10,7 +10,7 @@ from proxy.errors import Code, LoginFault
 from proxy.message import Secret, Token
 from proxy.net.secret import UnreadableSecret
 from proxy.net.tokens import Tokens
-from proxy.policy.login import Grant, Setback
+from proxy.policy.login import Grant, Setback, Wanted
 
 LIFE = 1800.0
 
@@ -45,9 +45,13 @@ class Watch:
     def __init__(self) -> None:
         self.expires: list[float] = []
         self.blocks: list[float] = []
+        self.events: list[tuple[str, str, str]] = []
 
     def login_finished(self, outcome: str, reason: str, seconds: float) -> None:
         raise AssertionError("told by whoever logs in, not by Tokens")
+
+    def event(self, level: str, event: str, message: str) -> None:
+        self.events.append((level, event, message))
 
     def token_obtained(self, expires: float) -> None:
         self.expires.append(expires)
@@ -70,7 +74,8 @@ class House:
         self.watch = Watch()
         self.answers: list[Setback | float] = []
         self.wants: list[str] = []
-        self.refused: list[bytes | None] = []
+        self.wanted: list[Wanted] = []
+        self.shared = False
         self.running = 0
         self.hold: asyncio.Event | None = None
         self.tokens = Tokens(
@@ -87,18 +92,18 @@ class House:
     def logins(self) -> int:
         return len(self.wants)
 
-    async def obtain(self, secret: Secret, wanted) -> Grant | Setback:
+    async def obtain(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
         assert self.running == 0, "two logins at a time"
         self.running += 1
         self.wants.append(wanted.reason)
-        self.refused.append(wanted.refused)
+        self.wanted.append(wanted)
         try:
             if self.hold is not None:
                 await self.hold.wait()
             answer = self.answers.pop(0) if self.answers else LIFE
             if isinstance(answer, Setback):
                 return answer
-            return Grant(f"token.{self.logins}", self.clock.now, self.clock.now + answer)
+            return Grant(f"token.{self.logins}", self.clock.now, self.clock.now + answer, self.shared)
         finally:
             self.running -= 1
 
@@ -247,7 +252,8 @@ async def test_a_refused_token_is_dropped_once():
     house.tokens.reject(token)  # too late: another one is current
     assert await house.call() == "token.2"
     assert house.wants == ["start", "token_not_valid"]
-    assert house.refused == [None, b"Bearer token.1"]
+    # From others that share it only a younger one will do: an older one would have been refused as well.
+    assert house.wanted[1] == Wanted("token_not_valid", token.obtained, b"Bearer token.1")
 
 
 async def test_a_waiter_is_not_given_a_token_that_was_refused_meanwhile():
@@ -342,12 +348,69 @@ async def test_a_new_string_starts_with_the_old_token_if_no_other_can_be_had():
     assert await house.call() == "token.3"
 
 
+async def test_a_changed_secret_lifts_a_block_while_the_old_token_goes_on():
+    house = House(gap=10_000)
+    await house.call()
+    house.clock.now += LIFE * 0.76
+    house.answers = [failed(blocks=True)]
+    for _ in range(2):
+        assert await house.call() == "token.1"
+        await house.settle()
+    assert house.logins == 2
+    house.secret.text = "two"
+    assert await house.call() == "token.1"
+    await house.settle()
+    assert await house.call() == "token.3"
+
+
+async def test_a_changed_secret_does_not_hurry_a_biot_that_asked_for_time():
+    house = House()
+    house.answers = [failed(asked=100)]
+    with pytest.raises(LoginFault):
+        await house.call()
+    house.secret.text = "two"
+    house.clock.now += 99
+    with pytest.raises(LoginFault):
+        await house.call()
+    assert house.logins == 1
+    house.clock.now += 2
+    assert await house.call() == "token.2"
+
+
+async def test_what_others_share_must_be_young_enough_for_the_call():
+    house = House(fresh_for=300)
+    await house.call()
+    house.clock.now += 301
+    await house.call()
+    house.clock.now += LIFE
+    house.tokens._want = ""
+    await house.tokens.get()
+    now = house.clock.now
+    assert house.wanted == [
+        Wanted("start", now - LIFE - 601),
+        Wanted("string", now - LIFE - 300),
+        Wanted("expiring", now - LIFE),
+    ]
+
+
+async def test_with_fresh_for_zero_nothing_that_others_share_will_do():
+    house = House(fresh_for=0)
+    await house.call()
+    assert not house.wanted[0].shareable
+    house.tokens.reject(house.tokens._token)
+    await house.call()
+    assert house.wanted[1].shareable
+
+
 async def test_an_unreadable_secret_is_told_and_tried_again():
     house = House()
     house.secret.unreadable = "no such file"
     with pytest.raises(LoginFault, match="LOGIN_UNAVAILABLE") as caught:
         await house.call()
     assert "no such file" in caught.value.message
+    ((level, _, told),) = house.watch.events
+    assert level == "warning"
+    assert told == f"{caught.value.message} {caught.value.hint}"
     assert house.logins == 0
     house.secret.unreadable = ""
     house.clock.now += 2
@@ -366,6 +429,18 @@ async def test_the_history_tells_what_each_login_served():
         ("start", "network", 0),
         ("start", "success", 3),
     ]
+
+
+async def test_the_history_tells_tokens_of_others_and_unread_secrets_apart():
+    house = House()
+    house.secret.unreadable = "no such file"
+    with pytest.raises(LoginFault):
+        await house.call()
+    house.secret.unreadable = ""
+    house.shared = True
+    house.clock.now += 2
+    await house.call()
+    assert [one.outcome for one in house.tokens.history] == ["unread", "shared"]
 
 
 async def test_the_status_shows_times_and_no_token():

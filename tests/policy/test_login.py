@@ -23,6 +23,7 @@ from proxy.policy.login import (
     read_fault,
     unreadable_secret,
 )
+from proxy.telemetry.state import LOGIN_OUTCOMES
 
 NOW = 1_763_549_574.0  # 2025-11-19T10:52:54Z
 
@@ -89,10 +90,16 @@ def test_without_a_readable_expiry_the_jwts_own_counts(expiration):
         {"accessToken": "x" * 20_000, "accessTokenExpiration": "2025-11-19T11:22:54Z"},
         {"accessToken": "a.b.c"},
         {"accessToken": jwt(exp="x")},
+        {"accessToken": jwt(exp=float("nan"))},
+        {"accessToken": jwt(exp=float("inf"))},
+        {"accessToken": jwt(exp=1e300)},
+        {"accessToken": jwt(exp=10**400)},
+        {"accessToken": jwt(exp=[])},
         {"accessToken": jwt()},
         {"accessToken": "a.bm90IGpzb24.c"},
         {"accessToken": "a.b.c", "accessTokenExpiration": "2025-11-19T10:52:54Z"},
         {"accessToken": jwt(exp=NOW - 1)},
+        {"accessToken": jwt(exp=NOW + 0.1)},  # it would end before it could be used
         {"accessToken": jwt(exp=NOW + 60), "accessTokenExpiration": "0001-01-01T00:00:00Z"},
     ],
 )
@@ -201,7 +208,14 @@ def test_a_wait_is_never_absurd(failures, jitter, asked, blocks):
 def test_an_unreadable_secret_is_no_login():
     result = unreadable_secret("no such file")
     assert result.fault.code is Code.LOGIN_UNAVAILABLE
+    assert result.fault.outcome not in LOGIN_OUTCOMES
     assert not result.blocks
+
+
+def test_another_secret_is_news_to_a_block_and_to_nothing_that_biot_has_trouble_with():
+    for one, news in [(REJECTED, True), (unreadable_secret("no such file"), True), (BROKEN, False)]:
+        assert after_setback(OPEN_GATE, one, NOW, 0).about_secret is news
+    assert not OPEN_GATE.about_secret
 
 
 def test_a_grant_shows_no_token():

@@ -90,8 +90,12 @@ class Sidecar:
             assert at < 0, f"{text!r} in the log: ...{log[max(0, at - 1000) : at + 3000]}"
 
 
-async def start_sidecar(folder: Path, base_url: str, *, routes: str = ROUTES, **settings: str) -> Sidecar:
-    """Starts `serve` on a free port; `settings` are environment variables over the plainest possible ones."""
+async def start_sidecar(
+    folder: Path, base_url: str, *, routes: str = ROUTES, patience: float = DEADLINE, **settings: str
+) -> Sidecar:
+    """Starts `serve` on a free port, within `patience` seconds; `settings` are environment variables over the plainest
+    possible ones.
+    """
     table = folder / "routes.yaml"
     table.write_text(routes)
     environment = {
@@ -110,14 +114,14 @@ async def start_sidecar(folder: Path, base_url: str, *, routes: str = ROUTES, **
             sys.executable, "-m", "proxy", "serve",
             env=environment, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
         )  # fmt: skip
-    line = await _first_line(process, stderr)
+    line = await _first_line(process, stderr, patience)
     return Sidecar(process, int(line.split(" -> ")[0].rpartition(":")[2]), line, stderr)
 
 
-async def _first_line(process: asyncio.subprocess.Process, stderr: Path) -> str:
+async def _first_line(process: asyncio.subprocess.Process, stderr: Path, patience: float) -> str:
     assert process.stdout is not None
     try:
-        line = (await asyncio.wait_for(process.stdout.readline(), DEADLINE)).decode().strip()
+        line = (await asyncio.wait_for(process.stdout.readline(), patience)).decode().strip()
         assert line.startswith("biot-sidecar ready on "), (line, stderr.read_text())
     except BaseException:
         if process.returncode is None:

@@ -87,7 +87,7 @@ function lifeBar(obtained, expires) {
 
 function loginTable(logins) {
   const rows = logins.slice(-6).reverse().map(({ at, reason, outcome, seconds, calls }) => {
-    const good = outcome === "success";
+    const good = outcome === "success" || outcome === "shared";
     const took = [good ? null : `${outcome.replaceAll("_", " ")}, `, el("span", { class: "whole" }, duration(seconds))];
     return el("tr", { class: good ? null : "bad" },
       el("td", null, clock(moment(at))), el("td", null, reason.replaceAll("_", " ")),
