@@ -6,25 +6,48 @@ from proxy.errors import ClientFault, Code, Failure, UpstreamFault
 
 
 def refused(reason: str) -> ClientFault:
-    return ClientFault(Code.BAD_REQUEST, f"The request is ambiguous or malformed: {reason}.", reason="framing")
+    return ClientFault(
+        Code.BAD_REQUEST,
+        f"The request is ambiguous or malformed: {reason}.",
+        reason="framing",
+        hint="An HTTP library writes requests that every server reads alike; look for what builds this one by hand.",
+    )
 
 
 def target_too_large() -> ClientFault:
-    return ClientFault(Code.TARGET_TOO_LARGE, "The request line is longer than 64 KiB.", reason="limit")
+    return ClientFault(
+        Code.TARGET_TOO_LARGE,
+        "The request line is longer than 64 KiB.",
+        reason="limit",
+        hint="Ask for less at a time: a search for fewer ids has a shorter query.",
+    )
 
 
 def fields_too_large() -> ClientFault:
     return ClientFault(
-        Code.HEAD_TOO_LARGE, "The request's headers are more than 256, or larger than 64 KiB together.", reason="limit"
+        Code.HEAD_TOO_LARGE,
+        "The request's headers are more than 256, or larger than 64 KiB together.",
+        reason="limit",
+        hint="Send fewer or shorter headers; cookies may have piled up.",
     )
 
 
 def late_head(seconds: float) -> ClientFault:
-    return ClientFault(Code.REQUEST_TIMEOUT, f"The request's head did not arrive within {seconds:g}s.", reason="limit")
+    return ClientFault(
+        Code.REQUEST_TIMEOUT,
+        f"The request's head did not arrive within {seconds:g}s.",
+        reason="limit",
+        hint="Send the whole head at once; a paused program may hold it back.",
+    )
 
 
 def stalled_upload(seconds: float) -> ClientFault:
-    return ClientFault(Code.REQUEST_TIMEOUT, f"No byte of the request's body came for {seconds:g}s.", reason="limit")
+    return ClientFault(
+        Code.REQUEST_TIMEOUT,
+        f"No byte of the request's body came for {seconds:g}s.",
+        reason="limit",
+        hint="Send the body without such pauses, and all of what Content-Length promises.",
+    )
 
 
 def path_refused(reason: str) -> ClientFault:
@@ -37,7 +60,12 @@ def path_refused(reason: str) -> ClientFault:
 
 
 def route_denied(reason: str) -> ClientFault:
-    return ClientFault(Code.ROUTE_DENIED, f"The routes file denies this request: {reason}", reason="deny")
+    return ClientFault(
+        Code.ROUTE_DENIED,
+        f"The routes file denies this request: {reason}",
+        reason="deny",
+        hint="`biot-sidecar explain METHOD PATH` shows the rule and where it stands.",
+    )
 
 
 def loop_detected(limit: int, method: str, template: str) -> ClientFault:
@@ -52,6 +80,15 @@ def loop_detected(limit: int, method: str, template: str) -> ClientFault:
 
 def method_refused(allow: str) -> ClientFault:
     return ClientFault(Code.METHOD_REFUSED, f"Only {allow} is answered here.", reason="method", hint=f"Allow: {allow}")
+
+
+def tunnel_refused(method: str) -> ClientFault:
+    return ClientFault(
+        Code.METHOD_REFUSED,
+        f"{method} is not forwarded; this is no tunnel.",
+        reason="method",
+        hint="Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+    )
 
 
 def not_found() -> ClientFault:
@@ -73,15 +110,29 @@ def bad_question() -> ClientFault:
 
 
 def overloaded(limit: int) -> ClientFault:
-    return ClientFault(Code.OVERLOADED, f"{limit} requests are in flight and none ended within 1s.", reason="overload")
+    return ClientFault(
+        Code.OVERLOADED,
+        f"{limit} requests are in flight and none ended within 1s.",
+        reason="overload",
+        hint="Send it again in a second; SIDECAR_MAX_IN_FLIGHT sets the limit.",
+    )
 
 
 def draining() -> ClientFault:
-    return ClientFault(Code.DRAINING, "The sidecar is stopping and takes no new requests.", reason="draining")
+    return ClientFault(
+        Code.DRAINING,
+        "The sidecar is stopping and takes no new requests.",
+        reason="draining",
+        hint="Send it again on a new connection in a second.",
+    )
 
 
 def broken_answer(reason: str) -> UpstreamFault:
-    return UpstreamFault(Code.UPSTREAM_PROTOCOL, f"BioT's answer cannot be trusted: {reason}.")
+    return UpstreamFault(
+        Code.UPSTREAM_PROTOCOL,
+        f"BioT's answer cannot be trusted: {reason}.",
+        hint="Check what answers at BIOT_BASE_URL. The request may have been carried out.",
+    )
 
 
 def lost_before_answer(*, sent: bool) -> UpstreamFault:
@@ -89,13 +140,17 @@ def lost_before_answer(*, sent: bool) -> UpstreamFault:
     return UpstreamFault(
         Code.UPSTREAM_UNREACHABLE,
         "BioT closed the connection before it answered.",
-        hint="The request may have been carried out." if sent else "",
+        hint="The request may have been carried out." if sent else "Nothing of the request was sent; send it again.",
         retryable="reset" if sent else "connect",
     )
 
 
 def timed_out(seconds: float) -> UpstreamFault:
-    return UpstreamFault(Code.UPSTREAM_TIMEOUT, f"BioT did not answer within {seconds:g}s")
+    return UpstreamFault(
+        Code.UPSTREAM_TIMEOUT,
+        f"BioT did not answer within {seconds:g}s",
+        hint="The request may have been carried out. A route's `timeout` says how long to wait.",
+    )
 
 
 def login_timed_out(seconds: float) -> Failure:

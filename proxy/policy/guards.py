@@ -7,6 +7,7 @@ from typing import Final
 
 from proxy.errors import ClientFault, Code
 from proxy.message import RequestHead
+from proxy.policy.faults import refused, tunnel_refused
 from proxy.policy.fields import Kind
 
 OWN_PATHS: Final = frozenset({b"/metrics", b"/healthz", b"/readyz"})
@@ -48,9 +49,7 @@ class Guards:
         special = head.special
         if head.method in _REFUSED_METHODS:
             # Before the Host: that of a CONNECT names the tunnel's other end (RFC 9110, section 9.3.6).
-            raise ClientFault(
-                Code.METHOD_REFUSED, f"{head.method.decode()} is not forwarded; this is no tunnel.", reason="method"
-            )
+            raise tunnel_refused(head.method.decode())
         for value in special.get(Kind.HOST, ()):
             if value not in self._seen:
                 self._check_host(value)
@@ -89,9 +88,7 @@ class Guards:
             return head.target
         match = _ABSOLUTE.fullmatch(head.target)
         if match is None:
-            raise ClientFault(
-                Code.BAD_REQUEST, "The target is neither a path nor an http(s) address.", reason="framing"
-            )
+            raise refused("the target is neither a path nor an http(s) address")
         authority, rest = match.groups()
         self._check_host(authority)
         return rest if rest.startswith(b"/") else b"/" + rest

@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.errors import Code, LoginFault, UpstreamFault
 from proxy.message import Answer
-from proxy.policy.retry import retry_after
+from proxy.policy.retry import asked_pause
 
 LOGIN_PATH: Final = "/ums/v2/services/accessToken"
 FIRST_BLOCK: Final = 60.0
@@ -72,7 +72,7 @@ def login_body(user_id: str, secret: str) -> bytes:
 
 def read_answer(answer: Answer, now: float) -> Grant | Setback:
     """What BioT's answer to a login means; `now` in wall-clock seconds."""
-    asked = _asked(answer, now)
+    asked = asked_pause(answer.headers, now)
     if answer.status == 200:
         return _read_grant(answer.body, now)
     code = _code(answer.body)
@@ -87,7 +87,12 @@ def read_fault(fault: UpstreamFault) -> Setback:
     """What a login that got no answer means."""
     if fault.code is Code.UPSTREAM_TIMEOUT:
         return Setback(
-            LoginFault(Code.LOGIN_TIMEOUT, f"BioT's login gave no answer in time: {fault.message}", outcome="timeout")
+            LoginFault(
+                Code.LOGIN_TIMEOUT,
+                f"BioT's login gave no answer in time: {fault.message}",
+                outcome="timeout",
+                hint="The login is tried again shortly.",
+            )
         )
     if fault.code is Code.UPSTREAM_PROTOCOL:
         return Setback(_malformed(f"BioT's answer to the login is broken. {fault.message}"))
@@ -200,7 +205,12 @@ def _other_status(status: int) -> LoginFault:
             hint="A firewall on the way may have refused it; check BIOT_BASE_URL.",
         )
     if status == 429 or status >= 500:
-        return LoginFault(Code.LOGIN_UNAVAILABLE, f"BioT's login answered {status}.", outcome="server_error")
+        return LoginFault(
+            Code.LOGIN_UNAVAILABLE,
+            f"BioT's login answered {status}.",
+            outcome="server_error",
+            hint="The login is tried again shortly.",
+        )
     hints = {
         400: "Check that BIOT_SERVICE_USER_ID is the service user's UUID.",
         404: "Check BIOT_BASE_URL: there is no login at that address.",
@@ -218,10 +228,6 @@ def _code(body: bytes) -> str:
         return ""
     code = answer.get("code") if isinstance(answer, dict) else None
     return code if isinstance(code, str) else ""
-
-
-def _asked(answer: Answer, now: float) -> float:
-    return retry_after([value for name, value in answer.headers if name.lower() == b"retry-after"], now)
 
 
 # ---- when to try again

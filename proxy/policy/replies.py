@@ -70,8 +70,7 @@ def error_bytes(failure: Failure, *, trace_id: str, route: str, head_only: bool,
 
 
 def error_body(failure: Failure, *, trace_id: str, route: str) -> bytes:
-    """The JSON of BioT's ErrorResponse (BioT API, every service)."""
-    details = {name: text for name, text in (("route", route), ("hint", failure.hint)) if text}
+    """The JSON of BioT's ErrorResponse (BioT API, every service); `route` is empty if the rules were not asked."""
     return json.dumps(
         {
             "code": failure.code.wire,
@@ -79,7 +78,7 @@ def error_body(failure: Failure, *, trace_id: str, route: str) -> bytes:
             "serviceName": "biot-sidecar",
             "traceId": trace_id,
             "environment": "",
-            "details": details,
+            "details": {"route": route, "hint": failure.hint},
         }
     ).encode()
 

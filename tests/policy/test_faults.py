@@ -17,6 +17,7 @@ REFUSALS = [
     (faults.route_denied("why"), Code.ROUTE_DENIED, "deny"),
     (faults.loop_detected(8, "PATCH", "/a/{id}"), Code.LOOP_DETECTED, "loop"),
     (faults.method_refused("GET"), Code.METHOD_REFUSED, "method"),
+    (faults.tunnel_refused("CONNECT"), Code.METHOD_REFUSED, "method"),
     (faults.not_found(), Code.NOT_FOUND, "path"),
     (faults.bad_question(), Code.BAD_REQUEST, "path"),
     (faults.overloaded(256), Code.OVERLOADED, "overload"),
@@ -33,6 +34,22 @@ def test_a_refusal_has_its_code_and_a_label_of_the_closed_set(fault, code, reaso
     assert fault.message
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(fault for fault, _, _ in REFUSALS),
+        faults.broken_answer("why"),
+        faults.lost_before_answer(sent=True),
+        faults.lost_before_answer(sent=False),
+        faults.timed_out(60.0),
+        faults.login_timed_out(60.0),
+    ],
+    ids=lambda fault: fault.message,
+)
+def test_every_failure_says_what_can_be_done(fault):
+    assert fault.hint
+
+
 def test_the_reasons_given_stand_in_the_message():
     assert faults.refused("a bare CR stands in a header").message.endswith(": a bare CR stands in a header.")
     assert "not for plugins" in faults.route_denied("not for plugins").message
@@ -46,7 +63,8 @@ def test_a_loop_is_named_by_its_template_never_by_its_path():
 
 def test_a_connection_lost_before_anything_was_sent_counts_as_a_failed_connect():
     fault = faults.lost_before_answer(sent=False)
-    assert (fault.code, fault.retryable, fault.hint) == (Code.UPSTREAM_UNREACHABLE, "connect", "")
+    assert (fault.code, fault.retryable) == (Code.UPSTREAM_UNREACHABLE, "connect")
+    assert fault.hint.startswith("Nothing of the request was sent")
 
 
 def test_a_connection_lost_after_sending_says_that_the_request_may_have_been_carried_out():

@@ -101,9 +101,10 @@ def test_a_refused_method_names_the_allowed_ones():
     assert "Allow" not in reply(ClientFault(Code.METHOD_REFUSED, "m", reason="method"))[1]
 
 
-def test_details_hold_nothing_empty():
-    raw = error_bytes(Failure(Code.BAD_REQUEST, "m"), trace_id="t", route="", head_only=False, close=False)
-    assert json.loads(raw.partition(b"\r\n\r\n")[2])["details"] == {}
+def test_details_name_no_route_when_the_rules_were_not_asked():
+    failure = Failure(Code.BAD_REQUEST, "m", hint="h")
+    raw = error_bytes(failure, trace_id="t", route="", head_only=False, close=False)
+    assert json.loads(raw.partition(b"\r\n\r\n")[2])["details"] == {"route": "", "hint": "h"}
 
 
 def test_text_that_could_break_a_line_stays_in_the_body():

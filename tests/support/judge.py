@@ -62,7 +62,8 @@ def assert_ours(answer: Answer, status: int, *codes: str) -> None:
     assert error["code"] in codes, error
     assert error["serviceName"] == "biot-sidecar"
     assert re.fullmatch(r"[0-9a-f]{32}", error["traceId"]), error
-    assert isinstance(error["details"], dict)
+    assert set(error["details"]) == {"route", "hint"}, error
+    assert error["details"]["hint"], error
     assert (answer.head.first(b"content-type") or b"").startswith(b"application/json")
     _assert_discreet(answer)
 

@@ -116,7 +116,9 @@ async def test_nothing_said_through_a_refused_tunnel_is_forwarded(house):
 
 
 async def test_trace_is_refused(house):
-    assert_ours(await house.ask(request("TRACE", "/g")), 405, "SIDECAR_METHOD_REFUSED")
+    answer = await house.ask(request("TRACE", "/g"))
+    assert_ours(answer, 405, "SIDECAR_METHOD_REFUSED")
+    assert answer.head.values(b"allow") == [b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]
     assert house.upstream.requests == []
 
 
@@ -199,8 +201,9 @@ async def test_a_denied_path_is_denied_in_every_reading(house, path):
 
 
 async def test_a_denial_gives_the_reason(house):
-    answer = await house.get("/closed/x")
-    assert "nobody goes here" in answer.body.decode()
+    error = (await house.get("/closed/x")).json
+    assert "nobody goes here" in error["message"]
+    assert error["details"]["route"] == "closed"
 
 
 async def test_an_upgrade_is_not_offered(house):
