@@ -12,7 +12,7 @@ from proxy.policy.framing import FIELD_COUNT_LIMIT, FIELDS_LIMIT, BadFraming, ho
 EXTENSIONS_LIMIT: Final = 4096
 """Bytes of chunk extensions in one body; nobody uses them, attackers send them without end (CVE-2023-39326)."""
 _SIZE_DIGITS: Final = 16
-_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})([ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?)")
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,16})((?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?)")
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
 

@@ -9,7 +9,8 @@ know where the next message starts.
                     none                one number       that many bytes
                     `chunked`, alone    none             chunks
                     anything else       any              refused
-    answer body     HEAD, 1xx, 204, 304 any sane one     no body
+    answer body     1xx, 204: none      none, or 0       no body
+                    HEAD, 304: as above any sane one     no body
                     as above, else                       until the connection closes
 """
 
@@ -172,6 +173,9 @@ def _response_framing(status: int, request_method: bytes, special: dict[int, lis
         if status < 200 or status == 204:
             raise BadFraming("a status without a body stands with Transfer-Encoding")
     length = -1 if lengths is None else content_length(lengths)
+    if length > 0 and (status < 200 or status == 204):
+        # Some clients would wait for those bytes, or take them from the next answer (RFC 9110, section 8.6).
+        raise BadFraming("a status without a body stands with a Content-Length")
     if request_method == b"HEAD" or status < 200 or status in {204, 304}:
         return NO_BODY
     if codings is not None:

@@ -217,6 +217,8 @@ CHUNK_SIZES = {
     "a size with 0x": _chunks(b"0x5\r\nhello\r\n0\r\n\r\n"),
     "a size with an underscore": _chunks(b"0_5\r\nhello\r\n0\r\n\r\n"),
     "a size after a space": _chunks(b" 5\r\nhello\r\n0\r\n\r\n"),
+    "a size before a space": _chunks(b"5 \r\nhello\r\n0\r\n\r\n"),
+    "a last size before a tab": _chunks(b"5\r\nhello\r\n0\t\r\n\r\n"),
     "a size cut in two": _chunks(b"0 5\r\nhello\r\n0\r\n\r\n"),
     "a size with a comma": _chunks(b"5,5\r\nhello\r\n0\r\n\r\n"),
     "a size in quotes": _chunks(b'"5"\r\nhello\r\n0\r\n\r\n'),

@@ -209,6 +209,11 @@ async def test_a_204_has_no_body_and_gets_no_framing(house):
     assert_passed_on(await client.ask(request("GET", "/after")), 200)
 
 
+async def test_a_204_with_a_length_of_nought_comes_through_as_it_is(house):
+    house.upstream.on("/b", lines(b"HTTP/1.1 204 No Content", b"Content-Length: 0"))
+    assert (await house.get("/b")).fields == [(b"Content-Length", b"0")]
+
+
 async def test_a_205_is_framed_like_any_answer(house):
     house.upstream.on("/b", response(205, reason=b"Reset Content"))
     client = await house.client()

@@ -40,7 +40,7 @@ CODING_OF_1_0 = "RFC 9112, 6.1: a coding in HTTP/1.0 means that the framing is b
 EXTENSIONS = "extensions are dropped without a bound; we bound what we read and throw away"
 TRAILERS = "trailers are dropped unread; we pass them on, so that they must be clean"
 CR_BEFORE_CRLF = "a CR before CRLF is taken for part of the line end; RFC 9112, 2.2 calls it invalid"
-LOOSE_SIZE = "white space inside a chunk size is not in the grammar of RFC 9112, 7.1"
+LOOSE_SIZE = "white space in or behind a chunk size is not in the grammar of RFC 9112, 7.1"
 COLONLESS = "a line without a colon is taken for a field without a value"
 
 _CONTROLS = [name for name in HEADS if name.startswith("the control character")]
@@ -70,7 +70,7 @@ NGINX_FORWARDS = {
     **dict.fromkeys([name for name in BODIES if "extension" in name], EXTENSIONS),
     **dict.fromkeys([name for name in BODIES if name.startswith("a trailer")], TRAILERS),
     "a bare CR at the end of a value": CR_BEFORE_CRLF,
-    "a size cut in two": LOOSE_SIZE,
+    **dict.fromkeys(["a size cut in two", "a size before a space", "a last size before a tab"], LOOSE_SIZE),
     "a field without a colon": COLONLESS,
 }
 
@@ -90,6 +90,7 @@ HAPROXY_FORWARDS = {
     **dict.fromkeys(["two equal Hosts", "two Hosts in another case"], HOST_REPEATED),
     **dict.fromkeys([name for name in BODIES if "extension" in name], EXTENSIONS),
     **dict.fromkeys([name for name in BODIES if name.startswith("a trailer")], TRAILERS),
+    **dict.fromkeys(["a size before a space", "a last size before a tab"], LOOSE_SIZE),
     "HTTP/0.9 in so many words": OLD_VERSION,
     "a line of white space only": UNFOLDED,
     "an empty element after chunked": CODING_LIST,

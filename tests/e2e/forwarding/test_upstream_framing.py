@@ -88,6 +88,8 @@ HEADS = {
     "chunked in HTTP/1.0": lines(b"HTTP/1.0 200 OK", _CHUNKED) + _CHUNKED_BODY,
     "an interim answer that is no HTTP": b"HTTP/1.1 103 \r\nX : a\r\n\r\n" + response(200),
     "a bad answer behind an interim one": lines(b"HTTP/1.1 103 Early Hints") + _ok(_LENGTH, _CHUNKED),
+    "a 204 with a length": lines(b"HTTP/1.1 204 No Content", _LENGTH) + b"hello",
+    "an interim answer with a length": lines(b"HTTP/1.1 103 Early Hints", _LENGTH) + b"hello" + response(200),
     "a 204 with a coding": lines(b"HTTP/1.1 204 No Content", _CHUNKED) + b"0\r\n\r\n",
 }
 
@@ -118,6 +120,7 @@ BODIES = {
     "an empty chunk size": b"\r\nhello\r\n0\r\n\r\n",
     "a negative chunk size": b"-5\r\nhello\r\n0\r\n\r\n",
     "a chunk size after a space": b" 5\r\nhello\r\n0\r\n\r\n",
+    "a chunk size before a space": b"5 \r\nhello\r\n0\r\n\r\n",
     "a chunk size with 0x": b"0x5\r\nhello\r\n0\r\n\r\n",
     "a chunk size of 2^64 + 5": b"10000000000000005\r\nhello\r\n0\r\n\r\n",
     "a bare LF after the size": b"5\nhello\r\n0\r\n\r\n",
