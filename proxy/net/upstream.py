@@ -89,7 +89,10 @@ class UpstreamConnection(Connection):
         self.body_done = False
         self.failure = None
         self._farewell = False
-        self.expect_head()
+        if self.raw_head is None or self.uses > 1:
+            self.expect_head()
+        else:
+            self._fail(broken_answer("it came before the request"))
         return self.uses > 1
 
     def readable(self) -> bool:

@@ -16,8 +16,8 @@ from proxy.policy import faults
 from proxy.policy.fields import Kind
 from proxy.policy.framing import response_head
 from proxy.policy.headers import request_lines, request_start, response_bytes, takes_own_token
-from proxy.policy.refusal import BODY_LIMIT, token_refused
-from proxy.policy.retry import RETRYABLE_STATUS, RetryBudget, may_retry, pause, retry_after
+from proxy.policy.refusal import BODY_LIMIT, about_another_token, token_refused
+from proxy.policy.retry import RETRYABLE_STATUS, RetryBudget, asked_pause, may_retry, pause
 from proxy.policy.rules import Rule
 
 INTERIM_MOST: Final = 32
@@ -62,7 +62,9 @@ class Forwarder:
     ) -> Flight:
         """A request that may go, ready to fly. `target` is in origin-form."""
         flight = Flight(self, client, head, rule, exchange)
-        flight.start = request_start(head, self.prefix + target, self.authority)
+        # OPTIONS * is about the whole server, wherever in it the base URL points.
+        full = target if target == b"*" else self.prefix + target
+        flight.start = request_start(head, full, self.authority)
         flight.lines = request_lines(head, rule, self.user_agent, traceparent)
         self.budget.request(exchange.started)
         return flight
@@ -83,6 +85,7 @@ class Flight:
         "_shared",
         "_slices",
         "_until_close",
+        "_uploading",
         "_upstream",
         "lines",
         "start",
@@ -101,6 +104,7 @@ class Flight:
         self._slices = 0
         self._keep = False
         self._until_close = False
+        self._uploading = False
         self.start = b""
         self.lines = b""
 
@@ -129,7 +133,7 @@ class Flight:
                     continue
                 status = exchange.upstream_status = answer.status
                 collector: Collector | None = None
-                if status == 401 and token is not None and not self._about_another_token():
+                if status == 401 and token is not None and not about_another_token(exchange.verdict):
                     collector = await self._collect(upstream, answer)
                     refused = not replayed and token_refused(answer.headers, b"".join(collector.pieces))
                     if refused:
@@ -139,7 +143,9 @@ class Flight:
                         exchange.retries += ("token_not_valid",)
                         self._release(keep=answer.keep_alive)
                         continue
-                elif status in RETRYABLE_STATUS and await self._try_again("status", self._asked_pause(answer)):
+                elif status in RETRYABLE_STATUS and await self._try_again(
+                    "status", asked_pause(answer.headers, self._shared.wall())
+                ):
                     continue
                 return self._relay(upstream, answer, collector) or await self._relay_on(upstream, answer)
         finally:
@@ -147,11 +153,6 @@ class Flight:
                 tokens.leave()
             self._release(keep=False)
             exchange.request_bytes = self._client.body_bytes
-
-    def _about_another_token(self) -> bool:
-        """True for public operations, such as /ums/v1/tokens/{token}: their 401 speaks of a token in the path."""
-        verdict = self._exchange.verdict
-        return verdict is not None and verdict.operation is not None and verdict.operation.public
 
     # ---- before the try
 
@@ -188,10 +189,6 @@ class Flight:
         exchange.retries += (reason,)
         await shared.sleep(wait)
         return True
-
-    def _asked_pause(self, answer: ResponseHead) -> float:
-        values = [value for name, value in answer.headers if name.lower() == b"retry-after"]
-        return retry_after(values, self._shared.wall()) if values else 0.0
 
     # ---- the try
 
@@ -232,6 +229,7 @@ class Flight:
 
     def _send_streamed(self, upstream: Upstream, request: bytes) -> None:
         client = self._client
+        self._uploading = True
         upstream.cork()
         upstream.write(request)
         upstream.frame_output(self._head.framing.body)
@@ -270,13 +268,15 @@ class Flight:
         if upstream.lost:
             raise faults.lost_before_answer(sent=True)
         signal = client.signal
-        if client.body_done:
+        if self._uploading:
+            # The route's time runs from the request's end: an upload that moves may take longer.
+            self._deadline = max(self._deadline, shared.clock() + self._rule.timeout)
+            self._uploading = not client.body_done
+        if not self._uploading:
             if signal.expired and shared.clock() >= self._deadline:
                 raise faults.timed_out(self._rule.timeout)
             shared.sweep.arm(signal, self._deadline)
             return
-        # The route's time runs from the request's end: an upload that moves may take longer.
-        self._deadline = max(self._deadline, shared.clock() + self._rule.timeout)
         if signal.expired and self._stalled(upstream):
             raise self._stall_fault(upstream)
         self._arm_slice()

@@ -7,8 +7,14 @@ import zlib
 from typing import Final
 
 from proxy.message import Headers
+from proxy.policy.rules import Verdict
 
 BODY_LIMIT: Final = 64 * 1024
+
+
+def about_another_token(verdict: Verdict | None) -> bool:
+    """True for public operations, such as /ums/v1/tokens/{token}: their 401 speaks of a token in the path."""
+    return verdict is not None and verdict.operation is not None and verdict.operation.public
 
 
 def token_refused(headers: Headers, body: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from proxy.message import Headers
 from proxy.policy.rules import Retry, Rule
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
@@ -31,6 +32,12 @@ def pause(retries: int, jitter: float) -> float:
     """Seconds before the next try: 25 ms and up to 100, then up to 250; `jitter` in [0, 1) spreads callers out."""
     ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * float(4 ** (retries + 1)))
     return FIRST_PAUSE + jitter * (ceiling - FIRST_PAUSE)
+
+
+def asked_pause(headers: Headers, now: float) -> float:
+    """Seconds from `now` that an answer asks to wait; 0.0 if it does not."""
+    values = [value for name, value in headers if name.lower() == b"retry-after"]
+    return retry_after(values, now) if values else 0.0
 
 
 def retry_after(values: list[bytes], now: float) -> float:

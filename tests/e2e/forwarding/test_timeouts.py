@@ -101,6 +101,20 @@ async def test_a_slow_upload_is_not_held_to_the_timeout_of_the_answer_while_it_m
     assert_passed_on(await client.read_answer(), 200)
 
 
+async def test_the_timeout_begins_anew_when_a_slow_upload_ends(house):
+    held = house.upstream.hold("/hasty/x")
+    client = await house.client()
+    await client.send(request("POST", "/hasty/x", b"Content-Length: 3"))
+    exchange = await held.next()
+    for octet in (b"a", b"b", b"c"):
+        await asyncio.sleep(0.4)
+        await client.send(octet)
+    assert await exchange.body() == b"abc"
+    await asyncio.sleep(0.3)  # past a second after the beginning, well within one after the end
+    await held.answer(exchange, response(200))
+    assert_passed_on(await client.read_answer(), 200)
+
+
 @pytest.mark.timeout(40)
 async def test_a_head_that_does_not_arrive_within_10_seconds_is_a_408(house):
     """The one test that waits for the fixed deadline; its cases wait side by side."""
