@@ -1,0 +1,44 @@
+"""What is remembered, and for how long."""
+
+from proxy.policy.framing import request_head, response_head
+from proxy.policy.memo import KEY_LIMIT, Memo
+
+
+def test_what_was_kept_is_found_and_nothing_else():
+    memo = Memo[int](2)
+    memo.keep(b"one", 1)
+    assert memo.get(b"one") == 1
+    assert memo.get(b"two") is None
+
+
+def test_a_full_memo_forgets_everything_and_goes_on():
+    memo = Memo[int](2)
+    for number in range(3):
+        memo.keep(b"%d" % number, number)
+    assert dict(memo) == {b"2": 2}
+
+
+def test_a_long_question_is_not_worth_remembering():
+    memo = Memo[int](2)
+    memo.keep(bytes(KEY_LIMIT + 1), 1)
+    assert not memo
+
+
+def test_requests_that_share_their_fields_keep_their_own_first_lines():
+    fields = b"Host: a\r\nX: 1\r\n\r\n"
+    one = request_head(b"GET /one HTTP/1.1\r\n" + fields)
+    two = request_head(b"PUT /two HTTP/1.1\r\n" + fields)
+    assert (one.method, one.target) == (b"GET", b"/one")
+    assert (two.method, two.target) == (b"PUT", b"/two")
+    assert one.headers == two.headers == [(b"Host", b"a"), (b"X", b"1")]
+
+
+def test_the_same_fields_mean_something_else_in_another_version():
+    fields = b"Host: a\r\n\r\n"
+    assert request_head(b"GET / HTTP/1.1\r\n" + fields).keep_alive
+    assert not request_head(b"GET / HTTP/1.0\r\n" + fields).keep_alive
+
+
+def test_the_same_answer_has_another_body_after_another_method():
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
+    assert [response_head(raw, method).framing.length for method in (b"GET", b"HEAD", b"GET")] == [3, 0, 3]
