@@ -6,7 +6,7 @@ LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-u
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench fuzz schema lock clean
+.PHONY: help run test check format bench fuzz schema lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10

@@ -1,0 +1,62 @@
+"""The command line itself: help, versions, and what is no command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from proxy import __version__
+from proxy.__main__ import COMMANDS
+from tests.commands.support import ran
+from tests.deploy.programs import PLAIN, ROOT
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_names_every_command(capsys, flag):
+    done = ran(capsys, flag)
+    assert (done.status, done.err) == (0, [])
+    assert [line.split()[0] for line in done.out if line.startswith("  ")] == list(COMMANDS)
+
+
+def test_the_commands_are_those_that_were_promised():
+    assert sorted(COMMANDS) == ["check", "demo", "exec", "explain", "login", "serve", "simulate", "wait"]
+
+
+def test_the_version_is_one_line(capsys):
+    assert ran(capsys, "--version") == (0, [f"biot-sidecar {__version__}"], [])
+
+
+def test_an_unknown_command_is_status_2_and_the_known_ones_are_named(capsys):
+    done = ran(capsys, "srve")
+    assert (done.status, done.out) == (2, [])
+    assert done.err == [f"biot-sidecar: there is no command 'srve'; there are {', '.join(COMMANDS)}"]
+
+
+@pytest.mark.parametrize(
+    "words", [["--nonsense"], ["serve", "--nonsense"], ["serve", "word"], ["--lis", "127.0.0.1:1"]]
+)
+def test_an_unknown_flag_is_status_2(capsys, words):
+    done = ran(capsys, *words)
+    assert (done.status, done.out) == (2, [])
+    assert "usage: biot-sidecar serve" in done.err[0]
+
+
+def test_no_command_is_serve(capsys):
+    assert ran(capsys).err == ran(capsys, "serve").err
+    assert ran(capsys, "--listen", "x").status == 1
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "login"])
+def test_every_command_has_help(capsys, command):
+    done = ran(capsys, command, "--help")
+    assert (done.status, done.err) == (0, [])
+    assert done.out[0].startswith(f"usage: biot-sidecar {command} ")
+    assert any(line.startswith(f"{command}: ") for line in done.out)
+
+
+@pytest.mark.parametrize("command", [[sys.executable, "-m", "proxy"], [f"{sys.exec_prefix}/bin/biot-sidecar"]])
+def test_both_names_of_the_program_are_one(command):
+    done = subprocess.run([*command, "--version"], env=PLAIN, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, f"biot-sidecar {__version__}\n")
