@@ -15,7 +15,7 @@ METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NAMED: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.-]*\}")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Methods in any enumeration, the address of a server, a path without its slash: close enough to say what was meant.
-_ALMOST: Final = re.compile(r"(?:([A-Z]+(?:[\s,|]+[A-Z]+)*)(?:[\s,|]+|(?=/)))?(?:https?://[^/\s]*(?=/))?/?([^\s?#|,]+)")
+_ALMOST: Final = r"(?:([A-Z]+(?:[\s,|]+[A-Z]+)*)(?:[\s,|]+|(?=/)))?(?:https?://[^/\s]*(?=/))?/?(?![A-Z]+$)([^\s?#|,]+)"
 _EXAMPLE: Final = 'write METHOD /path, such as GET /ums/v2/users/{id} or "POST|PUT /file/**"'
 
 
@@ -61,7 +61,7 @@ def parse_pattern(text: str) -> Pattern:
 
 def _instead(text: str) -> str:
     """What to write for something that lacks its method, or the slash that its path begins with."""
-    almost = _ALMOST.fullmatch(text)
+    almost = re.fullmatch(_ALMOST, text)
     if almost is None:
         return _EXAMPLE
     methods, path = almost.groups()

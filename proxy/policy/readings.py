@@ -65,10 +65,16 @@ def readings(path: bytes, plain: Segments) -> set[Segments]:
 
 
 def _variants(segments: Segments) -> Iterator[Segments]:
-    split = tuple(part for segment in segments for part in segment.replace(b"\\", b"/").split(b"/"))
-    for one in (segments, split):
-        yield one
-        yield tuple(segment.partition(b";")[0] for segment in one)
+    cut, split = _cut(segments), _split(segments)
+    yield from (segments, cut, split, _split(cut), _cut(split))
+
+
+def _cut(segments: Segments) -> Segments:
+    return tuple(segment.partition(b";")[0] for segment in segments)
+
+
+def _split(segments: Segments) -> Segments:
+    return tuple(part for segment in segments for part in segment.replace(b"\\", b"/").split(b"/"))
 
 
 def _tidy(segments: Segments) -> Segments:
