@@ -18,10 +18,9 @@ COPY proxy proxy
 RUN pip install --quiet --no-index --find-links /wheels hatchling \
     && python -m hatchling build --target wheel -d /wheels
 # Only what the sidecar imports goes along: the build tools of the lock stay in this stage.
-ARG EXTRAS=inspector,redis,simulator
 # hadolint ignore=DL3013
 RUN python -m venv --without-pip /opt/biot-sidecar \
-    && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels "biot-sidecar[${EXTRAS}]"
+    && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels biot-sidecar
 
 FROM ${BASE}
 ARG BASE

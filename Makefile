@@ -62,8 +62,8 @@ schema: $(VENV)/.run ## write config/routes.schema.json anew
 
 lock: $(VENV)/.run ## write both lock files anew
 	@$(PIP) install uv
-	@$(BIN)/uv pip compile $(LOCK) --all-extras --group build -o requirements.lock
-	@$(BIN)/uv pip compile $(LOCK) --all-extras --group build --group dev -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile $(LOCK) --group build -o requirements.lock
+	@$(BIN)/uv pip compile $(LOCK) --group build --group dev -c requirements.lock -o requirements-dev.lock
 
 # The time of the last commit: the same sources make the same bytes, wherever and whenever.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
@@ -72,15 +72,15 @@ wheel: $(VENV)/.run ## dist/*.whl, reproducible
 	@rm -f dist/*.whl
 	@$(BIN)/python -m hatchling build --target wheel -d dist
 
-lambda: $(BIN)/python ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime
+lambda: ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime
 	@PYTHON=$(PYTHON) deploy/aws-lambda/build.sh dist/biot_sidecar
 
-# What ships and nothing else: our wheel with every extra, each dependency checked against its hash in the lock.
+# What ships and nothing else: our wheel and what it needs, each dependency checked against its hash in the lock.
 build/ship: requirements.lock $(VENV)/.dev wheel
 	@rm -rf build/ship build/wheels
 	@$(PIP) download --require-hashes --only-binary :all: --dest build/wheels -r requirements.lock
 	@$(PYTHON) -m venv --without-pip build/ship
-	@$(PIP) --python build/ship/bin/python install --no-index --find-links build/wheels --find-links dist "biot-sidecar[inspector,redis,simulator]"
+	@$(PIP) --python build/ship/bin/python install --no-index --find-links build/wheels --find-links dist biot-sidecar
 
 sbom: build/ship ## dist/biot-sidecar.cdx.json, the list of what ships (CycloneDX)
 	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o dist/biot-sidecar.cdx.json build/ship/bin/python

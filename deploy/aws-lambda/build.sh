@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes a folder with the sidecar in it that runs wherever it is unpacked: build.sh FOLDER
 #   PYTHON       the interpreter to build for; its version must be there at run time too (default python3)
-#   PYTHON_HOME  instead, an interpreter's whole folder to take along, for runtimes without Python (Node, Java, Go)
+#   ALSO         more packages of the lock: "redis cryptography" for SIDECAR_TOKEN_STORE
+#   PYTHON_HOME  instead of PYTHON: a whole interpreter to take along, for runtimes without Python (Node, Java, Go)
 set -euo pipefail
 out=${1:?"usage: build.sh FOLDER"}
 here=$(dirname "$(readlink -f "$0")")
@@ -26,7 +27,11 @@ pip=("$installer" -m pip --disable-pip-version-check --quiet)
 
 rm -rf "$out"
 mkdir -p "$out"
-"${pip[@]}" install "${lambda[@]}" --no-index --find-links "$wheels" --no-compile --target "$out/lib" biot-sidecar
+into=(install "${lambda[@]}" --no-index --find-links "$wheels" --no-compile --target "$out/lib")
+# What `serve` imports. The simulator's and the inspector's packages have no place in a function.
+read -ra needed <<< "cachetools httptools msgspec prometheus-client pyyaml uvloop ${ALSO-}"
+"${pip[@]}" "${into[@]}" --no-deps biot-sidecar
+"${pip[@]}" "${into[@]}" "${needed[@]}"
 rm -rf "$out/lib/bin"
 echo 'from proxy.__main__ import main; raise SystemExit(main())' > "$out/lib/__main__.py"
 # The folder is read-only on Lambda and its time stamps are lost on the way: byte code that is trusted as it is.

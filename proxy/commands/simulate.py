@@ -86,7 +86,7 @@ def _options(args: argparse.Namespace, env: Mapping[str, str]) -> tuple[Simulato
         from proxy.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
         from proxy.simulator.server import running_simulator  # noqa: F401
     except ModuleNotFoundError as error:
-        missing = f"the simulator needs the package {error.name}: install biot-sidecar[simulator]"
+        missing = f"the simulator needs the package {error.name}, which is not installed here"
         raise BadSettings([missing]) from None
     user = _service_user(env)
     try:

@@ -160,4 +160,4 @@ def make_inspector(report: Report) -> Inspector:
         missing = error.name
     else:
         return Inspector(report)
-    raise BadSettings([f"SIDECAR_INSPECT: the inspector needs the package {missing}: install biot-sidecar[inspector]"])
+    raise BadSettings([f"SIDECAR_INSPECT: the inspector needs the package {missing}, which is not installed here"])

@@ -239,6 +239,12 @@ def test_a_plugin_whose_sidecar_cannot_start_does_not_start_either(way: str, bun
         assert "BIOT_BASE_URL" in plugin.environment.log()
 
 
+def test_a_bundle_is_spared_the_packages_that_serve_does_not_import(bundle: Path) -> None:
+    packages = {path.name for path in (bundle / "lib").iterdir()}
+    assert {"proxy", "uvloop", "httptools"} < packages
+    assert not packages & {"aiohttp", "cryptography", "redis"}
+
+
 def test_a_bundle_for_another_python_says_so(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "other")
     program = tmp_path / "other" / "bin" / "biot-sidecar"

@@ -82,6 +82,8 @@ def test_a_container_passes_the_restricted_pod_security_standard(container: dict
 def test_changes_of_rules_and_secret_reach_the_running_sidecar() -> None:
     assert SIDECAR["volumeMounts"]
     assert not [mount for mount in SIDECAR["volumeMounts"] if "subPath" in mount]
+    volumes = {volume["name"] for volume in POD["volumes"]}
+    assert {mount["name"] for mount in SIDECAR["volumeMounts"]} == volumes
 
 
 def test_the_secret_is_a_file_that_only_the_sidecar_sees() -> None:
