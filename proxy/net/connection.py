@@ -47,7 +47,6 @@ class Connection(asyncio.Protocol):
         "_corked",
         "_decoder",
         "_framing",
-        "_full",
         "_inbox",
         "_left",
         "_mode",
@@ -60,6 +59,7 @@ class Connection(asyncio.Protocol):
         "body_bytes",
         "body_done",
         "failure",
+        "full",
         "lost",
         "progress",
         "raw_head",
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._decoder: ChunkedDecoder | None = None
         self._sink: Sink | None = None
         self._source: Source | None = None
-        self._full = False  # the transport holds all it wants to
+        self.full = False  # the transport holds all it wants to
         self._trailers: Headers = []
         self._corked: list[bytes] | None = None
         self._out_chunked = False
@@ -107,15 +107,17 @@ class Connection(asyncio.Protocol):
             self._hold(data)
 
     def pause_writing(self) -> None:
-        self._full = True
+        self.full = True
         if self._source is not None:
             self._source.pause_reading()
 
     def resume_writing(self) -> None:
         self.progress += 1
-        self._full = False
+        self.full = False
         if self._source is not None:
             self._source.resume_reading()
+        else:
+            self.signal.wake()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
@@ -322,7 +324,7 @@ class Connection(asyncio.Protocol):
 
     def attach(self, source: Source | None) -> None:
         self._source = source
-        if source is not None and self._full:
+        if source is not None and self.full:
             source.pause_reading()
 
     def write_body(self, pieces: list[bytes]) -> None:

@@ -13,7 +13,9 @@ from typing import Final
 
 from proxy.errors import AddressInUse, Failure
 from proxy.message import Framing
-from proxy.net.connection import HOLD, Connection
+from proxy.net import farewell
+from proxy.net.connection import BODY, HEAD, HOLD, Connection
+from proxy.pipeline.ports import Sink
 from proxy.pipeline.signal import Signal
 from proxy.policy import faults, framing
 from proxy.settings import Address
@@ -25,6 +27,8 @@ EMPTY_LINES_LIMIT: Final = 16
 """Bytes of empty lines skipped before a head."""
 
 
+LOOK_EVERY: Final = 0.25
+"""Seconds between two looks at a plugin that could leave without a word."""
 ACCEPT_TIME: Final = 0.02
 """Seconds in which a closing listener still takes the connections that the kernel holds for it."""
 _SO_ATTACH_FILTER: Final = 26
@@ -34,15 +38,18 @@ _BPF_RETURN: Final = 6
 class ClientConnection(Connection):
     """A plugin's connection. Its coroutine is cancelled when the plugin goes away in the middle of an exchange."""
 
-    __slots__ = ("_ended", "_kept_size", "_listener", "_task", "kept")
+    __slots__ = ("_ended", "_kept_size", "_listener", "_look_due", "_loop", "_task", "kept", "silent")
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(Signal(loop))
         self._listener = listener
+        self._loop = loop
         self._task: asyncio.Task[None] | None = None
         self._ended = False
+        self._look_due = False
         self._kept_size = 0
         self.kept: list[bytes] | None = None
+        self.silent = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -50,12 +57,45 @@ class ClientConnection(Connection):
         self._task = self._listener.serve(self)
 
     def eof_received(self) -> bool:
-        self._gone()
-        return False
+        """True, to leave our side open, for a plugin that will say no more but is owed an answer and waits for it."""
+        resting = self._mode == HEAD and not self._partial
+        if resting or not (self._ended or self._listener.still_listens(self.transport)):
+            self._gone()
+            return False
+        self.silent = True
+        if self._mode == BODY:
+            self._break_off()
+        self.signal.wake()
+        self._look_again()
+        return True
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._gone()
+
+    def _break_off(self) -> None:
+        self.detach()
+        self._fail(faults.broken_off())
+
+    def pause_reading(self) -> None:
+        super().pause_reading()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if not self._look_due:
+            self._look_due = True
+            self._loop.call_later(LOOK_EVERY, self._look)
+
+    def _look(self) -> None:
+        """Nobody tells us that a plugin has gone whose silence we know already, or to whom we do not listen now."""
+        self._look_due = False
+        if self.lost or self._task is None or self._task.done() or not (self.silent or self._reading_paused):
+            return
+        if self._listener.has_gone(self.transport):
+            self.abort()
+            self._gone()
+        else:
+            self._look_again()
 
     def _gone(self) -> None:
         self.lost = True
@@ -74,6 +114,11 @@ class ClientConnection(Connection):
         super().expect_body(framing)
         self.kept = []
         self._kept_size = 0
+
+    def relay_to(self, sink: Sink) -> None:
+        super().relay_to(sink)
+        if self.silent and not self.body_done:
+            self._break_off()
 
     def take_whole(self) -> bytes | None:
         body = super().take_whole()
@@ -110,6 +155,7 @@ class ClientConnection(Connection):
         return faults.refused(reason)
 
     def finish_writing(self) -> None:
+        self._ended = True
         if not self.lost and self.transport.can_write_eof():
             self.transport.write_eof()
 
@@ -129,9 +175,14 @@ class Listener:
         self,
         converse: Callable[[ClientConnection], Awaitable[None]],
         report: Callable[[BaseException], None],
+        *,
+        still_listens: Callable[[asyncio.Transport], bool] = farewell.still_listens,
+        has_gone: Callable[[asyncio.Transport], bool] = farewell.has_gone,
     ) -> None:
         self._converse = converse
         self._report = report
+        self.still_listens = still_listens
+        self.has_gone = has_gone
         self._servers: list[asyncio.Server] = []
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
 

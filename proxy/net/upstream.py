@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import select
 import socket
 import ssl
@@ -25,6 +27,7 @@ IDLE_LIMIT: Final = 50.0
 PROBE_AFTER: Final = 1.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
 IDLE_MOST: Final = 64
+SALVAGE_READS: Final = 8
 CLOCK_SLACK: Final = 1.0
 """Seconds by which the wall clock may stray from the monotonic one while a connection rests."""
 
@@ -79,8 +82,26 @@ class UpstreamConnection(Connection):
             return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None and not self.pooled:
+            self._salvage()
         super().connection_lost(error)
         self._pool.lost(self)
+
+    def _salvage(self) -> None:
+        """Take what the kernel still holds for us.
+
+        A server that refuses an upload may answer and hang up at once: our next write fails, and the transport ends
+        before it has read the answer. Under TLS nothing can be read any more.
+        """
+        raw = self.transport.get_extra_info("socket")
+        if raw is None or self.transport.get_extra_info("ssl_object") is not None:
+            return
+        with contextlib.suppress(OSError):
+            for _ in range(SALVAGE_READS):
+                data = os.read(raw.fileno(), 64 * 1024)
+                if not data:
+                    break
+                self.data_received(data)
 
     def begin(self, signal: Signal) -> bool:
         """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""

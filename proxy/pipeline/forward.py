@@ -305,7 +305,7 @@ class Flight:
         self._keep = (
             exchange.keep_alive
             and not (self._until_close or self._shared.draining)
-            and (answer.keep_alive or client.body_done)
+            and (client.body_done or (answer.keep_alive and not upstream.lost))
         )
         exchange.status = answer.status
         exchange.response_headers = answer.headers
@@ -365,7 +365,7 @@ class Flight:
         self._exchange.cut = True
         if self._until_close or self._slices >= STALL_SLICES:
             client.abort()
-        else:
+        elif not client.unsent:  # else it ends when that is out
             client.close()
 
     # ---- stalls

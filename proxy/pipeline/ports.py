@@ -110,6 +110,8 @@ class Peer(Source, Sink, Protocol):
     """What arrived cannot be trusted."""
     lost: bool
     """No more bytes will come or go."""
+    full: bool
+    """More waits to be sent than one would like to hold."""
     body_done: bool
     """The current message's body has been read to its end."""
     body_bytes: int
@@ -151,6 +153,8 @@ class Client(Peer, Protocol):
 
     kept: list[bytes] | None
     """The body so far, for a replay; None once it outgrew its limit."""
+    silent: bool
+    """It has said that it will say no more."""
 
     @property
     def head_begun(self) -> bool:

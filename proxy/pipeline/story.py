@@ -38,7 +38,8 @@ class Limits(msgspec.Struct, frozen=True):
     head: float = 10.0  # from a head's first byte to its last
     idle: float = 3600.0  # a client's connection between requests; Envoy's default
     stall: float = 60.0  # a body of which nothing moves
-    linger: float = 2.0  # reading on after the last answer, so that it is not lost to a reset
+    linger: float = 2.0  # reading on after the last answer, so that it is not lost to a reset: this long in silence
+    longest_linger: float = 30.0  # and this long in all
     in_flight_requests: int = 256
     loop_requests: int = 8
 
@@ -98,6 +99,8 @@ class Story:
             rest = self._limits.head
             while await self._exchange(client, rest):
                 rest = self._limits.idle
+                if client.full and not await self._made_room(client):
+                    break
             await self._linger(client)
         finally:
             self._sweep.forget(client.signal)
@@ -137,7 +140,9 @@ class Story:
         while client.raw_head is None:
             if client.failure is not None:
                 raise client.failure
-            if client.lost or (self.closing and not client.head_begun):
+            if client.silent and client.head_begun:
+                raise faults.broken_off()
+            if client.lost or client.silent or (self.closing and not client.head_begun):
                 return b""
             if signal.expired:
                 if client.head_begun:
@@ -321,9 +326,32 @@ class Story:
             return
         client.discard()
         client.finish_writing()
-        self._sweep.arm(client.signal, self._clock() + self._limits.linger)
-        while not (client.lost or client.signal.expired):
+        limits, began = self._limits, self._clock()
+        moved, mark = began, (client.progress, client.unsent)
+        while not client.lost and (client.unsent or not client.silent):
+            self._sweep.arm(client.signal, self._clock() + limits.linger)
             await client.signal.next()
+            now, seen = self._clock(), (client.progress, client.unsent)
+            if seen != mark:
+                moved, mark = now, seen
+            end = moved + limits.stall
+            if not client.unsent:
+                end = min(moved + limits.linger, began + (limits.linger if self.closing else limits.longest_linger))
+            if now >= end:
+                break
+        if client.unsent:
+            client.abort()
+
+    async def _made_room(self, client: Client) -> bool:
+        """Wait for a client to read what it got before it gets more; False when it reads nothing any more."""
+        unsent = -1
+        while client.full and not client.lost:
+            if client.signal.expired and client.unsent == unsent:
+                return False
+            unsent = client.unsent
+            self._sweep.arm(client.signal, self._clock() + self._limits.stall)
+            await client.signal.next()
+        return True
 
     # ---- stopping
 

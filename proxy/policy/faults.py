@@ -14,6 +14,10 @@ def refused(reason: str) -> ClientFault:
     )
 
 
+def broken_off() -> ClientFault:
+    return refused("it broke off before its end")
+
+
 def target_too_large() -> ClientFault:
     return ClientFault(
         Code.TARGET_TOO_LARGE,

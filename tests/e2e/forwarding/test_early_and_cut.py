@@ -125,19 +125,20 @@ async def test_a_connection_with_half_a_request_on_it_is_never_used_again(house)
         assert (await house.get("/after")).status == 200
 
 
-async def test_an_early_answer_with_a_close_reaches_a_client_that_is_still_sending(house):
-    early = response(413, b"Connection: close", body=b"too much")
+@pytest.mark.parametrize("fields", [(b"Connection: close",), ()], ids=["a close", "no warning"])
+async def test_an_early_answer_and_a_hang_up_reach_a_client_that_is_still_sending(house, fields):
+    """The hang-up resets the upload, and a reset must not overtake the answer: tried often, since it is a race."""
 
     async def refuse(exchange):
-        await exchange.send(early)
+        await exchange.send(response(413, *fields, body=b"too much"))
         exchange.connection.close()
 
     house.upstream.on("/once/e", refuse)
-    client = await house.client()
-    client.writer.write(request("POST", "/once/e", b"Content-Length: 20000000") + bytes(2_000_000))
-    answer = await client.read_answer()
-    if answer.status != 502:
-        assert_passed_on(answer, 413, b"too much")
+    for _ in range(30):
+        client = await house.client()
+        client.writer.write(request("POST", "/once/e", b"Content-Length: 20000000") + bytes(2_000_000))
+        assert_passed_on(await client.read_answer(), 413, b"too much")
+        client.reset()
 
 
 @pytest.mark.parametrize("leave", ["close", "reset"])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.judge import assert_passed_on
 from tests.support.live import LIVE
-from tests.support.wire import lines, request
+from tests.support.wire import lines, request, response
 
 pytestmark = [*LIVE, pytest.mark.timeout(90)]
 
@@ -52,6 +52,20 @@ async def test_a_reader_that_does_not_read_stops_the_upstream_and_nobody_else(ho
     client.reset()
     exchange.connection.reset()
     held.release(exchange)
+
+
+async def test_pipelined_requests_whose_answers_nobody_reads_cost_no_memory(house):
+    house.upstream.on("/big", response(200, body=bytes(60_000)))
+    client = await house.client(receive_buffer=4096)
+    client.reader._transport.pause_reading()
+    before = house.sidecar.memory("VmRSS")
+    client.writer.write(request("GET", "/big") * 2000)
+    seen = -1
+    while seen != (seen := len(house.upstream.seen("/big"))):
+        await asyncio.sleep(0.3)
+    assert seen < 500
+    assert house.sidecar.memory("VmRSS") - before < 12 * MIB
+    client.reset()
 
 
 async def test_an_upstream_that_does_not_read_stops_the_client_and_nobody_else(house):
