@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from proxy import __version__
+from proxy.commands import output
 from proxy.errors import AddressInUse, BadSettings
 
 # Name -> module and what --help says. A command's module is imported only when it is the chosen one: starting is a
@@ -27,17 +28,25 @@ COMMANDS: Final = {
     "exec": ("exec_", "run a command with a sidecar beside it"),
 }
 INTERNAL: Final = {"worker": ("worker", "one of several serving processes; started by serve")}
-_REPORTS: Final = {"check", "explain"}  # commands whose output people pipe into others
 _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
 
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
     """Run a command; its exit status: 0 clean, 1 wrong configuration, 2 wrong command line, 3 address not to be had."""
     if argv is None:
-        _occupy_standard_streams()
-    words = list(sys.argv[1:] if argv is None else argv)
-    environment = os.environ if env is None else env
+        output.prepare()
     _take_any_text()
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _carry_out(words, os.environ if env is None else env)
+        sys.stdout.flush()
+    except output.OutputLost as error:
+        output.drop()
+        status = _say(f"the output cannot be written: {error}", 1)
+    return status
+
+
+def _carry_out(words: list[str], env: Mapping[str, str]) -> int:
     if words[:1] == ["--version"]:
         print(f"biot-sidecar {__version__}")  # noqa: T201
         return 0
@@ -47,14 +56,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     name = words.pop(0) if words and not words[0].startswith("-") else "serve"
     if name not in COMMANDS and name not in INTERNAL:
         return _say(f"there is no command {name!r}; there are {', '.join(COMMANDS)}", 2)
-    return _run(name, words, environment)
-
-
-def _occupy_standard_streams() -> None:
-    """See that descriptors 0 to 2 are taken: a socket with one of these numbers would get what we print and log."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        os.set_inheritable(descriptor, True)
-    os.close(descriptor)
+    return _run(name, words, env)
 
 
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
@@ -62,22 +64,16 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     module = importlib.import_module(f"proxy.commands.{module_name}")
     parser = argparse.ArgumentParser(prog=f"biot-sidecar {name}", description=f"{name}: {summary}.", allow_abbrev=False)
     module.add_arguments(parser)
-    args = parser.parse_args(words)
     try:
-        status = int(module.run(args, env))
-        sys.stdout.flush()
-        return status
+        return int(module.run(parser.parse_args(words), env))
     except BadSettings as error:
         return _say("\n".join(error.problems), 1)
     except AddressInUse as error:
         return _say(str(error), 3)
     except KeyboardInterrupt:
         return 0
-    except BrokenPipeError:
-        if name not in _REPORTS:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
-        return _say("nobody reads the output", 1)
+    except SystemExit as ended:  # argparse has said what there is to say
+        return int(ended.code or 0)
 
 
 def _take_any_text() -> None:

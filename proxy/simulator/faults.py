@@ -111,6 +111,8 @@ def read(text: str) -> tuple[Fault, ...]:
         raise BadFaults(f"line {line}: this is not YAML: {error.problem}") from None
     except yaml.YAMLError:
         raise BadFaults("this is not YAML") from None
+    except RecursionError:
+        raise BadFaults("this is nested too deep") from None
     return from_document(document)
 
 

@@ -9,8 +9,11 @@ import pytest
 
 from proxy import __version__
 from proxy.__main__ import COMMANDS
+from tests.commands.processes import COMMAND, DUMB
 from tests.commands.support import ran
 from tests.deploy.programs import PLAIN, ROOT
+
+NOBODY = DUMB | {"BIOT_BASE_URL": "http://127.0.0.1:9", "SIDECAR_LOGIN_AT_START": "0"}
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
@@ -48,7 +51,7 @@ def test_no_command_is_serve(capsys):
     assert ran(capsys, "--listen", "x").status == 1
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "login"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(capsys, command):
     done = ran(capsys, command, "--help")
     assert (done.status, done.err) == (0, [])
@@ -56,7 +59,40 @@ def test_every_command_has_help(capsys, command):
     assert any(line.startswith(f"{command}: ") for line in done.out)
 
 
-@pytest.mark.parametrize("command", [[sys.executable, "-m", "proxy"], [f"{sys.exec_prefix}/bin/biot-sidecar"]])
+@pytest.mark.parametrize("command", [COMMAND, [f"{sys.exec_prefix}/bin/biot-sidecar"]])
 def test_both_names_of_the_program_are_one(command):
     done = subprocess.run([*command, "--version"], env=PLAIN, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (0, f"biot-sidecar {__version__}\n")
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("words", ["--help", "--version", "check", "explain GET /a", "explain --help"])
+def test_output_that_cannot_be_written_is_one_line_and_status_1(words):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, *words.split()], env=PLAIN, cwd=ROOT, stdout=full, stderr=-1, timeout=30)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == b"biot-sidecar: the output cannot be written: No space left on device"
+    assert b"Traceback" not in done.stderr
+    assert b"Exception" not in done.stderr
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("words", ["--help", "check", "explain GET /a"])
+def test_output_that_nobody_reads_is_no_traceback_and_a_closed_one_no_error(words):
+    piped = f'{{ "$@" {words}; echo $? >&2; }} | true'
+    for script in (piped, f'"$@" {words} >&-'):
+        done = subprocess.run(["sh", "-c", script, "sh", *COMMAND], env=PLAIN, cwd=ROOT, stderr=-1, timeout=30)
+        assert b"Traceback" not in done.stderr
+        assert b"Exception" not in done.stderr
+        assert done.returncode == 0
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_sidecar_that_cannot_say_it_is_ready_ends(workers):
+    env = NOBODY | {"SIDECAR_WORKERS": workers}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(COMMAND, env=PLAIN | env, cwd=ROOT, stdout=full, stderr=-1, timeout=30)
+    assert done.returncode == 1
+    assert b"the output cannot be written" in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -118,6 +118,7 @@ def test_new_faults_replace_the_old_ones_and_their_counts() -> None:
         ("faults: [", "line 1: this is not YAML"),
         ("a: b\nfaults: {x: ]", "line 2: this is not YAML"),
         ("\x00", "this is not YAML"),
+        ("[" * 5000, "this is nested too deep"),
         ("", "there must be a list named `faults`"),
         ("faults: {}", "there must be a list named `faults`"),
         ("- x", "there must be a list named `faults`"),

@@ -63,6 +63,13 @@ def test_java_does_make_that_offer(tmp_path: Path) -> None:
     assert b"Upgrade: h2c\r\n" in heads[0]
 
 
+@pytest.mark.parametrize("streamed", [False, True], ids=["of a known length", "in chunks"])
+def test_java_may_make_that_offer_with_a_large_upload(streamed, stage: Stage, tmp_path: Path) -> None:
+    with talker("java", tmp_path) as java:
+        assert java("POST", stage.url + ECHO, body=LARGE, streamed=streamed).body == LARGE
+        assert not {"upgrade", "http2-settings"} & names(stage, ECHO)
+
+
 def test_a_rule_lets_interceptors_see_a_change(client: Client, stage: Stage) -> None:
     age = random.Random().randrange(20, 90)
     answer = client("PATCH", stage.url + PATIENT, JSON, body=json.dumps({"age": age, "note": "ü ☃"}).encode())
