@@ -200,7 +200,9 @@ class _Reader:
         if text and not text.startswith(("redis://", "rediss://", "unix://")):
             self._problem("SIDECAR_TOKEN_STORE", "is no redis:// address")
         elif text and not (find_spec("redis") and find_spec("cryptography")):
-            self._problem("SIDECAR_TOKEN_STORE", "needs the packages redis and cryptography, which are not installed here")
+            self._problem(
+                "SIDECAR_TOKEN_STORE", "needs the packages redis and cryptography, which are not installed here"
+            )
         return Secret(text) if text else None
 
     def _refuse_odd_listeners(

@@ -153,4 +153,6 @@ def test_a_missing_package_is_a_wrong_setting(missing):
         [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
     )
     assert run.returncode == 1
-    assert re.fullmatch(r"biot-sidecar: SIDECAR_TOKEN_STORE: needs the packages redis and cryptography, .*\n", run.stderr)
+    assert re.fullmatch(
+        r"biot-sidecar: SIDECAR_TOKEN_STORE: needs the packages redis and cryptography, .*\n", run.stderr
+    )
