@@ -17,26 +17,42 @@ WORKERS = 24
 _CHUNKED_ANSWER = b"Transfer-Encoding: chunked"
 
 
-async def fickle(exchange):
-    """Answers with the request's tag, or breaks off; judges by the tag whether the request is in one piece."""
-    tag = exchange.head.first(b"x-tag")
-    assert exchange.target == b"/soak/" + tag, exchange.head.raw
-    assert [name for name in exchange.head.names if name.startswith(b"x-only-")] == [b"x-only-" + tag]
-    whim = random.random()
-    if whim < 0.04:
-        exchange.connection.reset()
-        return
-    body = await exchange.body()
-    assert body == tag * (len(body) // len(tag)), (tag, body[:200])
-    if whim < 0.08:
-        exchange.connection.close()
-    elif whim < 0.12:
-        await exchange.send(lines(b"HTTP/1.1 200 OK", b"X-Tag: " + tag, b"Content-Length: 1000") + tag)
-        exchange.connection.reset()
-    elif whim < 0.5:
-        await exchange.send(lines(b"HTTP/1.1 200 OK", b"X-Tag: " + tag, _CHUNKED_ANSWER) + chunked(tag, tag * 500))
-    else:
-        await exchange.send(response(200, b"X-Tag: " + tag, body=tag * 501))
+class Fickle:
+    """Answers with the request's tag, early, late or by half; judges by the tag whether the request is in one piece."""
+
+    def __init__(self) -> None:
+        self.once: set[bytes] = set()  # tags of requests that must not be repeated
+
+    async def __call__(self, exchange):
+        tag = exchange.head.first(b"x-tag")
+        assert exchange.target == b"/soak/" + tag, exchange.head.raw
+        assert [name for name in exchange.head.names if name.startswith(b"x-only-")] == [b"x-only-" + tag]
+        if exchange.method in (b"POST", b"PATCH"):
+            assert tag not in self.once, f"{tag!r} came twice"
+            self.once.add(tag)
+        whim = random.random()
+        if whim < 0.04:
+            exchange.connection.reset()
+            return
+        if whim < 0.1:
+            await exchange.send(lines(b"HTTP/1.1 103 Early Hints", b"X-Tag: " + tag))
+        if whim > 0.9:
+            await exchange.send(response(200, b"X-Tag: " + tag, body=tag * 501))
+        body = await exchange.body()
+        assert body == tag * (len(body) // len(tag)), (tag, body[:200])
+        if whim < 0.9:
+            await self.answer(exchange, tag, whim)
+
+    async def answer(self, exchange, tag, whim):
+        if whim < 0.07:
+            exchange.connection.close()
+        elif whim < 0.12:
+            await exchange.send(lines(b"HTTP/1.1 200 OK", b"X-Tag: " + tag, b"Content-Length: 1000") + tag)
+            exchange.connection.reset()
+        elif whim < 0.5:
+            await exchange.send(lines(b"HTTP/1.1 200 OK", b"X-Tag: " + tag, _CHUNKED_ANSWER) + chunked(tag, tag * 500))
+        else:
+            await exchange.send(response(200, b"X-Tag: " + tag, body=tag * 501))
 
 
 class Worker:
@@ -79,15 +95,21 @@ class Worker:
             return
         batch = [self.new_request() for _ in range(self.random.choice([1, 1, 1, 3]))]
         self.client.writer.write(b"".join(raw for _, raw in batch))
+        if last := self.random.random() < 0.1:
+            self.client.shut_writing()
         for tag, _ in batch:
             if not await self.check(tag):
                 self.drop()
                 return
+        if last:
+            assert await self.client.ended()
+            self.drop()
 
     async def check(self, tag: bytes) -> bool:
         """False when the connection is over; raises when the answer is somebody else's."""
         assert self.client is not None
-        head = await self.client.read_head()
+        while (head := await self.client.read_head()) is not None and b" 103 " in head.start:
+            assert head.values(b"x-tag") == [tag], (tag, head)
         if head is None:
             return False
         answer = await self.client._read_body(head)
@@ -114,7 +136,7 @@ class Worker:
 
 
 async def test_under_load_with_aborts_every_answer_goes_to_its_own_request(house):
-    house.upstream.on("/soak", fickle)
+    house.upstream.on("/soak", Fickle())
     workers = [Worker(house.sidecar.port, number) for number in range(WORKERS)]
     until = time.monotonic() + SECONDS
     async with asyncio.TaskGroup() as group:
