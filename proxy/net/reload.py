@@ -18,8 +18,12 @@ from proxy.policy.rules import Verdict
 INTERVAL: Final = 2.0
 """Seconds between two looks at the file."""
 SETTLING: Final = 0.075
-"""Seconds in which a changed file must stay the same, so that nothing half-written is taken."""
-SETTLING_MOST: Final = 20
+"""Seconds between two looks at a changed file, which must agree, so that nothing half-written is taken."""
+QUIET_LOOKS: Final = 7
+"""So many must agree in a row when the file changed just now: its writer may be a slow one."""
+PATIENT_LOOKS: Final = 27
+"""After so many a file that changes again and again is taken when it rests at all."""
+SETTLING_MOST: Final = 47
 LARGEST: Final = 8 * 1024 * 1024
 _TRUSTED_AGE: Final = 1.0
 """Seconds after which a file's time stamp tells of every further change; clocks of file systems are coarse."""
@@ -130,7 +134,7 @@ class RoutesFile:
         if stamp is not None and stamp == self._stamp and not asked:
             return
         try:
-            data = await self._settled()
+            data = await self._settled(asked=asked, rests=self._rests(stamp))
         except BadSettings as error:
             self._stamp = None
             self._digest = b""  # whatever comes back is judged again, the old content too
@@ -145,15 +149,26 @@ class RoutesFile:
         """True for content that was not the last to be judged."""
         return _digest(data) != self._digest
 
-    async def _settled(self) -> bytes | None:
-        """The content, once two reads in a row agree if it is new; None if it does not stop changing."""
+    def _rests(self, stamp: tuple[int, ...] | None) -> bool:
+        """True if the file last changed so long ago that nobody can still be writing it."""
+        return stamp is not None and self._wall() - stamp[1] / 1e9 > QUIET_LOOKS * SETTLING
+
+    async def _settled(self, *, asked: bool, rests: bool) -> bytes | None:
+        """The content, if it is new once it has stayed the same for a while; None if it does not stop changing.
+
+        Who asks for a reload has written the file, and so has somebody whose file `rests`.
+        """
         data = await self._content()
         if not self._news(data):
             return data
-        for _ in range(SETTLING_MOST):
+        same = 0
+        for look in range(SETTLING_MOST):
             await self._sleep(SETTLING)
             before, data = data, await self._content()
-            if data == before:
+            same = same + 1 if data == before else 0
+            rests = rests and same > 0
+            written = asked or rests or self._wake.is_set()
+            if same >= (1 if written or look >= PATIENT_LOOKS else QUIET_LOOKS):
                 return data
         return None
 

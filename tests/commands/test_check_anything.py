@@ -49,6 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory):
 @settings(max_examples=300)
 @given(data=FILES)
 @example(data=b"")
+@example(data=b"\xef\xbb\xbf\0\x80")
 @example(data=b"[" * 5000)
 @example(data=b"version: 1\nroutes: " + b"- " * 5000)
 @example(data=b"version: 1\nroutes: [{name: a, match: GET /" + b"a/" * 5000 + b"}]")

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import BadSettings
-from proxy.net.reload import LARGEST, SETTLING_MOST, RoutesFile, load_routes_file, read_routes_file
+from proxy.net.reload import (
+    LARGEST,
+    PATIENT_LOOKS,
+    QUIET_LOOKS,
+    SETTLING_MOST,
+    RoutesFile,
+    load_routes_file,
+    read_routes_file,
+)
 from proxy.policy.match import RouteTable
 
 ONE = "version: 1\nroutes: [{name: one, match: GET /ums/v2/users}]\n"
@@ -203,10 +211,47 @@ async def test_a_half_written_file_is_waited_for(place):
     place.write(TWO)
     place.meanwhile = lambda: place.write(TWO + "defaults: {interception: on}\n") if place.pauses == 1 else None
     await place.routes.look()
-    assert place.pauses == 2
+    assert place.pauses == 1 + QUIET_LOOKS
     assert place.reloads == [True]
     assert place.routes.table.unmatched.interception.value == "on"
     assert len(place.swaps) == 2
+
+
+async def test_a_file_that_changed_just_now_may_still_be_written(place):
+    """A writer that rests for a moment between two parts of it."""
+    place.write(TWO)
+    place.now = place.path.stat().st_ctime + 0.01
+    place.meanwhile = lambda: place.write(TWO + "defaults: {interception: on}\n") if place.pauses == 5 else None
+    await place.routes.look()
+    assert place.pauses == 5 + QUIET_LOOKS
+    assert place.reloads == [True]
+    assert place.routes.table.unmatched.interception.value == "on"
+
+
+async def test_who_asks_has_written_the_file(place):
+    place.write(TWO)
+    place.now = place.path.stat().st_ctime + 0.01
+    await place.routes.look(asked=True)
+    assert place.pauses == 1
+    assert place.route == "two"
+
+
+async def test_who_asks_while_a_file_is_looked_at_need_not_wait_either(place):
+    place.write(TWO)
+    place.now = place.path.stat().st_ctime + 0.01
+    place.meanwhile = lambda: place.routes.request_reload() if place.pauses == 2 else None
+    await place.routes.look()
+    assert place.pauses == 2
+    assert place.route == "two"
+
+
+async def test_a_file_that_changes_again_and_again_is_taken_all_the_same(place):
+    place.write(TWO)
+    place.now = place.path.stat().st_ctime + 0.01
+    place.meanwhile = lambda: place.write(TWO + f"# {place.pauses}") if place.pauses % 2 else None
+    await place.routes.look()
+    assert place.route == "two"
+    assert PATIENT_LOOKS <= place.pauses <= PATIENT_LOOKS + 2
 
 
 async def test_a_file_that_never_settles_is_left_for_the_next_look(place):

@@ -25,6 +25,7 @@ WHOLE_FILE = [
     ("", "f:1:1: error: the file is empty; write at least version: 1"),
     ("# nothing\n", "f:1:1: error: the file is empty; write at least version: 1"),
     (b"version: 1\nroutes: \xe9\n", "f:2:9: error: byte 0xE9 is not UTF-8; save the file as UTF-8"),
+    (b"\xef\xbb\xbfversion: \xe9", "f:1:10: error: byte 0xE9 is not UTF-8; save the file as UTF-8"),
     ("version: 1".encode("utf-16"), "f:1:1: error: this is UTF-16; save the file as UTF-8"),
     (b"version: 1\n# \0\n", "f:2:3: error: a NUL character does not belong in a text file; remove it"),
     ("version: 1 # \x1b[31m", "f:1:14: error: the control character U+001B does not belong in a text file; remove it"),

@@ -7,6 +7,7 @@ text, an alias an error.
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -85,10 +86,11 @@ def _decoded(data: bytes, problems: Problems) -> str | None:
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
         problems.error_at(1, 1, "this is UTF-16; save the file as UTF-8")
         return None
+    data = data.removeprefix(BOM_UTF8)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode()
     except UnicodeDecodeError as error:
-        line, column = _place(data[: error.start].decode("utf-8-sig"))
+        line, column = _place(data[: error.start].decode())
         problems.error_at(line, column, f"byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8")
         return None
     unwelcome = _UNWELCOME.search(text)
