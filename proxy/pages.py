@@ -43,10 +43,13 @@ class OwnPages:
             self._pages[b"/_sidecar/status"] = self._status
             self._pages[b"/_sidecar/explain"] = self._explain
 
-    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page | None:
-        """The page, or None if there is none of that name."""
-        page = self._pages.get(path)
-        return None if page is None else await page(query, accept)
+    def has(self, path: bytes) -> bool:
+        """True when there is a page of that name."""
+        return path in self._pages
+
+    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page:
+        """The page of that name. Raises Failure for a query that it cannot answer."""
+        return await self._pages[path](query, accept)
 
     async def _metrics(self, query: bytes, accept: bytes) -> Page:
         return Page(200, *await self._sources.render_metrics(accept.decode("latin-1")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Final
 
@@ -13,6 +13,9 @@ import msgspec
 from aiohttp import web
 
 from proxy.inspector.recorder import News, Recorder, Watcher
+from proxy.policy import faults
+from proxy.policy.replies import REPLIES, error_body
+from proxy.policy.trace import trace_id_of
 
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment shows that the stream lives; well below what cuts a stalled body."""
@@ -33,12 +36,13 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 Report = Callable[[BaseException], None]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(recorder: Recorder, *, heartbeat: float = HEARTBEAT, pace: float = PACE) -> web.Application:
     """Everything under /_sidecar/ but status and explain, which the sidecar answers itself. Only GET."""
     live = _Live(recorder, heartbeat, pace)
-    app = web.Application()
+    app = web.Application(middlewares=[_say_it_as_biot])
     for file in _static():
         app.router.add_get(file.path, file.serve, allow_head=False)
     app.router.add_get("/_sidecar", _to_the_page, allow_head=False)
@@ -74,6 +78,23 @@ class _Reports(logging.Handler):
 
 async def _guard(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
+
+
+@web.middleware
+async def _say_it_as_biot(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What is refused in here gets the same answer as what the sidecar refuses itself."""
+    try:
+        return await handler(request)
+    except web.HTTPClientError as refusal:
+        failure = faults.method_refused("GET") if refusal.status == 405 else faults.not_found()
+        reply = REPLIES[failure.code]
+        trace_id = trace_id_of(request.headers.get("traceparent", "").encode("latin-1", "replace")) or ""
+        return web.Response(
+            status=reply.status,
+            body=error_body(failure, trace_id=trace_id, route=""),
+            content_type="application/json",
+            headers={"Proxy-Status": f"biot-sidecar; error={reply.proxy_error}"},
+        )
 
 
 # ---- the page and its parts

@@ -199,5 +199,8 @@ class Page(NamedTuple):
 class Pages(Protocol):
     """What the listener serves itself: /metrics, /healthz, /readyz and everything under /_sidecar."""
 
-    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page | None:
-        """None: there is no such page."""
+    def has(self, path: bytes) -> bool:
+        """True when there is such a page."""
+
+    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page:
+        """The page, which must be there. Raises Failure."""

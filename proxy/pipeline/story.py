@@ -262,16 +262,17 @@ class Story:
         exchange: Exchange,
         traceparent: bytes,
     ) -> bool:
+        inspector = self._inspector if path.startswith(OWN_PREFIX) else None
+        known = self._pages.has(path)
+        if not known and inspector is None:
+            raise faults.not_found()
         if head.method != b"GET":
             raise faults.method_refused("GET")
+        exchange.own = True
+        if inspector is not None and not known:
+            return await inspector.flight(client, head, target, INSPECTOR_RULE, exchange, traceparent).fly()
         accept = b",".join(value for name, value in head.headers if name.lower() == b"accept")
         page = await self._pages.get(path, target.partition(b"?")[2], accept)
-        if page is None and self._inspector is not None and path.startswith(OWN_PREFIX):
-            exchange.own = True
-            return await self._inspector.flight(client, head, target, INSPECTOR_RULE, exchange, traceparent).fly()
-        if page is None:
-            raise faults.not_found()
-        exchange.own = True
         keep = self._body_is_here(client) and head.keep_alive and not self.draining
         exchange.status = page.status
         client.write(answer_bytes(page.status, page.content_type, page.body, close=not keep))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.inspector.browser import Browser, chromium, running_browser
+from tests.support.judge import assert_ours
 from tests.support.live import LIVE
 from tests.support.rawclient import RawClient
 from tests.support.scripted_upstream import TOKEN_CANARY
@@ -68,7 +69,7 @@ async def test_serves_the_page_and_nothing_of_it_reaches_biot(start):
     assert b"<title>biot-sidecar inspector</title>" in page.body
     assert page.head.first(b"content-security-policy").startswith(b"default-src 'none'")
     assert (await house.get("/_sidecar/assets/app.js")).status == 200
-    assert (await house.get("/_sidecar/nothing")).status == 404
+    assert_ours(await house.get("/_sidecar/nothing"), 404, "SIDECAR_NOT_FOUND")
     assert not house.upstream.requests
 
 

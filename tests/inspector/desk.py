@@ -124,7 +124,6 @@ def _add_own_pages(app: web.Application, pages: OwnPages) -> None:
 
     async def own(request: web.Request) -> web.Response:
         page = await pages.get(request.path.encode(), request.query_string.encode(), b"")
-        assert page is not None
         return web.Response(status=page.status, body=page.body, headers={"Content-Type": page.content_type})
 
     app.router.add_get("/_sidecar/status", own)

@@ -168,6 +168,19 @@ async def test_serves_no_other_file(inspector: Inspector, path: str) -> None:
         assert response.status == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [("GET", "/_sidecar/nothing", "SIDECAR_NOT_FOUND"), ("POST", "/_sidecar/requests", "SIDECAR_METHOD_REFUSED")],
+)
+async def test_refuses_in_the_shape_of_biots_errors(inspector: Inspector, method: str, path: str, code: str) -> None:
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01"}
+    async with inspector.http.request(method, path, headers=headers) as response:
+        assert response.headers["Proxy-Status"].startswith("biot-sidecar; error=")
+        error = await response.json()
+    assert (error["code"], error["serviceName"], error["traceId"]) == (code, "biot-sidecar", trace_id)
+
+
 @pytest.mark.parametrize("method", ["POST", "HEAD", "DELETE"])
 @pytest.mark.parametrize("path", ["/_sidecar/", "/_sidecar/events", "/_sidecar/requests"])
 async def test_answers_only_get(inspector: Inspector, method: str, path: str) -> None:

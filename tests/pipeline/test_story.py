@@ -50,6 +50,7 @@ def error(raw: bytes) -> tuple[int, str]:
         (GET[:-2] + b"Origin: null\r\n\r\n", 403, "SIDECAR_BROWSER_REFUSED", "browser"),
         (GET.replace(b"GET", b"TRACE"), 405, "SIDECAR_METHOD_REFUSED", "method"),
         (GET.replace(b"/a", b"/_sidecar/x"), 404, "SIDECAR_NOT_FOUND", "path"),
+        (GET.replace(b"GET /a", b"DELETE /_sidecar/x"), 404, "SIDECAR_NOT_FOUND", "path"),
         (HEALTH.replace(b"GET", b"POST"), 405, "SIDECAR_METHOD_REFUSED", "method"),
     ],
 )

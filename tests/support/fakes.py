@@ -197,8 +197,11 @@ class FakeTokens:
 class FakePages:
     """/healthz and nothing else."""
 
-    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page | None:
-        return Page(200, "text/plain", b"ok\n") if path == b"/healthz" else None
+    def has(self, path: bytes) -> bool:
+        return path == b"/healthz"
+
+    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page:
+        return Page(200, "text/plain", b"ok\n")
 
 
 class FakeRules:
