@@ -7,6 +7,7 @@ import importlib
 import io
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -28,6 +29,8 @@ COMMANDS: Final = {
     "exec": ("exec_", "run a command with a sidecar beside it"),
 }
 INTERNAL: Final = {"worker": ("worker", "one of several serving processes; started by serve")}
+_ENDING: Final = {"check", "explain", "login", "wait", "exec"}  # the others serve until a signal says stop
+_INTERRUPTED: Final = 128 + signal.SIGINT
 _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
 
 
@@ -37,6 +40,8 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         output.prepare()
     _take_any_text()
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None and not _ENDING.intersection(words[:1]):
+        _end_quietly()
     try:
         status = _carry_out(words, os.environ if env is None else env)
         sys.stdout.flush()
@@ -59,6 +64,14 @@ def _carry_out(words: list[str], env: Mapping[str, str]) -> int:
     return _run(name, words, env)
 
 
+def _end_quietly() -> None:
+    """Until there is something to drain, a signal that says stop is a clean stop at once, for a container's first
+    process too; an exception out of it could hit the middle of any import.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: os._exit(0))
+
+
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     module_name, summary = COMMANDS.get(name) or INTERNAL[name]
     module = importlib.import_module(f"proxy.commands.{module_name}")
@@ -71,7 +84,7 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     except AddressInUse as error:
         return _say(str(error), 3)
     except KeyboardInterrupt:
-        return 0
+        return _INTERRUPTED
     except SystemExit as ended:  # argparse has said what there is to say
         return int(ended.code or 0)
 

@@ -81,7 +81,7 @@ def record_of(exchange: Exchange, number: int) -> Record:
         reused=exchange.reused,
         request_bytes=exchange.request_bytes,
         response_bytes=exchange.response_bytes,
-        client_gone=exchange.client_gone or not exchange.status,
+        client_gone=exchange.client_gone or not (exchange.status or exchange.cut),
         cut=exchange.cut,
         trace_id=exchange.trace_id,
         request_headers=shown_fields(exchange.request_headers),

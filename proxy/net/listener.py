@@ -32,6 +32,7 @@ LOOK_EVERY: Final = 0.25
 ACCEPT_TIME: Final = 0.02
 """Seconds in which a closing listener still takes the connections that the kernel holds for it."""
 _SO_ATTACH_FILTER: Final = 26
+_SO_DETACH_FILTER: Final = 27
 _BPF_RETURN: Final = 6
 
 
@@ -211,10 +212,12 @@ class Listener:
 
     async def refuse_new(self) -> None:
         """Close the listening sockets; connections that are there, or that the kernel holds for us, go on."""
-        for server in self._servers:
-            for sock in server.sockets:
-                _take_no_more(sock.fileno())
+        descriptors = [sock.fileno() for server in self._servers for sock in server.sockets]
+        for descriptor in descriptors:
+            _take_no_more(descriptor)
         await asyncio.sleep(ACCEPT_TIME)
+        for descriptor in descriptors:
+            _take_again(descriptor)
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -238,10 +241,18 @@ def _take_no_more(descriptor: int) -> None:
     import ctypes  # needed once, at the end
 
     refuse_all = ctypes.create_string_buffer(struct.pack("HBBI", _BPF_RETURN, 0, 0, 0))
-    program = struct.pack("HxxxxxxP", 1, ctypes.addressof(refuse_all))
+    _set(descriptor, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", 1, ctypes.addressof(refuse_all)))
+
+
+def _take_again(descriptor: int) -> None:
+    """Undo it: a socket that systemd handed over, or that other processes share, outlives us."""
+    _set(descriptor, _SO_DETACH_FILTER, bytes(4))
+
+
+def _set(descriptor: int, option: int, value: bytes) -> None:
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as sock:
         if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
+            sock.setsockopt(socket.SOL_SOCKET, option, value)
 
 
 class SocketFile(socket.socket):

@@ -125,7 +125,8 @@ class Story:
         except Failure as error:
             return self._fail(client, exchange, error)
         except asyncio.CancelledError:
-            exchange.client_gone = True
+            exchange.client_gone = client.lost
+            exchange.cut = not client.lost  # by a stop whose time was up
             raise
         finally:
             exchange.finished = self._clock()
@@ -142,7 +143,10 @@ class Story:
                 raise client.failure
             if client.silent and client.head_begun:
                 raise faults.broken_off()
-            if client.lost or client.silent or (self.closing and not client.head_begun):
+            if client.lost or client.silent:
+                return b""
+            if self.closing and not client.head_begun:
+                client.close()  # at once: there is no answer that this could cut short
                 return b""
             if signal.expired:
                 if client.head_begun:

@@ -57,7 +57,7 @@ class _Collector:
 def _requests(state: State) -> Iterator[Metric]:
     yield _counter(
         "requests",
-        "Requests answered; status 499: the client was gone before any answer.",
+        "Requests answered; status 499: the connection ended before any answer.",
         ("route", "method", "status", "interception"),
         (
             ((name, method, str(status), action), count)
@@ -81,7 +81,9 @@ def _requests(state: State) -> Iterator[Metric]:
     yield overhead
     yield _gauge("requests_in_flight", "Requests under way.", state.in_flight)
     yield _counter("request_body_bytes", "Bytes of requests' bodies.", (), [((), state.request_bytes)])
-    yield _counter("response_body_bytes", "Bytes of answers' bodies.", (), [((), state.response_bytes)])
+    yield _counter(
+        "response_body_bytes", "Bytes of answers' bodies that were passed on.", (), [((), state.response_bytes)]
+    )
     yield _counter(
         "interception",
         "What became of allow-interception: set, removed, passed on, or none to begin with.",

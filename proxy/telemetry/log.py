@@ -109,7 +109,7 @@ class Log:
             _ms(exchange.first_byte),
             _token_age(exchange),
             exchange.reused,
-            exchange.client_gone or not exchange.status,
+            exchange.client_gone or not (exchange.status or exchange.cut),
             exchange.cut,
         )
 

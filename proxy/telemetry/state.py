@@ -12,10 +12,10 @@ UNMATCHED: Final = "unmatched"
 """The route of requests that no rule matched, or that were refused before the rules were asked."""
 OTHER: Final = "_OTHER"
 CLIENT_GONE: Final = 499
-"""The status of a request whose client was gone before any answer, as nginx calls it."""
+"""The status of a request whose connection ended before any answer, as nginx calls it when the client went away."""
 METHODS: Final = {
-    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-}  # fmt: skip
+    name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE")
+}
 
 LOGIN_OUTCOMES: Final = ("success", "rejected", "locked", "timeout", "network", "server_error", "malformed")
 LOGIN_REASONS: Final = ("start", "string", "expiring", "token_not_valid")

@@ -52,7 +52,7 @@ async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
         admin = _held(held, map(bind, settings.admin_places))
         stop = Stop(loop, on_hangup=sidecar.routes.request_reload)
         await sidecar.start(sockets, admin)
-        _say_ready(sockets, settings, env, log)
+        _say_ready(sockets, admin, settings, env, log)
         await stop.asked.wait()
         _say_stopping(env, log)
         await sidecar.stop(stop.hurry)
@@ -80,7 +80,7 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
         stop = Stop(loop, on_hangup=parent.reload)
         await first_of(parent.start(_by_worker(listen, workers), _by_worker(admin, workers)), stop.asked.wait())
         if parent.ready:
-            _say_ready([sockets[0] for sockets in listen], settings, env, log)
+            _say_ready([each[0] for each in listen], [each[0] for each in admin], settings, env, log)
             await stop.asked.wait()
         _say_stopping(env, log)
         for sockets in [*listen, *admin]:
@@ -106,10 +106,12 @@ def _by_worker(by_address: list[list[socket.socket]], workers: int) -> list[list
     return [[sockets[number] for sockets in by_address] for number in range(workers)]
 
 
-def _say_ready(sockets: list[socket.socket], settings: Settings, env: Mapping[str, str], log: Log) -> None:
+def _say_ready(
+    sockets: list[socket.socket], admin: list[socket.socket], settings: Settings, env: Mapping[str, str], log: Log
+) -> None:
     """The ready line, after what there is to say about the start."""
-    where = ", ".join(map(bound, sockets))
-    log.event("info", "ready", f"listening on {where}")
+    where, beside = (", ".join(map(bound, some)) for some in (sockets, admin))
+    log.event("info", "ready", f"listening on {where}" + (f"; admin pages on {beside}" if beside else ""))
     log.flush()
     print(f"biot-sidecar ready on {where} -> {settings.upstream.url}", flush=True)  # noqa: T201 - the ready line
     notify(env, "READY=1")

@@ -198,6 +198,8 @@ class Sidecar:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.drain_timeout):
                 await first_of(hurry.wait(), self._drained())
+        if cut := self._story.in_flight:
+            self._log.event("warning", "cut", "requests under way were cut off", requests=cut)
         self._listener.abort_all()
         await self._admin.refuse_new()
         self._admin.abort_all()
@@ -211,10 +213,12 @@ class Sidecar:
         await asyncio.sleep(0)  # transports close in the loop's next round
 
     async def _drained(self) -> None:
-        await asyncio.sleep(GRACE)
-        self._story.closing = True
+        """Wait for all connections to end. While requests run, those that rest may still ask, and hear that we stop."""
+        grace = time.monotonic() + GRACE
         while self._listener.open:
-            self._listener.wake_all()
+            if time.monotonic() >= grace and not self._story.in_flight:
+                self._story.closing = True
+                self._listener.wake_all()
             await asyncio.sleep(DRAIN_LOOK)
 
     async def _keep_house(self) -> None:

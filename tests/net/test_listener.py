@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import stat
+import sys
 
 import pytest
 
@@ -193,3 +194,19 @@ async def test_several_processes_share_one_unix_socket(tmp_path):
     assert one is two
     unbind(one)
     assert not (tmp_path / "socket").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
+async def test_a_socket_that_was_handed_over_still_listens_when_its_listener_has_closed():
+    handed_over = bind(ANY)
+    kept = handed_over.dup()  # systemd's own
+    for _ in range(2):
+        listener = Listener(echo_heads, lambda error: None)
+        await listener.listen(handed_over.dup())
+        reader, writer = await asyncio.open_connection(*kept.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        assert await asyncio.wait_for(reader.read(), 0.9) == b"GET / HTTP/1.1\r\n\r\n"
+        writer.close()
+        await listener.refuse_new()
+    unbind(handed_over)
+    kept.close()

@@ -342,4 +342,4 @@ async def test_a_resting_connection_is_closed_when_the_sidecar_closes(sidecar):
     sidecar.story.closing = True
     sidecar.listener.wake_all()
     await sidecar.settle()
-    assert plugin.transport.ended
+    assert plugin.transport.closed

@@ -96,7 +96,7 @@ def test_a_request_counts_under_its_rule_method_status_and_interception():
     assert value(seen, "interception_total", route="a rule", action="none") == 0
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"])
 def test_known_methods_count_by_name(method):
     metrics = new_metrics()
     metrics.finished(exchange(method=method.encode()))

@@ -1,0 +1,161 @@
+"""A hundred stops under load: whatever was accepted is answered, whole and once, and whatever is not is turned away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.support.exchanges import Exchange
+from tests.support.rawclient import Answer, RawClient
+from tests.support.sidecar import House, running
+from tests.support.wire import Cut, chunked, lines, request
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+STOPS = 100
+LANES = 4
+"""Programs under load at a time."""
+DOWNLOAD = 48 * 1024
+ANSWERED, TURNED_AWAY, LOST = "answered", "turned away", "lost"
+OVERTAKEN = "overtaken"  # its resting connection was closed while it was being sent
+UNHEARD = "unheard"  # so was a new connection, which somebody had taken
+
+
+class Crowd:
+    """Clients of one program that call until it is no more, and what became of each of their calls."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._numbers = count(1)
+        self.fates: dict[str, list[int]] = {fate: [] for fate in (ANSWERED, TURNED_AWAY, OVERTAKEN, UNHEARD, LOST)}
+        self.enough = asyncio.Event()
+
+    async def call(self, wanted: int) -> None:
+        """Call from many sides until nobody listens; `enough` is set when `wanted` calls have been answered."""
+        house = self._house
+        house.upstream.on("/calls/", answer_with_number)
+        house.upstream.on("/calls/download/", stream_slowly)
+        ways = [self._get] * 6 + [self._post] * 4 + [self._upload] * 3 + [self._download] * 3
+        async with asyncio.TaskGroup() as clients:
+            for place, way in enumerate(ways):
+                clients.create_task(self._keep_calling(way, wanted, keep_alive=place % 4 != 3))
+
+    async def _keep_calling(
+        self, way: Callable[[RawClient, int], Awaitable[None]], wanted: int, *, keep_alive: bool
+    ) -> None:
+        client: RawClient | None = None
+        while True:
+            fresh = client is None
+            try:
+                client = client or await self._house.client()
+            except OSError:
+                return
+            number = next(self._numbers)
+            fate, goes_on = await self._fate(client, way, number)
+            self.fates[OVERTAKEN if fate == UNHEARD and not fresh else fate].append(number)
+            if len(self.fates[ANSWERED]) >= wanted:
+                self.enough.set()
+            if not (goes_on and keep_alive):
+                client.close()
+                client = None
+
+    async def _fate(
+        self, client: RawClient, way: Callable[[RawClient, int], Awaitable[None]], number: int
+    ) -> tuple[str, bool]:
+        """What became of a call, and whether its connection goes on."""
+        with suppress(ConnectionError, Cut):  # it may have answered before it stopped to listen
+            await way(client, number)
+        try:
+            answer = await client.read_answer()
+        except (AssertionError, Cut) as end:
+            return (LOST if getattr(end, "body", b"") else UNHEARD), False
+        return judge(answer, number), answer.head.first(b"connection") != b"close"
+
+    # ---- ways to call
+
+    async def _get(self, client: RawClient, number: int) -> None:
+        await client.send(request("GET", f"/calls/{number}"))
+
+    async def _post(self, client: RawClient, number: int) -> None:
+        await client.send(request("POST", f"/calls/{number}", body=b"x" * 300))
+
+    async def _upload(self, client: RawClient, number: int) -> None:
+        head, _, _ = request("PUT", f"/calls/{number}").rpartition(b"\r\n")
+        await client.send(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        body = chunked(*[b"y" * 2000] * 4)
+        for start in range(0, len(body), 1500):
+            await client.send(body[start : start + 1500])
+            await asyncio.sleep(0.001)
+
+    async def _download(self, client: RawClient, number: int) -> None:
+        await client.send(request("GET", f"/calls/download/{number}"))
+
+
+def judge(answer: Answer, number: int) -> str:
+    if not answer.complete:
+        return LOST
+    if answer.status == 503 and answer.json["code"] == "SIDECAR_DRAINING":
+        return TURNED_AWAY
+    return ANSWERED if answer.status == 200 and answer.body.startswith(b"%d " % number) else LOST
+
+
+async def answer_with_number(exchange: Exchange) -> None:
+    """Takes a moment, so that calls are always under way."""
+    await exchange.body()
+    await asyncio.sleep(0.002)
+    body = exchange.target.rpartition(b"/")[2] + b" "
+    await exchange.send(lines(b"HTTP/1.1 200 OK", b"Content-Length: %d" % len(body)) + body)
+
+
+async def stream_slowly(exchange: Exchange) -> None:
+    number = exchange.target.rpartition(b"/")[2] + b" "
+    await exchange.send(lines(b"HTTP/1.1 200 OK", b"Transfer-Encoding: chunked"))
+    whole = chunked(number, *[b"z" * (DOWNLOAD // 8)] * 8)
+    for start in range(0, len(whole), 9000):
+        await exchange.send(whole[start : start + 9000])
+        await asyncio.sleep(0.002)
+
+
+async def stop_under_load(folder: Path, stop: int) -> Counter[str]:
+    """One program: start, crowd, SIGTERM in the middle of it. What became of the calls."""
+    folder.mkdir()
+    async with running(folder) as house:
+        await house.warm_up()
+        crowd = Crowd(house)
+        calling = asyncio.ensure_future(crowd.call(wanted=40 + 7 * (stop % 13)))
+        await crowd.enough.wait()
+        house.sidecar.signal()
+        assert await house.sidecar.wait() == 0
+        await calling
+        fates = crowd.fates
+        seen = Counter(int(exchange.target.rpartition(b"/")[2]) for exchange in house.upstream.seen("/calls/"))
+        told = [json.loads(line) for line in house.sidecar.log().splitlines()]
+    assert fates[LOST] == []
+    assert seen == Counter(fates[ANSWERED]), "BioT heard of every answered call once, and of no other"
+    logged = [line["status"] for line in told if line["event"] == "request"]
+    assert logged.count(200) == len(fates[ANSWERED]) + 1
+    assert logged.count(503) == len(fates[TURNED_AWAY])
+    return Counter({fate: len(numbers) for fate, numbers in fates.items()})
+
+
+async def test_a_hundred_stops_under_load_lose_no_request_that_was_accepted(tmp_path: Path) -> None:
+    stops = iter(range(STOPS))
+    total: Counter[str] = Counter()
+
+    async def lane() -> None:
+        for stop in stops:
+            total.update(await stop_under_load(tmp_path / str(stop), stop))
+
+    async with asyncio.TaskGroup() as lanes:
+        for _ in range(LANES):
+            lanes.create_task(lane())
+    assert total[ANSWERED] > 60 * STOPS
+    assert total[TURNED_AWAY] > 0
+    assert total[UNHEARD] == 0, "a new connection is refused, or served to its end"
