@@ -33,7 +33,14 @@ ACCEPT_TIME: Final = 0.02
 """Seconds in which a closing listener still takes the connections that the kernel holds for it."""
 _SO_ATTACH_FILTER: Final = 26
 _SO_DETACH_FILTER: Final = 27
-_BPF_RETURN: Final = 6
+# Classic BPF over a TCP header, a step each: code, jumps if true and if not, operand.
+_DROP_SYN: Final = (
+    (0x30, 0, 0, 13),  # load the flags
+    (0x54, 0, 0, 0x12),  # of which SYN and ACK
+    (0x15, 0, 1, 0x02),  # are they SYN alone?
+    (0x06, 0, 0, 0),  # then drop the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # else take it
+)
 
 
 class ClientConnection(Connection):
@@ -236,12 +243,13 @@ class Listener:
 def _take_no_more(descriptor: int) -> None:
     """Let the kernel drop new connections, so that those it already holds can be taken before the socket closes.
 
-    Closing at once would reset them. A packet filter that accepts nothing does it (Linux, socket(7): SO_ATTACH_FILTER).
+    Closing at once would reset them. A packet filter that drops what would begin one does it (Linux, socket(7):
+    SO_ATTACH_FILTER); a handshake that has begun may end.
     """
     import ctypes  # needed once, at the end
 
-    refuse_all = ctypes.create_string_buffer(struct.pack("HBBI", _BPF_RETURN, 0, 0, 0))
-    _set(descriptor, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", 1, ctypes.addressof(refuse_all)))
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
+    _set(descriptor, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", len(_DROP_SYN), ctypes.addressof(program)))
 
 
 def _take_again(descriptor: int) -> None:

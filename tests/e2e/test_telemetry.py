@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+from collections.abc import Callable, Iterable
 
+import pytest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from proxy.telemetry import state
+from tests.support.exchanges import Exchange
 from tests.support.live import LIVE
+from tests.support.rawclient import Answer, RawClient
 from tests.support.scripted_upstream import then_reset
-from tests.support.sidecar import CANARY, House
-from tests.support.wire import request, response
+from tests.support.sidecar import CANARY, House, until_refused
+from tests.support.wire import lines, request, response
 
 pytestmark = LIVE
 
@@ -20,10 +28,13 @@ TRACEPARENT = f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01".encode()
 
 async def counted(house: House, *fields: bytes) -> dict[tuple[str, frozenset], float]:
     """Every sample above zero of the program's own."""
-    answer = await house.get("/metrics", *fields)
+    seen = samples_of(await house.get("/metrics", *fields), parse_openmetrics if fields else parse_text)
+    return {name: value for name, value in seen.items() if value}
+
+
+def samples_of(answer: Answer, parse: Callable[[str], Iterable[Metric]]) -> dict[tuple[str, frozenset], float]:
     assert answer.status == 200
-    parse = parse_openmetrics if fields else parse_text
-    samples = [sample for family in parse(answer.body.decode()) for sample in family.samples if sample.value]
+    samples = [sample for family in parse(answer.body.decode()) for sample in family.samples]
     prefix = "biot_sidecar_"
     return {
         (one.name.removeprefix(prefix), frozenset(one.labels.items())): one.value
@@ -145,3 +156,185 @@ async def test_the_status_page_tells_of_rules_token_and_logins(start):
     assert (page["logins"]["total"], page["logins"]["calls_per_login"]) == (1, 5.0)
     assert page["reload"]["error"] is None
     assert set(page["build"]) == {"version", "python"}
+
+
+# ---- everything that can be counted
+
+
+async def admin_port(house: House) -> int:
+    """Where the admin listener is, as the log tells."""
+    async with asyncio.timeout(5):
+        while (told := re.search(r"admin pages on 127\.0\.0\.1:(\d+)", house.sidecar.log())) is None:
+            await asyncio.sleep(0.01)
+    return int(told[1])
+
+
+async def be_refused(house: House) -> None:
+    """Once for each reason of refused_total but for overload and draining."""
+    await house.ask(lines(b"GET / HTTP/1.1", b"Host: localhost", b"Content-Length: 1, 2"))
+    await house.get("/" + "a" * 70_000)
+    await house.ask(lines(b"GET / HTTP/1.1", b"Host: evil.example"))
+    await house.get("/", b"Sec-Fetch-Site: cross-site")
+    await house.get("/a/%2e%2e/b")
+    await house.ask(request("TRACE", "/"))
+    await house.get("/closed/door")
+    for _ in range(3):
+        await house.get("/on/loop", TRACEPARENT)
+
+
+async def test_every_refusal_is_counted_under_its_reason(start):
+    house = await start(SIDECAR_MAX_IN_FLIGHT="1", SIDECAR_LOOP_LIMIT="2", SIDECAR_ADMIN_LISTEN="127.0.0.1:0")
+    admin = await RawClient.open(await admin_port(house))
+    holding, resting = await house.client(), await house.client()
+    house.clients.append(admin)
+    held = house.upstream.hold("/held")
+    await be_refused(house)
+    await holding.send(request("GET", "/held"))
+    exchange = await held.next()
+    assert (await house.get("/one-too-many")).status == 503
+    assert (await resting.ask(request("GET", "/healthz"))).status == 200
+    house.sidecar.signal()
+    await until_refused(house)
+    assert (await resting.ask(request("GET", "/too-late"))).status == 503
+    seen = samples_of(await admin.ask(request("GET", "/metrics")), parse_text)
+    await held.answer(exchange, response(200))
+    await holding.read_answer()
+    assert {reason: seen[key("refused_total", reason=reason)] for reason in state.REFUSALS} == dict.fromkeys(
+        state.REFUSALS, 1
+    )
+
+    def refused(method, status, route="unmatched"):
+        return seen[key("requests_total", route=route, method=method, status=status, interception="none")]
+
+    assert (refused("GET", "421"), refused("TRACE", "405"), refused("GET", "508", "intercepted")) == (1, 1, 1)
+    assert (refused("GET", "503"), refused("GET", "403", "closed"), refused("GET", "403")) == (2, 1, 1)
+    assert seen[key("requests_in_flight")] == 1
+    assert seen[key("upstream_connections", state="active")] == 1
+
+
+async def test_every_other_try_is_counted_under_its_reason(start):
+    house = await start()
+    await house.warm_up()
+    house.upstream.on("/lost", then_reset(), response(200))
+    house.upstream.on("/busy", response(503), response(200))
+    house.upstream.on("/unknown", response(401, body=b'{"code": "TOKEN_NOT_VALID"}'), response(200))
+    for path in ("/lost", "/busy", "/unknown"):
+        assert (await house.get(path)).status == 200
+    await house.upstream.stop_listening()
+    assert (await house.get("/nobody")).status == 502
+    seen = await counted(house)
+    retries = {reason: seen[key("retries_total", reason=reason)] for reason in state.RETRIES}
+    assert retries == {"connect": 1, "reset": 1, "status": 1, "token_not_valid": 1}  # the budget has no more
+    assert seen[key("upstream_connects_total", outcome="failure")] == 2
+    assert seen[key("logins_total", outcome="success", reason="token_not_valid")] == 1
+    assert seen[key("overhead_seconds_count")] == 4, "what never got to BioT has no share of BioT in it"
+    assert seen[key("requests_total", route="unmatched", method="GET", status="502", interception="none")] == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "event"),
+    [
+        (response(403, body=b'{"code": "LOGIN_FAILED"}'), "rejected", "login_blocked"),
+        (response(401, body=b'{"code": "SERVICE_LOCKED"}'), "locked", "login_blocked"),
+        (then_reset(), "network", "login"),
+        (response(500), "server_error", "login"),
+        (response(200, body=b"{}"), "malformed", "login"),
+    ],
+)
+async def test_every_failed_login_is_counted_and_told(start, answer, outcome, event):
+    house = await start(SIDECAR_LOGIN_AT_START="0")
+    house.upstream.login_script = answer
+    assert (await house.get("/x")).status in {502, 503}
+    seen = await counted(house)
+    logins = {labels: value for (name, labels), value in seen.items() if name == "logins_total"}
+    assert logins == {frozenset({("outcome", outcome), ("reason", "start")}): 1}
+    assert seen[key("token_requests_total", result="fail")] == 1
+    assert seen[key("token_wait_seconds_count")] == 1
+    assert (key("login_blocked_until_timestamp_seconds") in seen) == (event == "login_blocked")
+    assert event in {line["event"] for line in await logged(house)}
+
+
+async def test_overhead_is_the_total_less_the_time_with_biot(start):
+    house = await start()
+    await house.warm_up()
+    before = await counted(house)
+
+    async def take_a_moment(exchange: Exchange) -> None:
+        await asyncio.sleep(0.2)
+        await exchange.send(response(200))
+
+    house.upstream.on("/slow", take_a_moment)
+    await house.get("/slow")
+    after = await counted(house)
+
+    def more(name: str, **labels: str) -> float:
+        return after[key(name, **labels)] - before[key(name, **labels)]
+
+    total = more("request_duration_seconds_sum", route="unmatched")
+    upstream = more("upstream_request_duration_seconds_sum", route="unmatched")
+    assert total >= upstream >= 0.2
+    assert more("overhead_seconds_sum") == pytest.approx(total - upstream, abs=1e-6)
+
+
+async def test_the_numbers_are_right_under_load(start):
+    house = await start()
+    await house.warm_up()
+    before = await counted(house)
+
+    async def call(client: RawClient) -> None:
+        for _ in range(50):
+            answer = await client.ask(request("POST", "/client/1", b"allow-interception: 1", body=b"x" * 10))
+            assert answer.status == 200
+
+    house.upstream.on("/client/", response(200, body=b"y" * 25))
+    await asyncio.gather(*[call(await house.client()) for _ in range(20)])
+    seen = await counted(house)
+
+    def more(name: str, **labels: str) -> float:
+        return seen[key(name, **labels)] - before.get(key(name, **labels), 0)
+
+    route = "as the plugin says"
+    assert more("requests_total", route=route, method="POST", status="200", interception="passed") == 1000
+    assert more("interception_total", route=route, action="passed") == 1000
+    assert more("request_duration_seconds_bucket", route=route, le="+Inf") == 1000
+    assert more("upstream_request_duration_seconds_count", route=route) == 1000
+    assert more("overhead_seconds_count") == 1000
+    assert more("token_requests_total", result="hit") == 1000
+    assert (more("request_body_bytes_total"), more("response_body_bytes_total")) == (10_000, 25_000)
+    assert key("requests_in_flight") not in seen
+    assert (
+        1 <= seen[key("upstream_connections", state="idle")] == seen[key("upstream_connects_total", outcome="success")]
+    )
+
+
+async def test_no_word_that_a_client_writes_is_told(start):
+    house = await start(SIDECAR_LOG_LEVEL="debug")
+    word = CANARY.encode()
+    host = b"Host: 127.0.0.1"
+    for head in (
+        (b"GET /ums/v2/%b?%b&x=%b HTTP/1.1" % (word, word, word), host),
+        (b"GET /%b/%b HTTP/1.1" % (word, word), host, b"%b: %b" % (word, word), b"Cookie: " + word),
+        (b"%b / HTTP/1.1" % word, host),
+        (b"GET / HTTP/1.1", b"Host: " + word),
+        (b"GET / HTTP/1.1", host, b"Origin: https://" + word),
+        (b"GET / HTTP/1.1", host, b"Content-Length: " + word),
+        (b"GET / HTTP/1.1", host, b"traceparent: 00-%b-00f067aa0ba902b7-01" % word),
+        (b"GET /client/1 HTTP/1.1", host, b"allow-interception: " + word),
+        (b"GET /keep/1 HTTP/1.1", host, b"Authorization: Bearer " + word),
+        (b"GET http://%b/ HTTP/1.1" % word, host),
+        (b"GET %b HTTP/1.1" % word, host),
+        (b"GET /%%zz%b HTTP/1.1" % word, host),
+        (b"GET /%b/../x HTTP/1.1" % word, host),
+        (b"GET /closed/%b HTTP/1.1" % word, host),
+        (b"GET / HTTP/" + word, host),
+        (b"CONNECT %b:443 HTTP/1.1" % word, host),
+        (b"GET /_sidecar/%b HTTP/1.1" % word, host),
+        (b"GET /_sidecar/explain?method=%b HTTP/1.1" % word, host),
+        (b"GET /metrics HTTP/1.1", host, b"Accept: application/openmetrics-text; version=" + word),
+    ):
+        await house.ask(lines(*head))
+    for path in ("/metrics", "/_sidecar/status"):
+        assert word not in (await house.get(path)).body
+    await house.sidecar.stop()
+    assert len(house.sidecar.log().splitlines()) > 15
+    assert CANARY not in house.sidecar.log()
