@@ -339,25 +339,26 @@ class Flight:
         if not whole:
             self._cut()
             return False
-        uploaded = client.body_done or (answer.keep_alive and await self._finished(client, upstream))
+        # Little patience now: BioT has said all it had to say, and the client waits for nothing more.
+        uploaded = client.body_done or (answer.keep_alive and await self._finished(client, upstream, slices=1))
         self._release(keep=answer.keep_alive and uploaded)
         return self._keep and uploaded
 
-    async def _finished(self, sender: Peer, upstream: Upstream) -> bool:
+    async def _finished(self, sender: Peer, upstream: Upstream, slices: int = STALL_SLICES) -> bool:
         """Wait for the end of the sender's body; False when it will not come, or BioT does not want it any more."""
         while not sender.body_done:
-            if self._client.failure is not None or not await self._moving(upstream):
+            if self._client.failure is not None or not await self._moving(upstream, slices):
                 return False
         return True
 
-    async def _moving(self, upstream: Upstream) -> bool:
+    async def _moving(self, upstream: Upstream, slices: int = STALL_SLICES) -> bool:
         """Wait for something to happen to the bodies; False when nothing good will."""
         signal = self._client.signal
         if upstream.failure is not None or upstream.lost:
             return False
         self._arm_slice()
         await signal.next()
-        return not (signal.expired and self._stalled(upstream))
+        return not (signal.expired and self._stalled(upstream, slices))
 
     def _cut(self) -> None:
         """End the client's connection so that a half answer cannot look whole (RFC 9112, section 8)."""
@@ -374,13 +375,13 @@ class Flight:
         shared = self._shared
         shared.sweep.arm(self._client.signal, shared.clock() + shared.stall / STALL_SLICES)
 
-    def _stalled(self, upstream: Upstream) -> bool:
-        """Asked once a slice: has nothing moved for all of them?"""
+    def _stalled(self, upstream: Upstream, slices: int = STALL_SLICES) -> bool:
+        """Asked once a slice: has nothing moved for so many of them?"""
         client = self._client
         mark = (client.progress, upstream.progress, client.unsent, upstream.unsent)
         self._slices = self._slices + 1 if mark == self._mark else 0
         self._mark = mark
-        return self._slices >= STALL_SLICES
+        return self._slices >= slices
 
     def _stall_fault(self, upstream: Upstream) -> Failure:
         stall = self._shared.stall

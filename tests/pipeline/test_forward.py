@@ -339,6 +339,29 @@ async def test_an_upload_that_stalls_is_a_408(sidecar):
     assert sidecar.upstream.aborted
 
 
+async def test_an_upload_that_stalls_behind_its_whole_answer_is_soon_given_up(sidecar):
+    plugin = await sidecar.ask(UPLOAD)
+    await sidecar.answer(OK)
+    assert plugin.got == OK
+    await sidecar.advance(5.1)
+    await sidecar.advance(5.1)
+    assert sidecar.pool.released == [False]
+    assert plugin.transport.ended
+    assert not sidecar.exchange.cut
+
+
+async def test_an_upload_that_moves_behind_its_whole_answer_is_passed_on(sidecar):
+    plugin = await sidecar.ask(UPLOAD)
+    await sidecar.answer(OK)
+    for _ in range(20):
+        await sidecar.advance(4.0)
+        await plugin.say(b"1\r\nx\r\n")
+    await plugin.say(b"0\r\n\r\n" + GET)
+    assert sidecar.pool.released == [True]
+    await sidecar.answer(OK)
+    assert plugin.got == OK * 2
+
+
 async def test_an_answer_that_stalls_is_cut_with_a_reset(sidecar):
     plugin = await sidecar.ask(GET)
     await sidecar.answer(answer(200, b"abcdef")[:-3])
