@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -173,6 +174,14 @@ class RoutesFile:
         return None
 
     async def _content(self) -> bytes:
+        """What the file holds. Editors that put a new file in an old one's place leave a moment without any."""
+        for _ in range(QUIET_LOOKS):
+            with contextlib.suppress(BadSettings):
+                return await self._read_it()
+            await self._sleep(SETTLING)
+        return await self._read_it()
+
+    async def _read_it(self) -> bytes:
         return await asyncio.to_thread(_content, self.path, self._read)
 
     async def _judge(self, data: bytes) -> None:

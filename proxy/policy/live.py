@@ -38,7 +38,7 @@ class Interceptable(msgspec.Struct, frozen=True):
 
 
 class Interceptor(msgspec.Struct, frozen=True):
-    """Who listens: to an operation (`api_id`), or, of type ADAPT_ENTITY, to an entity type. `host` is whose."""
+    """Who listens: to an operation (`api_id`), or, of type ADAPT_ENTITY, to an entity type; `host` may be empty."""
 
     type: str
     api_id: str
@@ -52,7 +52,7 @@ class Interceptor(msgspec.Struct, frozen=True):
         return self.api_id == operation.api_id
 
     def __str__(self) -> str:
-        return f"{self.type} at {self.host}"
+        return f"{self.type} at {self.host}" if self.host else self.type
 
 
 # ---- reading BioT's answers
@@ -103,9 +103,9 @@ def _text(item: dict[str, Any], key: str) -> str:
 def _host(endpoint: Any) -> str:
     """Of an address only its host is shown: the rest may hold a key."""
     try:
-        return urlsplit(str(endpoint)).hostname or "an unknown host"
+        return urlsplit(str(endpoint or "")).hostname or ""
     except ValueError:
-        return "an unknown host"
+        return ""
 
 
 # ---- what it means for the routes

@@ -12,6 +12,8 @@ import msgspec
 
 from proxy.errors import Code
 from proxy.exchange import Exchange
+from proxy.policy.fields import Kind, kind_of
+from proxy.policy.headers import looks_false
 from proxy.telemetry.redact import printable, query_keys
 from proxy.telemetry.state import CLIENT_GONE, METHODS, OTHER
 
@@ -71,15 +73,34 @@ class Log:
         self._size = 0
         self._second = -1
         self._date = ""
+        self._warned: set[str] = set()  # routes under which plugins mean "off" and say "on"
         self.later: Callable[[Callable[[], None]], object] | None = None
 
     # ---- requests
 
     def finished(self, exchange: Exchange) -> None:
         """Tell of one request: info, or a warning when the sidecar failed it or its answer broke off."""
+        if exchange.interception == "passed":
+            self._warn_of_false_values(exchange)
         bad = exchange.cut or (exchange.code is not None and exchange.status >= 500)
         if (_WARNING if bad else _INFO) >= self._least:
             self._add(self._encode(self._line(exchange, "warning" if bad else "info")))
+
+    def _warn_of_false_values(self, exchange: Exchange) -> None:
+        """Once for each route: BioT takes the header's mere existence for a yes."""
+        rule = "" if exchange.verdict is None else exchange.verdict.rule.name
+        if rule in self._warned:
+            return
+        values = [value.strip() for name, value in exchange.request_headers if kind_of(name) == Kind.INTERCEPTION]
+        if looks_false(values):
+            self._warned.add(rule)
+            self.event(
+                "warning",
+                "interception",
+                "a plugin sends allow-interception with a value that looks like no, but BioT runs interceptors "
+                "whatever it is; no header means no",
+                rule=rule,
+            )
 
     def _line(self, exchange: Exchange, level: str) -> Line:
         verdict = exchange.verdict

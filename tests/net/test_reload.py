@@ -188,6 +188,15 @@ async def test_a_wrong_file_that_goes_back_to_the_old_one_is_no_error_any_more(p
     assert place.error is None
 
 
+async def test_a_file_that_is_gone_for_a_moment_is_no_error(place):
+    """vim moves the old file away and writes the new one."""
+    place.path.unlink()
+    place.meanwhile = lambda: place.path.write_text(TWO)
+    await place.routes.look()
+    assert place.reloads == [True]
+    assert place.route == "two"
+
+
 async def test_a_file_that_vanishes_is_reported_once_and_its_table_stays(place):
     place.path.unlink()
     await place.routes.look()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import Code
+from proxy.exchange import Exchange
 from proxy.telemetry.log import BATCH, Log
 from tests.support.finished import TRACE, exchange, refused, verdict
 
@@ -139,6 +140,32 @@ def test_seconds_of_one_minute_are_not_mixed_up():
         log.finished(exchange(0.0, at=at))
     stamps = [json.loads(line)["ts"][-7:] for line in written.lines]
     assert stamps == ["20.999Z", "21.000Z", "20.500Z"]
+
+
+def passed(value: bytes, rule: str = "a rule") -> Exchange:
+    return exchange(interception="passed", verdict=verdict(rule), request_headers=[(b"Allow-Interception", value)])
+
+
+@pytest.mark.parametrize("value", [b"false", b" 0 ", b"No", b"OFF"])
+def test_a_plugin_that_says_yes_and_means_no_is_told_once_a_route(value):
+    log, written = new_log()
+    for rule in ("one", "one", "two"):
+        log.finished(passed(value, rule))
+    lines = [json.loads(line) for line in written.lines]
+    assert [(line["level"], line["event"], line["rule"]) for line in lines] == [
+        ("warning", "interception", "one"),
+        ("info", "request", "one"),
+        ("info", "request", "one"),
+        ("warning", "interception", "two"),
+        ("info", "request", "two"),
+    ]
+
+
+@pytest.mark.parametrize("value", [b"1", b"true", b"falsehood"])
+def test_a_plugin_that_says_yes_and_means_it_is_told_nothing(value):
+    log, written = new_log()
+    log.finished(passed(value))
+    assert len(written.lines) == 1
 
 
 # ---- events

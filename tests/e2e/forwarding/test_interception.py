@@ -65,6 +65,14 @@ async def test_client_passes_a_false_looking_value_too(house, value):
     assert mentions(head) == [(b"allow-interception", value)]
 
 
+async def test_a_false_looking_value_is_warned_about_once(start):
+    house = await start()
+    for value in (b"false", b"off", b"1", b"false"):
+        await arrived(house, "/client/x", b"allow-interception: " + value)
+    await house.sidecar.stop()
+    assert house.sidecar.log().count("a value that looks like no, but BioT runs interceptors") == 1
+
+
 @pytest.mark.parametrize("value", [b"", b"   ", b"null"])
 async def test_client_removes_null_and_nothing(house, value):
     assert mentions(await arrived(house, "/client/x", b"allow-interception: " + value)) == []
