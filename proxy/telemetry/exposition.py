@@ -84,6 +84,7 @@ def _requests(state: State) -> Iterator[Metric]:
     yield _counter(
         "response_body_bytes", "Bytes of answers' bodies that were passed on.", (), [((), state.response_bytes)]
     )
+    yield _counter("answers_cut", "Answers that broke off after their head.", (), [((), state.cut)])
     yield _counter(
         "interception",
         "What became of allow-interception: set, removed, passed on, or none to begin with.",

@@ -61,6 +61,8 @@ class Metrics:
             duration.exemplars[place] = Exemplar(exchange.trace_id, seconds, exchange.at)
         state.request_bytes += exchange.request_bytes
         state.response_bytes += exchange.response_bytes
+        if exchange.cut:
+            state.cut += 1
         if exchange.tries:
             upstream = exchange.upstream_seconds
             route.upstream.observe(upstream, CALL_BOUNDS)

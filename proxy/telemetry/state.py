@@ -99,6 +99,7 @@ class State(msgspec.Struct):
     login_duration: Histogram = msgspec.field(default_factory=lambda: histogram(LOGIN_BOUNDS))
     request_bytes: int = 0
     response_bytes: int = 0
+    cut: int = 0
     refused: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(REFUSALS, 0))
     retries: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(RETRIES, 0))
     token_requests: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(TOKEN_RESULTS, 0))
@@ -122,7 +123,7 @@ class State(msgspec.Struct):
             getattr(self, field).add(getattr(other, field))
         for field in ("refused", "retries", "token_requests", "logins", "connects", "reloads"):
             _add(getattr(self, field), getattr(other, field))
-        for field in ("request_bytes", "response_bytes", "in_flight", "idle", "active"):
+        for field in ("request_bytes", "response_bytes", "cut", "in_flight", "idle", "active"):
             setattr(self, field, getattr(self, field) + getattr(other, field))
         self.reload_successful = self.reload_successful and other.reload_successful
         self.token_expires = max(self.token_expires, other.token_expires)

@@ -50,6 +50,7 @@ ENUMS = {
     "requests_in_flight": [{}],
     "request_body_bytes_total": [{}],
     "response_body_bytes_total": [{}],
+    "answers_cut_total": [{}],
     "token_expiry_timestamp_seconds": [{}],
     "login_blocked_until_timestamp_seconds": [{}],
 }
@@ -134,6 +135,14 @@ def test_a_client_that_went_before_any_answer_counts_as_499():
     metrics = new_metrics()
     metrics.finished(exchange(status=0, client_gone=True))
     assert value(samples(metrics), "requests_total", route="a rule", method="GET", status="499", interception="none")
+
+
+def test_an_answer_that_broke_off_is_counted_beside_the_status_it_began_with():
+    metrics = new_metrics()
+    metrics.finished(exchange(cut=True))
+    seen = samples(metrics)
+    assert value(seen, "answers_cut_total") == 1
+    assert value(seen, "requests_total", route="a rule", method="GET", status="200", interception="none") == 1
 
 
 def test_retries_bytes_and_token_results_add_up():
