@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import socket
 import stat
 import struct
@@ -27,6 +28,7 @@ EMPTY_LINES_LIMIT: Final = 16
 """Bytes of empty lines skipped before a head."""
 
 
+FILES_MOST: Final = 65_536
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks at a plugin that could leave without a word."""
 ACCEPT_TIME: Final = 0.02
@@ -261,6 +263,14 @@ def _set(descriptor: int, option: int, value: bytes) -> None:
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as sock:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.SOL_SOCKET, option, value)
+
+
+def allow_many_connections() -> None:
+    """Have as many files open as this process may have, within reason: shells and containers begin with 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES_MOST if hard == resource.RLIM_INFINITY else min(FILES_MOST, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class SocketFile(socket.socket):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import uvloop
 
 from proxy.errors import BadSettings
-from proxy.net.listener import bind, bind_shared, bound, unbind
+from proxy.net.listener import allow_many_connections, bind, bind_shared, bound, unbind
 from proxy.net.reload import load_routes_file
 from proxy.net.stop import Stop
 from proxy.net.systemd import inherited_sockets, notify
@@ -30,6 +30,7 @@ def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, 
     log = Log(level=settings.log_level, form=settings.log_format, write=writer.write, wall=time.time)
     for warning in settings.warnings:
         log.event("warning", "setting", warning)
+    allow_many_connections()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if settings.workers == 1:

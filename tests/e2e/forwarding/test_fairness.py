@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import os
+import re
+import resource
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +130,17 @@ async def test_a_chunked_stream_of_64_megabytes_leaves_memory_flat(house):
     assert_passed_on(answer, 200)
     assert len(answer.body) == pieces * len(PIECE)
     assert house.sidecar.memory("VmRSS") - before < 24 * MIB
+
+
+async def test_a_shells_low_limit_of_open_files_is_raised(start):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        house = await start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    limits = Path(f"/proc/{house.sidecar.process.pid}/limits").read_text()
+    assert int(re.search(r"Max open files +(\d+)", limits)[1]) == min(hard, 65_536)
 
 
 async def test_a_thousand_idle_and_five_hundred_busy_connections_are_no_burden(start):
