@@ -129,34 +129,36 @@ class Connection(asyncio.Protocol):
         """The next bytes begin a message; those already here count."""
         self.raw_head = None
         self._mode = HEAD
-        held = self._inbox
-        if held:
+        if held := self._inbox:
             self._inbox = b""
             self._head_bytes(held)
         if self._reading_paused:
             self.resume_reading()
 
     def _head_bytes(self, data: bytes) -> None:
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or self._partial or data[0] in b"\r\n":
+            data, end = self._piece_together(data)
+            if end < 0:
+                return
+        self._mode = HOLD
+        self.raw_head = data[: end + 4]
+        self._inbox = data[end + 4 :]
+        self.signal.wake()
+
+    def _piece_together(self, data: bytes) -> tuple[bytes, int]:
+        """A head that comes in pieces, or after empty lines: what there is of it, and where it ends; -1: not yet."""
         partial = self._partial
         before = len(partial)
-        if before or data[0] in b"\r\n":
-            partial += data
-            before -= self._skip_empty_lines(partial)
-            end = partial.find(b"\r\n\r\n", max(0, before - 3))
-            if end >= 0:
-                data = bytes(partial)
-                partial.clear()
-        else:
-            end = data.find(b"\r\n\r\n")
-            if end < 0:
-                partial += data
+        partial += data
+        before = max(0, before - self._skip_empty_lines(partial))
+        end = partial.find(b"\r\n\r\n", max(0, before - 3))
         if end >= 0:
-            self._mode = HOLD
-            self.raw_head = data[: end + 4]
-            self._inbox = data[end + 4 :]
-            self.signal.wake()
-        elif (fault := self._partial_fault(partial, max(0, before))) is not None:
+            data = bytes(partial)
+            partial.clear()
+        elif (fault := self._partial_fault(partial, before)) is not None:
             self._fail(fault)
+        return data, end
 
     def _skip_empty_lines(self, partial: bytearray) -> int:
         """Drop empty lines before a head where they are allowed; how many bytes that were."""
@@ -189,7 +191,7 @@ class Connection(asyncio.Protocol):
         self._framing = framing
         self._left = framing.length
         body = framing.body
-        self.body_done = body is _NO_BODY or (body is _LENGTH and not framing.length)
+        self.body_done = body is _NO_BODY or (body is _LENGTH and not self._left)
         if body is _CHUNKED:
             self._decoder = ChunkedDecoder()
             self._trailers = []
@@ -306,7 +308,10 @@ class Connection(asyncio.Protocol):
             self.transport.write(held[0] if len(held) == 1 else b"".join(held))
 
     def write(self, data: bytes) -> None:
-        self._write([data])
+        if self._corked is not None:
+            self._corked.append(data)
+        elif not self.lost:
+            self.transport.write(data)
 
     def _write(self, parts: list[bytes]) -> None:
         if self._corked is not None:

@@ -78,6 +78,7 @@ class Flight:
         "_deadline",
         "_exchange",
         "_head",
+        "_interims",
         "_keep",
         "_mark",
         "_rule",
@@ -100,6 +101,7 @@ class Flight:
         self._deadline = exchange.started + rule.timeout
         self._upstream: Upstream | None = None
         self._sent_at = 0.0
+        self._interims = 0
         self._mark: tuple[int, ...] = ()
         self._slices = 0
         self._keep = False
@@ -126,7 +128,8 @@ class Flight:
                 try:
                     upstream = self._upstream = self._shared.pool.take() or await self._dial()
                     self._send(upstream, token)
-                    answer = await self._await_answer(upstream)
+                    while (answer := self._final_answer(upstream)) is None:
+                        await self._client.signal.next()
                 except UpstreamFault as fault:
                     if not await self._try_again(fault.retryable, 0.0):
                         raise
@@ -210,6 +213,7 @@ class Flight:
         """Write the request, and let its body follow as it comes. Raises UpstreamFault."""
         client, exchange = self._client, self._exchange
         self._sent_at = self._shared.clock()
+        self._interims = 0
         exchange.reused = upstream.begin(client.signal)
         if upstream.lost:
             raise faults.lost_before_answer(sent=False)
@@ -238,26 +242,24 @@ class Flight:
         client.relay_to(upstream)
         upstream.uncork()
 
-    async def _await_answer(self, upstream: Upstream) -> ResponseHead:
-        """The final answer's head; interim ones (RFC 9110, section 15.2) go on to the client as they come."""
-        method, signal = self._head.method, self._client.signal
-        interims = 0
-        while True:
-            raw = upstream.raw_head
-            if raw is None:
-                self._check_waiting(upstream)
-                await signal.next()
-                continue
-            answer = response_head(raw, method)
+    def _final_answer(self, upstream: Upstream) -> ResponseHead | None:
+        """The final answer's head, None while it is still to come.
+
+        Interim ones (RFC 9110, section 15.2) go on to the client as they come.
+        """
+        while (raw := upstream.raw_head) is not None:
+            answer = response_head(raw, self._head.method)
             if answer.status >= 200:
                 self._exchange.first_byte = self._shared.clock() - self._sent_at
                 return answer
-            interims += 1
-            if answer.status == 101 or interims > INTERIM_MOST:
+            self._interims += 1
+            if answer.status == 101 or self._interims > INTERIM_MOST:
                 raise faults.broken_answer("an interim answer that was not asked for")
             if self._head.modern:
                 self._client.write(response_bytes(answer, modern=True, close=False))
             upstream.expect_head()
+        self._check_waiting(upstream)
+        return None
 
     def _check_waiting(self, upstream: Upstream) -> None:
         """Before waiting for the answer's head: raise what makes it vain, and set the time it may take."""

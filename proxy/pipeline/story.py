@@ -29,6 +29,7 @@ from proxy.policy.trace import TRACE_BITS, new_traceparent, trace_id_of
 
 LOGIN_BODY_LIMIT: Final = 64 * 1024
 QUEUE_TIME: Final = 1.0
+_INTERCEPTED: Final = frozenset({"set", "passed"})
 INSPECTOR_RULE: Final = Rule(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
 
 
@@ -109,9 +110,11 @@ class Story:
     async def _exchange(self, client: Client, rest: float) -> bool:
         """One request, awaited for `rest` seconds; False when the connection ends with it."""
         failure: Failure | None = None
-        raw = b""
+        raw: bytes | None = b""
+        client.expect_head()
         try:
-            raw = await self._next_head(client, rest)
+            while (raw := self._next_head(client, rest)) is None:
+                await client.signal.next()
         except Failure as error:
             failure = error
         if not raw and failure is None:
@@ -121,7 +124,7 @@ class Story:
         try:
             if failure is not None:
                 raise failure
-            return await self._answer(client, raw, exchange)
+            return await self._answer(client, raw or b"", exchange)
         except Failure as error:
             return self._fail(client, exchange, error)
         except asyncio.CancelledError:
@@ -133,28 +136,27 @@ class Story:
             if not exchange.own:
                 self._observer.finished(exchange)
 
-    async def _next_head(self, client: Client, rest: float) -> bytes:
-        """The next request's head; empty when none will come. Raises ClientFault."""
-        signal = client.signal
-        limits = self._limits
-        client.expect_head()
-        while client.raw_head is None:
-            if client.failure is not None:
-                raise client.failure
-            if client.silent and client.head_begun:
-                raise faults.broken_off()
-            if client.lost or client.silent:
-                return b""
-            if self.closing and not client.head_begun:
-                client.close()  # at once: there is no answer that this could cut short
-                return b""
-            if signal.expired:
-                if client.head_begun:
-                    raise faults.late_head(limits.head)
-                return b""
-            self._sweep.arm(signal, self._clock() + (limits.head if client.head_begun else rest))
-            await signal.next()
-        return client.raw_head
+    def _next_head(self, client: Client, rest: float) -> bytes | None:
+        """The next request's head; empty when none will come, None while it may. Raises ClientFault."""
+        if client.raw_head is not None:
+            return client.raw_head
+        if client.failure is not None:
+            raise client.failure
+        begun = client.head_begun
+        if client.silent and begun:
+            raise faults.broken_off()
+        if client.lost or client.silent:
+            return b""
+        if self.closing and not begun:
+            client.close()  # at once: there is no answer that this could cut short
+            return b""
+        signal, limits = client.signal, self._limits
+        if signal.expired:
+            if begun:
+                raise faults.late_head(limits.head)
+            return b""
+        self._sweep.arm(signal, self._clock() + (limits.head if begun else rest))
+        return None
 
     # ---- one request
 
@@ -200,8 +202,12 @@ class Story:
             if self._plugin_login == "local":
                 return await self._log_plugin_in(client, head, exchange)
             rule = msgspec.structs.replace(rule, authorization=Authorization.NONE)
-        await self._guard_against_loops(head, target, exchange)
-        await self._take_place()
+        if exchange.interception in _INTERCEPTED and Kind.TRACEPARENT in head.special:
+            await self._guard_against_loops(head, target, exchange)
+        if self._forwarding < self._limits.in_flight_requests:
+            self._forwarding += 1
+        else:
+            await self._wait_for_place()
         try:
             return await forwarder.flight(client, head, target, rule, exchange, traceparent).fly()
         finally:
@@ -219,19 +225,14 @@ class Story:
         return made.encode()
 
     async def _guard_against_loops(self, head: RequestHead, target: bytes, exchange: Exchange) -> None:
-        if exchange.interception not in {"set", "passed"} or Kind.TRACEPARENT not in head.special:
-            return
         if not await self._loops(exchange.trace_id, head.method, target.partition(b"?")[0]):
             template = exchange.verdict.template if exchange.verdict is not None else ""
             raise faults.loop_detected(self._limits.loop_requests, head.method.decode("ascii"), template)
 
     # ---- places
 
-    async def _take_place(self) -> None:
-        """Be one of the requests in flight; wait a moment if there are too many. Raises ClientFault."""
-        if self._forwarding < self._limits.in_flight_requests:
-            self._forwarding += 1
-            return
+    async def _wait_for_place(self) -> None:
+        """Become one of the requests in flight, once another has ended. Raises ClientFault."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:

@@ -68,10 +68,14 @@ def request_lines(head: RequestHead, rule: Rule, user_agent: bytes, traceparent:
     if head.connection and (stripped := head.connection - _PERSISTENCE):
         lines = _without(lines, stripped)
         special = {kind: values for kind, values in special.items() if _NAMES.get(kind) not in stripped}
-    if _USER_AGENT not in special or b"" in special[_USER_AGENT]:
+    if _USER_AGENT not in special:
+        lines = [*lines, b"User-Agent: " + user_agent]
+    elif b"" in special[_USER_AGENT]:
         # An empty User-Agent trips BioT's firewall as a missing one does (BioT docs, request headers and WAF).
         lines = [*_without(lines, {b"user-agent"}), b"User-Agent: " + user_agent]
-    if traceparent not in special.get(_TRACEPARENT, ()):
+    if _TRACEPARENT not in special:
+        lines = [*lines, b"traceparent: " + traceparent]
+    elif traceparent not in special[_TRACEPARENT]:
         lines = [*_without(lines, {b"traceparent"}), b"traceparent: " + traceparent]
     if rule.interception is _ON:
         lines = [*lines, b"allow-interception: 1"]
