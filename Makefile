@@ -34,14 +34,14 @@ test: $(VENV)/.dev ## run every test
 	@$(BIN)/python -m pytest
 
 check: $(VENV)/.dev ## format, lint, types, import contracts
-	@$(BIN)/ruff format --check proxy tests
-	@$(BIN)/ruff check proxy tests
+	@$(BIN)/ruff format --check proxy tests deploy
+	@$(BIN)/ruff check proxy tests deploy
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## rewrite the sources in the project's format
-	@$(BIN)/ruff format proxy tests
-	@$(BIN)/ruff check --fix proxy tests
+	@$(BIN)/ruff format proxy tests deploy
+	@$(BIN)/ruff check --fix proxy tests deploy
 
 FUZZ_SECONDS ?= 300
 

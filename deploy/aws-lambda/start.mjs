@@ -15,5 +15,7 @@ await Promise.race([
   once(sidecar.stdout, "data"),
   once(sidecar, "exit").then(() => Promise.reject(new Error("biot-sidecar did not start"))),
 ]);
+// A plugin without its sidecar is of no use; Lambda starts a new environment.
+sidecar.once("exit", () => process.kill(process.pid, "SIGTERM"));
 sidecar.unref();
 sidecar.stdout.unref();

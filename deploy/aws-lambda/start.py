@@ -4,7 +4,9 @@
 """
 
 import os
+import signal
 import subprocess
+import threading
 from pathlib import Path
 
 LISTEN = os.environ.get("SIDECAR_LISTEN", "127.0.0.1:8787").split(",")[0]
@@ -17,3 +19,12 @@ os.environ["BIOT_BASE_URL"] = f"http://{LISTEN}"
 os.environ["BIOT_SERVICE_USER_SECRET_KEY"] = "kept-by-biot-sidecar"
 if not _process.stdout.readline():
     raise SystemExit("biot-sidecar did not start")
+
+
+def _end_with_the_sidecar() -> None:
+    """A plugin without its sidecar is of no use; Lambda starts a new environment."""
+    _process.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+threading.Thread(target=_end_with_the_sidecar, daemon=True).start()

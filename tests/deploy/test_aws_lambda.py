@@ -233,6 +233,19 @@ def test_lambda_hears_of_a_sidecar_that_ended_and_replaces_the_environment(bundl
 
 
 @pytest.mark.parametrize("way", ["wrapper", "import"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_plugin_ends_with_its_sidecar_and_lambda_replaces_the_environment(
+    language: str, way: str, bundle: Path, tmp_path: Path
+) -> None:
+    with simulator(tmp_path) as biot, function(tmp_path, bundle, language, way, biot) as plugin:
+        assert plugin.start(), plugin.api.errors
+        plugin.age()
+        os.kill(plugin.pid("__main__.py serve"), 9)
+        assert not plugin.api.wait_for(lambda: False)
+        assert plugin.api.errors == ["Runtime.ExitError"]
+
+
+@pytest.mark.parametrize("way", ["wrapper", "import"])
 def test_a_plugin_whose_sidecar_cannot_start_does_not_start_either(way: str, bundle: Path, tmp_path: Path) -> None:
     with function(tmp_path, bundle, "python", way, "ftp://not.a.biot") as plugin:
         assert not plugin.start()
