@@ -14,7 +14,7 @@ from proxy.message import Secret
 from proxy.net.channel import Channel, ChannelClosed
 from proxy.net.secret import UnreadableSecret
 from proxy.net.tokens import HISTORY, Obtain, TokenRecord
-from proxy.policy.login import OPEN_GATE, Grant, Setback, Wanted, after_setback, unreadable_secret
+from proxy.policy.login import OPEN_GATE, Grant, Setback, Wanted, after_new_secret, after_setback, unreadable_secret
 from proxy.policy.sharing import suits
 
 
@@ -72,7 +72,8 @@ class Broker:
             record.outcome = "shared" if result.shared else "success"
             record.obtained = result.obtained
         else:
-            self._gate = after_setback(self._gate, result, now, self._jitter())
+            gate = self._gate if secret == self._gate_secret else after_new_secret(self._gate)
+            self._gate = after_setback(gate, result, now, self._jitter())
             self._gate_secret = secret
             record.outcome = result.fault.outcome
         self._history.append(record)

@@ -15,7 +15,17 @@ from proxy.message import Secret, Token
 from proxy.net.secret import SecretSource, UnreadableSecret
 from proxy.pipeline.ports import LoginObserver
 from proxy.policy.freshness import new_string, renewal_time, too_old_to_start, usable
-from proxy.policy.login import OPEN_GATE, Grant, Setback, Wanted, after_setback, in_words, unreadable_secret
+from proxy.policy.login import (
+    OPEN_GATE,
+    Gate,
+    Grant,
+    Setback,
+    Wanted,
+    after_new_secret,
+    after_setback,
+    in_words,
+    unreadable_secret,
+)
 
 Obtain = Callable[[Secret, Wanted], Awaitable[Grant | Setback]]
 """Gets a token by logging in, or from others that share it."""
@@ -98,6 +108,10 @@ class Tokens:
         self._count()
         return token
 
+    def good(self, token: Token) -> bool:
+        """True while it is neither refused nor near its end."""
+        return token is not self._refused and usable(token, self._wall())
+
     async def get(self) -> Token:
         """Wait for the login that is under way, or start one. Raises LoginFault; cancelling it hurts nobody else."""
         while True:
@@ -110,7 +124,7 @@ class Tokens:
             else:
                 raise LoginFault(result.code, result.message, outcome=result.outcome, hint=result.hint)
             # Between the login's end and this caller's turn others may have had the token refused, or time passed.
-            if token is not self._refused and usable(token, self._wall()):
+            if self.good(token):
                 self._count()
                 return token
 
@@ -144,12 +158,9 @@ class Tokens:
 
     def _may_log_in(self, now: float) -> bool:
         """False while the last failure forbids it; another secret is another matter."""
-        if not self._gate.closed(now):
-            return True
-        if not (self._gate.about_secret and self._secret.changed()):
-            return False
-        self._open_gate()
-        return True
+        if self._gate.setback is not None and self._secret.changed():
+            self._turn_gate(after_new_secret(self._gate))
+        return not self._gate.closed(now)
 
     def _start(self, reason: str) -> asyncio.Task[Token | LoginFault]:
         self._login = asyncio.ensure_future(self._log_in(reason))
@@ -164,8 +175,7 @@ class Tokens:
         now = self._wall()
         seconds = max(0.0, now - began)
         if isinstance(result, Setback):
-            self._gate = after_setback(self._gate, result, now, self._jitter())
-            self._observer.blocked_until(self._gate.until if result.blocks else 0.0)
+            self._turn_gate(after_setback(self._gate, result, now, self._jitter()))
             self.history.append(TokenRecord(began, reason, result.fault.outcome, seconds))
             return result.fault
         self.history.append(
@@ -193,14 +203,14 @@ class Tokens:
         self._renew_from = renewal_time(token, self._jitter())
         self._want = ""
         self._refused = None
-        self._open_gate()
+        self._turn_gate(OPEN_GATE)
         self._observer.token_obtained(grant.expires)
         return token
 
-    def _open_gate(self) -> None:
-        if self._gate.setback is not None:
-            self._gate = OPEN_GATE
-            self._observer.blocked_until(0.0)
+    def _turn_gate(self, gate: Gate) -> None:
+        if gate != self._gate:
+            self._gate = gate
+            self._observer.blocked_until(gate.until if gate.setback is not None and gate.setback.blocks else 0.0)
 
     # ---- the program's life
 

@@ -126,7 +126,9 @@ class Flight:
                 if own:
                     token = tokens.ready() or await self._wait_for_token()
                 try:
-                    upstream = self._upstream = self._shared.pool.take() or await self._dial()
+                    upstream = self._upstream = self._shared.pool.take() or await self._dial(token)
+                    if upstream is None:
+                        continue
                     self._send(upstream, token)
                     while (answer := self._final_answer(upstream)) is None:
                         await self._client.signal.next()
@@ -167,16 +169,13 @@ class Flight:
         try:
             async with asyncio.timeout(self._deadline - began):
                 token = await shared.tokens.get()
-        except TimeoutError:
-            late = True
-        else:
-            late = False
             exchange.token_result = "wait"
+            return token
+        except TimeoutError:
+            pass
         finally:
             exchange.token_wait += shared.clock() - began
-        if late:
-            raise faults.login_timed_out(self._rule.timeout)
-        return token
+        raise faults.login_timed_out(self._rule.timeout)
 
     async def _try_again(self, reason: str, asked: float) -> bool:
         """Whether a failed try is followed by another; if so the pause before it is over. `asked` is in seconds."""
@@ -195,14 +194,17 @@ class Flight:
 
     # ---- the try
 
-    async def _dial(self) -> Upstream:
-        """A new connection. Raises UpstreamFault."""
+    async def _dial(self, token: Token | None) -> Upstream | None:
+        """A new connection, or none if the token ran out meanwhile. Raises UpstreamFault."""
         shared = self._shared
         began = shared.clock()
         try:
             async with asyncio.timeout(self._deadline - began):
                 upstream: Upstream = await shared.pool.dial(self._client.signal)
+            if token is None or shared.tokens.good(token):
                 return upstream
+            shared.pool.release(upstream, keep=True)
+            return None
         except TimeoutError:
             pass
         finally:
@@ -233,13 +235,13 @@ class Flight:
 
     def _send_streamed(self, upstream: Upstream, request: bytes) -> None:
         client = self._client
-        self._uploading = True
         upstream.cork()
         upstream.write(request)
         upstream.frame_output(self._head.framing.body)
         if client.kept:
             upstream.write_body(client.kept)
         client.relay_to(upstream)
+        self._uploading = not client.body_done
         upstream.uncork()
 
     def _final_answer(self, upstream: Upstream) -> ResponseHead | None:
@@ -263,13 +265,12 @@ class Flight:
 
     def _check_waiting(self, upstream: Upstream) -> None:
         """Before waiting for the answer's head: raise what makes it vain, and set the time it may take."""
-        shared, client = self._shared, self._client
+        shared, client, signal = self._shared, self._client, self._client.signal
         failure = upstream.failure or client.failure
         if failure is not None:
             raise failure
         if upstream.lost:
             raise faults.lost_before_answer(sent=True)
-        signal = client.signal
         if self._uploading:
             # The route's time runs from the request's end: an upload that moves may take longer.
             self._deadline = max(self._deadline, shared.clock() + self._rule.timeout)

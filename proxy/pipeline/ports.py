@@ -38,6 +38,9 @@ class Tokens(Protocol):
     def ready(self) -> Token | None:
         """The token to use at once, or None if this call must wait for a login."""
 
+    def good(self, token: Token) -> bool:
+        """True while this token may still be sent."""
+
     async def get(self) -> Token:
         """Wait for the login that is under way or start one; raises LoginFault. Cancelling it hurts nobody else."""
 

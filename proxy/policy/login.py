@@ -234,10 +234,14 @@ def _code(body: bytes) -> str:
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """Whether a login may be tried. `until` is in wall-clock seconds; `failures` in a row of the same sort."""
+    """Whether a login may be tried. `until` is in wall-clock seconds.
+
+    `rejections` of this secret since a login went well; `troubles` of another sort in a row.
+    """
 
     until: float = 0.0
-    failures: int = 0
+    rejections: int = 0
+    troubles: int = 0
     setback: Setback | None = None
 
     def closed(self, now: float) -> bool:
@@ -259,10 +263,21 @@ OPEN_GATE: Final = Gate()
 
 def after_setback(gate: Gate, setback: Setback, now: float, jitter: float) -> Gate:
     """The gate after one more failure; `jitter` in [0, 1) keeps a fleet from coming back all at once."""
-    same = gate.setback is not None and gate.setback.blocks == setback.blocks
-    failures = gate.failures + 1 if same else 1
+    rejections = gate.rejections + setback.blocks
+    troubles = 0 if setback.blocks else gate.troubles + 1
     if setback.blocks:
-        wait = min(LONGEST_BLOCK, FIRST_BLOCK * 2.0 ** min(failures - 1, 10))
+        wait = _doubled(FIRST_BLOCK, rejections, LONGEST_BLOCK)
     else:
-        wait = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 10)) * (1 + PAUSE_SPREAD * jitter)
-    return Gate(now + max(wait, min(setback.asked, LONGEST_ASKED)), failures, setback)
+        wait = _doubled(FIRST_PAUSE, troubles, LONGEST_PAUSE) * (1 + PAUSE_SPREAD * jitter)
+    return Gate(now + max(wait, min(setback.asked, LONGEST_ASKED)), rejections, troubles, setback)
+
+
+def after_new_secret(gate: Gate) -> Gate:
+    """The gate when the secret has become another one: a block is over, BioT's own trouble is not."""
+    if gate.about_secret:
+        return Gate(troubles=gate.troubles)
+    return msgspec.structs.replace(gate, rejections=0)
+
+
+def _doubled(first: float, times: int, most: float) -> float:
+    return min(most, first * 2.0 ** min(times - 1, 10))

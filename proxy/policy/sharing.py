@@ -29,7 +29,7 @@ class _SharedGrant(msgspec.Struct):
 
 class _SharedGate(msgspec.Struct):
     until: float
-    failures: Annotated[int, msgspec.Meta(ge=1)]
+    rejections: Annotated[int, msgspec.Meta(ge=0)]
     blocks: bool
     code: Code
     outcome: str
@@ -68,7 +68,7 @@ class Box:
             raise ValueError("an open gate is not shared")
         fault = setback.fault
         content = _SharedGate(
-            gate.until, gate.failures, setback.blocks, fault.code, fault.outcome, fault.message, fault.hint
+            gate.until, gate.rejections, setback.blocks, fault.code, fault.outcome, fault.message, fault.hint
         )
         return self._seal(self.gate, content, nonce)
 
@@ -85,7 +85,7 @@ class Box:
         if content is None:
             return OPEN_GATE
         fault = LoginFault(content.code, content.message, outcome=content.outcome, hint=content.hint)
-        return Gate(content.until, content.failures, Setback(fault, blocks=content.blocks))
+        return Gate(content.until, content.rejections, 0, Setback(fault, blocks=content.blocks))
 
     def _seal(self, key: str, content: msgspec.Struct, nonce: bytes) -> bytes:
         return VERSION + nonce + self._cipher.encrypt(nonce, msgspec.json.encode(content), _bound_to(key))
@@ -127,4 +127,4 @@ def after_shared_setback(gate: Gate, setback: Setback, now: float, jitter: float
 
     Only a rejected user makes the pauses of all grow: trouble on one sidecar's way to BioT need not be the others'.
     """
-    return after_setback(gate if setback.blocks else OPEN_GATE, setback, now, jitter)
+    return after_setback(Gate(rejections=gate.rejections), setback, now, jitter)

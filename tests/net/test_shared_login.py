@@ -17,59 +17,13 @@ from proxy.net.token_store import StoreAway, TokenStore
 from proxy.policy.login import Grant, Setback, Wanted
 from proxy.policy.sharing import Box
 from tests.support.fakes import Clock
+from tests.support.memory_store import MemoryStore
 from tests.support.redis import NEEDS_REDIS, redis_server
 
 LIFE = 1800.0
 START = Wanted("start", 0.0)
 REJECTED = Setback(LoginFault(Code.LOGIN_REJECTED, "no", outcome="rejected"), blocks=True)
 BROKEN = Setback(LoginFault(Code.LOGIN_UNAVAILABLE, "no", outcome="server_error"))
-
-
-class MemoryStore:
-    """What a store does, in memory; `away`, `full` and `lies` are what may be wrong with it."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.values: dict[str, tuple[bytes, float]] = {}
-        self.away = False
-        self.full = False
-        self.lie: bytes | None = None
-        self.closed = 0
-
-    def _live(self, key: str) -> bytes | None:
-        value, until = self.values.get(key, (None, 0.0))
-        return value if self._clock.now < until else None
-
-    def _check(self, *, writes: bool = False) -> None:
-        if self.away or (writes and self.full):
-            raise StoreAway
-
-    async def get(self, *keys: str) -> list[bytes | None]:
-        self._check()
-        return [self.lie or self._live(key) for key in keys]
-
-    async def put(self, key: str, value: bytes, life: float) -> None:
-        self._check(writes=True)
-        self.values[key] = (value, self._clock.now + life)
-
-    async def claim(self, key: str, owner: bytes, life: float) -> bool:
-        self._check(writes=True)
-        if self._live(key) is not None:
-            return False
-        self.values[key] = (owner, self._clock.now + life)
-        return True
-
-    async def drop(self, key: str, value: bytes) -> None:
-        self._check()
-        if self._live(key) == value:
-            del self.values[key]
-
-    async def forget(self, key: str) -> None:
-        self._check()
-        self.values.pop(key, None)
-
-    async def close(self) -> None:
-        self.closed += 1
 
 
 class Fleet:

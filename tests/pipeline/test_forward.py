@@ -120,6 +120,22 @@ async def test_a_renewed_token_that_is_late_counts_as_stale(sidecar):
     assert sidecar.exchange.token_result == "stale"
 
 
+async def test_a_token_that_runs_out_while_biot_is_dialled_is_not_sent(sidecar):
+    tokens = sidecar.tokens
+
+    def run_out(transport) -> None:
+        tokens.ran_out.add(tokens.current)
+        tokens.current = None
+
+    sidecar.pool.on_dial = run_out
+    plugin = await sidecar.ask(GET)
+    assert b"Bearer jwt-1\r\n" in sidecar.upstream.out
+    assert sidecar.upstream.out.count(b"Bearer") == 1
+    assert len(sidecar.pool.dialled) == 1
+    await sidecar.answer(OK)
+    assert plugin.got == OK
+
+
 async def test_a_route_without_tokens_asks_for_none(start):
     sidecar = start(Rule(name="r", source="f:1", authorization=Authorization.NONE))
     sidecar.tokens.current, sidecar.tokens.hangs = None, True
@@ -329,6 +345,16 @@ async def test_an_upload_that_moves_may_take_longer_than_the_route(sidecar):
     await sidecar.answer(OK)
     assert plugin.got == OK
     assert sidecar.exchange.request_bytes == 20
+
+
+async def test_a_request_that_is_sent_again_gets_no_new_time(sidecar):
+    plugin = await sidecar.ask(POST)
+    await sidecar.advance(40.0)
+    await sidecar.answer(refused())
+    await sidecar.advance(15.0)
+    assert plugin.got == b""
+    await sidecar.advance(6.0)
+    assert error(plugin.got)[0] == 504
 
 
 async def test_an_upload_that_stalls_is_a_408(sidecar):

@@ -17,6 +17,7 @@ from proxy.policy.login import (
     Gate,
     Grant,
     Setback,
+    after_new_secret,
     after_setback,
     login_body,
     read_answer,
@@ -186,6 +187,25 @@ def test_another_sort_of_failure_counts_from_the_start():
     assert not gate.blocked(NOW + 60)
 
 
+def test_trouble_on_the_way_does_not_shorten_the_next_block():
+    gate = after_setback(OPEN_GATE, REJECTED, NOW, 0)
+    gate = after_setback(gate, BROKEN, NOW, 0)
+    assert gate.until == NOW + 1
+    assert not gate.blocked(NOW)
+    gate = after_setback(gate, REJECTED, NOW, 0)
+    assert gate.until == NOW + 120
+
+
+def test_another_secret_is_a_new_case_and_biots_trouble_is_not():
+    gate = after_setback(after_setback(OPEN_GATE, REJECTED, NOW, 0), BROKEN, NOW, 0)
+    gate = after_new_secret(gate)
+    assert gate.until == NOW + 1
+    assert after_setback(gate, BROKEN, NOW, 0).until == NOW + 2
+    gate = after_setback(gate, REJECTED, NOW, 0)
+    assert gate.until == NOW + 60
+    assert not after_new_secret(gate).closed(NOW)
+
+
 def test_a_clock_that_jumped_back_does_not_lock_for_good():
     gate = after_setback(OPEN_GATE, REJECTED, NOW, 0)
     assert gate.closed(NOW)
@@ -201,7 +221,7 @@ def test_an_open_gate_is_open():
 def test_a_wait_is_never_absurd(failures, jitter, asked, blocks):
     fault = LoginFault(Code.LOGIN_REJECTED, "", outcome="rejected")
     one = Setback(fault, blocks=blocks, asked=asked)
-    gate = after_setback(Gate(0, failures, one), one, NOW, jitter)
+    gate = after_setback(Gate(0, failures, failures, one), one, NOW, jitter)
     assert 1 <= gate.until - NOW <= 3600
 
 

@@ -36,7 +36,7 @@ def test_what_one_seals_another_opens():
 def test_a_gate_comes_back_with_its_fault():
     gate = after_setback(OPEN_GATE, REJECTED, NOW, 0.0)
     opened = box().open_gate(box().seal_gate(gate, nonce()))
-    assert (opened.until, opened.failures) == (gate.until, 1)
+    assert (opened.until, opened.rejections) == (gate.until, 1)
     assert opened.setback is not None
     fault = opened.setback.fault
     assert (fault.code, fault.message, fault.outcome, fault.hint) == (
@@ -151,7 +151,7 @@ def test_only_a_token_of_its_own_will_do_when_nothing_else_is_fresh_enough():
 
 
 def test_a_closed_gate_is_everybodys_for_as_long_as_it_is_closed():
-    gate = Gate(NOW + 40, 1, REJECTED)
+    gate = Gate(NOW + 40, 1, 0, REJECTED)
     told = shared_setback(gate, NOW)
     assert told is not None
     assert (told.fault, told.blocks, told.asked) == (REJECTED.fault, True, 40)
@@ -160,7 +160,9 @@ def test_a_closed_gate_is_everybodys_for_as_long_as_it_is_closed():
 
 
 def test_rejected_logins_of_all_count_together_and_other_failures_do_not():
-    rejected = Gate(NOW, 2, REJECTED)
+    rejected = Gate(NOW, 2, 0, REJECTED)
     assert after_shared_setback(rejected, REJECTED, NOW, 0.0).until == NOW + 240
-    broken = Gate(NOW, 5, BROKEN)
+    broken = after_shared_setback(rejected, BROKEN, NOW, 0.0)
+    assert broken.until == NOW + 1
     assert after_shared_setback(broken, BROKEN, NOW, 0.0).until == NOW + 1
+    assert after_shared_setback(broken, REJECTED, NOW, 0.0).until == NOW + 240

@@ -166,6 +166,7 @@ class FakeTokens:
         self.fault: Failure | None = None
         self.hangs = False
         self.rejected: list[int] = []
+        self.ran_out: set[Token] = set()
         self.logins = 0
         self.calls = 0
         self.current: Token | None = Token("jwt-0", 0.0, 1e12, 0)
@@ -178,6 +179,9 @@ class FakeTokens:
 
     def ready(self) -> Token | None:
         return self.current
+
+    def good(self, token: Token) -> bool:
+        return token not in self.ran_out
 
     async def get(self) -> Token:
         if self.hangs:

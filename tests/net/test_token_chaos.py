@@ -1,0 +1,64 @@
+"""Some hours of simulated chaos around tokens, by many seeds, and the laws that must hold through all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from proxy.telemetry.state import LOGIN_OUTCOMES
+from tests.net.chaos import TROUBLES, World
+from tests.support.simulated_loop import simulate
+
+STEPS = 60
+
+
+async def live(seed: int, folder: Path, *, shared: bool) -> World:
+    """One world from its beginning to its end."""
+    world = World(seed, folder, shared=shared)
+    world.tokens.start()
+    calls: set[asyncio.Task[None]] = set()
+    for _ in range(STEPS):
+        for _ in range(world.random.choice([0, 1, 1, 2, 20])):
+            calls.add(asyncio.ensure_future(world.call()))
+        await world.misfortune()
+    await asyncio.gather(*calls)
+    await world.recover()
+    await world.close()
+    assert not world.bugs, world.bugs
+    assert not world.broken, world.broken
+    return world
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["alone", "with a token store"])
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_goes_wrong_the_laws_hold(seed, shared, tmp_path):
+    simulate(live(seed, tmp_path, shared=shared))
+
+
+def test_a_seed_decides_everything(tmp_path):
+    lives: list[tuple[int, ...]] = []
+
+    async def once() -> None:
+        world = await live(7, tmp_path, shared=True)
+        lives.append((world.logins, world.answered, *world.outcomes.values()))
+
+    simulate(once())
+    simulate(once())
+    assert lives[0] == lives[1]
+
+
+def test_everything_that_can_go_wrong_with_a_login_goes_wrong_somewhere(tmp_path):
+    seen: set[str] = set()
+    outcomes: set[str] = set()
+
+    async def one(seed: int) -> None:
+        world = await live(seed, tmp_path, shared=False)
+        seen.update(world.outcomes)
+        outcomes.update(outcome for outcome, _ in world.told.finished)
+
+    for seed in range(15):
+        simulate(one(seed))
+    assert seen == {"good", "rejected", *TROUBLES}
+    assert outcomes == set(LOGIN_OUTCOMES)
