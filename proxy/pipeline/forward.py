@@ -281,7 +281,7 @@ class Flight:
             shared.sweep.arm(signal, self._deadline)
             return
         if signal.expired and self._stalled(upstream):
-            raise self._stall_fault(upstream)
+            raise faults.timed_out(shared.stall) if upstream.unsent else faults.stalled_upload(shared.stall)
         self._arm_slice()
 
     # ---- the answer
@@ -385,10 +385,6 @@ class Flight:
         self._slices = self._slices + 1 if mark == self._mark else 0
         self._mark = mark
         return self._slices >= slices
-
-    def _stall_fault(self, upstream: Upstream) -> Failure:
-        stall = self._shared.stall
-        return faults.timed_out(stall) if upstream.unsent else faults.stalled_upload(stall)
 
     def _release(self, *, keep: bool) -> None:
         """Give the upstream connection back, if one is held."""
