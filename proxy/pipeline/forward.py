@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from proxy.errors import Failure, UpstreamFault
+from proxy.errors import UpstreamFault
 from proxy.exchange import Exchange
 from proxy.message import Body, RequestHead, ResponseHead, Token
 from proxy.pipeline.collector import Collector
