@@ -26,10 +26,14 @@ class _Node:
 
 
 class Coverage:
-    """A tree of patterns, each with a number that does not fall from one `add` to the next."""
+    """A tree of patterns, each with a number that does not fall from one `add` to the next.
+
+    `visits` counts what looking for overlaps has cost.
+    """
 
     def __init__(self, patterns: Iterable[tuple[int, Pattern]] = ()) -> None:
         self._root = _Node()
+        self.visits = 0
         for number, pattern in patterns:
             self.add(number, pattern)
 
@@ -80,6 +84,7 @@ class Coverage:
         todo = [(self._root, 0)]
         while todo:
             node, depth = todo.pop()
+            self.visits += 1 + len(node.here)
             found.update(
                 number
                 for number, other in node.here

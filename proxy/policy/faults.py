@@ -73,10 +73,10 @@ def route_denied(reason: str) -> ClientFault:
 
 
 def loop_detected(limit: int, method: str, template: str) -> ClientFault:
-    where = f"{method} {template}" if template else "This request"
+    where = f"{method} {template}" if template else f"this {method}"
     return ClientFault(
         Code.LOOP_DETECTED,
-        f"{where} was intercepted more than {limit} times within 60s under one trace id: it triggers itself.",
+        f"A loop: {where} was intercepted more than {limit} times within 60s under one trace id; it triggers itself.",
         reason="loop",
         hint="Set interception: off for the route that the interceptor itself calls.",
     )

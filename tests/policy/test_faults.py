@@ -57,8 +57,8 @@ def test_the_reasons_given_stand_in_the_message():
 
 
 def test_a_loop_is_named_by_its_template_never_by_its_path():
-    assert faults.loop_detected(8, "PATCH", "/a/{id}").message.startswith("PATCH /a/{id} was intercepted")
-    assert faults.loop_detected(8, "PATCH", "").message.startswith("This request was intercepted")
+    assert faults.loop_detected(8, "PATCH", "/a/{id}").message.startswith("A loop: PATCH /a/{id} was intercepted")
+    assert faults.loop_detected(8, "PATCH", "").message.startswith("A loop: this PATCH was intercepted")
 
 
 def test_a_connection_lost_before_anything_was_sent_counts_as_a_failed_connect():

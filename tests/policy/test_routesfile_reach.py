@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.policy.match import RouteTable
-from proxy.policy.routesfile import load
+from proxy.policy.routesfile import load, reach
 from proxy.policy.rules import Rule
 from tests.policy.routes import PATIENTS, problems, route
 
@@ -168,3 +168,15 @@ def test_a_denial_that_an_earlier_route_makes_a_hole_into_is_a_warning():
 )  # fmt: skip
 def test_overlaps_that_are_no_accident_are_no_warning(routes):
     assert problems(*routes) == []
+
+
+def test_where_too_many_routes_cross_the_comparison_ends_and_says_so(monkeypatch):
+    routes = [route(f"a{n}", f"GET /ums/v{n}/{{x}}", more=f"timeout: {n + 1}s") for n in range(4)]
+    routes += [route(f"b{n}", f"GET /ums/{{x}}/u{n}", more="timeout: 9s") for n in range(4)]
+    crossing = [problem.split(":")[1] for problem in problems(*routes) if "disagree" in problem]
+    assert set(crossing) == {"8", "9", "10", "11"}
+    monkeypatch.setattr(reach, "_VISITS_MOST", 20)
+    found = problems(*routes)
+    [said] = [problem for problem in found if "compared" in problem]
+    assert said == "f:9:3: warning: too many routes cross; from here on they are not compared"
+    assert {problem.split(":")[1] for problem in found if "disagree" in problem} == {"8"}
