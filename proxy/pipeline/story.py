@@ -28,6 +28,7 @@ from proxy.policy.rules import Authorization, Retry, Rule, Verdict
 from proxy.policy.trace import TRACE_BITS, new_traceparent, trace_id_of
 
 LOGIN_BODY_LIMIT: Final = 64 * 1024
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 QUEUE_TIME: Final = 1.0
 _INTERCEPTED: Final = frozenset({"set", "passed"})
 INSPECTOR_RULE: Final = Rule(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
@@ -112,6 +113,7 @@ class Story:
         failure: Failure | None = None
         raw: bytes | None = b""
         client.expect_head()
+        client.signal.expired = False  # a deadline that passed just as the last request ended
         try:
             while (raw := self._next_head(client, rest)) is None:
                 await client.signal.next()
@@ -287,11 +289,13 @@ class Story:
         """Answer a plugin's own login with a placeholder, so that it needs no secret."""
         collector = Collector(LOGIN_BODY_LIMIT)
         client.relay_to(collector)
+        if head.modern and Kind.EXPECT in head.special and not (client.body_done or client.body_bytes):
+            client.write(CONTINUE)  # it waits for this before it sends its body (RFC 9110, section 10.1.1)
         while not (client.body_done or collector.overflowed or client.failure):
-            if client.signal.expired:
-                raise faults.stalled_upload(self._limits.head)
             self._sweep.arm(client.signal, self._clock() + self._limits.head)
             await client.signal.next()
+            if client.signal.expired:
+                raise faults.stalled_upload(self._limits.head)
         if client.failure is not None:
             raise client.failure
         exchange.status = 200

@@ -268,6 +268,31 @@ async def test_a_plugins_login_is_answered_here_with_a_placeholder(start, cut):
     assert sidecar.exchange.request_bytes == len(LOGIN_BODY)
 
 
+async def test_a_plugins_login_that_asks_first_whether_to_send_its_body_is_told_to(start):
+    sidecar = with_login(start(plugin_login="local"))
+    head, _, body = LOGIN.partition(b"\r\n\r\n")
+    plugin = await sidecar.ask(head + b"\r\nExpect: 100-continue\r\n\r\n")
+    assert plugin.got == b"HTTP/1.1 100 Continue\r\n\r\n"
+    await plugin.say(body)
+    assert plugin.got.count(b'"accessToken": "') == 1
+
+
+async def test_a_plugins_login_that_sends_its_body_unasked_is_not_told_to(start):
+    sidecar = with_login(start(plugin_login="local"))
+    plugin = await sidecar.ask(LOGIN.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+    assert plugin.got.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+async def test_a_deadline_that_passes_as_an_answer_comes_does_not_end_the_connection(sidecar):
+    plugin = await sidecar.ask(GET)
+    sidecar.clock.now += 59.0
+    plugin.connection.signal.expired = True
+    await sidecar.answer(OK)
+    await plugin.say(GET)
+    await sidecar.answer(OK)
+    assert plugin.got == OK * 2
+
+
 async def test_a_plugins_login_that_stalls_is_a_408(start):
     sidecar = with_login(start(plugin_login="local"))
     plugin = await sidecar.ask(LOGIN[:-10])
