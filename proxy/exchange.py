@@ -27,6 +27,7 @@ class Exchange:
         "method",
         "number",
         "own",
+        "paused",
         "query",
         "refused",
         "request_bytes",
@@ -67,6 +68,7 @@ class Exchange:
         self.token_age = -1.0  # seconds; negative: no token of ours was sent
         self.connect = 0.0  # seconds spent dialling
         self.first_byte = 0.0  # seconds from sending to the answer's head, last try
+        self.paused = 0.0  # seconds between two tries
         self.upstream_seconds = 0.0  # seconds with BioT, all tries
         self.reused = False  # the last try used a pooled connection
         self.request_bytes = 0

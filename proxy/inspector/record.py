@@ -11,12 +11,13 @@ from proxy.telemetry.state import METHODS, OTHER
 
 
 class Durations(msgspec.Struct, frozen=True):
-    """Seconds. The four parts add up to `total`; `rest` is bodies, waits between tries and the sidecar's own work."""
+    """Seconds. The parts add up to `total`; `pause` is between tries, `rest` bodies, other tries and our own work."""
 
     total: float
     token: float
     connect: float
     first_byte: float
+    pause: float
     rest: float
 
 
@@ -92,8 +93,8 @@ def record_of(exchange: Exchange, number: int) -> Record:
 def durations_of(exchange: Exchange) -> Durations:
     """Where the time went; `first_byte` is the last try's."""
     total = exchange.finished - exchange.started
-    token, connect, first_byte = exchange.token_wait, exchange.connect, exchange.first_byte
-    return Durations(total, token, connect, first_byte, max(0.0, total - token - connect - first_byte))
+    parts = exchange.token_wait, exchange.connect, exchange.first_byte, exchange.paused
+    return Durations(total, *parts, max(0.0, total - sum(parts)))
 
 
 def _token_age(exchange: Exchange) -> float | None:

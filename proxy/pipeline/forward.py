@@ -190,6 +190,7 @@ class Flight:
         self._release(keep=False)
         exchange.retries += (reason,)
         await shared.sleep(wait)
+        exchange.paused += wait
         return True
 
     # ---- the try

@@ -94,10 +94,26 @@ class Browser:
     def until(self, holds: Callable[[], object]) -> None:
         WebDriverWait(self.driver, DEADLINE, poll_frequency=0.05).until(lambda _: holds())
 
+    def resize(self, width: int, height: int) -> None:
+        """The size of the page itself, without the window around it; 0 by 0: the window's own."""
+        if not width:
+            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            return
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
     def emulate(self, **features: str) -> None:
         """Media features, such as prefers_color_scheme="dark"; without any, the browser's own."""
         named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": named})
+
+    def holdings(self) -> dict[str, float]:
+        """What the page keeps once its garbage is collected: nodes, listeners, and bytes of its scripts' heap."""
+        self.driver.execute_cdp_cmd("Performance.enable", {})
+        self.driver.execute_cdp_cmd("HeapProfiler.collectGarbage", {})
+        told = self.driver.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        named = {one["name"]: one["value"] for one in told}
+        return {"nodes": named["Nodes"], "listeners": named["JSEventListeners"], "heap": named["JSHeapUsedSize"]}
 
     def complaints(self) -> list[str]:
         """What the console said since the last look: errors of scripts, refusals of the content security policy."""

@@ -26,6 +26,7 @@ def browser(chromium_window: Browser) -> Iterator[Browser]:
     yield chromium_window
     complaints = chromium_window.complaints()
     chromium_window.emulate()
+    chromium_window.resize(0, 0)
     chromium_window.driver.get("about:blank")
     assert not complaints, complaints
 

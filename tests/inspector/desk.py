@@ -16,6 +16,9 @@ from proxy.inspector.recorder import Recorder
 from proxy.inspector.server import make_app
 from proxy.pages import OwnPages
 
+PLAIN = {"interception": "off", "authorization": "replace", "retry": "idempotent", "deny": None}
+"""What a rule does that says nothing else."""
+
 
 def sidecar_status(
     *, token: dict[str, Any] | None = None, rules: dict[str, int] | None = None, error: str | None = None, **logins: Any
@@ -26,7 +29,7 @@ def sidecar_status(
         "token": {"state": "none", "obtained": None, "expires": None} | (token or {}),
         "logins": {"total": 0, "calls_per_login": None, "waits": waits, "blocked_until": None, "recent": []} | logins,
         "routes": [
-            {"name": name, "hits": hits, "source": "routes.yaml:7", "match": ["GET /**"], "deny": None}
+            {"name": name, "hits": hits, "source": "routes.yaml:7", "match": ["GET /**"], **PLAIN}
             for name, hits in (rules or {}).items()
         ],
         "reload": {"at": None, "error": error},

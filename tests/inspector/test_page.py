@@ -90,6 +90,41 @@ def test_keeps_no_more_than_the_last_five_hundred(page: Browser, desk: Desk) -> 
     assert len(page.rows()) == 500
 
 
+def test_a_long_session_does_not_grow(page: Browser, desk: Desk) -> None:
+    def work(batches: int) -> dict[str, float]:
+        for _ in range(batches):
+            desk.show(*(finished(status=200) for _ in range(400)), finished(status=418))
+            page.until(lambda: "418" in page.text("#list tbody tr td.status"))
+            page.press("j", Keys.ENTER, Keys.ESCAPE)
+            desk.show(finished(status=200))
+            page.until(lambda: "418" not in page.text("#list tbody tr td.status"))
+        return page.holdings()
+
+    before, after = work(3), work(9)
+    assert after["nodes"] < 1.1 * before["nodes"]
+    assert after["listeners"] < 1.1 * before["listeners"]
+    assert after["heap"] < 1.25 * before["heap"]
+
+
+@pytest.mark.parametrize("width", [420, 560, 700, 820, 1000, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_path_and_what_came_of_it_are_there_at_any_width(page: Browser, desk: Desk, width: int, theme: str) -> None:
+    page.emulate(prefers_color_scheme=theme)
+    page.resize(width, 800)
+    desk.show(finished(cut=True, tries=3), finished())
+    desk.sources.said = sidecar_status(rules={"patient updates run interceptors": 3})
+    page.until(lambda: len(page.rows()) == 2 and page.all("#rules button"))
+    page.find("#list tbody tr:last-child").click()
+    for selector in ("td.path", "td.status", "td.method"):
+        cell = page.find(f"#list tbody tr:last-child {selector}")
+        assert page.run(
+            "return arguments[0].clientWidth > 50 && arguments[0].scrollWidth <= arguments[0].clientWidth", cell
+        )
+    assert page.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    for pane in ("#scroll", "#details", "aside"):
+        assert page.run("const pane = arguments[0]; return pane.scrollWidth <= pane.clientWidth", page.find(pane)), pane
+
+
 def test_says_how_many_requests_were_too_many_at_once(page: Browser, desk: Desk) -> None:
     desk.show(*(finished() for _ in range(510)))
     page.until(lambda: page.text("#count") == "500 requests, 10 not shown (too many at once)")
@@ -323,10 +358,25 @@ def test_a_rule_with_its_hits_filters_the_list(page: Browser, desk: Desk) -> Non
     desk.sources.said = sidecar_status(rules={FILES.name: 3, "unmatched": 0})
     desk.show(finished(), finished(verdict=verdict("/file/v1/files", FILES)))
     page.until(lambda: len(page.rows()) == 2 and page.all("#rules button"))
-    assert page.all("#rules button")[0].text == f"{FILES.name}\n3"
+    assert page.all("#rules button")[0].text == f"{FILES.name}\n3\nno interceptors"
     page.run("document.querySelector('#rules button').click()")
     page.until(lambda: len(page.rows()) == 1)
     assert "/file/v1/files" in page.rows()[0]
+
+
+def test_says_what_each_rule_does(page: Browser, desk: Desk) -> None:
+    does = {
+        "interceptors run, one try": {"interception": "on", "retry": "none"},
+        "interception as the plugin says, the plugin's own token": {"interception": "client", "authorization": "keep"},
+        "no token": {"authorization": "none"},
+        "denied": {"deny": "not for plugins", "interception": "on"},
+        "no interceptors": {},
+    }
+    desk.sources.said = sidecar_status(rules=dict.fromkeys(does, 0))
+    for route, said in zip(desk.sources.said["routes"], does.values(), strict=True):
+        route.update(said)
+    page.until(lambda: len(page.all("#rules .effect")) == len(does))
+    assert [effect.text for effect in page.all("#rules .effect")] == list(does)
 
 
 def test_says_that_the_routes_file_is_wrong(page: Browser, desk: Desk) -> None:
@@ -348,7 +398,7 @@ def test_explains_the_selected_request(page: Browser, desk: Desk) -> None:
         "warnings": ["no known BioT operation"],
     }
     show(page, desk, 200)
-    page.press("j", "e", Keys.ENTER)
+    page.press("j", "e")
     page.until(lambda: "routes.yaml:9" in page.text("#explain .body"))
     assert desk.sources.asked == [("PATCH", "/organization/v1/users/patients/{id}")]
     said = page.text("#explain .body").replace("\n", " ")

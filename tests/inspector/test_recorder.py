@@ -10,7 +10,7 @@ import pytest
 
 from proxy.errors import Code
 from proxy.inspector.masking import Field
-from proxy.inspector.record import Record, durations_of, record_of
+from proxy.inspector.record import Durations, Record, durations_of, record_of
 from proxy.inspector.recorder import KEPT, Recorder
 from tests.inspector.examples import AT, TRACE, finished
 
@@ -61,9 +61,9 @@ def test_a_token_that_was_waited_for_has_no_age(age: float, result: str, shown: 
 
 
 def test_the_parts_of_the_duration_add_up_to_the_whole() -> None:
-    exchange = finished(started=10.0, finished=11.0, token_wait=0.25, connect=0.125, first_byte=0.5)
-    split = durations_of(exchange)
-    assert (split.total, split.token, split.connect, split.first_byte, split.rest) == (1.0, 0.25, 0.125, 0.5, 0.125)
+    parts = {"token_wait": 0.25, "connect": 0.125, "first_byte": 0.25, "paused": 0.125}
+    split = durations_of(finished(started=10.0, finished=11.0, **parts))
+    assert split == Durations(total=1.0, token=0.25, connect=0.125, first_byte=0.25, pause=0.125, rest=0.25)
 
 
 def test_no_part_of_the_duration_is_negative() -> None:

@@ -4,9 +4,9 @@
 
 const filter = byId("filter");
 const keys = byId("keys");
-const details = new Details(closeDetails);
-const list = new RequestList((record) => details.show(record), () => setFilter(""));
 const explain = new Explain();
+const details = new Details(closeDetails, (record) => explain.begin(record));
+const list = new RequestList((record) => details.show(record), () => setFilter(""));
 const stream = new Stream(list);
 
 function setFilter(text) {
@@ -46,7 +46,7 @@ const SHORTCUTS = {
   Enter: () => list.selected && details.show(list.selected),
   Escape: () => details.open && closeDetails(),
   "/": () => filter.select(),
-  e: () => explain.focus(list.selected),
+  e: () => explain.begin(list.selected),
   p: pause,
   c: clear,
   "?": () => keys.showModal(),
@@ -74,4 +74,5 @@ on(filter, "input", () => setFilter(filter.value));
 on(byId("pause"), "click", pause);
 on(byId("clear"), "click", clear);
 on(byId("help"), "click", () => keys.showModal());
+fill(byId("colours"), ...legend());
 new Panels((name) => setFilter(`rule:"${name}"`)).run();

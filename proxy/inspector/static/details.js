@@ -5,9 +5,12 @@
 class Details {
   #pane = byId("details");
   #closed;
+  #explain;
 
-  constructor(closed) {
+  /** `closed()` is called when the pane is to close, `explain(record)` when its request is to be explained. */
+  constructor(closed, explain) {
     this.#closed = closed;
+    this.#explain = explain;
   }
 
   get open() {
@@ -16,9 +19,11 @@ class Details {
 
   show(record) {
     const close = on(el("button", { type: "button", "aria-label": "Close the details" }, "×"), "click", () => this.#closed());
+    const explain = on(el("button", { type: "button", class: "small" }, "Explain"), "click", () => this.#explain(record));
     fill(this.#pane,
       el("div", { class: "head" },
-        el("h2", null, el("b", null, record.method), " ", record.template || "–"), close),
+        el("h2", null, el("b", null, record.method), " ", record.template || unnamed(record)),
+        record.template ? explain : null, close),
       el("div", { class: "columns" },
         el("div", null, el("h3", null, `Took ${duration(record.durations.total)}`), largeBar(record.durations), facts(about(record))),
         el("div", null, el("h3", null, "Request headers"), headers(record.request_headers)),
@@ -42,7 +47,7 @@ function about(record) {
     ["authorization", record.authorization],
     ["query keys", record.query.join(", ")],
     ["token", record.token_age === null ? "" : `${age(record.token_age)} old${tokenWords(record.token_result)}`],
-    ["tries", record.tries && [record.tries, record.retries.length ? `, again after: ${record.retries.join(", ")}` : ""].join("")],
+    ["tries", record.tries && [record.tries, record.retries.length ? `, again after: ${record.retries.map(spaced).join(", ")}` : ""].join("")],
     ["connection", record.tries ? (record.reused ? "reused" : "new") : ""],
     ["request body", bytes(record.request_bytes)],
     ["response body", bytes(record.response_bytes)],

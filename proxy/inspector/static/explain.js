@@ -13,14 +13,15 @@ class Explain {
     });
   }
 
-  /** Puts the cursor into the box, with the selected request's method and path in it. */
-  focus(record) {
+  /** Puts the cursor into the box; with a request, its method and path are there already, and their explanation. */
+  begin(record) {
     const { method, path } = this.#form.elements;
+    path.focus();
     if (record?.template) {
       if ([...method.options].some((option) => option.value === record.method)) method.value = record.method;
       path.value = record.template;
+      this.#ask();
     }
-    path.focus();
     path.select();
   }
 
@@ -29,8 +30,8 @@ class Explain {
     const query = new URLSearchParams({ method: method.value, path: path.value.trim() });
     try {
       const answer = await fetch(`/_sidecar/explain?${query}`, { cache: "no-store", signal: AbortSignal.timeout(5000) });
-      if (!answer.ok) throw new Error();
-      fill(this.#body, ...told(await answer.json()));
+      const said = await answer.json();
+      fill(this.#body, ...(answer.ok ? told(said) : [el("p", { class: "alert" }, said.message)]));
     } catch {
       fill(this.#body, el("p", { class: "alert" }, "The sidecar does not answer."));
     }

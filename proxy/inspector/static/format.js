@@ -35,4 +35,6 @@ function bytes(count) {
   return `${(count / 1000 ** step).toFixed(1)} ${units[step - 1]}`;
 }
 
+const spaced = (name) => name.replaceAll("_", " ");
+
 const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

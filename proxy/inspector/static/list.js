@@ -131,15 +131,21 @@ const nothingYet = () => [
 
 function pathCell(record) {
   const query = record.query.length ? el("span", { class: "query" }, `?${record.query.join("&")}`) : null;
-  if (record.template) return [record.template, query];
-  return [el("span", { class: "none" }, record.refused ? `refused: ${record.refused}` : "not read")];
+  if (record.template) return [...breakable(record.template), query];
+  return [el("span", { class: "none" }, unnamed(record)), query];
 }
+
+/** A path may go on in the next line after each slash. */
+const breakable = (path) => path.split(/(?<=\/)/).flatMap((part) => [part, el("wbr")]);
+
+/** Stands for a path that no template is known for: the path itself is never told. */
+const unnamed = ({ refused }) => (refused ? `refused: ${refused}` : "unknown path");
 
 function statusCell(record) {
   const tag = record.client_gone ? "gone" : record.cut ? "cut" : record.code ? "sidecar" : "";
   const title = { gone: "the client hung up", cut: "the answer broke off", sidecar: `answered by the sidecar: ${record.code}` }[tag];
   return [
     el("span", { class: `s${Math.floor(record.status / 100)}` }, record.status || "–"),
-    ...(tag ? [" ", el("span", { class: "tag", title }, tag)] : []),
+    ...(tag ? [" ", el("span", { class: `tag ${tag}`, title }, tag)] : []),
   ];
 }

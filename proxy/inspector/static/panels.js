@@ -45,7 +45,8 @@ class Panels {
       const meter = el("i");
       meter.style.width = `${(100 * route.hits) / most}%`;
       const button = el("button", { type: "button", "data-rule": route.name, title: ruleWords(route) },
-        el("span", { class: "name" }, route.name), el("span", { class: "hits" }, route.hits), el("span", { class: "meter" }, meter));
+        el("span", { class: "name" }, route.name), el("span", { class: "hits" }, route.hits),
+        el("span", { class: "effect" }, effect(route)), el("span", { class: "meter" }, meter));
       return el("li", null, on(button, "click", () => this.#picked(route.name)));
     });
     const error = reload.error ? el("p", { class: "alert", role: "alert" }, "The routes file is wrong; the last good rules stay in force. ", reload.error) : null;
@@ -55,6 +56,17 @@ class Panels {
 
 const ruleWords = ({ source, match, deny }) =>
   [...match, deny ? `denied: ${deny}` : null, source, "Click: only its requests"].filter(Boolean).join("; ");
+
+/** What a rule does that not every rule does. */
+function effect({ interception, authorization, retry, deny }) {
+  if (deny) return "denied";
+  const words = [
+    interception === "on" ? "interceptors run" : interception === "client" ? "interception as the plugin says" : null,
+    authorization === "keep" ? "the plugin's own token" : authorization === "none" ? "no token" : null,
+    retry === "none" ? "one try" : null,
+  ];
+  return words.filter(Boolean).join(", ") || "no interceptors";
+}
 
 function tokenPanel(token, logins) {
   const [obtained, expires, blocked] = [token.obtained, token.expires, logins.blocked_until].map(moment);
@@ -88,9 +100,9 @@ function lifeBar(obtained, expires) {
 function loginTable(logins) {
   const rows = logins.slice(-6).reverse().map(({ at, reason, outcome, seconds, calls }) => {
     const good = outcome === "success" || outcome === "shared";
-    const took = [good ? null : `${outcome.replaceAll("_", " ")}, `, el("span", { class: "whole" }, duration(seconds))];
+    const took = [good ? null : `${spaced(outcome)}, `, el("span", { class: "whole" }, duration(seconds))];
     return el("tr", { class: good ? null : "bad" },
-      el("td", null, clock(moment(at))), el("td", null, reason.replaceAll("_", " ")),
+      el("td", null, clock(moment(at))), el("td", null, spaced(reason)),
       el("td", { class: "number" }, ...took), el("td", { class: "number" }, calls));
   });
   const head = ["Login", "Why", "Took", "Calls"].map((name, at) => el("th", { scope: "col", class: at > 1 ? "number" : null }, name));

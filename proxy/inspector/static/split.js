@@ -6,6 +6,7 @@ const PARTS = [
   ["token", "token wait"],
   ["connect", "connect"],
   ["first_byte", "first byte"],
+  ["pause", "pauses between tries"],
   ["rest", "rest"],
 ];
 const SHORTEST = 0.001;
@@ -23,12 +24,16 @@ function smallBar(split) {
 
 /** The details' bar, in full width, with its legend. */
 function largeBar(split) {
-  const legend = PARTS.map(([key, name]) =>
-    el("li", { class: key }, el("span", { class: "name" }, name), " ", el("span", { class: "value" }, duration(split[key]))),
-  );
   return el("div", { class: "split" },
     el("span", { class: "bar", role: "img", "aria-label": words(split).join(", ") }, ...segments(split)),
-    el("ul", { class: "legend" }, ...legend));
+    el("ul", { class: "legend" }, ...legend(split)));
+}
+
+/** What the colours stand for; with a request's durations, those that it has. */
+function legend(split) {
+  return PARTS.filter(([key]) => !split || split[key] > 0).map(([key, name]) =>
+    el("li", { class: key }, el("span", { class: "name" }, name), " ",
+      split ? el("span", { class: "value" }, duration(split[key])) : null));
 }
 
 function segments(split) {
