@@ -17,6 +17,7 @@ from proxy.net import program
 _PR_SET_PDEATHSIG: Final = 1
 _SI_KERNEL: Final = 0x80
 """`si_code` of signals that the terminal sends (sigaction(2))."""
+ENDING: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
 PENDING_LOOK: Final = 0.05
 """Seconds between two looks at signals that wait, while a child starts."""
 
@@ -51,9 +52,9 @@ class Signals:
         return taken.si_signo, taken.si_code == _SI_KERNEL
 
     @property
-    def waiting(self) -> bool:
-        """True when one of them, other than a child's end, is there to be taken."""
-        return bool(self._numbers & signal.sigpending())
+    def ending(self) -> int:
+        """A signal that tells us to end and is there to be taken; 0 if there is none."""
+        return min(ENDING & self._numbers & signal.sigpending(), default=0)
 
 
 class Child:
@@ -68,9 +69,9 @@ class Child:
             os.kill(self._process.pid, number)
 
     def first_line(self, signals: Signals) -> str:
-        """The first line that it prints; empty if it ends before, or if a signal is there to be taken."""
+        """The first line that it prints; empty if it ends before, or if we are told to end meanwhile."""
         stdout = self._process.stdout
-        while stdout is not None and not signals.waiting:
+        while stdout is not None and not signals.ending:
             if select.select([stdout], [], [], PENDING_LOOK)[0]:
                 return stdout.readline().decode(errors="replace").strip()
         return ""

@@ -64,7 +64,7 @@ def _run_sidecar(flags: Mapping[str, str], env: Mapping[str, str], simulator: Ch
 
 def _unstarted(child: Child, signals: Signals, *others: Child) -> int:
     """The exit status when a child said why it cannot start, or when we were told to end meanwhile."""
-    told = signals.waiting
+    told = signals.ending
     status = finish(child, signals, *others)
     return 0 if told else status
 

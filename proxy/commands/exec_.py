@@ -58,8 +58,10 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         own = {name: value for name, value in env.items() if name != "NOTIFY_SOCKET"}
         sidecar = start_own(["serve", *words], own, signals)
         url = next(filter(None, map(base_url, places(sidecar.first_line(signals)))), None)
-        if url is None:
-            return finish(sidecar, signals) or 1  # the command has not run
+        if url is None:  # the command has not run
+            told = signals.ending
+            status = finish(sidecar, signals)
+            return 128 + told if told else status or 1
         status = _run_beside(sidecar, command, command_environment(env, url), signals)
         finish(sidecar, signals)
     return status

@@ -255,7 +255,8 @@ def test_nothing_is_left_of_an_exec_that_is_killed(tmp_path):
         assert gone(pid)
 
 
-def test_a_signal_while_the_sidecar_starts_ends_exec_without_the_command(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_while_the_sidecar_starts_ends_exec_without_the_command(tmp_path, number):
     os.mkfifo(tmp_path / "routes.yaml")  # whoever reads it waits
     mark = tmp_path / "ran"
     env = NOBODY | {"SIDECAR_ROUTES": str(tmp_path / "routes.yaml")}
@@ -263,7 +264,19 @@ def test_a_signal_while_the_sidecar_starts_ends_exec_without_the_command(tmp_pat
         while "serve" not in both.children:
             assert both.process.poll() is None
         sidecar = both.children["serve"]
-        both.send(signal.SIGTERM)
-        assert both.ended() == 128 + signal.SIGTERM
+        both.send(number)
+        assert both.ended() == 128 + number
         assert gone(sidecar)
     assert not mark.exists()
+
+
+def test_a_signal_that_does_not_end_waits_for_the_command(tmp_path):
+    """A window that changes its size while the sidecar starts, say."""
+    routes = tmp_path / "routes.yaml"
+    os.mkfifo(routes)
+    with running(tmp_path, *python("print('here'); input()"), **NOBODY | {"SIDECAR_ROUTES": str(routes)}) as both:
+        while "serve" not in both.children:
+            assert both.process.poll() is None
+        both.send(signal.SIGWINCH)
+        routes.write_text("version: 1\n")  # the sidecar goes on
+        assert both.line() == "here"
