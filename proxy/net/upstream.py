@@ -14,6 +14,7 @@ from typing import Final
 from proxy.errors import Code, Failure, UpstreamFault
 from proxy.message import Answer, Body, Framing, Headers
 from proxy.net.connection import BODY, Connection
+from proxy.net.tls import connect_tls
 from proxy.pipeline.collector import Collector
 from proxy.pipeline.ports import Sink
 from proxy.pipeline.signal import Signal, Sweep
@@ -56,7 +57,7 @@ class UpstreamConnection(Connection):
         if self.pooled:
             self._pool.drop(self)
             return False
-        self._farewell = self._ended_cleanly()
+        self._farewell = True  # TLS tells of close_notify alone (net.tls): anybody on the way can forge another end
         if self._mode == BODY:
             self._end_with_connection()
         return False
@@ -68,18 +69,6 @@ class UpstreamConnection(Connection):
     def _end_with_connection(self) -> None:
         if self._farewell and not self.body_done and self._framing.body is Body.UNTIL_CLOSE:
             self._finish_body([])
-
-    def _ended_cleanly(self) -> bool:
-        """False for TLS without close_notify: anybody on the way can forge such an end (RFC 8446, section 6.1)."""
-        tls = self.transport.get_extra_info("ssl_object")
-        if tls is None:
-            return True
-        try:
-            return not tls.read(1)
-        except ssl.SSLZeroReturnError:
-            return True
-        except ssl.SSLError:
-            return False
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None and not self.pooled:
@@ -196,13 +185,13 @@ class Pool:
                     _, connection = await loop.create_unix_connection(
                         lambda: UpstreamConnection(signal, self), self._path
                     )
+                elif self._tls is not None:
+                    connection = await connect_tls(
+                        lambda: UpstreamConnection(signal, self), address.host, address.port, self._tls
+                    )
                 else:
                     _, connection = await loop.create_connection(
-                        lambda: UpstreamConnection(signal, self),
-                        address.host,
-                        address.port,
-                        ssl=self._tls,
-                        server_hostname=address.host if self._tls else None,
+                        lambda: UpstreamConnection(signal, self), address.host, address.port
                     )
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             self._connected(False)

@@ -246,10 +246,7 @@ class Flight:
         upstream.uncork()
 
     def _final_answer(self, upstream: Upstream) -> ResponseHead | None:
-        """The final answer's head, None while it is still to come.
-
-        Interim ones (RFC 9110, section 15.2) go on to the client as they come.
-        """
+        """The final answer's head, None while it is to come; interim ones (RFC 9110, 15.2) go on to the client."""
         while (raw := upstream.raw_head) is not None:
             answer = response_head(raw, self._head.method)
             if answer.status >= 200:

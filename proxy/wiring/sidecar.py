@@ -228,5 +228,6 @@ class Sidecar:
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if error is not None:
+        # Connections end as they will; whoever waits for one hears of it. (aiofastnet tells of the class alone.)
+        if isinstance(error, BaseException) and not isinstance(error, OSError):
             self.report(error)
