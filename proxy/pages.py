@@ -65,7 +65,8 @@ class OwnPages:
         return Page(200, JSON, _json(await self._sources.status()))
 
     async def _explain(self, query: bytes, accept: bytes) -> Page:
-        given = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+        text = query.decode("utf-8", "surrogateescape")
+        given = parse_qs(text, keep_blank_values=True, errors="surrogateescape")
         method, path = (given.get(name, [""])[-1] for name in ("method", "path"))
         if not METHOD.fullmatch(method) or not (path.startswith("/") or path == "*"):
             raise faults.bad_question()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -56,6 +57,15 @@ async def test_status_and_explain_are_json(sources):
     assert json.loads((await get(sources, b"/_sidecar/status")).body) == {"routes": []}
     page = await get(sources, b"/_sidecar/explain", b"method=GET&path=/a%20b&path=/c")
     assert (page.content_type, json.loads(page.body)) == ("application/json", {"method": "GET", "path": "/c"})
+
+
+@pytest.mark.parametrize("path", ["/é", "/%C3%A9", "/\udcff"])
+@pytest.mark.parametrize("quoted", [True, False])
+async def test_explain_takes_a_path_byte_for_byte(sources, path, quoted):
+    raw = path.encode("utf-8", "surrogateescape")
+    sent = quote(raw).encode() if quoted else raw.replace(b"%", b"%25")
+    page = await get(sources, b"/_sidecar/explain", b"method=GET&path=" + sent)
+    assert json.loads(page.body)["path"] == path
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,13 @@ def test_interception_where_biot_intercepts_none_of_many_is_a_warning():
     ]
 
 
+def test_one_match_among_others_that_biot_does_not_intercept_is_a_warning_of_its_own():
+    found = problems(route("a", "PATCH /organization/v1/users/patients/{id}", "* /ums/**", more="interception: on"))
+    assert found == [
+        "f:4:67: warning: interception has no effect on * /ums/**: BioT does not intercept it",
+    ]
+
+
 @pytest.mark.parametrize(
     "one",
     [

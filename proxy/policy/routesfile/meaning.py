@@ -10,7 +10,7 @@ from proxy.policy.pattern import Pattern
 from proxy.policy.routesfile.document import Scalar
 from proxy.policy.routesfile.problem import Problems
 from proxy.policy.routesfile.sections import Route
-from proxy.policy.rules import Interception
+from proxy.policy.rules import Interception, Operation
 from proxy.policy.strangers import odd_method, operations_of, why_unknown
 
 _HINTS_MOST: Final = 20  # looking for the likeliest operation costs milliseconds each
@@ -52,10 +52,20 @@ def _own(pattern: Pattern) -> bool:
 def _warn_of_vain_interception(route: Route, problems: Problems) -> None:
     if "interception" not in route.own or route.rule.interception is Interception.OFF or route.rule.deny is not None:
         return
-    found = [operation for pattern, _ in route.matches for operation in operations_of(pattern)]
-    if found and all(operation.interceptable is False for operation in found):
+    vain = [(pattern, place, found) for pattern, place in route.matches if (found := _never_intercepted(pattern))]
+    if len(vain) < len(route.matches):
+        for pattern, place, _ in vain:
+            problems.warning(place, f"interception has no effect on {pattern.text}: BioT does not intercept it")
+    elif vain:
+        found = [operation for _, _, several in vain for operation in several]
         problems.warning(
             route.own["interception"][1],
             f"interception has no effect here: BioT does not intercept {found[0].method} {found[0].path}"
             + (" or any other operation that this matches" if len(found) > 1 else ""),
         )
+
+
+def _never_intercepted(pattern: Pattern) -> list[Operation]:
+    """The operations that a pattern matches, if BioT intercepts none of them."""
+    found = operations_of(pattern)
+    return found if all(operation.interceptable is False for operation in found) else []
