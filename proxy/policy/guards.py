@@ -91,6 +91,8 @@ class Guards:
             raise refused("the target is neither a path nor an http(s) address")
         authority, rest = match.groups()
         self._check_host(authority)
+        if not rest and head.method == b"OPTIONS":
+            return b"*"  # RFC 9112, section 3.2.4
         return rest if rest.startswith(b"/") else b"/" + rest
 
 

@@ -163,6 +163,11 @@ async def test_an_absolute_target_does_not_excuse_a_foreign_host_field(house):
     assert house.upstream.requests == []
 
 
+async def test_options_for_an_absolute_target_without_a_path_is_for_the_whole_server(house):
+    assert_passed_on(await house.ask(request("OPTIONS", "http://127.0.0.1")), 200)
+    assert house.upstream.requests[-1].target == b"*"
+
+
 async def test_a_path_prefix_of_the_base_url_stands_before_the_target(start):
     house = await start(upstream=ScriptedUpstream(prefix=b"/gateway/v9"))
     assert_passed_on(await house.get("/a//b/%2f?c"), 200)
