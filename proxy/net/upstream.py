@@ -260,8 +260,10 @@ _NOBODY: Final = _Nobody()
 
 def unreachable(error: OSError | TimeoutError) -> UpstreamFault:
     """Name a failed dial; nothing of a request was sent."""
+    hint = "Check BIOT_BASE_URL and the network between here and BioT."
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = f"its certificate is not trusted ({error.verify_message})"
+        hint = "Check BIOT_BASE_URL; an authority of your own goes into SIDECAR_CA_FILE."
     elif isinstance(error, ssl.SSLError):
         reason = f"the TLS handshake failed ({error.reason or 'no reason given'})"
     elif isinstance(error, TimeoutError):
@@ -275,7 +277,7 @@ def unreachable(error: OSError | TimeoutError) -> UpstreamFault:
     return UpstreamFault(
         Code.UPSTREAM_UNREACHABLE,
         f"BioT cannot be reached: {reason}.",
-        hint="Check BIOT_BASE_URL and the network between here and BioT.",
+        hint=hint,
         retryable="connect",
     )
 

@@ -26,6 +26,7 @@ LEAST_LIFE: Final = 0.5
 """Seconds; with less a token would end before a call that waits for it can use it."""
 UNREAD: Final = "unread"
 """The outcome where BioT was not asked, for want of a secret: told in the status, never counted among logins."""
+TRIED_AGAIN: Final = "The login is tried again shortly."
 # A JWT's alphabet (RFC 7515), and what a Bearer token may hold besides (RFC 6750, section 2.1).
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
 
@@ -91,7 +92,7 @@ def read_fault(fault: UpstreamFault) -> Setback:
                 Code.LOGIN_TIMEOUT,
                 f"BioT's login gave no answer in time: {fault.message}",
                 outcome="timeout",
-                hint="The login is tried again shortly.",
+                hint=TRIED_AGAIN,
             )
         )
     if fault.code is Code.UPSTREAM_PROTOCOL:
@@ -101,7 +102,7 @@ def read_fault(fault: UpstreamFault) -> Setback:
             Code.LOGIN_UNAVAILABLE,
             f"The login did not get through. {fault.message}",
             outcome="network",
-            hint=fault.hint,
+            hint=fault.hint if fault.retryable == "connect" and fault.hint else TRIED_AGAIN,
         )
     )
 
@@ -209,7 +210,7 @@ def _other_status(status: int) -> LoginFault:
             Code.LOGIN_UNAVAILABLE,
             f"BioT's login answered {status}.",
             outcome="server_error",
-            hint="The login is tried again shortly.",
+            hint=TRIED_AGAIN,
         )
     hints = {
         400: "Check that BIOT_SERVICE_USER_ID is the service user's UUID.",

@@ -180,13 +180,14 @@ class ScriptedUpstream:
 
     async def _log_in(self, exchange: Exchange) -> None:
         await exchange.body()
-        await exchange.send(self.login_answer(len(self.logins)))
+        await exchange.send(login_answer(len(self.logins), time.time() + self.lifetime))
 
-    def login_answer(self, number: int) -> bytes:
-        expires = time.time() + self.lifetime
-        stamp = datetime.fromtimestamp(expires, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        body = json.dumps({"accessToken": make_token(number, expires), "accessTokenExpiration": stamp}).encode()
-        return response(200, b"Content-Type: application/json", body=body)
+
+def login_answer(number: int, expires: float) -> bytes:
+    """A login that gives the token of that number; `expires` in seconds since the epoch."""
+    stamp = datetime.fromtimestamp(expires, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    body = json.dumps({"accessToken": make_token(number, expires), "accessTokenExpiration": stamp}).encode()
+    return response(200, b"Content-Type: application/json", body=body)
 
 
 def then_close(raw: bytes) -> Script:

@@ -91,10 +91,16 @@ class Sidecar:
 
 
 async def start_sidecar(
-    folder: Path, base_url: str, *, routes: str = ROUTES, patience: float = DEADLINE, **settings: str
+    folder: Path,
+    base_url: str,
+    *,
+    routes: str = ROUTES,
+    patience: float = DEADLINE,
+    module: str = "proxy",
+    **settings: str,
 ) -> Sidecar:
     """Starts `serve` on a free port, within `patience` seconds; `settings` are environment variables over the plainest
-    possible ones.
+    possible ones, `module` is what runs the program.
     """
     table = folder / "routes.yaml"
     table.write_text(routes)
@@ -111,7 +117,7 @@ async def start_sidecar(
     stderr = folder / "stderr"
     with stderr.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "proxy", "serve",
+            sys.executable, "-m", module, "serve",
             env=environment, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
         )  # fmt: skip
     line = await _first_line(process, stderr, patience)
