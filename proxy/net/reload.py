@@ -47,6 +47,15 @@ def read_routes_file(path: str) -> bytes:
     return data
 
 
+def read_again_and_again(path: str) -> bytes:
+    """As `read_routes_file`, for a program that goes on: a pipe is read once, and would keep us waiting after that."""
+    if Path(path).is_fifo():
+        raise BadSettings(
+            [f"{path}:1:1: error: this is a pipe; the sidecar reads its routes file again when it changes"]
+        )
+    return read_routes_file(path)
+
+
 def load_routes_file(path: str) -> Loaded:
     """What the file on disk holds. Raises BadSettings if it cannot be read."""
     return load(_content(path, read_routes_file), path)
@@ -75,7 +84,7 @@ class RoutesFile:
         log: Callable[[str, str], None],
         reloaded: Callable[[bool], None] = lambda taken: None,
         on_swap: Callable[[RouteTable], None] = lambda table: None,
-        read: Callable[[str], bytes] = read_routes_file,
+        read: Callable[[str], bytes] = read_again_and_again,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.path = path

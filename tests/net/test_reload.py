@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -330,6 +331,19 @@ async def test_a_request_to_reload_need_not_wait_for_the_next_look(place):
     await asyncio.wait_for(looked.wait(), 10)
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)
+
+
+def test_a_pipe_can_be_checked_but_not_served_from(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    place = RoutesFile(str(pipe), wall=lambda: 0.0, log=lambda level, line: None)
+    with pytest.raises(BadSettings) as caught:
+        place.load_first()
+    assert "this is a pipe" in caught.value.problems[0]
+    writer = threading.Thread(target=pipe.write_text, args=(ONE,))
+    writer.start()
+    assert load_routes_file(str(pipe)).table is not None
+    writer.join()
 
 
 def test_what_is_no_file_says_so(tmp_path):
