@@ -1,9 +1,10 @@
-"""Where the service user's secret comes from: the environment, or a file that may change under us."""
+"""Where the service user's secret comes from, the environment or a file that may change; and where it must not go."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 
 from proxy.message import Secret
 from proxy.settings import Settings
@@ -47,3 +48,10 @@ class SecretSource:
         except OSError:
             return ()
         return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def forbid_core_dumps() -> None:
+    """Keep the secret and the tokens out of core files, this process's and its workers'."""
+    # 1 stops dumps to a program as well, which 0 does not (core(5)).
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))

@@ -14,6 +14,7 @@ import uvloop
 from proxy.errors import BadSettings
 from proxy.net.listener import allow_many_connections, bind, bind_shared, bound, unbind
 from proxy.net.reload import load_routes_file
+from proxy.net.secret import forbid_core_dumps
 from proxy.net.stop import Stop
 from proxy.net.systemd import inherited_sockets, notify
 from proxy.settings import Settings
@@ -31,6 +32,7 @@ def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, 
     for warning in settings.warnings:
         log.event("warning", "setting", warning)
     allow_many_connections()
+    forbid_core_dumps()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             if settings.workers == 1:

@@ -308,6 +308,17 @@ async def test_a_secret_that_cannot_be_read_is_told_and_counts_as_no_login(start
 # ---- where secrets are
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_crash_would_leave_no_core_with_secrets_in_it(start, workers):
+    house = await start(SIDECAR_WORKERS=workers)
+    parent = house.sidecar.process.pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    assert len(children) == (0 if workers == "1" else 2)
+    for process in [str(parent), *children]:
+        (limit,) = [line for line in Path(f"/proc/{process}/limits").read_text().splitlines() if "core" in line]
+        assert limit.split()[4] in {"0", "1"}, limit
+
+
 async def test_the_secret_is_in_no_page_and_no_log_whatever_happens(start):
     house = await start(SIDECAR_LOG_LEVEL="debug", SIDECAR_LOGIN_AT_START="0")
     house.upstream.login_script = REJECTED
