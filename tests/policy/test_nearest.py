@@ -17,6 +17,13 @@ def test_a_slip_finds_the_word_that_was_meant(word, meant):
     assert nearest(word, KEYS) == meant
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"), [("auth", "authorization"), ("au", None), ("time", "timeout"), ("re", None)]
+)
+def test_the_beginning_of_one_word_alone_stands_for_it(word, meant):
+    assert nearest(word, ["match", "authorization", "timeout", "request", "retry"]) == meant
+
+
 def test_a_word_like_none_of_them_finds_none():
     assert nearest("zzz", KEYS) is None
     assert nearest("", KEYS) is None

@@ -198,7 +198,7 @@ ROUTE = [
     ("- {name: a, match: GET /a, timeout: 010s}",
      "f:3:37: error: timeout: '010s' begins with a zero; write 10s"),
     ("- {name: a, match: GET /a, timeout: 1:30}",
-     "f:3:37: error: timeout: '1:30' is no duration; write a number and a unit, such as 250ms, 30s, 5m or 1h"),
+     "f:3:37: error: timeout: '1:30' is no duration; write 1m30s"),
     ("- {name: a, match: GET /a, timeout: 8d}",
      "f:3:37: error: timeout: '8d' is no duration; write a number and a unit, such as 250ms, 30s, 5m or 1h"),
     ("- {name: a, match: GET /a, timeout: 200h}", "f:3:37: error: timeout: '200h' is longer than a week"),

@@ -126,7 +126,10 @@ def duration(node: Node, problems: Problems) -> float | None:
 
 
 def _unit(written: str) -> str:
-    """What to write for a number without a unit."""
+    """What to write for a number without a unit, or minutes and seconds as a clock has them."""
+    clock = re.fullmatch(r"([0-9]+):([0-5][0-9])", written)
+    if clock is not None:
+        return f"{quoted(written)} is no duration; write {int(clock[1])}m{int(clock[2])}s"
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", written):
         return ""
     number = written.lstrip("0")
