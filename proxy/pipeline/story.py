@@ -21,8 +21,7 @@ from proxy.policy.fields import Kind
 from proxy.policy.framing import request_head
 from proxy.policy.guards import OWN_PREFIX, Guards, own_path
 from proxy.policy.headers import interception_action
-from proxy.policy.login import LOGIN_PATH
-from proxy.policy.placeholder import placeholder_answer
+from proxy.policy.placeholder import logs_in, might_log_in, placeholder_answer
 from proxy.policy.replies import REPLIES, answer_bytes, error_bytes
 from proxy.policy.rules import Authorization, Retry, Rule, Verdict
 from proxy.policy.trace import TRACE_BITS, new_traceparent, trace_id_of
@@ -198,11 +197,12 @@ class Story:
         exchange.interception = interception_action(verdict.rule, head.special.get(Kind.INTERCEPTION))
         _check(verdict)
         rule = verdict.rule
-        if head.method == b"POST" and verdict.operation is not None and verdict.operation.path == LOGIN_PATH:
-            if self._plugin_login == "deny":
-                raise faults.route_denied("plugins do not log in by themselves here (SIDECAR_PLUGIN_LOGIN=deny)")
-            if self._plugin_login == "local":
+        if self._plugin_login == "local":
+            if logs_in(head.method, verdict):
                 return await self._log_plugin_in(client, head, exchange)
+        elif might_log_in(head.method, target):
+            if self._plugin_login == "deny":
+                raise faults.login_denied()
             rule = msgspec.structs.replace(rule, authorization=Authorization.NONE)
         if exchange.interception in _INTERCEPTED and Kind.TRACEPARENT in head.special:
             await self._guard_against_loops(head, target, exchange)

@@ -72,6 +72,15 @@ def route_denied(reason: str) -> ClientFault:
     )
 
 
+def login_denied() -> ClientFault:
+    return ClientFault(
+        Code.ROUTE_DENIED,
+        "Plugins do not log in by themselves here (SIDECAR_PLUGIN_LOGIN=deny).",
+        reason="deny",
+        hint="Send requests without a token: the sidecar adds the service user's.",
+    )
+
+
 def loop_detected(limit: int, method: str, template: str) -> ClientFault:
     where = f"{method} {template}" if template else f"this {method}"
     return ClientFault(

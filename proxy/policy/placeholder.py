@@ -1,4 +1,4 @@
-"""The token that a plugin's own login gets here: BioT's shape, no power, and known again when it comes back."""
+"""A plugin's own login, and the token it gets here: BioT's shape, no power, and known again when it comes back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,29 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from proxy.policy.login import LOGIN_PATH
+from proxy.policy.readings import readings, segments_of
+from proxy.policy.rules import Verdict
+from proxy.policy.trie import fold
+
 LIFE: Final = 30 * 60
 """Seconds; what BioT gives its own tokens by default (BioT docs, making API calls from the plugin)."""
 _MARK: Final = b".biot-sidecar-placeholder"
 _SCHEME: Final = b"bearer "
+_LOGIN: Final = tuple(map(fold, segments_of(LOGIN_PATH.encode())))
+
+
+def logs_in(method: bytes, verdict: Verdict) -> bool:
+    """True for the service user's login."""
+    return method == b"POST" and verdict.operation is not None and verdict.operation.path == LOGIN_PATH
+
+
+def might_log_in(method: bytes, target: bytes) -> bool:
+    """True if some server might take it for the login, however the path, which rules accept, is spelled."""
+    if method.upper() != b"POST":
+        return False
+    path = target.partition(b"?")[0]
+    return any(tuple(map(fold, reading)) == _LOGIN for reading in readings(path, segments_of(path)))
 
 
 def placeholder_answer(now: float) -> bytes:

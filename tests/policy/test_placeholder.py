@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
-from proxy.policy.placeholder import LIFE, is_placeholder, placeholder_answer
+import pytest
+
+from proxy.policy.operations import find_operation
+from proxy.policy.placeholder import LIFE, is_placeholder, logs_in, might_log_in, placeholder_answer
+from proxy.policy.rules import Rule, Verdict
 
 NOW = 1_763_549_574.25
 
@@ -28,3 +32,31 @@ def test_other_credentials_are_none():
     token = json.loads(placeholder_answer(NOW))["accessToken"].encode()
     for value in (b"", b"Bearer ", b"Bearer a.b.c", b"Basic " + token, b"Bearer " + token + b"x", token):
         assert not is_placeholder(value)
+
+
+@pytest.mark.parametrize(
+    ("target", "might"),
+    [
+        (b"/ums/v2/services/accessToken", True),
+        (b"//ums/v2/services/accessToken/?a=b", True),
+        (b"/UMS/v2/services/ACCESSTOKEN", True),
+        (b"/ums/v2/services;a=b/accessToken", True),
+        (b"/ums%2Fv2/services/access%2554oken", True),
+        (b"/ums/v2/services/accessTokens", False),
+        (b"/ums/v2/services", False),
+        (b"/ums/v2/services/accessToken/x", False),
+        (b"/x?/ums/v2/services/accessToken", False),
+        (b"/", False),
+    ],
+)
+def test_a_login_is_known_however_it_is_spelled(target, might):
+    assert might_log_in(b"POST", target) is might
+    assert not might_log_in(b"GET", target)
+
+
+def test_the_login_as_biot_spells_it_is_the_one_that_is_answered():
+    path = (b"ums", b"v2", b"services", b"accessToken")
+    verdict = Verdict(rule=Rule(name="r", source="f:1"), template="", operation=find_operation("POST", path))
+    assert logs_in(b"POST", verdict)
+    assert not logs_in(b"GET", verdict)
+    assert not logs_in(b"POST", Verdict(rule=verdict.rule, template="", operation=None))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.support.judge import is_ours
+from tests.support.judge import assert_passed_on, is_ours
 from tests.support.live import LIVE
 from tests.support.sidecar import CANARY, SECRET
 from tests.support.wire import request, response
@@ -82,6 +82,43 @@ async def test_forward_passes_a_refusal_on_too(start):
     assert answer.body == b'{"code":"LOGIN_FAILED"}'
     assert not is_ours(answer)
     assert (await house.get("/x")).status == 200
+
+
+SPELLINGS = [
+    PATH + "/",
+    "/" + PATH.replace("/", "//"),
+    PATH.replace("T", "%54"),
+    PATH.replace("T", "%2554"),
+    PATH.replace("/v2/", "%2Fv2/"),
+    PATH + ";x=1",
+    PATH.upper(),
+    PATH + "?x=1",
+]
+
+
+@pytest.mark.parametrize("mode", ["deny", "forward"])
+async def test_no_spelling_of_the_path_gets_round_it(start, mode):
+    house = await start(SIDECAR_PLUGIN_LOGIN=mode)
+    await house.warm_up()
+    for path in SPELLINGS:
+        answer = await house.ask(request("POST", path, body=DUMMY))
+        assert answer.status == (403 if mode == "deny" else 200), path
+    passed = [one for one in [*house.upstream.requests, *house.upstream.logins] if one.content == DUMMY]
+    assert len(passed) == (0 if mode == "deny" else len(SPELLINGS))
+    assert not [one for one in passed if one.authorization]
+    assert (await house.ask(request("POST", "/ums/v2/services", body=b"{}"))).status == 200
+    assert house.upstream.requests[-1].authorization
+
+
+async def test_in_local_another_case_is_another_path(house):
+    answer = await house.ask(request("POST", PATH.upper(), body=DUMMY))
+    assert answer.status == 200
+    assert house.upstream.requests[-1].target == PATH.upper().encode()
+
+
+async def test_other_methods_of_its_path_are_no_login(house):
+    for method in ("GET", "PUT"):
+        assert_passed_on(await house.ask(request(method, PATH)), 200)
 
 
 async def test_deny_refuses_it(start):
