@@ -25,6 +25,11 @@ from proxy.policy.headers import safe_trailers
 HOLD_LIMIT: Final = 64 * 1024
 """Bytes that wait for their reader before the sender is told to pause."""
 
+PIECES_MOST: Final = 16
+"""Chunks that go on as they came, of those that came at once; more of them go on as one."""
+
+PIECES_PER_TURN: Final = 2048
+
 
 class Mode(IntEnum):
     """What the next byte belongs to."""
@@ -262,10 +267,22 @@ class Connection(asyncio.Protocol):
             self._fail(self._body_fault(str(error)))
             return
         if pieces:
-            self._deliver(pieces)
+            # Chunks of a byte or two would cost a hundred times their weight on their further way.
+            self._deliver(pieces if len(pieces) <= PIECES_MOST else [b"".join(pieces)])
         if decoder.finished:
             self._inbox = data[used:]
             self._finish_body(decoder.trailers)
+        elif len(pieces) > PIECES_PER_TURN:
+            self._take_turns()
+
+    def _take_turns(self) -> None:
+        """Let other connections have their turn; the loop reads from one as long as it finds something there."""
+        self.pause_reading()
+        asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._sink is None or not self._sink.full:
+            self.resume_reading()
 
     def _body_fault(self, reason: str) -> Failure:
         raise NotImplementedError

@@ -23,6 +23,7 @@ from proxy.settings import Address
 
 KEEP_LIMIT: Final = 64 * 1024
 """Body bytes kept for a replay."""
+KEPT_PIECES_MOST: Final = 256
 BACKLOG: Final = 1024
 EMPTY_LINES_LIMIT: Final = 16
 """Bytes of empty lines skipped before a head."""
@@ -142,6 +143,8 @@ class ClientConnection(Connection):
             self._kept_size += sum(map(len, pieces))
             if self._kept_size <= KEEP_LIMIT:
                 kept += pieces
+                if len(kept) > KEPT_PIECES_MOST:
+                    kept[:] = [b"".join(kept)]
             else:
                 self.kept = None
         super()._deliver(pieces)

@@ -13,6 +13,7 @@ class Collector:
         self.pieces: list[bytes] = []
         self.trailers: Headers = []
         self.overflowed = False
+        self.full = False
         self._limit = limit
         self._size = 0
         self._source: Source | None = None
@@ -36,6 +37,8 @@ class Collector:
 
 class Nowhere:
     """A sink for what nobody wants."""
+
+    full = False
 
     def write_body(self, pieces: list[bytes]) -> None:
         pass

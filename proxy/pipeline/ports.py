@@ -96,6 +96,9 @@ class Source(Protocol):
 class Sink(Protocol):
     """Where a body goes."""
 
+    full: bool
+    """More waits to be sent than one would like to hold."""
+
     def write_body(self, pieces: list[bytes]) -> None: ...
 
     def end_body(self, trailers: Headers) -> None: ...
@@ -113,8 +116,6 @@ class Peer(Source, Sink, Protocol):
     """What arrived cannot be trusted."""
     lost: bool
     """No more bytes will come or go."""
-    full: bool
-    """More waits to be sent than one would like to hold."""
     body_done: bool
     """The current message's body has been read to its end."""
     body_bytes: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from proxy.message import Body, Framing
@@ -47,6 +49,51 @@ async def test_a_sender_is_paused_when_too_much_waits_and_resumed_when_it_is_ask
     connection.relay_to(basin)
     assert not transport.paused
     assert (len(basin.body), basin.ended) == (HOLD_LIMIT + 1, True)
+
+
+async def relaying_chunks(connection, transport):
+    """A sink to which the connection relays a chunked body."""
+    connection.expect_head()
+    transport.say(HEAD)
+    basin = Basin()
+    connection.expect_body(Framing(Body.CHUNKED))
+    connection.relay_to(basin)
+    return basin
+
+
+async def test_a_few_chunks_go_on_as_they_came(made):
+    basin = await relaying_chunks(*made)
+    made[1].say(b"1\r\nx\r\n" * 16)
+    assert (basin.body, basin.writes) == (b"x" * 16, 16)
+
+
+async def test_many_small_chunks_that_come_at_once_go_on_as_one(made):
+    basin = await relaying_chunks(*made)
+    made[1].say(b"1\r\nx\r\n" * 17)
+    assert (basin.body, basin.writes) == (b"x" * 17, 1)
+
+
+async def test_a_flood_of_chunks_lets_others_have_their_turn(made):
+    connection, transport = made
+    basin = await relaying_chunks(connection, transport)
+    transport.say(b"1\r\nx\r\n" * 3000)
+    assert transport.paused
+    await asyncio.sleep(0)
+    assert not transport.paused
+    transport.say(b"1\r\nx\r\n" * 3000)
+    basin.full = True
+    await asyncio.sleep(0)
+    assert transport.paused
+    assert len(basin.body) == 6000
+
+
+async def test_a_body_that_drips_is_kept_in_few_pieces(made):
+    connection, transport = made
+    basin = await relaying_chunks(connection, transport)
+    for _ in range(2000):
+        transport.say(b"2\r\nxy\r\n")
+    assert b"".join(connection.kept) == basin.body == b"xy" * 2000
+    assert len(connection.kept) <= 256
 
 
 async def test_a_body_that_is_here_is_taken_whole_and_what_follows_stays(made):

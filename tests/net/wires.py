@@ -98,11 +98,14 @@ class Basin:
 
     def __init__(self) -> None:
         self.body = b""
+        self.writes = 0
+        self.full = False
         self.ended = False
         self.trailers = []
 
     def write_body(self, pieces):
         self.body += b"".join(pieces)
+        self.writes += len(pieces)
 
     def end_body(self, trailers):
         self.ended = True
