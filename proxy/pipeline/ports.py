@@ -124,6 +124,10 @@ class Peer(Source, Sink, Protocol):
     """Grows with everything that arrives or drains."""
 
     @property
+    def held(self) -> bytes:
+        """Bytes that arrived behind the current message."""
+
+    @property
     def unsent(self) -> int:
         """Bytes written that the kernel has not taken yet."""
 

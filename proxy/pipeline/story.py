@@ -102,6 +102,8 @@ class Story:
                 rest = self._limits.idle
                 if client.full and not await self._made_room(client):
                     break
+                if client.held:
+                    await asyncio.sleep(0)  # others have their turn before one who sent many requests at once
             await self._linger(client)
         finally:
             self._sweep.forget(client.signal)

@@ -238,6 +238,17 @@ async def test_no_place_is_ever_lost_whoever_leaves_when(steps):
 # ---- pages
 
 
+async def test_one_who_asks_much_at_once_does_not_hold_up_others(sidecar):
+    greedy, other = sidecar.plugin(), sidecar.plugin()
+    await sidecar.settle()
+    greedy.transport.say(HEALTH * 100)
+    other.transport.say(HEALTH)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert other.got.endswith(b"ok\n")
+    assert greedy.got.count(b"ok\n") < 10
+
+
 async def test_a_page_is_answered_here_and_counted_nowhere(sidecar):
     plugin = await sidecar.ask(HEALTH * 2)
     assert plugin.got.count(b"HTTP/1.1 200 OK\r\n") == 2
