@@ -55,8 +55,12 @@ class Broker:
         another = self._gate.about_secret and secret != self._gate_secret
         if setback is not None and self._gate.closed(self._wall()) and not another:
             return setback
-        if self._login is None:
-            self._login = asyncio.ensure_future(self._log_in(secret, wanted))
+        if self._login is not None:
+            result = await asyncio.shield(self._login)
+            # It began for another worker, who may content itself with what this one had refused.
+            good = isinstance(result, Setback) or suits(result, wanted, self._wall())
+            return result if good else await self.get(wanted)
+        self._login = asyncio.ensure_future(self._log_in(secret, wanted))
         return await asyncio.shield(self._login)
 
     async def _log_in(self, secret: Secret, wanted: Wanted) -> Grant | Setback:

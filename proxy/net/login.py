@@ -12,6 +12,8 @@ from proxy.policy.login import LOGIN_PATH, Grant, Setback, Wanted, in_words, log
 
 TIMEOUT: Final = 10.0
 ANSWER_LIMIT: Final = 64 * 1024
+SUSPENDED: Final = 5.0
+"""Seconds that a login cannot take beyond its timeout, unless the process stood still."""
 
 
 class Login:
@@ -33,7 +35,15 @@ class Login:
         self._observer = observer
 
     async def __call__(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
-        """One request, one outcome; failures are values here, so that no traceback ever holds the secret."""
+        """One outcome; failures are values here, so that no traceback ever holds the secret."""
+        began = self._wall()
+        result = await self._once(secret, wanted)
+        # A process that was suspended meanwhile wakes up to a connection long dead: no news of BioT.
+        if _got_no_answer(result) and self._wall() - began > TIMEOUT + SUSPENDED:
+            result = await self._once(secret, wanted)
+        return result
+
+    async def _once(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
         began = self._clock()
         result = await self._ask(secret)
         seconds = self._clock() - began
@@ -56,3 +66,7 @@ class Login:
         except UpstreamFault as fault:
             return read_fault(fault)
         return read_answer(answer, self._wall())
+
+
+def _got_no_answer(result: Grant | Setback) -> bool:
+    return isinstance(result, Setback) and result.fault.outcome in {"timeout", "network"}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 from proxy.errors import BadSettings
 from proxy.message import Secret
@@ -197,7 +198,7 @@ class _Reader:
 
     def _token_store(self) -> Secret | None:
         text = self._text("SIDECAR_TOKEN_STORE")
-        if text and not text.startswith(("redis://", "rediss://", "unix://")):
+        if text and not _is_redis(text):
             self._problem("SIDECAR_TOKEN_STORE", "is no redis:// address")
         elif text and not (find_spec("redis") and find_spec("cryptography")):
             self._problem(
@@ -255,6 +256,14 @@ def _listen_address(text: str, *, remote: bool) -> Address:
             "use 127.0.0.1, or set SIDECAR_ALLOW_REMOTE=1"
         )
     return address
+
+
+def _is_redis(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme in {"redis", "rediss", "unix"} and (url.port is None or url.port > 0)
+    except ValueError:  # a port that is none
+        return False
 
 
 def _optional_address(text: str) -> Address | None:

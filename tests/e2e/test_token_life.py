@@ -161,6 +161,25 @@ async def test_a_process_that_was_frozen_past_its_tokens_end_wakes_up_right(begi
     assert life.logins == 2
 
 
+async def test_a_process_that_was_frozen_while_it_logged_in_tries_again_at_once(begin):
+    life = await begin(SIDECAR_LOGIN_AT_START="0")
+    script, held = life.upstream.login_script, life.upstream.hold("/nothing")
+    life.upstream.login_script = held
+    asked = asyncio.ensure_future(life.call())
+    login = await held.next()
+    life.house.sidecar.signal(signal.SIGSTOP)
+    life.clock.go(600)
+    life.upstream.login_script = script
+    login.connection.reset()  # as whatever is between does with connections that nobody answers on
+    held.release(login)
+    life.house.sidecar.signal(signal.SIGCONT)
+    assert await asked
+    assert life.logins == 2
+    metrics = await counted(life.house)
+    assert metrics[key("logins_total", outcome="network", reason="start")] == 1
+    assert metrics[key("logins_total", outcome="success", reason="start")] == 1
+
+
 async def test_a_frozen_process_whose_string_goes_on_needs_no_new_token(begin):
     life = await begin()
     token = await life.call()

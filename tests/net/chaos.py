@@ -184,6 +184,7 @@ class World:
         given = json.loads(body)["secretKey"]
         self._judge_login(given)
         self._asking = line
+        jumps = self.jumps
         kind = self._pick(given)
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
         await asyncio.sleep(self.random.choice([0.0, 0.05, 0.5, 8.0] if not self.calm else [0.05]))
@@ -197,6 +198,8 @@ class World:
         elif kind in {"cut", "reset"}:
             line.lose(ConnectionResetError() if kind == "reset" else None)
         self._asking = None
+        if sort == "pause" and jumps != self.jumps:
+            return  # whoever slept meanwhile may try again at once
         self._close_gate(sort, asked, given)
 
     async def _drag_on(self, line: Line, kind: str) -> None:

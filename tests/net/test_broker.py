@@ -103,6 +103,16 @@ async def test_a_token_that_will_not_do_is_replaced(parent, passed, wanted):
     assert (await parent.broker.get(wanted)).jwt == "token-2"
 
 
+async def test_a_login_that_began_for_another_worker_may_not_do(parent):
+    parent.going.clear()
+    first = asyncio.ensure_future(parent.broker.get(START))
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(parent.broker.get(Wanted("token_not_valid", 0.0, b"Bearer token-1")))
+    await asyncio.sleep(0)
+    parent.going.set()
+    assert ((await first).jwt, (await second).jwt) == ("token-1", "token-2")
+
+
 async def test_a_rejected_secret_costs_one_login_whoever_asks(parent):
     parent.fault = rejected()
     assert [(await parent.broker.get(START)).blocks for _ in range(5)] == [True] * 5

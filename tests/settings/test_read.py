@@ -105,6 +105,8 @@ def test_a_good_value_is_taken(name, text, field, value):
         ("SIDECAR_DRAIN_TIMEOUT", "200h", "'200h' is longer than a week"),
         ("SIDECAR_PLUGIN_LOGIN", "locall", "'locall' is none of local, forward, deny; did you mean local?"),
         ("SIDECAR_TOKEN_STORE", "http://redis", "is no redis:// address"),
+        ("SIDECAR_TOKEN_STORE", "redis://redis:port/0", "is no redis:// address"),
+        ("SIDECAR_TOKEN_STORE", "redis://redis:70000", "is no redis:// address"),
         ("SIDECAR_MAX_IN_FLIGHT", "0", "'0' is no whole number from 1 to 100000"),
         ("SIDECAR_MAX_IN_FLIGHT", "1e3", "no whole number"),
         ("SIDECAR_WORKERS", "257", "'257' is no whole number from 1 to 256"),
