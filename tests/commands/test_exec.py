@@ -255,12 +255,19 @@ def test_nothing_is_left_of_an_exec_that_is_killed(tmp_path):
         assert gone(pid)
 
 
+@pytest.fixture
+def gate(tmp_path):
+    """A pipe: until something is written into it, no sidecar gets further than Python's own start."""
+    os.mkfifo(tmp_path / "gate")
+    hold = f"import sys\nif 'serve' in sys.orig_argv: open({str(tmp_path / 'gate')!r}).read()\n"
+    (tmp_path / "sitecustomize.py").write_text(hold)
+    return tmp_path / "gate"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_while_the_sidecar_starts_ends_exec_without_the_command(tmp_path, number):
-    os.mkfifo(tmp_path / "routes.yaml")  # whoever reads it waits
+def test_a_signal_while_the_sidecar_starts_ends_exec_without_the_command(tmp_path, gate, number):
     mark = tmp_path / "ran"
-    env = NOBODY | {"SIDECAR_ROUTES": str(tmp_path / "routes.yaml")}
-    with running(tmp_path, "exec", "--", "touch", str(mark), **env) as both:
+    with running(tmp_path, "exec", "--", "touch", str(mark), PYTHONPATH=str(gate.parent), **NOBODY) as both:
         while "serve" not in both.children:
             assert both.process.poll() is None
         sidecar = both.children["serve"]
@@ -270,13 +277,11 @@ def test_a_signal_while_the_sidecar_starts_ends_exec_without_the_command(tmp_pat
     assert not mark.exists()
 
 
-def test_a_signal_that_does_not_end_waits_for_the_command(tmp_path):
+def test_a_signal_that_does_not_end_waits_for_the_command(tmp_path, gate):
     """A window that changes its size while the sidecar starts, say."""
-    routes = tmp_path / "routes.yaml"
-    os.mkfifo(routes)
-    with running(tmp_path, *python("print('here'); input()"), **NOBODY | {"SIDECAR_ROUTES": str(routes)}) as both:
+    with running(tmp_path, *python(LISTENER), PYTHONPATH=str(gate.parent), **NOBODY) as both:
         while "serve" not in both.children:
             assert both.process.poll() is None
         both.send(signal.SIGWINCH)
-        routes.write_text("version: 1\n")  # the sidecar goes on
-        assert both.line() == "here"
+        gate.write_text("open")
+        both.until("here")
