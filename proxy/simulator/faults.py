@@ -121,6 +121,9 @@ def from_document(document: Any) -> tuple[Fault, ...]:
     rules = document.get("faults") if isinstance(document, dict) else None
     if not isinstance(rules, list):
         raise BadFaults("there must be a list named `faults`")
+    for key in document:
+        if key != "faults":
+            raise BadFaults(f"unknown key `{key}`; there is only `faults`")
     return tuple(_fault(number, rule) for number, rule in enumerate(rules, 1))
 
 
@@ -143,6 +146,8 @@ def _checked(rule: Any) -> Fault:
     match = rule.get("match", _DEFAULT_MATCH.get(kind))
     if not isinstance(match, str) or not _MATCH.fullmatch(match):
         raise BadFaults("`match` must be like `GET|PUT /file/v1/**` or `* /**`")
+    if "**" in match.removesuffix("/**"):
+        raise BadFaults("`**` stands for the rest of the path: it can only be its last segment")
     _check_only_where_used(kind, rule)
     return Fault(
         match=match,
@@ -176,7 +181,7 @@ def _number(rule: Json, key: str, default: int | None, least: int = 0) -> int | 
 
 
 def _delay(value: Any) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
         return float(value)
     return seconds(str(value))
 
