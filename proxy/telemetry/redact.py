@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 KEYS_MOST: Final = 16
 HIDDEN: Final = "?"
 """Stands for a parameter that has no name fit to show."""
 _NAME: Final = re.compile(rb"[A-Za-z_$][A-Za-z0-9_.$:@\[\]-]{0,63}")
+_LONGEST: Final = 3 * 64
+"""Bytes of the longest name that can be shown, each of them percent-encoded."""
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
@@ -25,11 +28,14 @@ def query_keys(query: bytes) -> list[str]:
 
 def _key(parameter: bytes) -> str:
     name, _, value = parameter.partition(b"=")
+    return _shown(name) if value.strip(b"=") and len(name) <= _LONGEST else HIDDEN
+
+
+@lru_cache(maxsize=512)  # plugins use few names, often
+def _shown(name: bytes) -> str:
     if b"%" in name:
         name = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), name)
-    if not value.strip(b"=") or _NAME.fullmatch(name) is None:
-        return HIDDEN
-    return name.decode("ascii")
+    return name.decode("ascii") if _NAME.fullmatch(name) else HIDDEN
 
 
 def printable(text: str) -> str:

@@ -39,6 +39,8 @@ JWT = b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJlIG9mIG5vIGltcG9ydGFuY2
         (b"0521234567=1", [HIDDEN]),
         (b"k" * 64 + b"=1", ["k" * 64]),
         (b"k" * 65 + b"=1", [HIDDEN]),
+        (b"%6b" * 64 + b"=1", ["k" * 64]),
+        (b"%6b" * 65 + b"=1", [HIDDEN]),
     ],
 )
 def test_only_what_looks_like_a_name_is_shown(query, keys):
