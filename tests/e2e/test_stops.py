@@ -19,7 +19,6 @@ from tests.support.wire import Cut, chunked, lines, request
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-STOPS = 100
 LANES = 4
 """Programs under load at a time."""
 DOWNLOAD = 48 * 1024
@@ -123,10 +122,10 @@ async def stream_slowly(exchange: Exchange) -> None:
         await asyncio.sleep(0.002)
 
 
-async def stop_under_load(folder: Path, stop: int) -> Counter[str]:
+async def stop_under_load(folder: Path, stop: int, **settings: str) -> Counter[str]:
     """One program: start, crowd, SIGTERM in the middle of it. What became of the calls."""
     folder.mkdir()
-    async with running(folder) as house:
+    async with running(folder, **settings) as house:
         await house.warm_up()
         crowd = Crowd(house)
         calling = asyncio.ensure_future(crowd.call(wanted=40 + 7 * (stop % 13)))
@@ -145,17 +144,27 @@ async def stop_under_load(folder: Path, stop: int) -> Counter[str]:
     return Counter({fate: len(numbers) for fate, numbers in fates.items()})
 
 
-async def test_a_hundred_stops_under_load_lose_no_request_that_was_accepted(tmp_path: Path) -> None:
-    stops = iter(range(STOPS))
+async def stop_often(folder: Path, stops: int, **settings: str) -> Counter[str]:
+    """That many programs, some at a time. What became of all calls."""
+    numbers = iter(range(stops))
     total: Counter[str] = Counter()
 
     async def lane() -> None:
-        for stop in stops:
-            total.update(await stop_under_load(tmp_path / str(stop), stop))
+        for number in numbers:
+            total.update(await stop_under_load(folder / str(number), number, **settings))
 
     async with asyncio.TaskGroup() as lanes:
         for _ in range(LANES):
             lanes.create_task(lane())
-    assert total[ANSWERED] > 60 * STOPS
+    assert total[ANSWERED] > 60 * stops
     assert total[TURNED_AWAY] > 0
     assert total[UNHEARD] == 0, "a new connection is refused, or served to its end"
+    return total
+
+
+async def test_a_hundred_stops_under_load_lose_no_request_that_was_accepted(tmp_path: Path) -> None:
+    await stop_often(tmp_path, 100)
+
+
+async def test_workers_stop_under_load_as_one_process_does(tmp_path: Path) -> None:
+    await stop_often(tmp_path, 12, SIDECAR_WORKERS="2")
