@@ -197,11 +197,14 @@ class Listener:
         self.still_listens = still_listens
         self.has_gone = has_gone
         self._servers: list[asyncio.Server] = []
+        self._files: list[SocketFile] = []
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
 
     async def listen(self, sock: socket.socket) -> None:
         """Serve the connections that arrive at a bound socket (see bind)."""
         loop = asyncio.get_running_loop()
+        if isinstance(sock, SocketFile):
+            self._files.append(sock)
         serve = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
         self._servers.append(await serve(lambda: ClientConnection(self, loop), sock=sock, backlog=BACKLOG))
 
@@ -225,6 +228,8 @@ class Listener:
     async def refuse_new(self) -> None:
         """Close the listening sockets; connections that are there, or that the kernel holds for us, go on."""
         descriptors = [sock.fileno() for server in self._servers for sock in server.sockets]
+        for file in self._files:
+            file.vanish()
         for descriptor in descriptors:
             _take_no_more(descriptor)
         await asyncio.sleep(ACCEPT_TIME)
@@ -281,7 +286,14 @@ class SocketFile(socket.socket):
 
     def __init__(self, path: str) -> None:
         super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.path = path
+        self._path = path
+
+    def vanish(self) -> None:
+        """Remove the file: nobody can connect any more, and whoever has is not affected."""
+        path, self._path = self._path, ""  # once: a later file of that name is another program's
+        if path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 def bind(address: Address) -> socket.socket:
@@ -352,10 +364,9 @@ def _bind_unix(path: str) -> socket.socket:
 
 def unbind(sock: socket.socket) -> None:
     """Close a listening socket, if its server has not yet, and remove the file that bind made for it."""
-    sock.close()
     if isinstance(sock, SocketFile):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(sock.path)
+        sock.vanish()
+    sock.close()
 
 
 def bound(sock: socket.socket) -> str:

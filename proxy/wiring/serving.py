@@ -88,7 +88,7 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
         _say_stopping(env, log)
         for sockets in [*listen, *admin]:
             for sock in sockets:
-                sock.close()  # as long as we held them, the kernel would not refuse new connections
+                unbind(sock)  # as long as we held them, the kernel would not refuse new connections
         await parent.stop(stop.hurry)
         log.event("info", "stopped", "stopped")
     return 1 if parent.failed else 0

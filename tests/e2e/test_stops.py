@@ -30,8 +30,10 @@ UNHEARD = "unheard"  # so was a new connection, which somebody had taken
 class Crowd:
     """Clients of one program that call until it is no more, and what became of each of their calls."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, unix: str) -> None:
+        """`unix` is a socket file to call at instead of the port, if there is one."""
         self._house = house
+        self._unix = unix
         self._numbers = count(1)
         self.fates: dict[str, list[int]] = {fate: [] for fate in (ANSWERED, TURNED_AWAY, OVERTAKEN, UNHEARD, LOST)}
         self.enough = asyncio.Event()
@@ -53,7 +55,7 @@ class Crowd:
         while True:
             fresh = client is None
             try:
-                client = client or await self._house.client()
+                client = client or await (RawClient.open_unix(self._unix) if self._unix else self._house.client())
             except OSError:
                 return
             number = next(self._numbers)
@@ -125,9 +127,12 @@ async def stream_slowly(exchange: Exchange) -> None:
 async def stop_under_load(folder: Path, stop: int, **settings: str) -> Counter[str]:
     """One program: start, crowd, SIGTERM in the middle of it. What became of the calls."""
     folder.mkdir()
+    unix = str(folder / "socket") if settings.get("SIDECAR_LISTEN", "").startswith("unix:") else ""
+    if unix:
+        settings["SIDECAR_LISTEN"] = f"unix:{unix},127.0.0.1:0"
     async with running(folder, **settings) as house:
         await house.warm_up()
-        crowd = Crowd(house)
+        crowd = Crowd(house, unix)
         calling = asyncio.ensure_future(crowd.call(wanted=40 + 7 * (stop % 13)))
         await crowd.enough.wait()
         house.sidecar.signal()
@@ -167,4 +172,9 @@ async def test_a_hundred_stops_under_load_lose_no_request_that_was_accepted(tmp_
 
 
 async def test_workers_stop_under_load_as_one_process_does(tmp_path: Path) -> None:
-    await stop_often(tmp_path, 12, SIDECAR_WORKERS="2")
+    await stop_often(tmp_path, 8, SIDECAR_WORKERS="2")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_socket_file_is_no_worse_than_a_port(tmp_path: Path, workers: str) -> None:
+    await stop_often(tmp_path, 6, SIDECAR_LISTEN="unix:", SIDECAR_WORKERS=workers)

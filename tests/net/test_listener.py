@@ -162,6 +162,20 @@ async def test_a_listener_that_refuses_new_connections_keeps_those_it_has():
     writer.close()
 
 
+async def test_a_file_goes_first_and_only_once(path):
+    listener = Listener(echo_heads, lambda error: None)
+    sock = bind(Address("", path=path))
+    await listener.listen(sock)
+    closing = asyncio.ensure_future(listener.refuse_new())
+    await asyncio.sleep(0)
+    assert not os.path.exists(path)
+    other = bind(Address("", path=path))  # the next program's
+    await closing
+    unbind(sock)
+    assert os.path.exists(path)
+    unbind(other)
+
+
 async def test_aborting_all_resets_every_connection():
     async def wait(client):
         await client.signal.next()
