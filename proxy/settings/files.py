@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from typing import Final
 
 from proxy.message import Secret
@@ -17,6 +20,7 @@ def read_secret(path: str) -> Secret:
     """The secret in a file; a final newline is no part of it. Raises UnreadableSecret."""
     reason = ""
     try:
+        _refuse_pipe(path)
         with open(path, "rb") as file:
             text = file.read(SECRET_LIMIT + 1).decode("utf-8")
     except OSError as error:
@@ -33,6 +37,12 @@ def read_secret(path: str) -> Secret:
     return Secret(text)
 
 
+def _refuse_pipe(path: str) -> None:
+    """A pipe gives what it holds once, and keeps whoever reads it again waiting. Raises OSError."""
+    if stat.S_ISFIFO(os.stat(path).st_mode):
+        raise OSError(errno.ESPIPE, "it is a pipe, and it is read more than once")
+
+
 def secret_file_problem(path: str) -> str:
     """Why no secret can be read from a file, or nothing."""
     try:
@@ -47,6 +57,7 @@ def ca_file_problem(path: str) -> str:
     import ssl  # only where a CA file is set
 
     try:
+        _refuse_pipe(path)
         with open(path, "rb"):
             pass
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)

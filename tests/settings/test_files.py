@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from proxy.message import Secret
@@ -44,6 +46,13 @@ def test_what_is_no_file_is_named(tmp_path, name, words):
     path = str(tmp_path / name)
     assert secret_file_problem(path) == f"{path!r} cannot be read: {words}"
     assert ca_file_problem(path) == f"{path!r} cannot be read: {words}"
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    path = str(tmp_path / "pipe")
+    assert secret_file_problem(path) == f"{path!r} cannot be read: it is a pipe, and it is read more than once"
+    assert ca_file_problem(path) == secret_file_problem(path)
 
 
 def test_a_name_with_a_nul_is_no_file():
