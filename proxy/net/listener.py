@@ -49,7 +49,7 @@ _DROP_SYN: Final = (
 class ClientConnection(Connection):
     """A plugin's connection. Its coroutine is cancelled when the plugin goes away in the middle of an exchange."""
 
-    __slots__ = ("_ended", "_kept_size", "_listener", "_look_due", "_loop", "_task", "kept", "silent")
+    __slots__ = ("_ended", "_kept_size", "_listener", "_look_due", "_loop", "_task", "kept", "resets", "silent")
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(Signal(loop))
@@ -60,10 +60,13 @@ class ClientConnection(Connection):
         self._look_due = False
         self._kept_size = 0
         self.kept: list[bytes] | None = None
+        self.resets = True
         self.silent = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        sock = transport.get_extra_info("socket")
+        self.resets = sock is None or sock.family != socket.AF_UNIX
         self._mode = HOLD
         self._task = self._listener.serve(self)
 

@@ -301,7 +301,10 @@ class Flight:
         """
         client, exchange = self._client, self._exchange
         modern, body = self._head.modern, answer.framing.body
-        self._until_close = body is _UNTIL_CLOSE or (body is _CHUNKED and not modern)
+        # Where no reset can show that a close-delimited answer broke off, chunks can.
+        chunk = body is _UNTIL_CLOSE and modern and not client.resets
+        body = _CHUNKED if chunk else _UNTIL_CLOSE if body is _CHUNKED and not modern else body
+        self._until_close = body is _UNTIL_CLOSE
         # A client that still sends must not be told to go on when BioT will not listen.
         self._keep = (
             exchange.keep_alive
@@ -310,7 +313,7 @@ class Flight:
         )
         exchange.status = answer.status
         exchange.response_headers = answer.headers
-        head = response_bytes(answer, modern=modern, close=not self._keep)
+        head = response_bytes(answer, modern=modern, close=not self._keep, chunk=chunk)
         if collector is None:
             upstream.expect_body(answer.framing)
             whole = upstream.take_whole()
@@ -323,7 +326,7 @@ class Flight:
                 return False
         client.cork()
         client.write(head)
-        client.frame_output(_UNTIL_CLOSE if self._until_close else body)
+        client.frame_output(body)
         if collector is not None and collector.pieces:
             client.write_body(collector.pieces)
         upstream.relay_to(client)

@@ -161,6 +161,8 @@ class Client(Peer, Protocol):
 
     kept: list[bytes] | None
     """The body so far, for a replay; None once it outgrew its limit."""
+    resets: bool
+    """abort() shows as a reset; a unix socket knows none, it ends as if all were well."""
     silent: bool
     """It has said that it will say no more."""
 

@@ -108,16 +108,19 @@ def request_start(head: RequestHead, target: bytes, authority: bytes) -> bytes:
     return b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (head.method, target, authority)
 
 
-def response_bytes(head: ResponseHead, *, modern: bool, close: bool) -> bytes:
+def response_bytes(head: ResponseHead, *, modern: bool, close: bool, chunk: bool = False) -> bytes:
     """An answer's head as the client gets it: as it came, without what belonged to the upstream's connection.
 
-    `modern` is False for an HTTP/1.0 client, which knows no chunks; `close` says that the connection ends after it.
+    `modern` is False for an HTTP/1.0 client, which knows no chunks; `close` says that the connection ends after it;
+    `chunk` that a body which came without chunks goes on in them.
     """
     lines = head.lines
     if head.connection and (stripped := head.connection - _PERSISTENCE):
         lines = _without(lines, stripped)
     if not modern and _TRANSFER_ENCODING in head.special:
         lines = [line for line in lines if _name(line) != b"transfer-encoding"]
+    if chunk:
+        lines = [*lines, b"Transfer-Encoding: chunked"]
     if close:
         lines = [*lines, b"Connection: close"]
     return b"\r\n".join([b"HTTP/1.1 %d %b" % (head.status, head.reason), *lines, b"", b""])
