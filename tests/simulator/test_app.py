@@ -379,7 +379,7 @@ async def test_a_body_beyond_all_reason_is_refused(base_url: str) -> None:
     head = b"POST /device/v2/devices HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
     answer = await raw(base_url, head + b"4100000\r\n" + b"x" * 0x4100000 + b"\r\n0\r\n\r\n")
     assert b" 413 " in answer.split(b"\r\n", 1)[0]
-    assert b"REQUEST_ENTITY_TOO_LARGE" in answer
+    assert b"_TOO_LARGE" in answer  # REQUEST_ENTITY_TOO_LARGE, from Python 3.13 on CONTENT_TOO_LARGE
 
 
 async def test_targets_that_are_no_path_get_an_answer(base_url: str) -> None:

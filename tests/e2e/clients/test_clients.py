@@ -54,11 +54,10 @@ def test_java_does_make_that_offer(tmp_path: Path) -> None:
             heads.append(connection.recv(65536))
             connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with talker("java", tmp_path) as java, socket.create_server(("127.0.0.1", 0)) as listening:
         thread = Thread(target=answer_one, args=(listening,), daemon=True)
         thread.start()
-        with talker("java", tmp_path) as java:
-            java("GET", f"http://127.0.0.1:{listening.getsockname()[1]}/")
+        java("GET", f"http://127.0.0.1:{listening.getsockname()[1]}/")
         thread.join(30)
     assert b"Upgrade: h2c\r\n" in heads[0]
 
