@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import socket
 import ssl
@@ -18,7 +19,7 @@ from random import Random
 from proxy.net.listener import ClientConnection, Listener
 from proxy.net.login import Login
 from proxy.net.secret import SecretSource
-from proxy.net.shared_login import SharedLogin
+from proxy.net.shared_login import LOCK_LIFE, SharedLogin
 from proxy.net.token_store import StoreAway
 from proxy.net.tokens import Tokens
 from proxy.net.upstream import Fetcher, Pool
@@ -54,16 +55,23 @@ def answer(status: int, body: bytes = b"", *fields: bytes) -> bytes:
 class Line(FakeTransport):
     """A connection between a sidecar and BioT."""
 
-    def __init__(self, protocol: asyncio.Protocol, world: World, opened: float) -> None:
+    def __init__(self, protocol: asyncio.Protocol, world: World, house: House) -> None:
         self.world = world
+        self.house = house
         self.read = 0
         self.jumps = world.jumps
         self.idle = True
+        self.given_up = 0.0  # when the sidecar ended it, by the wall clock
         super().__init__(protocol)
 
     def write(self, data: bytes) -> None:
         super().write(data)
         self.world.loop.call_soon(self.world.hear, self)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.given_up = self.world.wall()
+        super().close()
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return self.world.dummy if name == "socket" else default
@@ -78,10 +86,98 @@ class Issued:
         self.revoked = False
 
 
-class World:
-    """BioT, its service user's secret, the wall clock, the sidecar and its callers."""
+class House:
+    """A sidecar, and the laws that its logins keep to."""
 
-    def __init__(self, seed: int, folder: Path, *, shared: bool) -> None:
+    def __init__(self, world: World, store: MemoryStore | None) -> None:
+        loop, wall, jitter = world.loop, world.wall, world.random.random
+        self.laws = Laws()
+        self.finished: list[tuple[str, str]] = []  # outcome and reason of each login
+        self.sweep = Sweep(loop, loop.time)
+        self.pool = Pool(ADDRESS, None, wall=wall, clock=loop.time, connected=lambda success: None)
+        fetch = Fetcher(self.pool, ADDRESS, self.sweep, b"agent/1")
+        login = Login(fetch, USER, wall=wall, clock=loop.time, observer=self)
+        obtain = login if store is None else SharedLogin(
+            login, store, user_id=USER, base_url="http://api.example", wall=wall, clock=loop.time, jitter=jitter,
+            random_bytes=world.random.randbytes, sleep=asyncio.sleep,
+        )  # fmt: skip
+        self.tokens = Tokens(
+            obtain, SecretSource(Settings(world.file)), string_gap=30.0, fresh_for=300.0, wall=wall, jitter=jitter,
+            observer=self,
+        )  # fmt: skip
+        forwarder = Forwarder(
+            pool=self.pool, tokens=self.tokens, sweep=self.sweep, prefix=b"", authority=b"api.example",
+            user_agent=b"agent/1", stall=60.0, clock=loop.time, wall=wall, jitter=jitter, sleep=asyncio.sleep,
+        )  # fmt: skip
+        story = Story(
+            rules=FakeRules(Rule(name="a rule", source="f:1", timeout=TIMEOUT)),
+            guards=Guards(frozenset({b"localhost"}), frozenset()), forwarder=forwarder, pages=FakePages(),
+            observer=Watch(), sweep=self.sweep, limits=Limits(), loops=_never_a_loop, plugin_login="local",
+            wall=wall, clock=loop.time, random_bits=world.random.getrandbits,
+        )  # fmt: skip
+        self.listener = Listener(story.converse, world.bugs.append)
+
+    # the observer of its logins
+
+    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
+        self.finished.append((outcome, reason))
+
+    def event(self, level: str, event: str, message: str) -> None: ...
+
+    def token_obtained(self, expires: float) -> None:
+        self.laws.success()  # perhaps another one's
+
+    def blocked_until(self, moment: float) -> None: ...
+
+    async def close(self) -> None:
+        self.listener.abort_all()
+        await self.tokens.close()
+        self.pool.close()
+        self.sweep.close()
+
+
+class Laws:
+    """When the next login may come at the earliest: of one sidecar, or of all that share a secret."""
+
+    def __init__(self) -> None:
+        self.line: Line | None = None  # on which BioT is asked now
+        self.until = 0.0
+        self.sort = ""
+        self.secret = ""
+        self.rejections = self.troubles = 0
+
+    def success(self) -> None:
+        self.until, self.sort = 0.0, ""
+        self.rejections = self.troubles = 0
+
+    def failure(self, now: float, sort: str, asked: float, secret: str) -> None:
+        if self.secret != secret:
+            self.rejections = 0
+        if sort == "block":
+            self.troubles = 0
+            self.rejections += 1
+            wait = min(LONGEST_BLOCK, FIRST_BLOCK * 2 ** (self.rejections - 1))
+        else:
+            self.troubles += 1
+            wait = max(asked, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self.troubles - 1)))
+        self.until, self.sort, self.secret = now + wait, sort, secret
+
+    def broken_by(self, now: float, secret: str) -> str:
+        """What a login that begins now breaks; nothing if it may."""
+        if self.line is not None and not self.line.closed:
+            return "two logins at a time"
+        if now < self.until - 0.001 and (self.sort == "pause" or self.secret == secret):
+            return f"a login {self.until - now:.1f}s too early after a {self.sort}"
+        return ""
+
+
+class World:
+    """BioT, its service user's secret, the wall clock, the sidecars and their callers.
+
+    `store` is what the sidecars share: `none`, a `sound` one or a `chaotic` one.
+    """
+
+    def __init__(self, seed: int, folder: Path, *, sidecars: int, store: str) -> None:
         self.random = Random(seed)
         self.loop = asyncio.get_running_loop()
         self.loop.dial = self.dial  # type: ignore[attr-defined]
@@ -89,6 +185,7 @@ class World:
         self.dummy.setblocking(False)
         self.ahead = 1_763_549_574.0
         self.jumps = 0
+        self.jumped = -math.inf  # when, by the loop's time
         self.broken: list[str] = []  # the laws that did not hold
         self.bugs: list[BaseException] = []
         self.secret = "secret-0"
@@ -99,11 +196,10 @@ class World:
         self.logins = 0
         self.outcomes: dict[str, int] = {}
         self.answered = 0
-        self._asking: Line | None = None
-        self._gate = (0.0, "", "")  # until, after which sort of failure, with which secret
-        self._rejections = self._troubles = 0
         self._serving: set[asyncio.Task[None]] = set()
-        self.sidecar = self._build(ChaoticStore(self) if shared else None)
+        stores = {"none": None, "sound": MemoryStore(self.wall), "chaotic": ChaoticStore(self)}
+        self.houses = [House(self, stores[store]) for _ in range(sidecars)]
+        self.fleet: dict[str, Laws] | None = {} if store == "sound" else None  # by secret
 
     def wall(self) -> float:
         return self.ahead + self.loop.time()
@@ -112,34 +208,6 @@ class World:
         new = self.file.with_suffix(".new")
         new.write_text(text)
         os.replace(new, self.file)
-
-    def _build(self, store: MemoryStore | None) -> Listener:
-        loop, jitter = self.loop, self.random.random
-        self.sweep = Sweep(loop, loop.time)
-        self.pool = Pool(ADDRESS, None, wall=self.wall, clock=loop.time, connected=lambda success: None)
-        fetch = Fetcher(self.pool, ADDRESS, self.sweep, b"agent/1")
-        self.told = Told()
-        login = Login(fetch, USER, wall=self.wall, clock=loop.time, observer=self.told)
-        obtain = login if store is None else SharedLogin(
-            login, store, user_id=USER, base_url="http://api.example", wall=self.wall, clock=loop.time, jitter=jitter,
-            random_bytes=self.random.randbytes, sleep=asyncio.sleep,
-        )  # fmt: skip
-        self.tokens = Tokens(
-            obtain, SecretSource(Settings(self.file)), string_gap=30.0, fresh_for=300.0, wall=self.wall, jitter=jitter,
-            observer=self.told,
-        )  # fmt: skip
-        forwarder = Forwarder(
-            pool=self.pool, tokens=self.tokens, sweep=self.sweep, prefix=b"", authority=b"api.example",
-            user_agent=b"agent/1", stall=60.0, clock=loop.time, wall=self.wall, jitter=jitter, sleep=asyncio.sleep,
-        )  # fmt: skip
-        self.watch = Watch()
-        self.story = Story(
-            rules=FakeRules(Rule(name="a rule", source="f:1", timeout=TIMEOUT)),
-            guards=Guards(frozenset({b"localhost"}), frozenset()), forwarder=forwarder, pages=FakePages(),
-            observer=self.watch, sweep=self.sweep, limits=Limits(), loops=_never_a_loop, plugin_login="local",
-            wall=self.wall, clock=loop.time, random_bits=self.random.getrandbits,
-        )  # fmt: skip
-        return Listener(self.story.converse, self.bugs.append)
 
     # ---- the network
 
@@ -154,7 +222,8 @@ class World:
         if not self.calm and chance < 0.2:
             await asyncio.sleep(self.random.choice([0.1, 2.0, 4.9, 60.0]))
         protocol = factory()
-        return Line(protocol, self, self.wall()), protocol
+        (house,) = [one for one in self.houses if one.pool is protocol._pool]
+        return Line(protocol, self, house), protocol
 
     def hear(self, line: Line) -> None:
         """Take a request off the wire, if all of one has come."""
@@ -182,12 +251,13 @@ class World:
     async def _serve_login(self, line: Line, body: bytes) -> None:
         self.logins += 1
         given = json.loads(body)["secretKey"]
-        self._judge_login(given)
-        self._asking = line
-        jumps = self.jumps
+        laws = [line.house.laws]
+        if self.fleet is not None:
+            laws.append(self.fleet.setdefault(given, Laws()))
+        self._begin_login(laws, line, given)
         kind = self._pick(given)
         self.outcomes[kind] = self.outcomes.get(kind, 0) + 1
-        await asyncio.sleep(self.random.choice([0.0, 0.05, 0.5, 8.0] if not self.calm else [0.05]))
+        await asyncio.sleep(self.random.choice([0.0, 0.05, 0.5, 7.7] if not self.calm else [0.05]))
         raw, sort, asked = getattr(self, "_" + kind)()
         if line.closed:
             sort, asked = "pause", 0.0
@@ -197,10 +267,13 @@ class World:
             await self._drag_on(line, kind)
         elif kind in {"cut", "reset"}:
             line.lose(ConnectionResetError() if kind == "reset" else None)
-        self._asking = None
-        if sort == "pause" and jumps != self.jumps:
-            return  # whoever slept meanwhile may try again at once
-        self._close_gate(sort, asked, given)
+        since = line.given_up or self.wall()
+        for one in laws:
+            one.line = None
+            if not sort:
+                one.success()
+            elif sort == "block" or not self.slept():  # whoever slept through it may try again at once
+                one.failure(since, sort, asked, given)
 
     async def _drag_on(self, line: Line, kind: str) -> None:
         while not line.closed:
@@ -208,29 +281,18 @@ class World:
             if kind == "endless":
                 line.say(b"3\r\nxxx\r\n")
 
-    def _judge_login(self, given: str) -> None:
-        if self._asking is not None and not self._asking.closed:
-            self.broken.append("two logins at a time")
-        until, sort, secret = self._gate
-        blocked_by_this = sort == "pause" or secret == given
-        if self.wall() < until - 0.001 and blocked_by_this:
-            self.broken.append(f"a login {until - self.wall():.1f}s too early after a {sort}")
-
-    def _close_gate(self, sort: str, asked: float, given: str) -> None:
-        if not sort:
-            self._gate = (0.0, "", "")
-            self._rejections = self._troubles = 0
-            return
-        if self._gate[-1] != given:
-            self._rejections = 0
-        if sort == "block":
-            self._troubles = 0
-            self._rejections += 1
-            wait = min(LONGEST_BLOCK, FIRST_BLOCK * 2 ** (self._rejections - 1))
-        else:
-            self._troubles += 1
-            wait = max(asked, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self._troubles - 1)))
-        self._gate = (self.wall() + wait, sort, given)
+    def _begin_login(self, laws: list[Laws], line: Line, given: str) -> None:
+        own, *others = laws
+        self.broken += filter(None, [own.broken_by(self.wall(), given)])
+        for fleet in others:
+            # Others' trouble on the way to BioT is no law for this one; a lock ends while its holder sleeps.
+            if self.wall() > fleet.until + LONGEST_BLOCK:
+                fleet.rejections = 0
+            broken = fleet.broken_by(self.wall(), given)
+            if broken and not (self.slept() or (fleet.line is None and fleet.sort == "pause")):
+                self.broken.append("in the fleet: " + broken)
+        for one in laws:
+            one.line = line
 
     def _pick(self, given: str) -> str:
         if given != self.secret:
@@ -328,7 +390,7 @@ class World:
 
     async def call(self) -> None:
         """One request on a connection of its own; some leave before the answer comes."""
-        connection = ClientConnection(self.sidecar, self.loop)
+        connection = ClientConnection(self.random.choice(self.houses).listener, self.loop)
         transport = Plugin(connection)
         began = self.loop.time()
         body = self.random.choice([b"", b"x" * 100])
@@ -371,6 +433,11 @@ class World:
         """The machine slept: the wall clock has gone on, the loop's has not."""
         self.ahead += seconds
         self.jumps += 1
+        self.jumped = self.loop.time()
+
+    def slept(self) -> bool:
+        """True if the machine slept while any login that is under way was."""
+        return self.loop.time() - self.jumped < 2 * LOCK_LIFE
 
     async def recover(self) -> None:
         """All is well again, and after the longest block everything works."""
@@ -380,17 +447,14 @@ class World:
             await task
         await asyncio.sleep(1000)
         self.jump(4000.0)
-        for _ in range(3):
+        for _ in range(3 * len(self.houses)):
             await self.call()
 
     async def close(self) -> None:
-        self.sidecar.abort_all()
-        await self.tokens.close()
+        for house in self.houses:
+            await house.close()
         for task in list(self._serving):
             task.cancel()
-        await asyncio.sleep(0.1)
-        self.pool.close()
-        self.sweep.close()
         await asyncio.sleep(0.1)
         self.dummy.close()
         self._other.close()
@@ -425,22 +489,6 @@ class ChaoticStore(MemoryStore):
             raise StoreAway
         if chance < 0.2:
             self.lie = b"\x01 garbage"
-
-
-class Told:
-    """What Tokens and Login tell their observer."""
-
-    def __init__(self) -> None:
-        self.finished: list[tuple[str, str]] = []
-
-    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
-        self.finished.append((outcome, reason))
-
-    def event(self, level: str, event: str, message: str) -> None: ...
-
-    def token_obtained(self, expires: float) -> None: ...
-
-    def blocked_until(self, moment: float) -> None: ...
 
 
 class Settings:

@@ -14,10 +14,11 @@ from tests.support.simulated_loop import simulate
 STEPS = 60
 
 
-async def live(seed: int, folder: Path, *, shared: bool) -> World:
+async def live(seed: int, folder: Path, *, sidecars: int = 1, store: str = "none") -> World:
     """One world from its beginning to its end."""
-    world = World(seed, folder, shared=shared)
-    world.tokens.start()
+    world = World(seed, folder, sidecars=sidecars, store=store)
+    for house in world.houses:
+        house.tokens.start()
     calls: set[asyncio.Task[None]] = set()
     for _ in range(STEPS):
         for _ in range(world.random.choice([0, 1, 1, 2, 20])):
@@ -31,17 +32,17 @@ async def live(seed: int, folder: Path, *, shared: bool) -> World:
     return world
 
 
-@pytest.mark.parametrize("shared", [False, True], ids=["alone", "with a token store"])
-@pytest.mark.parametrize("seed", range(40))
-def test_whatever_goes_wrong_the_laws_hold(seed, shared, tmp_path):
-    simulate(live(seed, tmp_path, shared=shared))
+@pytest.mark.parametrize(("sidecars", "store"), [(1, "none"), (1, "chaotic"), (4, "chaotic"), (4, "sound")])
+@pytest.mark.parametrize("seed", range(30))
+def test_whatever_goes_wrong_the_laws_hold(seed, sidecars, store, tmp_path):
+    simulate(live(seed, tmp_path, sidecars=sidecars, store=store))
 
 
 def test_a_seed_decides_everything(tmp_path):
     lives: list[tuple[int, ...]] = []
 
     async def once() -> None:
-        world = await live(7, tmp_path, shared=True)
+        world = await live(7, tmp_path, sidecars=3, store="chaotic")
         lives.append((world.logins, world.answered, *world.outcomes.values()))
 
     simulate(once())
@@ -54,11 +55,11 @@ def test_everything_that_can_go_wrong_with_a_login_goes_wrong_somewhere(tmp_path
     outcomes: set[str] = set()
 
     async def one(seed: int) -> None:
-        world = await live(seed, tmp_path, shared=False)
+        world = await live(seed, tmp_path)
         seen.update(world.outcomes)
-        outcomes.update(outcome for outcome, _ in world.told.finished)
+        outcomes.update(outcome for house in world.houses for outcome, _ in house.finished)
 
-    for seed in range(15):
+    for seed in range(25):
         simulate(one(seed))
     assert seen == {"good", "rejected", *TROUBLES}
     assert outcomes == set(LOGIN_OUTCOMES)
