@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 
@@ -96,3 +97,14 @@ def test_a_sidecar_that_cannot_say_it_is_ready_ends(workers):
     assert done.returncode == 1
     assert b"the output cannot be written" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts_is_a_clean_stop(number):
+    """The signal comes when the program knows its command, and has not imported it yet."""
+    program = (
+        "import os, sys; from proxy import __main__ as program; sys.argv = ['biot-sidecar', 'serve'];"
+        f"program._run = lambda *words: os.kill(os.getpid(), {number:d}); sys.exit(program.main() or 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

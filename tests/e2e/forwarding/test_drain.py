@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
-import sys
 import time
 
 import pytest
@@ -15,7 +13,7 @@ from proxy.wiring.sidecar import GRACE
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
 from tests.support.rawclient import RawClient
-from tests.support.sidecar import ROOT, USER, until_refused
+from tests.support.sidecar import until_refused
 from tests.support.wire import Cut, lines, request, response
 
 pytestmark = LIVE
@@ -173,28 +171,6 @@ async def test_a_second_signal_ends_it_at_once(start):
     house.sidecar.signal()
     assert await house.sidecar.wait(5) == 0
     assert await client.ended()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_while_it_starts_is_a_clean_stop(tmp_path, number):
-    routes = tmp_path / "routes.yaml"
-    os.mkfifo(routes)  # the program waits in the middle of its start for somebody to write
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "BIOT_BASE_URL": "https://biot.example",
-        "BIOT_SERVICE_USER_ID": USER,
-        "BIOT_SERVICE_USER_SECRET_KEY": "y",
-        "SIDECAR_ROUTES": str(routes),
-    }
-    pipe = asyncio.subprocess.PIPE
-    program = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "proxy", env=environment, cwd=ROOT, stdout=pipe, stderr=pipe
-    )
-    writer = await asyncio.to_thread(os.open, routes, os.O_WRONLY)  # returns when the program reads
-    program.send_signal(number)
-    said = await asyncio.wait_for(program.communicate(), 10)
-    os.close(writer)
-    assert (program.returncode, said) == (0, (b"", b""))
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
