@@ -116,3 +116,6 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     headers: Headers
     body: bytes
+
+    def __repr__(self) -> str:
+        return f"Answer(status={self.status}, body of {len(self.body)} bytes)"

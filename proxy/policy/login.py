@@ -41,6 +41,10 @@ class Wanted(msgspec.Struct, frozen=True):
     obtained_after: float
     refused: bytes | None = None
 
+    def __repr__(self) -> str:
+        refused = "none" if self.refused is None else "one"
+        return f"Wanted(reason={self.reason!r}, obtained_after={self.obtained_after}, refused={refused})"
+
     @property
     def shareable(self) -> bool:
         """False when only a token of one's own will do."""

@@ -26,6 +26,9 @@ class _SharedGrant(msgspec.Struct):
     obtained: float
     expires: float
 
+    def __repr__(self) -> str:
+        return f"_SharedGrant(obtained={self.obtained}, expires={self.expires})"
+
 
 class _SharedGate(msgspec.Struct):
     until: float

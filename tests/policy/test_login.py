@@ -17,6 +17,7 @@ from proxy.policy.login import (
     Gate,
     Grant,
     Setback,
+    Wanted,
     after_new_secret,
     after_setback,
     login_body,
@@ -238,5 +239,15 @@ def test_another_secret_is_news_to_a_block_and_to_nothing_that_biot_has_trouble_
     assert not OPEN_GATE.about_secret
 
 
-def test_a_grant_shows_no_token():
-    assert "a.b.c" not in repr(Grant("a.b.c", 1, 2))
+@pytest.mark.parametrize(
+    "value",
+    [
+        Grant("a.b.c", 1, 2),
+        Wanted("token_not_valid", 0.0, b"Bearer a.b.c"),
+        Answer(200, [(b"X", b"a.b.c")], b'{"accessToken": "a.b.c"}'),
+    ],
+    ids=["grant", "wanted", "answer"],
+)
+def test_what_holds_a_token_does_not_show_it(value):
+    assert "a.b.c" not in repr(value)
+    assert "a.b.c" not in f"{value} {value!r} {[value]}"
