@@ -15,6 +15,16 @@ LIMIT: Final = 3.0
 FAREWELL: Final = 0.5
 PAUSE: Final = 5.0
 """Seconds in which a store that failed is not asked again, so that logins do not wait for it."""
+VALUE_MOST: Final = 32 * 1024
+"""Bytes of the largest value that is read; a token has at most half of that."""
+_GET: Final = """
+local values = {}
+for i, key in ipairs(KEYS) do
+  local size = redis.pcall('strlen', key)
+  values[i] = type(size) == 'number' and size <= tonumber(ARGV[1]) and redis.call('get', key)
+end
+return values
+"""
 _DROP: Final = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 
 Event = Callable[[str, str, str], None]
@@ -38,8 +48,8 @@ class TokenStore:
         self._away = False
 
     async def get(self, *keys: str) -> list[bytes | None]:
-        """The keys' values, None for those that do not exist."""
-        answer = await self._ask("MGET", *keys)
+        """The keys' values, None for those that do not exist or cannot be ours."""
+        answer = await self._ask("EVAL", _GET, len(keys), *keys, VALUE_MOST)
         if not isinstance(answer, list) or len(answer) != len(keys):
             self._fail("it answers something else")
         return list(answer)

@@ -291,7 +291,10 @@ async def test_a_store_that_fails_at_any_point_costs_nobody_a_token():
 
 def real(fleet: Fleet, url: str, count: int) -> list[SharedLogin]:
     loop = asyncio.get_running_loop()
-    return [fleet.sidecar(store=TokenStore(Secret(url), clock=loop.time, event=lambda *_: None)) for _ in range(count)]
+    return [
+        fleet.sidecar(store=TokenStore(Secret(url), clock=loop.time, event=lambda *_: None, limit=1.5))
+        for _ in range(count)
+    ]
 
 
 async def ask(sidecars: list[SharedLogin], wanted: Wanted = START) -> list[Grant]:

@@ -157,6 +157,13 @@ async def test_a_key_of_another_type_counts_as_none_and_is_written_over(redis, d
     assert await desk.store.get("k") == [b"v"]
 
 
+async def test_a_value_too_large_to_be_ours_is_not_even_read(redis, desk):
+    redis.cli("setrange", "k", "300000000", "x")
+    await desk.store.put("l", b"v", 9.0)
+    assert await desk.store.get("k", "l") == [None, b"v"]
+    assert not desk.events
+
+
 @pytest.mark.parametrize("life", ["none", "3600"])
 async def test_a_lock_that_is_none_of_ours_locks_nobody_out(redis, desk, life):
     redis.cli("set", "k", "x", *([] if life == "none" else ["EX", life]))
