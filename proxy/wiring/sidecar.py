@@ -18,13 +18,14 @@ from proxy.net.tokens import TokenRecord, Tokens
 from proxy.net.upstream import Pool
 from proxy.pages import OwnPages
 from proxy.pipeline.forward import Forwarder
-from proxy.pipeline.ports import LoginObserver, Observer
+from proxy.pipeline.ports import LoginObserver
 from proxy.pipeline.signal import Sweep
 from proxy.pipeline.story import Limits, Story
 from proxy.policy.explain import explain
 from proxy.policy.guards import Guards
 from proxy.policy.match import RouteTable
 from proxy.settings import Settings, Upstream
+from proxy.telemetry.batch import Batch
 from proxy.telemetry.exposition import render
 from proxy.telemetry.log import Log
 from proxy.telemetry.logins import LoginObservers
@@ -35,6 +36,8 @@ from proxy.wiring.parts import USER_AGENT, first_of, make_metrics, make_pool, ma
 GRACE: Final = 0.25
 """Seconds in which a stopping sidecar still tells idle connections that it stops, instead of hanging up on them."""
 HOUSEKEEPING: Final = 5.0
+MOMENT: Final = 0.1
+"""Seconds after which log and metrics hear of a request."""
 DRAIN_LOOK: Final = 0.02
 INSPECTOR: Final = Upstream(tls=False, host="inspector", port=0, authority=b"inspector", prefix=b"")
 
@@ -53,9 +56,7 @@ class Sidecar:
         self._company = join(self._pool, self._sweep, LoginObservers(self._metrics, log))
         self.routes = self._read_routes()
         self._tokens = self._make_tokens()
-        self._observers: list[Observer] = [self._metrics, log]
-        if self._company.watcher is not None:
-            self._observers.append(self._company.watcher)
+        self._ended = Batch([self._metrics, log], later=self._in_a_moment)
         self.report = reporter(log)
         self._forwarder = self._make_forwarder(self._pool, settings.upstream)
         self._story = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
@@ -127,7 +128,7 @@ class Sidecar:
             guards=Guards(settings.allowed_hosts if everything else None, settings.allowed_origins),
             forwarder=forwarder,
             pages=OwnPages(self, everything=everything),
-            observer=self,
+            observer=self._ended if company.watcher is None else self,
             sweep=self._sweep,
             limits=limits,
             plugin_login=settings.plugin_login,
@@ -145,13 +146,19 @@ class Sidecar:
         self._metrics.routes([rule.name for rule in table.rules])
 
     def finished(self, exchange: Exchange) -> None:
-        for observer in self._observers:
-            observer.finished(exchange)
+        """The inspector sees a request as soon as it has ended."""
+        if self._company.watcher is not None:
+            self._company.watcher.finished(exchange)
+        self._ended.finished(exchange)
+
+    def _in_a_moment(self, call: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(MOMENT, call)
 
     # ---- its own pages (proxy.pages.Sources)
 
     def snapshot(self) -> bytes:
         """What this process has counted."""
+        self._ended.flush()
         return self._metrics.snapshot()
 
     def logins(self) -> list[TokenRecord]:
@@ -207,10 +214,12 @@ class Sidecar:
             task.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)
         await self._tokens.close()
+        self._ended.flush()
         await self._company.close()
         self._pool.close()
         self._sweep.close()
         await asyncio.sleep(0)  # transports close in the loop's next round
+        self._ended.flush()
 
     async def _drained(self) -> None:
         """Wait for all connections to end. While requests run, those that rest may still ask, and hear that we stop."""
