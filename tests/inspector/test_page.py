@@ -91,18 +91,22 @@ def test_keeps_no_more_than_the_last_five_hundred(page: Browser, desk: Desk) -> 
 
 
 def test_a_long_session_does_not_grow(page: Browser, desk: Desk) -> None:
+    def newest() -> str:
+        # Elements that the driver has handed out live on: none may be asked for here.
+        return str(page.run("return document.querySelector('#list td.status')?.textContent ?? ''"))
+
     def work(batches: int) -> dict[str, float]:
         for _ in range(batches):
             desk.show(*(finished(status=200) for _ in range(400)), finished(status=418))
-            page.until(lambda: "418" in page.text("#list tbody tr td.status"))
+            page.until(lambda: "418" in newest())
             page.press("j", Keys.ENTER, Keys.ESCAPE)
             desk.show(finished(status=200))
-            page.until(lambda: "418" not in page.text("#list tbody tr td.status"))
+            page.until(lambda: "418" not in newest())
         return page.holdings()
 
     before, after = work(3), work(9)
-    assert after["nodes"] < 1.1 * before["nodes"]
-    assert after["listeners"] < 1.1 * before["listeners"]
+    assert after["nodes"] < 1.02 * before["nodes"]
+    assert after["listeners"] < 1.02 * before["listeners"]
     assert after["heap"] < 1.25 * before["heap"]
 
 
