@@ -99,7 +99,7 @@ class SharedLogin:
             return grant
         if grant is not None and sealed is not None and b"Bearer " + grant.jwt.encode() == wanted.refused:
             await self._store.drop(box.token, sealed)
-        return shared_setback(box.open_gate(closed), now)
+        return shared_setback(box.open_gate(closed, now), now)
 
     async def _log_in_for_all(self, box: Box, owner: bytes, secret: Secret, wanted: Wanted) -> Grant | Setback:
         try:
@@ -126,9 +126,9 @@ class SharedLogin:
             await self._store.forget(box.gate)
             return
         (closed,) = await self._store.get(box.gate)
-        gate = after_shared_setback(box.open_gate(closed), result, now, self._jitter())
+        gate = after_shared_setback(box.open_gate(closed, now), result, now, self._jitter())
         # Kept beyond its end, so that the next failure in a row makes a longer one.
-        await self._store.put(box.gate, box.seal_gate(gate, nonce), _life(gate, now))
+        await self._store.put(box.gate, box.seal_gate(gate, now, nonce), _life(gate, now))
 
 
 def _life(gate: Gate, now: float) -> float:

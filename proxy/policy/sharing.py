@@ -31,6 +31,7 @@ class _SharedGrant(msgspec.Struct):
 
 
 class _SharedGate(msgspec.Struct):
+    at: float
     until: float
     rejections: Annotated[int, msgspec.Meta(ge=0)]
     blocks: bool
@@ -64,14 +65,14 @@ class Box:
         """`nonce`: NONCE random bytes, never used before."""
         return self._seal(self.token, _SharedGrant(grant.jwt, grant.obtained, grant.expires), nonce)
 
-    def seal_gate(self, gate: Gate, nonce: bytes) -> bytes:
-        """A gate that a setback closed; `nonce` as in seal_grant."""
+    def seal_gate(self, gate: Gate, now: float, nonce: bytes) -> bytes:
+        """A gate that a setback has just closed; `nonce` as in seal_grant."""
         setback = gate.setback
         if setback is None:
             raise ValueError("an open gate is not shared")
         fault = setback.fault
         content = _SharedGate(
-            gate.until, gate.rejections, setback.blocks, fault.code, fault.outcome, fault.message, fault.hint
+            now, gate.until, gate.rejections, setback.blocks, fault.code, fault.outcome, fault.message, fault.hint
         )
         return self._seal(self.gate, content, nonce)
 
@@ -82,10 +83,10 @@ class Box:
             return None
         return Grant(content.jwt, min(content.obtained, now), content.expires, shared=True)
 
-    def open_gate(self, sealed: bytes | None) -> Gate:
-        """The open gate for what is not ours."""
+    def open_gate(self, sealed: bytes | None, now: float) -> Gate:
+        """The open gate for what is not ours, or was closed by a clock that is far ahead."""
         content = self._open(self.gate, sealed, _SharedGate)
-        if content is None:
+        if content is None or content.at > now + SKEW:
             return OPEN_GATE
         fault = LoginFault(content.code, content.message, outcome=content.outcome, hint=content.hint)
         return Gate(content.until, content.rejections, 0, Setback(fault, blocks=content.blocks))

@@ -35,7 +35,7 @@ def test_what_one_seals_another_opens():
 
 def test_a_gate_comes_back_with_its_fault():
     gate = after_setback(OPEN_GATE, REJECTED, NOW, 0.0)
-    opened = box().open_gate(box().seal_gate(gate, nonce()))
+    opened = box().open_gate(box().seal_gate(gate, NOW, nonce()), NOW)
     assert (opened.until, opened.rejections) == (gate.until, 1)
     assert opened.setback is not None
     fault = opened.setback.fault
@@ -47,7 +47,7 @@ def test_a_gate_comes_back_with_its_fault():
 
 def test_an_open_gate_is_nothing_to_share():
     with pytest.raises(ValueError, match="open gate"):
-        box().seal_gate(OPEN_GATE, nonce())
+        box().seal_gate(OPEN_GATE, NOW, nonce())
 
 
 def test_nothing_sealed_shows_the_token_or_the_secret():
@@ -77,14 +77,14 @@ def test_the_keys_lie_in_one_slot_of_a_cluster():
 
 def test_a_value_of_another_key_does_not_open():
     gate = after_setback(OPEN_GATE, REJECTED, NOW, 0.0)
-    assert box().open_grant(box().seal_gate(gate, nonce()), NOW) is None
-    assert box().open_gate(box().seal_grant(GRANT, nonce())) == OPEN_GATE
+    assert box().open_grant(box().seal_gate(gate, NOW, nonce()), NOW) is None
+    assert box().open_gate(box().seal_grant(GRANT, nonce()), NOW) == OPEN_GATE
 
 
 @pytest.mark.parametrize("value", [None, b"", b"\x01", b"\x01" * 13, b"\x02" * 200, "text", 17, [b"x"]])
 def test_what_was_never_sealed_does_not_open(value):
     assert box().open_grant(value, NOW) is None
-    assert box().open_gate(value) == OPEN_GATE
+    assert box().open_gate(value, NOW) == OPEN_GATE
 
 
 @given(st.data())
@@ -97,7 +97,7 @@ def test_one_changed_byte_and_it_does_not_open(data):
 @given(st.binary(max_size=300))
 def test_garbage_does_not_open(garbage):
     assert box().open_grant(b"\x01" + garbage, NOW) is None
-    assert box().open_gate(b"\x01" + garbage) == OPEN_GATE
+    assert box().open_gate(b"\x01" + garbage, NOW) == OPEN_GATE
 
 
 @pytest.mark.parametrize(
@@ -115,6 +115,13 @@ def test_garbage_does_not_open(garbage):
 )
 def test_an_absurd_grant_is_not_taken_even_if_it_was_sealed_well(grant):
     assert box().open_grant(box().seal_grant(grant, nonce()), NOW) is None
+
+
+@pytest.mark.parametrize(("ahead", "blocks"), [(0.0, True), (SKEW, True), (SKEW + 1, False), (3600.0, False)])
+def test_a_clock_that_is_far_ahead_blocks_nobody_else(ahead, blocks):
+    gate = after_setback(OPEN_GATE, REJECTED, NOW + ahead, 0.0)
+    opened = box().open_gate(box().seal_gate(gate, NOW + ahead, nonce()), NOW)
+    assert opened.blocked(NOW) is blocks
 
 
 def test_a_clock_that_is_a_little_ahead_makes_no_token_of_the_future():
