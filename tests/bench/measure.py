@@ -1,4 +1,7 @@
-"""Each figure: how it is taken from a running program. Times in microseconds, memory in MB, unless named otherwise."""
+"""Each figure: how it is taken from a running program.
+
+Times are in microseconds and memory in MiB (as top and ps show it), unless named otherwise.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from tests.bench.upstream import BIG
 
 CONNECTIONS: Final = (1, 32, 256)
 IDLE_CONNECTIONS: Final = 1000
-WARM_UP: Final = 200
+_MIB: Final = 1024 * 1024
 
 
 class Pace(NamedTuple):
@@ -67,11 +70,11 @@ def startup(figures: Figures, program: Program) -> None:
         with load.Idle() as idle:
             idle.open(program.port, 1)
             before = program.memory()
-            figures.add(program.name, "rss_idle", before / 1e6)
+            figures.add(program.name, "rss_idle", before / _MIB)
             idle.open(program.port, IDLE_CONNECTIONS)
             full = program.memory()
-            figures.add(program.name, "rss_1000", full / 1e6)
-            figures.add(program.name, "kb_per_connection", (full - before) / IDLE_CONNECTIONS / 1e3)
+            figures.add(program.name, "rss_1000", full / _MIB)
+            figures.add(program.name, "kb_per_connection", (full - before) / IDLE_CONNECTIONS / 1024)
     finally:
         program.stop()
         gc.collect()
@@ -88,7 +91,7 @@ def under_load(figures: Figures, program: Program, *, suffix: str, seconds: floa
     figures.add(program.name, f"p50_{connections}{suffix}", run.p50)
     figures.add(program.name, f"p99_{connections}{suffix}", run.p99)
     if connections == max(CONNECTIONS):
-        figures.add(program.name, f"rss_load{suffix}", program.memory() / 1e6)
+        figures.add(program.name, f"rss_load{suffix}", program.memory() / _MIB)
 
 
 def with_paths(figures: Figures, program: Program, *, patients: int, seconds: float) -> None:

@@ -14,7 +14,7 @@ PANELS = {
     "CPU per request, microseconds": "us_32",
     "the same over TLS": "us_32_tls",
     "at a calm 400 requests/s": "us_calm",
-    "memory at rest, MB": "rss_idle",
+    "memory at rest, MiB": "rss_idle",
 }
 ORDER = [
     "nginx",
@@ -38,6 +38,8 @@ def draw(figures, panel, title, figure):
     panel.barh(names, bars, color=[OURS if name == "sidecar" else OTHERS for name in names])
     for place, name in enumerate(names):
         panel.text(bars[place], place, f" {found[name]:.0f}", va="center", fontsize=8)
+        if found[name] > limit:
+            panel.text(0.92 * limit, place, "//", va="center", color="white", fontsize=14)
     panel.set_title(title, fontsize=10, loc="left")
     panel.set_xlim(0, 1.12 * limit)
     panel.set_xticks([])

@@ -22,10 +22,10 @@ _LATENCY = {
 _HOUSE = {
     "start ms": ("start_ms", 0),
     "start CPU ms": ("start_cpu_ms", 0),
-    "MB idle": ("rss_idle", 1),
-    "MB loaded": ("rss_load", 1),
-    "MB, 1,000 conn.": ("rss_1000", 1),
-    "KB/conn.": ("kb_per_connection", 1),
+    "MiB idle": ("rss_idle", 1),
+    "MiB loaded": ("rss_load", 1),
+    "MiB, 1,000 conn.": ("rss_1000", 1),
+    "KiB/conn.": ("kb_per_connection", 1),
 }
 _BODIES = {
     f"{title} {way}{over}": (f"{figure}_{way}{suffix}", digits)
