@@ -11,7 +11,7 @@ from proxy.policy.operations import find_operation, services
 from proxy.policy.pattern import Pattern, parse_pattern
 from proxy.policy.readings import BadPath, Segments, readings, segments_of
 from proxy.policy.rules import Rule, Verdict
-from proxy.policy.trie import Trie, fold
+from proxy.policy.trie import Trie, fold_all
 
 _CACHE_MOST: Final = 4096
 _CACHED_PATH_LIMIT: Final = 512
@@ -67,11 +67,13 @@ class RouteTable:
         if self._folded is None:
             return None
         for reading in readings(path, segments):
-            plain = self._rule(self._trie.find(method, reading))
-            folded = self._rule(self._folded.find(method.upper(), tuple(map(fold, reading))))
-            for rule in (plain, folded):
-                if rule.deny is not None:
-                    return rule
+            # What the rules say of the path as it stands is known already.
+            plain = None if reading == segments else self._rule(self._trie.find(method, reading))
+            if plain is not None and plain.deny is not None:
+                return plain
+            folded = self._rule(self._folded.find(method.upper(), fold_all(reading)))
+            if folded.deny is not None:
+                return folded
         return None
 
     def _template(self, rule: Rule, method: str, segments: Segments) -> str:

@@ -71,3 +71,9 @@ def fold(segment: bytes) -> bytes:
         if segment.isascii()
         else segment.decode("utf-8", "surrogateescape").casefold().encode("utf-8", "surrogateescape")
     )
+
+
+def fold_all(segments: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Every segment folded; most paths are in lower case already, and a look at the whole finds out."""
+    text = b"/".join(segments)
+    return segments if text.isascii() and text == text.lower() else tuple(map(fold, segments))
