@@ -1,0 +1,88 @@
+"""The secret's source: the environment once, or a file that is read again and may change at any time."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from proxy.message import Secret
+from proxy.net.secret import SecretSource, UnreadableSecret
+
+
+def from_file(file: Path) -> SecretSource:
+    return SecretSource(SimpleNamespace(secret=None, secret_file=str(file)))  # type: ignore[arg-type]
+
+
+def write(file: Path, content: bytes) -> None:
+    """As a mounted secret changes: a new file in the old one's place."""
+    new = file.with_suffix(".new")
+    new.write_bytes(content)
+    os.replace(new, file)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "secret"
+
+
+def test_a_secret_of_the_environment_never_changes():
+    source = SecretSource(SimpleNamespace(secret=Secret("s\n"), secret_file=None))  # type: ignore[arg-type]
+    assert source.read() == Secret("s\n")
+    assert not source.changed()
+
+
+def test_the_file_is_read_again_each_time(file):
+    write(file, b"one")
+    source = from_file(file)
+    assert source.read() == Secret("one")
+    write(file, b"two")
+    assert source.read() == Secret("two")
+
+
+def test_it_has_changed_when_it_holds_another_secret_and_until_that_was_read(file):
+    write(file, b"one")
+    source = from_file(file)
+    source.read()
+    assert not source.changed()
+    write(file, b"two")
+    assert source.changed()
+    assert source.changed()
+    source.read()
+    assert not source.changed()
+
+
+def test_the_same_secret_written_anew_is_no_change(file):
+    write(file, b"one")
+    source = from_file(file)
+    source.read()
+    write(file, b"one\n")
+    assert not source.changed()
+
+
+def test_there_and_back_again_is_no_change(file):
+    write(file, b"one")
+    source = from_file(file)
+    source.read()
+    write(file, b"two")
+    assert source.changed()
+    write(file, b"one")
+    assert not source.changed()
+
+
+def test_a_file_that_is_gone_for_a_moment_is_no_change_until_it_comes_back_with_another_secret(file):
+    write(file, b"one")
+    source = from_file(file)
+    source.read()
+    file.unlink()
+    assert not source.changed()
+    with pytest.raises(UnreadableSecret):
+        source.read()
+    assert not source.changed()
+    write(file, b"one")
+    assert not source.changed()
+    file.unlink()
+    write(file, b"two")
+    assert source.changed()
