@@ -14,6 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--number", type=int, required=True, help="of this worker, from 0")
     parser.add_argument("--channel", type=int, required=True, help="the descriptor of the way to the parent")
     parser.add_argument("--sockets", type=_descriptors, required=True, help="descriptors to listen on")
+    parser.add_argument("--handed-over", action="store_true", help="those are not ours to end")
     parser.add_argument("--admin-sockets", type=_descriptors, default=(), help="descriptors of the admin listener")
     parser.add_argument("--inspector", default="", help="the inspector's socket")
 
@@ -23,7 +24,15 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     settings = load(env, flags_of(args))
     from proxy.wiring.worker import Place, run_worker
 
-    return run_worker(settings, Place(args.number, args.channel, args.sockets, args.admin_sockets, args.inspector))
+    place = Place(
+        number=args.number,
+        channel=args.channel,
+        listen=args.sockets,
+        handed_over=args.handed_over,
+        admin=args.admin_sockets,
+        inspector=args.inspector,
+    )
+    return run_worker(settings, place)
 
 
 def _descriptors(text: str) -> tuple[int, ...]:

@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import resource
 import socket
-import stat
-import struct
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from proxy.errors import AddressInUse, Failure
+from proxy.errors import Failure
 from proxy.message import Framing
 from proxy.net import farewell
 from proxy.net.connection import BODY, HEAD, HOLD, Connection
+from proxy.net.sockets import BACKLOG, HandedOver, SocketFile, take_again, take_no_more
 from proxy.pipeline.ports import Sink
 from proxy.pipeline.signal import Signal
 from proxy.policy import faults, framing
-from proxy.settings import Address
 
 KEEP_LIMIT: Final = 64 * 1024
 """Body bytes kept for a replay."""
 KEPT_PIECES_MOST: Final = 256
-BACKLOG: Final = 1024
 EMPTY_LINES_LIMIT: Final = 16
 """Bytes of empty lines skipped before a head."""
-
-
-FILES_MOST: Final = 65_536
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks at a plugin that could leave without a word."""
 ACCEPT_TIME: Final = 0.02
 """Seconds in which a closing listener still takes the connections that the kernel holds for it."""
-_SO_ATTACH_FILTER: Final = 26
-_SO_DETACH_FILTER: Final = 27
-# Classic BPF over a TCP header, a step each: code, jumps if true and if not, operand.
-_DROP_SYN: Final = (
-    (0x30, 0, 0, 13),  # load the flags
-    (0x54, 0, 0, 0x12),  # of which SYN and ACK
-    (0x15, 0, 1, 0x02),  # are they SYN alone?
-    (0x06, 0, 0, 0),  # then drop the packet
-    (0x06, 0, 0, 0xFFFFFFFF),  # else take it
-)
 
 
 class ClientConnection(Connection):
@@ -200,16 +181,18 @@ class Listener:
         self.still_listens = still_listens
         self.has_gone = has_gone
         self._servers: list[asyncio.Server] = []
+        self._borrowed: list[asyncio.Server] = []
         self._files: list[SocketFile] = []
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
 
     async def listen(self, sock: socket.socket) -> None:
-        """Serve the connections that arrive at a bound socket (see bind)."""
+        """Serve the connections that arrive at a bound socket (see net.sockets)."""
         loop = asyncio.get_running_loop()
         if isinstance(sock, SocketFile):
             self._files.append(sock)
         serve = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-        self._servers.append(await serve(lambda: ClientConnection(self, loop), sock=sock, backlog=BACKLOG))
+        server = await serve(lambda: ClientConnection(self, loop), sock=sock, backlog=BACKLOG)
+        (self._borrowed if isinstance(sock, HandedOver) else self._servers).append(server)
 
     def serve(self, connection: ClientConnection) -> asyncio.Task[None]:
         task = asyncio.ensure_future(self._converse(connection))
@@ -230,14 +213,17 @@ class Listener:
 
     async def refuse_new(self) -> None:
         """Close the listening sockets; connections that are there, or that the kernel holds for us, go on."""
+        for server in self._borrowed:
+            server.close()
+        self._borrowed.clear()
         descriptors = [sock.fileno() for server in self._servers for sock in server.sockets]
         for file in self._files:
             file.vanish()
         for descriptor in descriptors:
-            _take_no_more(descriptor)
+            take_no_more(descriptor)
         await asyncio.sleep(ACCEPT_TIME)
         for descriptor in descriptors:
-            _take_again(descriptor)
+            take_again(descriptor)
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -251,149 +237,3 @@ class Listener:
         for task, connection in list(self._connections.items()):
             task.cancel()
             connection.abort()
-
-
-def _take_no_more(descriptor: int) -> None:
-    """Let the kernel drop new connections, so that those it already holds can be taken before the socket closes.
-
-    Closing at once would reset them. A packet filter that drops what would begin one does it (Linux, socket(7):
-    SO_ATTACH_FILTER); a handshake that has begun may end.
-    """
-    import ctypes  # needed once, at the end
-
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
-    _set(descriptor, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", len(_DROP_SYN), ctypes.addressof(program)))
-
-
-def _take_again(descriptor: int) -> None:
-    """Undo it: a socket that systemd handed over, or that other processes share, outlives us."""
-    _set(descriptor, _SO_DETACH_FILTER, bytes(4))
-
-
-def _set(descriptor: int, option: int, value: bytes) -> None:
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as sock:
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, option, value)
-
-
-def allow_many_connections() -> None:
-    """Have as many files open as this process may have, within reason: shells and containers begin with 1024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = FILES_MOST if hard == resource.RLIM_INFINITY else min(FILES_MOST, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-class SocketFile(socket.socket):
-    """A unix socket that knows its file even when it is closed."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._path = path
-
-    def vanish(self) -> None:
-        """Remove the file: nobody can connect any more, and whoever has is not affected."""
-        path, self._path = self._path, ""  # once: a later file of that name is another program's
-        if path:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-
-
-def bind(address: Address) -> socket.socket:
-    """A socket that listens there. Raises AddressInUse."""
-    try:
-        return _bind_unix(address.path) if address.path else _bind_tcp(address)
-    except OSError as error:
-        reason = error.strerror or str(error)
-    raise AddressInUse(f"cannot listen on {shown(address)}: {reason}")
-
-
-def bind_shared(address: Address, processes: int) -> list[socket.socket]:
-    """A socket for each of several processes at the same address. Raises AddressInUse.
-
-    The kernel spreads new connections over TCP sockets (socket(7), SO_REUSEPORT); a unix socket is one for all.
-    """
-    alone = bind(address)  # SO_REUSEPORT would let us in beside another sidecar of the same user
-    if address.path:
-        return [alone] * processes
-    where = Address(address.host, alone.getsockname()[1])
-    alone.close()
-    sockets: list[socket.socket] = []
-    try:
-        sockets.extend(_bind_tcp(where, shared=True) for _ in range(processes))
-    except OSError as error:
-        reason = error.strerror or str(error)
-    else:
-        return sockets
-    raise AddressInUse(f"cannot listen on {shown(where)}: {reason}")
-
-
-def _bind_tcp(address: Address, *, shared: bool = False) -> socket.socket:
-    family, _, _, _, where = socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(where)
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _bind_unix(path: str) -> socket.socket:
-    """A socket file that only this user may open; a dead one of an earlier run is replaced, a live one is not."""
-    _remove_dead_socket(path)
-    sock = SocketFile(path)
-    old = os.umask(0o177)
-    try:
-        sock.bind(path)
-        sock.listen(BACKLOG)
-        sock.setblocking(False)
-    except OSError:
-        sock.close()
-        raise
-    finally:
-        os.umask(old)
-    return sock
-
-
-def unbind(sock: socket.socket) -> None:
-    """Close a listening socket, if its server has not yet, and remove the file that bind made for it."""
-    if isinstance(sock, SocketFile):
-        sock.vanish()
-    sock.close()
-
-
-def bound(sock: socket.socket) -> str:
-    """Where a socket listens, as users write it, its real port included."""
-    name = sock.getsockname()
-    return shown(Address(host="", path=name) if sock.family == socket.AF_UNIX else Address(name[0], name[1]))
-
-
-def shown(address: Address) -> str:
-    """The address as users write it."""
-    return str(address)
-
-
-def _remove_dead_socket(path: str) -> None:
-    probe = socket.socket(socket.AF_UNIX)
-    try:
-        probe.connect(path)
-    except ConnectionRefusedError:
-        # So answers any other file, too.
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            os.unlink(path)
-    except OSError:
-        return
-    else:
-        raise OSError(0, "another program listens there")
-    finally:
-        probe.close()

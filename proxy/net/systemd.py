@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from proxy.errors import BadSettings
+from proxy.net.sockets import HandedOver
 from proxy.settings.addresses import is_loopback
 
 FIRST: Final = 3
@@ -50,7 +51,7 @@ def _adopt(descriptor: int, *, remote: bool) -> socket.socket:
             raise ValueError("is no socket")
     except OSError:
         raise ValueError("is not open") from None
-    sock = socket.socket(fileno=descriptor)
+    sock = HandedOver(fileno=descriptor)
     try:
         _examine(sock, remote=remote)
     except ValueError:

@@ -17,6 +17,7 @@ from proxy.net import program
 from proxy.net.broker import Broker
 from proxy.net.channel import Channel, ChannelClosed, Handler
 from proxy.net.secret import SecretSource
+from proxy.net.sockets import HandedOver
 from proxy.net.tokens import TokenRecord
 from proxy.settings import Settings
 from proxy.settings.names import FLAGS
@@ -187,6 +188,7 @@ class Parent:
             f"--sockets={','.join(map(str, listen))}",
             f"--admin-sockets={','.join(map(str, listen_admin))}",
             f"--inspector={self._own.inspector_path}",
+            *["--handed-over"] * any(isinstance(sock, HandedOver) for sock in sockets),
             env=program.environment(self._env),
             pass_fds=[channel.fileno(), *listen, *listen_admin],
             stdin=asyncio.subprocess.DEVNULL,

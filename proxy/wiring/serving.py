@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 import uvloop
 
 from proxy.errors import BadSettings
-from proxy.net.listener import allow_many_connections, bind, bind_shared, bound, unbind
 from proxy.net.reload import load_routes_file
 from proxy.net.secret import forbid_core_dumps
+from proxy.net.sockets import allow_many_connections, bind, bind_shared, bound, unbind
 from proxy.net.stop import Stop
 from proxy.net.systemd import inherited_sockets, notify
 from proxy.settings import Settings

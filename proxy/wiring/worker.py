@@ -12,6 +12,7 @@ import msgspec
 import uvloop
 
 from proxy.net.channel import Channel
+from proxy.net.sockets import HandedOver
 from proxy.net.stop import Stop
 from proxy.settings import Settings
 from proxy.telemetry.log import Log
@@ -22,11 +23,15 @@ from proxy.wiring.sidecar import Sidecar
 
 
 class Place(msgspec.Struct, frozen=True):
-    """What the parent hands to a worker: descriptors, its number from 0, and the inspector's socket if there is one."""
+    """What the parent hands to a worker: descriptors, its number from 0, and the inspector's socket if there is one.
+
+    `handed_over`: those to listen on are systemd's.
+    """
 
     number: int
     channel: int
     listen: tuple[int, ...]
+    handed_over: bool
     admin: tuple[int, ...]
     inspector: str
 
@@ -57,7 +62,9 @@ async def _work(settings: Settings, place: Place, log: Log) -> int:
     stop = Stop(loop, on_hangup=sidecar.routes.request_reload)
     parent = asyncio.ensure_future(channel.run())
     try:
-        await sidecar.start(_sockets(place.listen), _sockets(place.admin))
+        await sidecar.start(
+            _sockets(place.listen, HandedOver if place.handed_over else socket.socket), _sockets(place.admin)
+        )
         channel.tell("ready", None)
         await first_of(stop.asked.wait(), asyncio.shield(parent))
         await sidecar.stop(stop.hurry)
@@ -72,9 +79,9 @@ async def _told(content: Any) -> Any:
     return content
 
 
-def _sockets(descriptors: Sequence[int]) -> list[socket.socket]:
+def _sockets(descriptors: Sequence[int], kind: type[socket.socket] = socket.socket) -> list[socket.socket]:
     """The listening sockets behind inherited descriptors, of which commands that we start inherit none."""
-    sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    sockets = [kind(fileno=descriptor) for descriptor in descriptors]
     for sock in sockets:
         sock.set_inheritable(False)
         sock.setblocking(False)

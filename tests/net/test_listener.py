@@ -6,12 +6,12 @@ import asyncio
 import os
 import socket
 import stat
-import sys
 
 import pytest
 
 from proxy.errors import AddressInUse
-from proxy.net.listener import Listener, bind, bind_shared, bound, shown, unbind
+from proxy.net.listener import Listener
+from proxy.net.sockets import HandedOver, bind, bind_shared, bound, shown, unbind
 from proxy.settings import Address
 from tests.net.wires import settled
 
@@ -210,17 +210,32 @@ async def test_several_processes_share_one_unix_socket(tmp_path):
     assert not (tmp_path / "socket").exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
-async def test_a_socket_that_was_handed_over_still_listens_when_its_listener_has_closed():
-    handed_over = bind(ANY)
-    kept = handed_over.dup()  # systemd's own
+@pytest.mark.parametrize("socket_class", [socket.socket, HandedOver])
+async def test_a_socket_that_others_hold_still_listens_when_its_listener_has_closed(socket_class):
+    kept = bind(ANY)  # the one of systemd, or of other workers
     for _ in range(2):
         listener = Listener(echo_heads, lambda error: None)
-        await listener.listen(handed_over.dup())
+        await listener.listen(socket_class(fileno=os.dup(kept.fileno())))
         reader, writer = await asyncio.open_connection(*kept.getsockname())
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
         assert await asyncio.wait_for(reader.read(), 0.9) == b"GET / HTTP/1.1\r\n\r\n"
         writer.close()
         await listener.refuse_new()
-    unbind(handed_over)
-    kept.close()
+    unbind(kept)
+
+
+async def test_who_waits_at_a_socket_that_was_handed_over_waits_for_the_next_program():
+    kept = bind(ANY)
+    first, second = Listener(echo_heads, lambda error: None), Listener(echo_heads, lambda error: None)
+    await first.listen(HandedOver(fileno=os.dup(kept.fileno())))
+    closing = asyncio.ensure_future(first.refuse_new())
+    await asyncio.sleep(0)
+    reader, writer = await asyncio.open_connection(*kept.getsockname())
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    await closing
+    assert first.open == 0
+    await second.listen(HandedOver(fileno=os.dup(kept.fileno())))
+    assert await asyncio.wait_for(reader.read(), 5) == b"GET / HTTP/1.1\r\n\r\n"
+    writer.close()
+    await second.refuse_new()
+    unbind(kept)
