@@ -22,16 +22,18 @@ class Transport:
         return self._info[name]
 
 
-@pytest.fixture(params=["127.0.0.1", "::1", "unix"])
+@pytest.fixture(params=["127.0.0.1", "::1", "::ffff:127.0.0.1", "unix"])
 def pair(request):
     """A client's socket, and our side's transport and socket."""
     with ExitStack() as stack:
         if request.param == "unix":
             client, ours = socket.socketpair()
         else:
-            family = socket.AF_INET6 if ":" in request.param else socket.AF_INET
-            listening = stack.enter_context(socket.create_server((request.param, 0), family=family))
-            client = socket.create_connection(listening.getsockname()[:2])
+            # Java and Node speak to 127.0.0.1 from sockets of IPv6.
+            host = request.param.removeprefix("::ffff:")
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listening = stack.enter_context(socket.create_server((host, 0), family=family))
+            client = socket.create_connection((request.param, listening.getsockname()[1]))
             ours, _ = listening.accept()
         stack.callback(client.close)
         stack.enter_context(ours)
