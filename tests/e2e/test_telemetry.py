@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -161,14 +160,6 @@ async def test_the_status_page_tells_of_rules_token_and_logins(start):
 # ---- everything that can be counted
 
 
-async def admin_port(house: House) -> int:
-    """Where the admin listener is, as the log tells."""
-    async with asyncio.timeout(5):
-        while (told := re.search(r"admin pages on 127\.0\.0\.1:(\d+)", house.sidecar.log())) is None:
-            await asyncio.sleep(0.01)
-    return int(told[1])
-
-
 async def be_refused(house: House) -> None:
     """Once for each reason of refused_total but for overload and draining."""
     await house.ask(lines(b"GET / HTTP/1.1", b"Host: localhost", b"Content-Length: 1, 2"))
@@ -184,9 +175,8 @@ async def be_refused(house: House) -> None:
 
 async def test_every_refusal_is_counted_under_its_reason(start):
     house = await start(SIDECAR_MAX_IN_FLIGHT="1", SIDECAR_LOOP_LIMIT="2", SIDECAR_ADMIN_LISTEN="127.0.0.1:0")
-    admin = await RawClient.open(await admin_port(house))
+    admin = await house.admin()
     holding, resting = await house.client(), await house.client()
-    house.clients.append(admin)
     held = house.upstream.hold("/held")
     await be_refused(house)
     await holding.send(request("GET", "/held"))

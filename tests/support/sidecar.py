@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -160,6 +161,15 @@ class House:
 
     async def get(self, path: str, *fields: bytes) -> Answer:
         return await self.ask(request("GET", path, *fields))
+
+    async def admin(self) -> RawClient:
+        """A client of the admin listener, which SIDECAR_ADMIN_LISTEN=127.0.0.1:0 opened."""
+        async with asyncio.timeout(DEADLINE):
+            while (told := re.search(r"admin pages on 127\.0\.0\.1:(\d+)", self.sidecar.log())) is None:
+                await asyncio.sleep(0.01)
+        client = await RawClient.open(int(told[1]))
+        self.clients.append(client)
+        return client
 
     async def warm_up(self) -> None:
         """After this a token is in hand and one connection to the upstream idles in the pool."""

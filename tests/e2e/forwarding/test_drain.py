@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import signal
 import time
 
@@ -11,7 +10,6 @@ import pytest
 from proxy.wiring.sidecar import GRACE
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
-from tests.support.rawclient import RawClient
 from tests.support.sidecar import until_refused
 from tests.support.wire import Cut, lines, request, response
 
@@ -110,22 +108,14 @@ async def test_who_asks_on_a_resting_connection_hears_that_the_program_stops(sta
 
 async def test_the_admin_listener_tells_of_a_stop_to_its_end(start):
     house = await start(SIDECAR_ADMIN_LISTEN="127.0.0.1:0")
-    async with asyncio.timeout(5):
-        while (told := re.search(r"admin pages on 127\.0\.0\.1:(\d+)", house.sidecar.log())) is None:
-            await asyncio.sleep(0.01)
-    admin = int(told[1])
     held = house.upstream.hold("/slow")
     client = await house.client()
     await client.send(request("GET", "/slow"))
     exchange = await held.next()
     house.sidecar.signal()
     await until_refused(house)
-    asking = await RawClient.open(admin)
-    house.clients.append(asking)
-    assert (await asking.ask(request("GET", "/healthz"))).status == 200
-    asking = await RawClient.open(admin)
-    house.clients.append(asking)
-    assert (await asking.ask(request("GET", "/readyz"))).status == 503
+    assert (await (await house.admin()).ask(request("GET", "/healthz"))).status == 200
+    assert (await (await house.admin()).ask(request("GET", "/readyz"))).status == 503
     await held.answer(exchange, response(200))
     assert await house.sidecar.wait(5) == 0
 
