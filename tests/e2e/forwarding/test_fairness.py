@@ -34,7 +34,7 @@ async def pour(stream, amount):
 async def swallow(reader, amount):
     got = 0
     while got < amount:
-        piece = await reader.read(1 << 18)
+        piece = await reader.read(min(1 << 18, amount - got))
         assert piece, f"ended after {got} of {amount}"
         got += len(piece)
 
