@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import statistics
+import sys
 import time
 from collections import defaultdict
 from typing import Final, NamedTuple
@@ -120,6 +121,10 @@ def bodies(figures: Figures, program: Program, *, suffix: str, times: int) -> No
     size = times * BIG
     for way, transfer in (("down", load.download), ("up", load.upload)):
         before = program.cpu()
-        seconds = transfer(program.port, times)
+        try:
+            seconds = transfer(program.port, times)
+        except (OSError, RuntimeError) as error:
+            print(f"  {program.name}{suffix.replace('_', ' ')}: a large body {way} broke off: {error}", file=sys.stderr)
+            continue
         figures.add(program.name, f"mb_s_{way}{suffix}", size / seconds / 1e6)
         figures.add(program.name, f"cpu_gb_{way}{suffix}", (program.cpu() - before) / size * 1e9)
