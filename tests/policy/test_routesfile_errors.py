@@ -74,6 +74,7 @@ SYNTAX = [
     ("a: {b: 1\nc: 2\n", "f:1:4: error: this { is never closed"),
     ("a: 'b\n", "f:1:4: error: this ' is never closed"),
     ('a: "b\nc: d\n', 'f:1:4: error: this " is never closed'),
+    ("\n[- ]", "f:2:2: error: this cannot stand within { } or [ ]"),
     ("name: a: b\n",
      "f:1:8: error: a colon does not fit here: put quotes around a text that holds one, or look at the indentation"),
     ("a: [\n", "f:1:4: error: this [ is never closed"),

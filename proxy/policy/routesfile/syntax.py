@@ -61,13 +61,16 @@ def _in_brackets(place: tuple[int, int], start: tuple[int, int], lines: list[str
         return *place, "a comma is missing before this key, or quotes around a text that holds a colon"
     opening = lines[start[0] - 1][start[1] - 1 : start[1]]
     if not opening or opening not in "[{'\"":
-        start = _last_open(lines)
+        unclosed = _last_open(lines)
+        if unclosed is None:
+            return *place, "this cannot stand within { } or [ ]"
+        start = unclosed
         opening = lines[start[0] - 1][start[1] - 1]
     return *start, f"this {opening} is never closed"
 
 
-def _last_open(lines: list[str]) -> tuple[int, int]:
-    """The place of the last bracket that none closes."""
+def _last_open(lines: list[str]) -> tuple[int, int] | None:
+    """The place of the last bracket that none closes; None if each is closed."""
     opened: list[tuple[int, int]] = []
     for number, line in enumerate(lines, 1):
         for column, character in enumerate(line, 1):
@@ -75,7 +78,7 @@ def _last_open(lines: list[str]) -> tuple[int, int]:
                 opened.append((number, column))
             elif character in "]}" and opened:
                 opened.pop()
-    return opened[-1] if opened else (1, 1)
+    return opened[-1] if opened else None
 
 
 def _slip(number: int, lines: list[str]) -> tuple[int, int, str] | None:
