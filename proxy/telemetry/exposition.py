@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.telemetry.state import ACTIONS, CALL_BOUNDS, LOGIN_BOUNDS, OVERHEAD_BOUNDS, Histogram, State, total
+from proxy.telemetry.state import CALL_BOUNDS, LOGIN_BOUNDS, OVERHEAD_BOUNDS, Histogram, State, total
 
 if TYPE_CHECKING:
     from prometheus_client.core import HistogramMetricFamily
@@ -57,12 +57,12 @@ class _Collector:
 def _requests(state: State) -> Iterator[Metric]:
     yield _counter(
         "requests",
-        "Requests answered; status 499: the connection ended before any answer.",
+        "Requests answered, with the rule's interception; status 499: the connection ended before any answer.",
         ("route", "method", "status", "interception"),
         (
-            ((name, method, str(status), action), count)
+            ((name, method, str(status), setting), count)
             for name, route in state.routes.items()
-            for (method, status, action), count in route.requests.items()
+            for (method, status, setting), count in route.requests.items()
         ),
     )
     duration = _histogram("request_duration_seconds", "From a request's head to its answer's last byte.", ("route",))
@@ -89,12 +89,8 @@ def _requests(state: State) -> Iterator[Metric]:
         "interception",
         "What became of allow-interception: set, removed, passed on, or none to begin with.",
         ("route", "action"),
-        (((name, action), _acted(state, name, action)) for name in state.routes for action in ACTIONS),
+        (((name, action), count) for name, route in state.routes.items() for action, count in route.actions.items()),
     )
-
-
-def _acted(state: State, route: str, action: str) -> int:
-    return sum(count for key, count in state.routes[route].requests.items() if key[2] == action)
 
 
 def _refusals(state: State) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from proxy.exchange import Exchange
+from proxy.policy.rules import Interception
 from proxy.telemetry.state import (
     CALL_BOUNDS,
     CLIENT_GONE,
@@ -21,6 +22,9 @@ from proxy.telemetry.state import (
     State,
 )
 
+SETTINGS: Final = {setting: setting.value for setting in Interception}
+OFF: Final = Interception.OFF.value
+"""The setting of requests that were refused before the rules were asked."""
 Gauges = Callable[[], tuple[int, int, int]]
 """Requests in flight, idle upstream connections, active ones."""
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -48,11 +52,12 @@ class Metrics:
         verdict = exchange.verdict
         name = UNMATCHED if verdict is None else verdict.rule.name
         route = self._routes.get(name) or self._route(name)
-        # A refused request went nowhere, so nothing became of its header.
-        action = "none" if exchange.refused else exchange.interception
-        key = (METHODS.get(exchange.method, OTHER), exchange.status or CLIENT_GONE, action)
+        setting = OFF if verdict is None else SETTINGS[verdict.rule.interception]
+        key = (METHODS.get(exchange.method, OTHER), exchange.status or CLIENT_GONE, setting)
         requests = route.requests
         requests[key] = requests.get(key, 0) + 1
+        # A refused request went nowhere, so nothing became of its header.
+        route.actions["none" if exchange.refused else exchange.interception] += 1
         route.last_used = exchange.at
         seconds = exchange.finished - exchange.started
         duration = route.duration

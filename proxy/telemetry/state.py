@@ -74,15 +74,20 @@ class Histogram(msgspec.Struct):
 
 
 class Route(msgspec.Struct):
-    """One rule's requests, by method, status and interception; `last_used` in wall-clock seconds, 0: never."""
+    """One rule's requests, by method, status and the rule's interception, and what became of their header.
+
+    `last_used` is in wall-clock seconds, 0: never.
+    """
 
     requests: dict[tuple[str, int, str], int] = {}
+    actions: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(ACTIONS, 0))
     duration: Histogram = msgspec.field(default_factory=lambda: histogram(CALL_BOUNDS))
     upstream: Histogram = msgspec.field(default_factory=lambda: histogram(CALL_BOUNDS))
     last_used: float = 0.0
 
     def add(self, other: Route) -> None:
         _add(self.requests, other.requests)
+        _add(self.actions, other.actions)
         self.duration.add(other.duration)
         self.upstream.add(other.upstream)
         self.last_used = max(self.last_used, other.last_used)

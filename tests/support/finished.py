@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.exchange import Exchange
-from proxy.policy.rules import Rule, Verdict
+from proxy.policy.rules import Interception, Rule, Verdict
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def verdict(rule: str = "a rule", template: str = "/organization/v1/users/patients/{id}") -> Verdict:
-    return Verdict(rule=Rule(name=rule, source="routes.yaml:7"), template=template)
+def verdict(
+    rule: str = "a rule",
+    template: str = "/organization/v1/users/patients/{id}",
+    interception: Interception = Interception.OFF,
+) -> Verdict:
+    return Verdict(rule=Rule(name=rule, source="routes.yaml:7", interception=interception), template=template)
 
 
 def exchange(seconds: float = 0.012, **told: Any) -> Exchange:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.errors import Code
 from proxy.policy import faults
+from proxy.policy.rules import Interception
 from proxy.telemetry import state
 from tests.support.finished import exchange, refused, verdict
 from tests.telemetry.reading import OPENMETRICS, label_sets, new_metrics, samples, value
@@ -88,20 +89,31 @@ def test_the_reasons_of_refusals_are_those_the_sidecar_can_give():
 # ---- requests
 
 
-def test_a_request_counts_under_its_rule_method_status_and_interception():
+@pytest.mark.parametrize(
+    ("setting", "action"),
+    [
+        (Interception.ON, "set"),
+        (Interception.OFF, "removed"),
+        (Interception.OFF, "none"),
+        (Interception.CLIENT, "passed"),
+        (Interception.CLIENT, "none"),
+    ],
+)
+def test_a_request_counts_under_its_rule_method_status_and_the_rules_interception(setting, action):
     metrics = new_metrics()
-    metrics.finished(exchange(interception="set", method=b"PATCH", status=404))
+    ruled = verdict(interception=setting)
+    metrics.finished(exchange(interception=action, method=b"PATCH", status=404, verdict=ruled))
     seen = samples(metrics)
-    assert value(seen, "requests_total", route="a rule", method="PATCH", status="404", interception="set") == 1
-    assert value(seen, "interception_total", route="a rule", action="set") == 1
-    assert value(seen, "interception_total", route="a rule", action="none") == 0
+    assert value(seen, "requests_total", route="a rule", method="PATCH", status="404", interception=setting.value) == 1
+    acted = {name: value(seen, "interception_total", route="a rule", action=name) for name in state.ACTIONS}
+    assert acted == {name: int(name == action) for name in state.ACTIONS}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"])
 def test_known_methods_count_by_name(method):
     metrics = new_metrics()
     metrics.finished(exchange(method=method.encode()))
-    assert value(samples(metrics), "requests_total", route="a rule", method=method, status="200", interception="none")
+    assert value(samples(metrics), "requests_total", route="a rule", method=method, status="200", interception="off")
 
 
 @pytest.mark.parametrize("method", [b"", b"PROPFIND", b"get", b"G\xffT", b"X" * 5000])
@@ -109,14 +121,14 @@ def test_other_methods_count_together(method):
     metrics = new_metrics()
     metrics.finished(exchange(method=method))
     found = label_sets(samples(metrics), "requests_total")
-    assert found == {labels(route="a rule", method="_OTHER", status="200", interception="none")}
+    assert found == {labels(route="a rule", method="_OTHER", status="200", interception="off")}
 
 
 def test_a_request_refused_before_the_rules_were_asked_counts_as_unmatched():
     metrics = new_metrics()
     metrics.finished(refused("host"))
     seen = samples(metrics)
-    assert value(seen, "requests_total", route="unmatched", method="GET", status="421", interception="none") == 1
+    assert value(seen, "requests_total", route="unmatched", method="GET", status="421", interception="off") == 1
     assert value(seen, "refused_total", reason="host") == 1
     assert value(seen, "overhead_seconds_count") == 0
     assert value(seen, "upstream_request_duration_seconds_count", route="unmatched") == 0
@@ -134,7 +146,7 @@ def test_nothing_became_of_the_header_of_a_denied_request():
 def test_a_client_that_went_before_any_answer_counts_as_499():
     metrics = new_metrics()
     metrics.finished(exchange(status=0, client_gone=True))
-    assert value(samples(metrics), "requests_total", route="a rule", method="GET", status="499", interception="none")
+    assert value(samples(metrics), "requests_total", route="a rule", method="GET", status="499", interception="off")
 
 
 def test_an_answer_that_broke_off_is_counted_beside_the_status_it_began_with():
@@ -142,7 +154,7 @@ def test_an_answer_that_broke_off_is_counted_beside_the_status_it_began_with():
     metrics.finished(exchange(cut=True))
     seen = samples(metrics)
     assert value(seen, "answers_cut_total") == 1
-    assert value(seen, "requests_total", route="a rule", method="GET", status="200", interception="none") == 1
+    assert value(seen, "requests_total", route="a rule", method="GET", status="200", interception="off") == 1
 
 
 def test_retries_bytes_and_token_results_add_up():
@@ -246,7 +258,7 @@ def test_a_rule_that_a_reload_removed_keeps_its_counts():
     metrics.finished(exchange(verdict=verdict("old")))
     metrics.routes(["new"])
     seen = samples(metrics)
-    assert value(seen, "requests_total", route="old", method="GET", status="200", interception="none") == 1
+    assert value(seen, "requests_total", route="old", method="GET", status="200", interception="off") == 1
     assert value(seen, "interception_total", route="new", action="set") == 0
 
 
@@ -269,7 +281,7 @@ def test_a_rule_may_have_any_name(name, accept):
     metrics = new_metrics()
     metrics.finished(exchange(verdict=verdict(name)))
     assert value(
-        samples(metrics, accept=accept), "requests_total", route=name, method="GET", status="200", interception="none"
+        samples(metrics, accept=accept), "requests_total", route=name, method="GET", status="200", interception="off"
     )
 
 

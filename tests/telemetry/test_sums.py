@@ -22,7 +22,7 @@ def test_the_sums_over_processes_are_shown():
         metrics.connected(True)
     two.finished(refused("limit", status=414))
     seen = samples(one, two)
-    assert value(seen, "requests_total", route="a rule", method="GET", status="200", interception="none") == 5
+    assert value(seen, "requests_total", route="a rule", method="GET", status="200", interception="off") == 5
     assert value(seen, "request_duration_seconds_sum", route="a rule") == pytest.approx(2.5)
     assert value(seen, "request_duration_seconds_bucket", route="a rule", le="+Inf") == 5
     assert value(seen, "interception_total", route="idle", action="set") == 0
