@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from proxy.errors import BadSettings
 from proxy.exchange import Exchange
 from proxy.net.broker import BrokerClient
 from proxy.net.channel import Channel, ChannelClosed
@@ -152,8 +153,6 @@ def local_loops(limit: int) -> LoopJudge:
 
 def make_inspector(report: Report) -> Inspector:
     """Raises BadSettings."""
-    from proxy.errors import BadSettings
-
     try:
         from proxy.inspector.inspector import Inspector  # aiohttp: 100 ms and 12 MB for those who look
     except ModuleNotFoundError as error:

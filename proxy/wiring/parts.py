@@ -7,8 +7,10 @@ import os
 import platform
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
+
+import uvloop
 
 from proxy import __version__
 from proxy.message import Secret
@@ -21,9 +23,10 @@ from proxy.pipeline.signal import Sweep
 from proxy.settings import Settings
 from proxy.telemetry.log import Log
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.stderr import Stderr
 
-LOG_BATCH: Final = 0.1
-"""Seconds for which lines of the log are collected."""
+MOMENT: Final = 0.1
+"""Seconds for which finished requests, and lines of the log, are collected."""
 USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
 
 
@@ -76,6 +79,24 @@ def _shared(login: Login, store: Secret, settings: Settings, observer: LoginObse
         random_bytes=os.urandom,
         sleep=asyncio.sleep,
     )
+
+
+def in_a_moment(call: Callable[[], None]) -> None:
+    """Call it a moment from now, on the running loop."""
+    asyncio.get_running_loop().call_later(MOMENT, call)
+
+
+def run_with_log(settings: Settings, main: Callable[[Log], Coroutine[Any, Any, int]]) -> int:
+    """Run a serving process on a loop of its own, and write its log to the end; the exit status is `main`'s."""
+    writer = Stderr(shared=settings.workers > 1)
+    log = Log(level=settings.log_level, form=settings.log_format, write=writer.write, wall=time.time)
+    log.later = in_a_moment
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main(log))
+    finally:
+        log.flush()
+        writer.close()
 
 
 def reporter(log: Log) -> Callable[[BaseException], None]:

@@ -6,10 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-import time
 from collections.abc import Iterable, Mapping
-
-import uvloop
 
 from proxy.errors import BadSettings
 from proxy.net.reload import load_routes_file
@@ -19,41 +16,33 @@ from proxy.net.stop import Stop
 from proxy.net.systemd import inherited_sockets, notify
 from proxy.settings import Settings
 from proxy.telemetry.log import Log
-from proxy.telemetry.stderr import Stderr
 from proxy.wiring.company import Alone
-from proxy.wiring.parts import LOG_BATCH, first_of, reporter
+from proxy.wiring.parts import first_of, reporter, run_with_log
 from proxy.wiring.sidecar import Sidecar
 
 
 def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str]) -> int:
     """Serve until a signal says stop; the exit status. Raises BadSettings and AddressInUse."""
-    writer = Stderr(shared=settings.workers > 1)
-    log = Log(level=settings.log_level, form=settings.log_format, write=writer.write, wall=time.time)
-    for warning in settings.warnings:
-        log.event("warning", "setting", warning)
     allow_many_connections()
     forbid_core_dumps()
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            if settings.workers == 1:
-                return runner.run(_serve(settings, env, log))
-            return runner.run(_preside(settings, env, flags, log))
-    finally:
-        log.flush()
-        writer.close()
+    return run_with_log(settings, lambda log: _live(settings, env, flags, log))
+
+
+async def _live(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log) -> int:
+    for warning in settings.warnings:
+        log.event("warning", "setting", warning)
+    return await (_serve(settings, env, log) if settings.workers == 1 else _preside(settings, env, flags, log))
 
 
 async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
     """The life of the only process."""
-    loop = asyncio.get_running_loop()
-    log.later = lambda flush: loop.call_later(LOG_BATCH, flush)
     sidecar = Sidecar(
         settings, log, lambda pool, sweep, observer: Alone(settings, pool, sweep, observer, reporter(log))
     )
     with contextlib.ExitStack() as held:
         sockets = _held(held, inherited_sockets(env, os.getpid()) or map(bind, settings.listen))
         admin = _held(held, map(bind, settings.admin_places))
-        stop = Stop(loop, on_hangup=sidecar.routes.request_reload)
+        stop = Stop(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
         await sidecar.start(sockets, admin)
         _say_ready(sockets, admin, settings, env, log)
         await stop.asked.wait()
@@ -67,8 +56,6 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
     """The life of the parent of several."""
     from proxy.wiring.parent import Parent  # for those who have workers only
 
-    loop = asyncio.get_running_loop()
-    log.later = lambda flush: loop.call_later(LOG_BATCH, flush)
     if errors := load_routes_file(settings.routes).errors:
         raise BadSettings([str(problem) for problem in errors])
     parent = Parent(settings, env, flags, log)
@@ -80,7 +67,7 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
             _held(held, bind_shared(place, workers)) for place in places
         ]
         admin = [_held(held, bind_shared(place, workers)) for place in settings.admin_places]
-        stop = Stop(loop, on_hangup=parent.reload)
+        stop = Stop(asyncio.get_running_loop(), on_hangup=parent.reload)
         await first_of(parent.start(_by_worker(listen, workers), _by_worker(admin, workers)), stop.asked.wait())
         if parent.ready:
             _say_ready([each[0] for each in listen], [each[0] for each in admin], settings, env, log)

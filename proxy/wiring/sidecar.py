@@ -31,13 +31,11 @@ from proxy.telemetry.log import Log
 from proxy.telemetry.logins import LoginObservers
 from proxy.telemetry.status import status
 from proxy.wiring.company import Company
-from proxy.wiring.parts import USER_AGENT, first_of, make_metrics, make_pool, make_sweep, reporter
+from proxy.wiring.parts import USER_AGENT, first_of, in_a_moment, make_metrics, make_pool, make_sweep, reporter
 
 GRACE: Final = 0.25
 """Seconds in which a stopping sidecar still tells idle connections that it stops, instead of hanging up on them."""
 HOUSEKEEPING: Final = 5.0
-MOMENT: Final = 0.1
-"""Seconds after which log and metrics hear of a request."""
 DRAIN_LOOK: Final = 0.02
 INSPECTOR: Final = Upstream(tls=False, host="inspector", port=0, authority=b"inspector", prefix=b"")
 
@@ -56,7 +54,7 @@ class Sidecar:
         self._company = join(self._pool, self._sweep, LoginObservers(self._metrics, log))
         self.routes = self._read_routes()
         self._tokens = self._make_tokens()
-        self._ended = Batch([self._metrics, log], later=self._in_a_moment)
+        self._ended = Batch([self._metrics, log], later=in_a_moment)
         self.report = reporter(log)
         self._forwarder = self._make_forwarder(self._pool, settings.upstream)
         self._story = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
@@ -150,9 +148,6 @@ class Sidecar:
         if self._company.watcher is not None:
             self._company.watcher.finished(exchange)
         self._ended.finished(exchange)
-
-    def _in_a_moment(self, call: Callable[[], None]) -> None:
-        asyncio.get_running_loop().call_later(MOMENT, call)
 
     # ---- its own pages (proxy.pages.Sources)
 

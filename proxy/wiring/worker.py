@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import uvloop
 
 from proxy.net.channel import Channel
 from proxy.net.sockets import HandedOver
 from proxy.net.stop import Stop
 from proxy.settings import Settings
 from proxy.telemetry.log import Log
-from proxy.telemetry.stderr import Stderr
 from proxy.wiring.company import Member
-from proxy.wiring.parts import LOG_BATCH, first_of, reporter
+from proxy.wiring.parts import first_of, reporter, run_with_log
 from proxy.wiring.sidecar import Sidecar
 
 
@@ -38,19 +35,10 @@ class Place(msgspec.Struct, frozen=True):
 
 def run_worker(settings: Settings, place: Place) -> int:
     """Serve until a signal says stop or the parent is gone; the exit status. Raises BadSettings."""
-    writer = Stderr(shared=True)
-    log = Log(level=settings.log_level, form=settings.log_format, write=writer.write, wall=time.time)
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_work(settings, place, log))
-    finally:
-        log.flush()
-        writer.close()
+    return run_with_log(settings, lambda log: _work(settings, place, log))
 
 
 async def _work(settings: Settings, place: Place, log: Log) -> int:
-    loop = asyncio.get_running_loop()
-    log.later = lambda flush: loop.call_later(LOG_BATCH, flush)
     parts: list[Sidecar] = []
     channel = Channel(
         {"snapshot": lambda _: _told(parts[0].snapshot()), "logins": lambda _: _told(parts[0].logins())}, reporter(log)
@@ -59,7 +47,7 @@ async def _work(settings: Settings, place: Place, log: Log) -> int:
     member = Member(channel, place.number, settings.workers, place.inspector)
     sidecar = Sidecar(settings, log, lambda pool, sweep, observer: member)
     parts.append(sidecar)
-    stop = Stop(loop, on_hangup=sidecar.routes.request_reload)
+    stop = Stop(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
     parent = asyncio.ensure_future(channel.run())
     try:
         await sidecar.start(
