@@ -23,7 +23,7 @@ from proxy.errors import ClientFault
 from proxy.message import NO_BODY, Body, Framing, Headers, RequestHead, ResponseHead
 from proxy.policy.faults import broken_answer, fields_too_large, refused, target_too_large
 from proxy.policy.fields import REQUEST_STOPS, RESPONSE_STOPS, BadFields, Kind, parse_fields, sort_fields
-from proxy.policy.memo import Memo
+from proxy.policy.memo import KEY_LIMIT, Memo
 
 START_LINE_LIMIT: Final = 64 * 1024
 FIELDS_LIMIT: Final = 64 * 1024
@@ -65,7 +65,8 @@ def request_head(raw: bytes) -> RequestHead:
     except (BadFields, BadFraming) as error:
         reason = str(error)
     else:
-        if Kind.AUTHORIZATION not in fields.special:  # a plugin's own secret is not to lie about
+        # A plugin's own secret is not to lie about.
+        if len(section) <= KEY_LIMIT and Kind.AUTHORIZATION not in fields.special:
             _requests.keep(section, fields)
         return RequestHead(method, target, *fields)
     raise refused(reason)
@@ -85,8 +86,8 @@ class _RequestFields(NamedTuple):
 
 # Senders repeat themselves: requests differ in their first line, answers of one kind come several in a second. A
 # section known already costs 0.4 us, a new one 7.
-_requests: Final = Memo[_RequestFields](128)
-_answers: Final = Memo[ResponseHead](128)
+_requests: Final = Memo[bytes, _RequestFields](128)
+_answers: Final = Memo[bytes, ResponseHead](128)
 
 
 def _request_fields(section: bytes, modern: bool) -> _RequestFields:
@@ -159,7 +160,8 @@ def response_head(raw: bytes, request_method: bytes) -> ResponseHead:
     head = _answers.get(raw)
     if head is None:
         head = _read_response_head(raw, request_method)
-        _answers.keep(raw, head)
+        if len(raw) <= KEY_LIMIT:
+            _answers.keep(raw, head)
     return head
 
 

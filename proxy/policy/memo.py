@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
+Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 KEY_LIMIT: Final = 2048
-"""Bytes of a question that is worth remembering."""
+"""Bytes of what others wrote that are worth remembering as a question, or part of one."""
 
 
-class Memo(dict[bytes, Answer]):
+class Memo(dict[Question, Answer]):
     """Ask with `get`, tell with `keep`. It is emptied when full: an LRU's bookkeeping costs more than it saves."""
 
     __slots__ = ("_most",)
@@ -18,8 +19,7 @@ class Memo(dict[bytes, Answer]):
     def __init__(self, most: int) -> None:
         self._most = most
 
-    def keep(self, question: bytes, answer: Answer) -> None:
-        if len(question) <= KEY_LIMIT:
-            if len(self) >= self._most:
-                self.clear()
-            self[question] = answer
+    def keep(self, question: Question, answer: Answer) -> None:
+        if len(self) >= self._most:
+            self.clear()
+        self[question] = answer

@@ -187,6 +187,6 @@ def _fill(
     buckets: list[Any] = []
     for place, (edge, count) in enumerate(zip(edges, accumulate(histogram.counts), strict=True)):
         seen = histogram.exemplars.get(place)
-        exemplar = None if seen is None else Exemplar({"trace_id": seen.trace_id}, seen.seconds, seen.at)
+        exemplar = None if seen is None else Exemplar({"trace_id": seen[0]}, seen[1], seen[2])
         buckets.append((edge, count, exemplar))
     family.add_metric(labels, buckets=buckets, sum_value=histogram.seconds)

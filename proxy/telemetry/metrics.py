@@ -17,14 +17,11 @@ from proxy.telemetry.state import (
     OTHER,
     OVERHEAD_BOUNDS,
     UNMATCHED,
-    Exemplar,
     Route,
     State,
 )
 
-SETTINGS: Final = {setting: setting.value for setting in Interception}
-OFF: Final = Interception.OFF.value
-"""The setting of requests that were refused before the rules were asked."""
+_OFF: Final = Interception.OFF
 Gauges = Callable[[], tuple[int, int, int]]
 """Requests in flight, idle upstream connections, active ones."""
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -50,9 +47,11 @@ class Metrics:
         """Count one request."""
         state = self._state
         verdict = exchange.verdict
-        name = UNMATCHED if verdict is None else verdict.rule.name
+        name, setting = UNMATCHED, _OFF  # refused before the rules were asked
+        if verdict is not None:
+            rule = verdict.rule
+            name, setting = rule.name, rule.interception
         route = self._routes.get(name) or self._route(name)
-        setting = OFF if verdict is None else SETTINGS[verdict.rule.interception]
         key = (METHODS.get(exchange.method, OTHER), exchange.status or CLIENT_GONE, setting)
         requests = route.requests
         requests[key] = requests.get(key, 0) + 1
@@ -63,7 +62,7 @@ class Metrics:
         duration = route.duration
         place = duration.observe(seconds, CALL_BOUNDS)
         if exchange.trace_id:
-            duration.exemplars[place] = Exemplar(exchange.trace_id, seconds, exchange.at)
+            duration.exemplars[place] = (exchange.trace_id, seconds, exchange.at)
         state.request_bytes += exchange.request_bytes
         state.response_bytes += exchange.response_bytes
         if exchange.cut:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -29,30 +30,27 @@ OUTCOMES: Final = ("success", "failure")
 
 # Upper bounds in seconds. A call to BioT takes milliseconds to minutes, the sidecar's own part a fraction of one
 # millisecond to the length of a login.
-CALL_BOUNDS: Final = (
+CALL_BOUNDS: Final[tuple[float, ...]] = (
     0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 )  # fmt: skip
-OVERHEAD_BOUNDS: Final = (
+OVERHEAD_BOUNDS: Final[tuple[float, ...]] = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
-LOGIN_BOUNDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+LOGIN_BOUNDS: Final[tuple[float, ...]] = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-class Exemplar(msgspec.Struct, frozen=True, array_like=True):
-    """One request that fell into a bucket; `at` in wall-clock seconds."""
-
-    trace_id: str
-    seconds: float
-    at: float
+Exemplar = tuple[str, float, float]
+"""One request that fell into a bucket: its trace id, its seconds, and when it came in wall-clock seconds."""
 
 
-class Histogram(msgspec.Struct):
+@dataclass
+class Histogram:
     """Observations in seconds by bucket: `counts` has one place more than the bounds, for what is beyond them all."""
 
     counts: list[int]
     seconds: float = 0.0
     most: float = 0.0
-    exemplars: dict[int, Exemplar] = {}
+    exemplars: dict[int, Exemplar] = field(default_factory=dict)
 
     def observe(self, seconds: float, bounds: tuple[float, ...]) -> int:
         """Count it; the index of its bucket."""
@@ -69,20 +67,21 @@ class Histogram(msgspec.Struct):
         self.most = max(self.most, other.most)
         for place, exemplar in other.exemplars.items():
             mine = self.exemplars.get(place)
-            if mine is None or mine.at < exemplar.at:
+            if mine is None or mine[2] < exemplar[2]:
                 self.exemplars[place] = exemplar
 
 
-class Route(msgspec.Struct):
+@dataclass
+class Route:
     """One rule's requests, by method, status and the rule's interception, and what became of their header.
 
     `last_used` is in wall-clock seconds, 0: never.
     """
 
-    requests: dict[tuple[str, int, str], int] = {}
-    actions: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(ACTIONS, 0))
-    duration: Histogram = msgspec.field(default_factory=lambda: histogram(CALL_BOUNDS))
-    upstream: Histogram = msgspec.field(default_factory=lambda: histogram(CALL_BOUNDS))
+    requests: dict[tuple[str, int, str], int] = field(default_factory=dict)
+    actions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACTIONS, 0))
+    duration: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
+    upstream: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
     last_used: float = 0.0
 
     def add(self, other: Route) -> None:
@@ -93,26 +92,27 @@ class Route(msgspec.Struct):
         self.last_used = max(self.last_used, other.last_used)
 
 
-class State(msgspec.Struct):
+@dataclass
+class State:
     """Everything that one process, or several together, have counted."""
 
     version: str
     python: str
-    routes: dict[str, Route] = msgspec.field(default_factory=lambda: {UNMATCHED: Route()})
-    overhead: Histogram = msgspec.field(default_factory=lambda: histogram(OVERHEAD_BOUNDS))
-    token_wait: Histogram = msgspec.field(default_factory=lambda: histogram(LOGIN_BOUNDS))
-    login_duration: Histogram = msgspec.field(default_factory=lambda: histogram(LOGIN_BOUNDS))
+    routes: dict[str, Route] = field(default_factory=lambda: {UNMATCHED: Route()})
+    overhead: Histogram = field(default_factory=lambda: histogram(OVERHEAD_BOUNDS))
+    token_wait: Histogram = field(default_factory=lambda: histogram(LOGIN_BOUNDS))
+    login_duration: Histogram = field(default_factory=lambda: histogram(LOGIN_BOUNDS))
     request_bytes: int = 0
     response_bytes: int = 0
     cut: int = 0
-    refused: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(REFUSALS, 0))
-    retries: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(RETRIES, 0))
-    token_requests: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(TOKEN_RESULTS, 0))
-    logins: dict[tuple[str, str], int] = msgspec.field(
+    refused: dict[str, int] = field(default_factory=lambda: dict.fromkeys(REFUSALS, 0))
+    retries: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RETRIES, 0))
+    token_requests: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOKEN_RESULTS, 0))
+    logins: dict[tuple[str, str], int] = field(
         default_factory=lambda: {(outcome, reason): 0 for outcome in LOGIN_OUTCOMES for reason in LOGIN_REASONS}
     )
-    connects: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
-    reloads: dict[str, int] = msgspec.field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    connects: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    reloads: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     reload_successful: bool = True
     token_expires: float = 0.0  # wall-clock seconds; 0: no token yet
     blocked_until: float = 0.0  # wall-clock seconds; 0: logins are not blocked
@@ -124,12 +124,12 @@ class State(msgspec.Struct):
         """Take another process's numbers in: counts and sizes add up, of moments the latest holds."""
         for name, route in other.routes.items():
             self.routes.setdefault(name, Route()).add(route)
-        for field in ("overhead", "token_wait", "login_duration"):
-            getattr(self, field).add(getattr(other, field))
-        for field in ("refused", "retries", "token_requests", "logins", "connects", "reloads"):
-            _add(getattr(self, field), getattr(other, field))
-        for field in ("request_bytes", "response_bytes", "cut", "in_flight", "idle", "active"):
-            setattr(self, field, getattr(self, field) + getattr(other, field))
+        for name in ("overhead", "token_wait", "login_duration"):
+            getattr(self, name).add(getattr(other, name))
+        for name in ("refused", "retries", "token_requests", "logins", "connects", "reloads"):
+            _add(getattr(self, name), getattr(other, name))
+        for name in ("request_bytes", "response_bytes", "cut", "in_flight", "idle", "active"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
         self.reload_successful = self.reload_successful and other.reload_successful
         self.token_expires = max(self.token_expires, other.token_expires)
         self.blocked_until = max(self.blocked_until, other.blocked_until)
