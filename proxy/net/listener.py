@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, cast
 
 from proxy.errors import Failure
 from proxy.message import Framing
 from proxy.net import farewell
 from proxy.net.connection import BODY, HEAD, HOLD, Connection
 from proxy.net.sockets import BACKLOG, HandedOver, SocketFile, take_again, take_no_more
-from proxy.pipeline.ports import Sink
+from proxy.pipeline.ports import Client, Sink
 from proxy.pipeline.signal import Signal
 from proxy.policy import faults, framing
 
@@ -27,7 +27,7 @@ ACCEPT_TIME: Final = 0.02
 """Seconds in which a closing listener still takes the connections that the kernel holds for it."""
 
 
-class ClientConnection(Connection):
+class ClientConnection(Connection, Client):
     """A plugin's connection. Its coroutine is cancelled when the plugin goes away in the middle of an exchange."""
 
     __slots__ = ("_ended", "_kept_size", "_listener", "_look_due", "_loop", "_task", "kept", "resets", "silent")
@@ -191,7 +191,7 @@ class Listener:
         if isinstance(sock, SocketFile):
             self._files.append(sock)
         serve = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-        server = await serve(lambda: ClientConnection(self, loop), sock=sock, backlog=BACKLOG)
+        server = await serve(lambda: cast(asyncio.Protocol, ClientConnection(self, loop)), sock=sock, backlog=BACKLOG)
         (self._borrowed if isinstance(sock, HandedOver) else self._servers).append(server)
 
     def serve(self, connection: ClientConnection) -> asyncio.Task[None]:

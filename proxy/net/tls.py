@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
 from proxy.errors import BadSettings
 
@@ -13,8 +13,6 @@ RECORD: Final = 16 * 1024 + 64
 """Bytes of the largest TLS record, about."""
 RECORDS: Final = 4
 """Records that a connection's buffers hold each way; aiofastnet's own 16 are half a megabyte for each connection."""
-
-Connected = TypeVar("Connected", bound=asyncio.Protocol)
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
@@ -38,8 +36,8 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-async def connect_tls(make: Callable[[], Connected], host: str, port: int, context: ssl.SSLContext) -> Connected:
-    """A connection to a server that proves to be `host`. Raises OSError.
+async def connect_tls(make: Callable[[], asyncio.Protocol], host: str, port: int, context: ssl.SSLContext) -> None:
+    """Connect to a server that proves to be `host`; `make` makes what is told of it. Raises OSError.
 
     By aiofastnet, which calls OpenSSL itself, where uvloop goes through Python's ssl and copies every byte twice more:
     8 % less CPU time for a small request, 30 % for large bodies. Its transports tell `eof_received` of TLS's own
@@ -48,7 +46,7 @@ async def connect_tls(make: Callable[[], Connected], host: str, port: int, conte
     from aiofastnet import create_connection  # 10 ms and 2 MB that an upstream without TLS does not need
 
     loop = asyncio.get_running_loop()
-    _, connection = await create_connection(
+    await create_connection(
         loop,
         make,
         host,
@@ -58,4 +56,3 @@ async def connect_tls(make: Callable[[], Connected], host: str, port: int, conte
         ssl_incoming_bio_size=RECORDS * RECORD,
         ssl_outgoing_bio_size=RECORDS * RECORD,
     )
-    return connection

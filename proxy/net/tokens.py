@@ -13,6 +13,7 @@ import msgspec
 from proxy.errors import LoginFault
 from proxy.message import Secret, Token
 from proxy.net.secret import SecretSource, UnreadableSecret
+from proxy.pipeline import ports
 from proxy.pipeline.ports import LoginObserver
 from proxy.policy.freshness import new_string, renewal_time, too_old_to_start, usable
 from proxy.policy.login import (
@@ -47,7 +48,7 @@ class TokenRecord(msgspec.Struct):
     calls: int = 0
 
 
-class Tokens:
+class Tokens(ports.Tokens):
     """Implements pipeline.ports.Tokens. `wall` tells seconds since the epoch; durations are seconds."""
 
     def __init__(

@@ -9,14 +9,14 @@ import select
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from proxy.errors import Code, Failure, UpstreamFault
 from proxy.message import Answer, Body, Framing, Headers
 from proxy.net.connection import BODY, Connection
 from proxy.net.tls import connect_tls
 from proxy.pipeline.collector import Collector
-from proxy.pipeline.ports import Sink
+from proxy.pipeline.ports import Sink, Upstream
 from proxy.pipeline.signal import Signal, Sweep
 from proxy.policy import framing
 from proxy.policy.faults import broken_answer, lost_before_answer, timed_out
@@ -33,7 +33,7 @@ CLOCK_SLACK: Final = 1.0
 """Seconds by which the wall clock may stray from the monotonic one while a connection rests."""
 
 
-class UpstreamConnection(Connection):
+class UpstreamConnection(Connection, Upstream):
     """A connection to BioT. In the pool nothing may arrive on it; whatever does makes it unusable."""
 
     __slots__ = ("_farewell", "_pool", "idle_at", "idle_since", "pooled", "uses")
@@ -179,20 +179,16 @@ class Pool:
         """A new connection. Raises UpstreamFault."""
         loop = asyncio.get_running_loop()
         address = self._address
+        connection = UpstreamConnection(signal, self)
+        protocol = cast(asyncio.Protocol, connection)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 if self._path:
-                    _, connection = await loop.create_unix_connection(
-                        lambda: UpstreamConnection(signal, self), self._path
-                    )
+                    await loop.create_unix_connection(lambda: protocol, self._path)
                 elif self._tls is not None:
-                    connection = await connect_tls(
-                        lambda: UpstreamConnection(signal, self), address.host, address.port, self._tls
-                    )
+                    await connect_tls(lambda: protocol, address.host, address.port, self._tls)
                 else:
-                    _, connection = await loop.create_connection(
-                        lambda: UpstreamConnection(signal, self), address.host, address.port
-                    )
+                    await loop.create_connection(lambda: protocol, address.host, address.port)
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             self._connected(False)
             fault = unreachable(error)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from proxy.message import Headers
-from proxy.pipeline.ports import Source
+from proxy.pipeline.ports import Sink, Source
 
 
-class Collector:
+class Collector(Sink):
     """A sink that keeps a body; beyond `limit` bytes it stops its source, which can be relayed on from there."""
 
     def __init__(self, limit: int) -> None:
@@ -35,10 +35,11 @@ class Collector:
         self._source = source
 
 
-class Nowhere:
+class Nowhere(Sink):
     """A sink for what nobody wants."""
 
-    full = False
+    def __init__(self) -> None:
+        self.full = False
 
     def write_body(self, pieces: list[bytes]) -> None:
         pass

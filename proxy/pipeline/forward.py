@@ -21,7 +21,9 @@ from proxy.policy.retry import RETRYABLE_STATUS, RetryBudget, asked_pause, may_r
 from proxy.policy.rules import Rule
 
 INTERIM_MOST: Final = 32
-_NO_BODY, _UNTIL_CLOSE, _CHUNKED = Body.NONE, Body.UNTIL_CLOSE, Body.CHUNKED
+_NO_BODY: Final = Body.NONE
+_UNTIL_CLOSE: Final = Body.UNTIL_CLOSE
+_CHUNKED: Final = Body.CHUNKED
 STALL_SLICES: Final = 12
 
 

@@ -6,6 +6,8 @@ import re
 from typing import Final
 
 TRACE_BITS: Final = 192
+_NEVER_ZERO: Final = 1 | 1 << 64
+"""All zeros are no id, of a trace or a span."""
 # Versions after 00 may go on after the flags.
 _TRACEPARENT: Final = re.compile(
     rb"(?!ff|00-.{52}-)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
@@ -20,5 +22,5 @@ def trace_id_of(value: bytes) -> str | None:
 
 def new_traceparent(bits: int) -> str:
     """A traceparent out of 192 random bits; its trace id is characters 3 to 35."""
-    digits = f"{bits | 1 | 1 << 64:048x}"
+    digits = (bits | _NEVER_ZERO).to_bytes(TRACE_BITS // 8, "big").hex()
     return f"00-{digits[:32]}-{digits[32:]}-01"

@@ -20,7 +20,8 @@ from proxy.telemetry.state import CLIENT_GONE, METHODS, OTHER
 LEVELS: Final = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 BATCH: Final = 64 * 1024
 """Bytes of lines that are written at once, if not sooner."""
-_INFO, _WARNING = LEVELS["info"], LEVELS["warning"]
+_INFO: Final = LEVELS["info"]
+_WARNING: Final = LEVELS["warning"]
 _BARE: Final = re.compile(r"[A-Za-z0-9_./{}*:@$?+-]+")
 KNOWN_MOST: Final = 512
 """Parts of lines that are kept ready."""
