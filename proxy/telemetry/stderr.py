@@ -1,9 +1,10 @@
-"""Writes the log to standard error from a thread of its own, so that a slow or stuck reader holds up nothing."""
+"""Writes the log to standard error so that a slow or stuck reader holds up nothing: what must wait, a thread writes."""
 
 from __future__ import annotations
 
 import os
 import select
+import stat
 import threading
 from collections.abc import Iterator
 from queue import SimpleQueue
@@ -15,7 +16,7 @@ CLOSING_TIME: Final = 2.0
 
 
 class Stderr:
-    """A bounded queue before a file descriptor. The thread starts with the first write.
+    """A bounded queue before a file descriptor; a thread empties it. A pipe that has room is written to at once.
 
     `shared`: other processes write there too, so lines go out in pieces that a pipe keeps whole (pipe(7), PIPE_BUF).
     """
@@ -31,19 +32,40 @@ class Stderr:
         self._done = 0  # bytes; by the log's thread
         self._dropped = 0
         self._thread: threading.Thread | None = None
+        self._direct = _opened_anew(fd)
 
     def write(self, lines: bytes) -> int:
         """Queue whole lines; never waits. How many lines were dropped since the last write that found room."""
         if self._given - self._done + len(lines) > self._limit:
             self._dropped += lines.count(b"\n")
             return 0
+        rest = lines if self._direct < 0 or self._given != self._done else self._write_now(lines)
+        if rest:
+            self._hand_over(rest)
+        dropped, self._dropped = self._dropped, 0
+        return dropped
+
+    def _write_now(self, lines: bytes) -> bytes:
+        """Write what the pipe takes without waiting: what it did not take. To wake a thread costs more, 2 us a line."""
+        at = 0
+        for piece in whole_lines(lines, select.PIPE_BUF) if self._shared else [lines]:
+            try:
+                written = os.write(self._direct, piece)
+            except BlockingIOError:
+                break
+            except OSError:  # nobody reads any more
+                return b""
+            at += written
+            if written < len(piece):
+                break
+        return lines[at:]
+
+    def _hand_over(self, lines: bytes) -> None:
         self._given += len(lines)
         self._queue.put(lines)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="log", daemon=True)
             self._thread.start()
-        dropped, self._dropped = self._dropped, 0
-        return dropped
 
     def close(self, within: float = CLOSING_TIME) -> None:
         """Write what is queued, for `within` seconds at most; what comes later is dropped."""
@@ -51,6 +73,9 @@ class Stderr:
         self._queue.put(None)
         if self._thread is not None:
             self._thread.join(within)
+        if self._direct >= 0:
+            os.close(self._direct)
+            self._direct = -1
 
     def _run(self) -> None:
         while (lines := self._queue.get()) is not None:
@@ -68,6 +93,19 @@ class Stderr:
                 select.select([], [self._fd], [])
             except OSError:
                 return
+
+
+def _opened_anew(fd: int) -> int:
+    """A descriptor of the same pipe that does not wait, -1 if it is no pipe.
+
+    Opened anew, since not to wait is a property that all who share a descriptor share, our parent's shell among them.
+    """
+    try:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        pass
+    return -1
 
 
 def whole_lines(lines: bytes, most: int) -> Iterator[bytes]:

@@ -107,6 +107,39 @@ def test_a_log_that_said_nothing_needs_no_thread():
     assert threading.active_count() == before
 
 
+def test_a_pipe_that_has_room_needs_no_thread(pipe):
+    before = threading.active_count()
+    writer = Stderr(pipe.writer)
+    writer.write(b"one\n")
+    assert threading.active_count() == before
+    assert pipe.read(4) == b"one\n"
+    writer.close()
+
+
+def test_what_a_full_pipe_did_not_take_comes_before_what_is_written_later(pipe):
+    writer = Stderr(pipe.writer)
+    writer.write(b"a" * 5000 + b"\n")
+    writer.write(b"b\n")
+    assert pipe.read(5003) == b"a" * 5000 + b"\nb\n"
+    writer.close()
+
+
+def test_a_pipe_of_others_still_waits_for_its_reader_where_they_write(pipe):
+    writer = Stderr(pipe.writer)
+    writer.write(b"ours\n")
+    assert os.get_blocking(pipe.writer)
+    writer.close()
+
+
+def test_what_is_no_pipe_is_written_by_the_thread(tmp_path):
+    with open(tmp_path / "log", "wb") as file:
+        writer = Stderr(file.fileno())
+        writer.write(b"one\n")
+        writer.write(b"two\n")
+        writer.close()
+    assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
+
+
 def test_pieces_for_a_shared_pipe_end_where_lines_end():
     lines = b"one\ntwo\nthree\n" + b"x" * 20 + b"\nfour\n"
     assert list(whole_lines(lines, 9)) == [b"one\ntwo\n", b"three\n", b"x" * 20 + b"\n", b"four\n"]
