@@ -30,36 +30,63 @@ class Framing(msgspec.Struct, frozen=True):
 NO_BODY: Final = Framing(Body.NONE)
 
 
-class RequestHead(msgspec.Struct, frozen=True):
-    """A request's head as the client sent it.
+class RequestHead:
+    """A request's head as the client sent it; nobody changes it.
 
     `target` is bytes from beginning to end. `lines` are the fields that may go on, rendered; `special` the values of
     those that mean something to a proxy, by policy.fields.Kind; `connection` the options of Connection, in lower
     case. `modern` is HTTP/1.1, else 1.0.
     """
 
-    method: bytes
-    target: bytes
-    headers: Headers
-    lines: list[bytes]
-    special: dict[int, list[bytes]]
-    framing: Framing
-    modern: bool
-    keep_alive: bool
-    connection: frozenset[bytes]
+    __slots__ = ("connection", "framing", "headers", "keep_alive", "lines", "method", "modern", "special", "target")
+
+    def __init__(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        lines: list[bytes],
+        special: dict[int, list[bytes]],
+        framing: Framing,
+        modern: bool,
+        keep_alive: bool,
+        connection: frozenset[bytes],
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.lines = lines
+        self.special = special
+        self.framing = framing
+        self.modern = modern
+        self.keep_alive = keep_alive
+        self.connection = connection
 
 
-class ResponseHead(msgspec.Struct, frozen=True):
+class ResponseHead:
     """An answer's head as the upstream sent it; `lines` and `connection` as in RequestHead."""
 
-    status: int
-    reason: bytes
-    headers: Headers
-    lines: list[bytes]
-    special: dict[int, list[bytes]]
-    framing: Framing
-    connection: frozenset[bytes]
-    keep_alive: bool
+    __slots__ = ("connection", "framing", "headers", "keep_alive", "lines", "reason", "special", "status")
+
+    def __init__(
+        self,
+        status: int,
+        reason: bytes,
+        headers: Headers,
+        lines: list[bytes],
+        special: dict[int, list[bytes]],
+        framing: Framing,
+        connection: frozenset[bytes],
+        keep_alive: bool,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.lines = lines
+        self.special = special
+        self.framing = framing
+        self.connection = connection
+        self.keep_alive = keep_alive
 
 
 class Secret:
@@ -76,7 +103,8 @@ class Secret:
     def __repr__(self) -> str:
         return "Secret(***)"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
     def __format__(self, spec: str) -> str:
         return repr(self)
