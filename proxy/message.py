@@ -20,6 +20,13 @@ class Body(IntEnum):
     UNTIL_CLOSE = 3
 
 
+# For the forwarding path: a member looked up through its class costs 0.1 us, and a request takes dozens.
+BODY_NONE: Final = Body.NONE
+BODY_LENGTH: Final = Body.LENGTH
+BODY_CHUNKED: Final = Body.CHUNKED
+BODY_UNTIL_CLOSE: Final = Body.UNTIL_CLOSE
+
+
 class Framing(msgspec.Struct, frozen=True):
     """The framing of one message's body; `length` in bytes counts only for `Body.LENGTH`."""
 

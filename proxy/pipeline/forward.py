@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from proxy.errors import UpstreamFault
 from proxy.exchange import Exchange
-from proxy.message import Body, RequestHead, ResponseHead, Token
+from proxy.message import BODY_CHUNKED, BODY_NONE, BODY_UNTIL_CLOSE, RequestHead, ResponseHead, Token
 from proxy.pipeline.collector import Collector
 from proxy.pipeline.ports import Client, Peer, Pool, Tokens, Upstream
 from proxy.pipeline.signal import Sweep
@@ -21,9 +21,6 @@ from proxy.policy.retry import RETRYABLE_STATUS, RetryBudget, asked_pause, may_r
 from proxy.policy.rules import Rule
 
 INTERIM_MOST: Final = 32
-_NO_BODY: Final = Body.NONE
-_UNTIL_CLOSE: Final = Body.UNTIL_CLOSE
-_CHUNKED: Final = Body.CHUNKED
 STALL_SLICES: Final = 12
 
 
@@ -229,7 +226,7 @@ class Flight:
             exchange.token_result = exchange.token_result or ("stale" if self._shared.tokens.renewing else "hit")
             exchange.token_age = exchange.at - token.obtained
             request = b"%bAuthorization: %b\r\n%b\r\n\r\n" % (self.start, token.authorization, self.lines)
-        if self._head.framing.body is _NO_BODY:
+        if self._head.framing.body is BODY_NONE:
             upstream.write(request)
         elif client.body_bytes == 0 and (body := client.take_whole()) is not None:
             upstream.write(request + body)
@@ -304,9 +301,9 @@ class Flight:
         client, exchange = self._client, self._exchange
         modern, body = self._head.modern, answer.framing.body
         # Where no reset can show that a close-delimited answer broke off, chunks can.
-        chunk = body is _UNTIL_CLOSE and modern and not client.resets
-        body = _CHUNKED if chunk else _UNTIL_CLOSE if body is _CHUNKED and not modern else body
-        self._until_close = body is _UNTIL_CLOSE
+        chunk = body is BODY_UNTIL_CLOSE and modern and not client.resets
+        body = BODY_CHUNKED if chunk else BODY_UNTIL_CLOSE if body is BODY_CHUNKED and not modern else body
+        self._until_close = body is BODY_UNTIL_CLOSE
         # A client that still sends must not be told to go on when BioT will not listen.
         self._keep = (
             exchange.keep_alive

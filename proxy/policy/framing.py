@@ -20,7 +20,16 @@ import re
 from typing import Final
 
 from proxy.errors import ClientFault
-from proxy.message import NO_BODY, Body, Framing, Headers, RequestHead, ResponseHead
+from proxy.message import (
+    BODY_CHUNKED,
+    BODY_LENGTH,
+    BODY_UNTIL_CLOSE,
+    NO_BODY,
+    Framing,
+    Headers,
+    RequestHead,
+    ResponseHead,
+)
 from proxy.policy.faults import broken_answer, fields_too_large, refused, target_too_large
 from proxy.policy.fields import REQUEST_STOPS, RESPONSE_STOPS, BadFields, Kind, parse_fields, sort_fields
 from proxy.policy.memo import KEY_LIMIT, Memo
@@ -38,9 +47,8 @@ _DIGITS: Final = re.compile(rb"[0-9]{1,19}")
 # Seen before a head is whole: what no continuation can make right.
 _HOPELESS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
 
-_UNTIL_CLOSE: Final = Framing(Body.UNTIL_CLOSE)
-_CHUNKED: Final = Framing(Body.CHUNKED)
-_LENGTH: Final = Body.LENGTH
+_UNTIL_CLOSE: Final = Framing(BODY_UNTIL_CLOSE)
+_CHUNKED: Final = Framing(BODY_CHUNKED)
 
 
 class BadFraming(Exception):
@@ -104,7 +112,7 @@ def _request_framing(special: dict[int, list[bytes]], modern: bool) -> Framing:
     codings = special.get(Kind.TRANSFER_ENCODING)
     lengths = special.get(Kind.CONTENT_LENGTH)
     if codings is None:
-        return NO_BODY if lengths is None else Framing(_LENGTH, content_length(lengths))
+        return NO_BODY if lengths is None else Framing(BODY_LENGTH, content_length(lengths))
     _check_codings(codings, lengths, modern)
     return _CHUNKED
 
@@ -205,7 +213,7 @@ def _response_framing(status: int, request_method: bytes, special: dict[int, lis
         return NO_BODY
     if codings is not None:
         return _CHUNKED
-    return Framing(_LENGTH, length) if length >= 0 else _UNTIL_CLOSE
+    return Framing(BODY_LENGTH, length) if length >= 0 else _UNTIL_CLOSE
 
 
 def hopeless(partial: bytes | bytearray, start: int = 0) -> bool:

@@ -5,23 +5,28 @@ from proxy.policy.memo import KEY_LIMIT, Memo
 
 
 def test_what_was_kept_is_found_and_nothing_else():
-    memo = Memo[int](2)
+    memo = Memo[bytes, int](2)
     memo.keep(b"one", 1)
     assert memo.get(b"one") == 1
     assert memo.get(b"two") is None
 
 
 def test_a_full_memo_forgets_everything_and_goes_on():
-    memo = Memo[int](2)
+    memo = Memo[bytes, int](2)
     for number in range(3):
         memo.keep(b"%d" % number, number)
     assert dict(memo) == {b"2": 2}
 
 
-def test_a_long_question_is_not_worth_remembering():
-    memo = Memo[int](2)
-    memo.keep(bytes(KEY_LIMIT + 1), 1)
-    assert not memo
+def test_long_heads_are_not_worth_remembering():
+    short = b"GET / HTTP/1.1\r\nHost: a\r\nX: short\r\n\r\n"
+    assert request_head(short).headers is request_head(short).headers
+    long = short.replace(b"short", b"x" * KEY_LIMIT)
+    assert request_head(long).headers is not request_head(long).headers
+    answer = b"HTTP/1.1 204 -\r\nX: short\r\n\r\n"
+    assert response_head(answer, b"GET") is response_head(answer, b"GET")
+    long = answer.replace(b"short", b"x" * KEY_LIMIT)
+    assert response_head(long, b"GET") is not response_head(long, b"GET")
 
 
 def test_requests_that_share_their_fields_keep_their_own_first_lines():
