@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -27,7 +28,8 @@ BODY_CHUNKED: Final = Body.CHUNKED
 BODY_UNTIL_CLOSE: Final = Body.UNTIL_CLOSE
 
 
-class Framing(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Framing:
     """The framing of one message's body; `length` in bytes counts only for `Body.LENGTH`."""
 
     body: Body

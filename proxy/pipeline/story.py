@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -205,7 +206,7 @@ class Story:
         elif might_log_in(head.method, target):
             if self._plugin_login == "deny":
                 raise faults.login_denied()
-            rule = msgspec.structs.replace(rule, authorization=Authorization.NONE)
+            rule = dataclasses.replace(rule, authorization=Authorization.NONE)
         if exchange.interception in _INTERCEPTED and Kind.TRACEPARENT in head.special:
             await self._guard_against_loops(head, target, exchange)
         if self._forwarding < self._limits.in_flight_requests:

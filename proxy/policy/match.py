@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Final
-
-import msgspec
 
 from proxy.policy.operations import find_operation, services
 from proxy.policy.pattern import Pattern, parse_pattern
@@ -23,7 +22,7 @@ class RouteTable:
 
     def __init__(self, rules: Sequence[Rule], unmatched: Rule, *, deny_unmatched: bool = False) -> None:
         self.rules = tuple(rules)
-        self.unmatched = msgspec.structs.replace(unmatched, deny=DENIED_UNMATCHED) if deny_unmatched else unmatched
+        self.unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED) if deny_unmatched else unmatched
         self.deny_unmatched = deny_unmatched
         self._patterns = [(index, pattern) for index, rule in enumerate(self.rules) for pattern in patterns_of(rule)]
         self._trie = Trie(self._patterns)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, StrEnum
-
-import msgspec
 
 
 class Interception(StrEnum):
@@ -33,7 +32,8 @@ class Retry(Enum):
     IDEMPOTENT = "idempotent"
 
 
-class Rule(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Rule:
     """One rule with the file's defaults filled in. The rule named `unmatched` stands for the defaults themselves.
 
     `timeout` is in seconds; `deny` is the reason to refuse with, or None; `source` is FILE:LINE;
@@ -50,7 +50,8 @@ class Rule(msgspec.Struct, frozen=True):
     deny: str | None = None
 
 
-class Operation(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Operation:
     """A known BioT operation. `interceptable` is None where BioT's published list says nothing."""
 
     method: str
@@ -61,7 +62,8 @@ class Operation(msgspec.Struct, frozen=True):
     interceptable: bool | None
 
 
-class Verdict(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Verdict:
     """What the table says of one request.
 
     `path_refused` (a 400) and `deny` (a 403) are reasons in plain English, or None. `template` is the path as logs may

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from enum import Enum
 from typing import Any, Final
 
@@ -83,7 +84,7 @@ def _defaults(entries: Entries, problems: Problems) -> tuple[Rule, bool]:
         return plain, False
     key, node = entries["defaults"]
     own = fields.mapping(node, problems, "defaults", "defaults is a mapping, such as timeout: 60s")
-    unmatched = _settings(own, msgspec.structs.replace(plain, source=f"{problems.file}:{key.line}"), problems)
+    unmatched = _settings(own, dataclasses.replace(plain, source=f"{problems.file}:{key.line}"), problems)
     if "unmatched" not in own:
         return unmatched, False
     return unmatched, fields.word(own["unmatched"][1], problems, "unmatched", Unmatched) is Unmatched.DENY
@@ -92,7 +93,7 @@ def _defaults(entries: Entries, problems: Problems) -> tuple[Rule, bool]:
 def _settings(own: Entries, fallback: Rule, problems: Problems) -> Rule:
     """`fallback` with the settings that stand in `own`."""
     read = {key: setting(key, own[key][1], problems) for key in own if key in _WORDS or key == "timeout"}
-    return msgspec.structs.replace(fallback, **{key: value for key, value in read.items() if value is not None})
+    return dataclasses.replace(fallback, **{key: value for key, value in read.items() if value is not None})
 
 
 def setting(key: str, node: Node, problems: Problems) -> Any:
@@ -114,11 +115,11 @@ def _route(node: Node, unmatched: Rule, lines: dict[str, int], problems: Problem
     _insist(node, own, _NEEDED_BY_ROUTE, "this route", problems)
     name = _unique_name(own, lines, problems)
     found = fields.matches(own["match"][1], problems) if "match" in own else []
-    rule = _settings(own, msgspec.structs.replace(unmatched, source=f"{problems.file}:{node.line}"), problems)
+    rule = _settings(own, dataclasses.replace(unmatched, source=f"{problems.file}:{node.line}"), problems)
     deny = fields.deny(own["deny"][1], problems) if "deny" in own else None
     if name is None or not found:
         return None
-    rule = msgspec.structs.replace(rule, name=name, patterns=tuple(one.text for one, _ in found), deny=deny)
+    rule = dataclasses.replace(rule, name=name, patterns=tuple(one.text for one, _ in found), deny=deny)
     return Route(rule, node, tuple(found), own)
 
 
