@@ -9,7 +9,7 @@ from typing import Final
 from proxy.policy.operations import find_operation, services
 from proxy.policy.pattern import Pattern, parse_pattern
 from proxy.policy.readings import BadPath, Segments, readings, segments_of
-from proxy.policy.rules import Rule, Verdict
+from proxy.policy.rules import Operation, Rule, Verdict
 from proxy.policy.trie import Trie, fold_all
 
 _CACHE_MOST: Final = 4096
@@ -28,6 +28,7 @@ class RouteTable:
         self._trie = Trie(self._patterns)
         denies = deny_unmatched or any(rule.deny is not None for rule in self.rules)
         self._folded = Trie(self._patterns, folded=True) if denies else None
+        self._verdicts: dict[tuple[int | None, str, str], Verdict] = {}
         # A plain dict that is emptied when full: an LRU's bookkeeping costs more than the look-up it saves.
         self._cache: dict[tuple[bytes, bytes], Verdict] = {}
 
@@ -50,30 +51,43 @@ class RouteTable:
             segments = _segments(path)
         except BadPath as error:
             return Verdict(rule=self.unmatched, template="", path_refused=str(error))
-        rule = self._rule(self._trie.find(method, segments))
-        denying = rule if rule.deny is not None else self._denying(method, path, segments)
-        if denying is not None:
-            rule = denying
+        index = self._trie.find(method, segments)
+        if self._folded is not None and self._rule(index).deny is None:
+            index = self._denying(self._folded, index, method, path, segments)
         operation = find_operation(method, segments)
-        template = operation.path if operation is not None else self._template(rule, method, segments)
-        return Verdict(rule=rule, template=template, operation=operation, deny=rule.deny)
+        if operation is None:
+            rule = self._rule(index)
+            return Verdict(rule=rule, template=self._template(rule, method, segments), deny=rule.deny)
+        return self._verdict(index, operation)
+
+    def _verdict(self, index: int | None, operation: Operation) -> Verdict:
+        """The one verdict for all requests that are this operation and fall under the same rule."""
+        key = (index, operation.method, operation.path)
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            rule = self._rule(index)
+            verdict = Verdict(rule=rule, template=operation.path, operation=operation, deny=rule.deny)
+            self._verdicts[key] = verdict
+        return verdict
 
     def _rule(self, index: int | None) -> Rule:
         return self.unmatched if index is None else self.rules[index]
 
-    def _denying(self, method: str, path: bytes, segments: Segments) -> Rule | None:
-        """The rule that denies some reading of the path, or None."""
-        if self._folded is None:
-            return None
+    def _denying(self, folded: Trie, own: int | None, method: str, path: bytes, segments: Segments) -> int | None:
+        """The rule that denies some reading of the path; if there is none its `own`, which does not."""
         for reading in readings(path, segments):
-            # What the rules say of the path as it stands is known already.
-            plain = None if reading == segments else self._rule(self._trie.find(method, reading))
-            if plain is not None and plain.deny is not None:
-                return plain
-            folded = self._rule(self._folded.find(method.upper(), fold_all(reading)))
-            if folded.deny is not None:
-                return folded
-        return None
+            plain = own
+            if reading != segments:
+                plain = self._trie.find(method, reading)
+                if self._rule(plain).deny is not None:
+                    return plain
+            lowered, upper = fold_all(reading), method.upper()
+            if self._trie.plain and lowered == reading and upper == method:
+                continue  # in lower case the same rule would be found again
+            found = folded.find(upper, lowered)
+            if self._rule(found).deny is not None:
+                return found
+        return own
 
     def _template(self, rule: Rule, method: str, segments: Segments) -> str:
         """The pattern that stands for the path where BioT's catalogue does not know it; never the path itself."""

@@ -21,17 +21,24 @@ class _Node:
 
 
 class Trie:
-    """Finds the lowest number among the patterns that match; `folded` takes segments and methods in any case."""
+    """Finds the lowest number among the patterns that match; `folded` takes segments and methods in any case.
+
+    `plain` says that folding changed no pattern, so that a path that is folded already finds the same in either.
+    """
 
     def __init__(self, patterns: Iterable[tuple[int, Pattern]], *, folded: bool = False) -> None:
         self._root = _Node()
+        self.plain = True
         for number, pattern in patterns:
             self._add(number, pattern, folded)
 
     def _add(self, number: int, pattern: Pattern, folded: bool) -> None:
         node = self._root
         for segment in pattern.segments:
-            node = _child(node, fold(segment) if folded and segment is not None else segment)
+            if segment is not None and segment != fold(segment):
+                self.plain = False
+                segment = fold(segment) if folded else segment
+            node = _child(node, segment)
         ends = node.rests if pattern.rest else node.ends
         for method in pattern.methods or ("",):
             ends[method] = min(number, ends.get(method, NEVER))
@@ -40,21 +47,31 @@ class Trie:
         """The number of the first pattern, or None."""
         best = NEVER
         depth = len(segments)
-        todo = [(self._root, 0)]
-        while todo:
-            node, at = todo.pop()
+        node, at = self._root, 0
+        others: list[tuple[_Node, int]] = []
+        while True:
             if node.rests:
-                best = min(best, node.rests.get(method, NEVER), node.rests.get("", NEVER))
-            if at == depth:
-                if node.ends:
-                    best = min(best, node.ends.get(method, NEVER), node.ends.get("", NEVER))
-                continue
-            if node.any_segment is not None:
-                todo.append((node.any_segment, at + 1))
-            literal = node.literals.get(segments[at])
+                best = _lowest(best, node.rests, method)
+            literal = any_segment = None
+            if at < depth:
+                literal, any_segment = node.literals.get(segments[at]), node.any_segment
+            elif node.ends:
+                best = _lowest(best, node.ends, method)
+            at += 1
             if literal is not None:
-                todo.append((literal, at + 1))
-        return None if best == NEVER else best
+                if any_segment is not None:
+                    others.append((any_segment, at))
+                node = literal
+            elif any_segment is not None:
+                node = any_segment
+            elif others:
+                node, at = others.pop()
+            else:
+                return None if best == NEVER else best
+
+
+def _lowest(best: int, ends: dict[str, int], method: str) -> int:
+    return min(best, ends.get(method, NEVER), ends.get("", NEVER))
 
 
 def _child(node: _Node, segment: bytes | None) -> _Node:
