@@ -75,7 +75,12 @@ def _end_quietly() -> None:
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     module_name, summary = COMMANDS.get(name) or INTERNAL[name]
     module = importlib.import_module(f"proxy.commands.{module_name}")
-    parser = argparse.ArgumentParser(prog=f"biot-sidecar {name}", description=f"{name}: {summary}.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog=f"biot-sidecar {name}",
+        description=f"{name}: {summary}.",
+        allow_abbrev=False,
+        formatter_class=_help_formatter,
+    )
     module.add_arguments(parser)
     try:
         return int(module.run(parser.parse_args(words), env))
@@ -87,6 +92,15 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
         return _INTERRUPTED
     except SystemExit as ended:  # argparse has said what there is to say
         return int(ended.code or 0)
+
+
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    """As wide as the terminal. To find that out argparse itself imports shutil, and with it three compressors."""
+    try:
+        columns = os.get_terminal_size().columns
+    except OSError:  # no terminal
+        columns = 80
+    return argparse.HelpFormatter(prog, width=columns - 2)
 
 
 def _take_any_text() -> None:

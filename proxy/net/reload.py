@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import stat
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from hashlib import blake2b
-from pathlib import Path
 from typing import Final, Protocol
 
 from proxy.errors import BadSettings
@@ -38,7 +37,7 @@ class Judge(Protocol):
 
 def read_routes_file(path: str) -> bytes:
     """The file's content. Raises OSError, and BadSettings for what is no file of a sensible size."""
-    if Path(path).is_dir():
+    if os.path.isdir(path):
         raise BadSettings([f"{path}:1:1: error: this is a directory; name the routes file in it"])
     with open(path, "rb") as file:
         data = file.read(LARGEST + 1)
@@ -49,7 +48,7 @@ def read_routes_file(path: str) -> bytes:
 
 def read_again_and_again(path: str) -> bytes:
     """As `read_routes_file`, for a program that goes on: a pipe is read once, and would keep us waiting after that."""
-    if Path(path).is_fifo():
+    if _is_pipe(path):
         raise BadSettings(
             [f"{path}:1:1: error: this is a pipe; the sidecar reads its routes file again when it changes"]
         )
@@ -95,7 +94,7 @@ class RoutesFile:
         self._read = read
         self._sleep = sleep
         self._wake = asyncio.Event()
-        self._digest = b""  # of the content that was judged last, whether it was taken or not
+        self._hash: int | None = None  # of the content that was judged last, whether it was taken or not
         self._stamp: tuple[int, ...] | None = None  # of the file when it was last read, if that can be trusted
         self._at: float | None = None
         self._error: str | None = None
@@ -107,7 +106,7 @@ class RoutesFile:
         """Read the file before anything is served. Raises BadSettings with every problem."""
         data = _content(self.path, self._read)
         loaded = load(data, self.path)
-        self._digest = _digest(data)
+        self._hash = hash(data)
         self._at = self._wall()
         if loaded.table is None:
             raise BadSettings([str(problem) for problem in loaded.errors])
@@ -147,7 +146,7 @@ class RoutesFile:
             data = await self._settled(asked=asked, rests=self._rests(stamp))
         except BadSettings as error:
             self._stamp = None
-            self._digest = b""  # whatever comes back is judged again, the old content too
+            self._hash = None  # whatever comes back is judged again, the old content too
             if asked or self._error != error.problems[0]:
                 self._refuse(error.problems)
             return
@@ -157,7 +156,7 @@ class RoutesFile:
 
     def _news(self, data: bytes) -> bool:
         """True for content that was not the last to be judged."""
-        return _digest(data) != self._digest
+        return hash(data) != self._hash
 
     def _rests(self, stamp: tuple[int, ...] | None) -> bool:
         """True if the file last changed so long ago that nobody can still be writing it."""
@@ -194,7 +193,7 @@ class RoutesFile:
         return await asyncio.to_thread(_content, self.path, self._read)
 
     async def _judge(self, data: bytes) -> None:
-        self._digest = _digest(data)
+        self._hash = hash(data)
         loaded = await asyncio.to_thread(load, data, self.path)
         if loaded.table is None:
             self._refuse([str(problem) for problem in loaded.errors])
@@ -222,8 +221,11 @@ class RoutesFile:
         self._reloaded(False)
 
 
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=16).digest()
+def _is_pipe(path: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:

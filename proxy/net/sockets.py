@@ -107,9 +107,9 @@ def bind_shared(address: Address, processes: int) -> list[socket.socket]:
 
 
 def _bind_tcp(address: Address, *, shared: bool = False) -> socket.socket:
-    family, _, _, _, where = socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    # As bytes: for any text Python imports what it needs for names beyond ASCII, half a megabyte.
+    host = address.host.encode() if address.host.isascii() else address.host
+    family, _, _, _, where = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

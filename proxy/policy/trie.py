@@ -71,7 +71,11 @@ class Trie:
 
 
 def _lowest(best: int, ends: dict[str, int], method: str) -> int:
-    return min(best, ends.get(method, NEVER), ends.get("", NEVER))
+    for key in (method, ""):
+        number = ends.get(key, NEVER)
+        if number < best:
+            best = number
+    return best
 
 
 def _child(node: _Node, segment: bytes | None) -> _Node:

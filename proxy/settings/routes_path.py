@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
 from proxy.settings.names import DEFAULTS
 
 NAME: Final = "SIDECAR_ROUTES"
-_PACKAGE: Final = Path(__file__).resolve().parents[1]
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 # Within a wheel the file lies in the package, in a working copy beside it.
-_BROUGHT: Final = (_PACKAGE / "data" / "routes.yaml", _PACKAGE.parent / "config" / "routes.yaml")
+_BROUGHT: Final = (
+    os.path.join(_PACKAGE, "data", "routes.yaml"),
+    os.path.join(os.path.dirname(_PACKAGE), "config", "routes.yaml"),
+)
 
 
 def find_routes_file(env: Mapping[str, str], flags: Mapping[str, str]) -> str:
@@ -20,6 +23,6 @@ def find_routes_file(env: Mapping[str, str], flags: Mapping[str, str]) -> str:
         if given is not None and given.strip():
             return given.strip()
     default = DEFAULTS[NAME]
-    if Path(default).exists():
+    if os.path.exists(default):
         return default
-    return next((str(path) for path in _BROUGHT if path.exists()), default)
+    return next(filter(os.path.exists, _BROUGHT), default)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.telemetry.state import CALL_BOUNDS, LOGIN_BOUNDS, OVERHEAD_BOUNDS, Histogram, State, total
+from proxy.telemetry.state import LOGIN_BOUNDS, OVERHEAD_BOUNDS, State, total
+from proxy.telemetry.tallies import CALL_BOUNDS, Histogram
 
 if TYPE_CHECKING:
     from prometheus_client.core import HistogramMetricFamily

@@ -10,16 +10,15 @@ import msgspec
 from proxy.exchange import Exchange
 from proxy.policy.rules import Interception
 from proxy.telemetry.state import (
-    CALL_BOUNDS,
     CLIENT_GONE,
     LOGIN_BOUNDS,
     METHODS,
     OTHER,
     OVERHEAD_BOUNDS,
     UNMATCHED,
-    Route,
     State,
 )
+from proxy.telemetry.tallies import CALL_BOUNDS, Route
 
 _OFF: Final = Interception.OFF
 Gauges = Callable[[], tuple[int, int, int]]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
+from msgspec import field
+
+from proxy.telemetry.tallies import Histogram, Route, add_counts, histogram
 
 UNMATCHED: Final = "unmatched"
 """The route of requests that no rule matched, or that were refused before the rules were asked."""
@@ -24,76 +25,17 @@ REFUSALS: Final = (
     "framing", "limit", "host", "browser", "path", "method", "deny", "loop", "overload", "draining",
 )  # fmt: skip
 RETRIES: Final = ("connect", "reset", "status", "token_not_valid")
-ACTIONS: Final = ("set", "removed", "passed", "none")
 TOKEN_RESULTS: Final = ("hit", "stale", "wait", "fail")
 OUTCOMES: Final = ("success", "failure")
 
-# Upper bounds in seconds. A call to BioT takes milliseconds to minutes, the sidecar's own part a fraction of one
-# millisecond to the length of a login.
-CALL_BOUNDS: Final[tuple[float, ...]] = (
-    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
-)  # fmt: skip
+# Upper bounds in seconds: the sidecar's own part is a fraction of one millisecond to the length of a login.
 OVERHEAD_BOUNDS: Final[tuple[float, ...]] = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
 LOGIN_BOUNDS: Final[tuple[float, ...]] = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-Exemplar = tuple[str, float, float]
-"""One request that fell into a bucket: its trace id, its seconds, and when it came in wall-clock seconds."""
-
-
-@dataclass
-class Histogram:
-    """Observations in seconds by bucket: `counts` has one place more than the bounds, for what is beyond them all."""
-
-    counts: list[int]
-    seconds: float = 0.0
-    most: float = 0.0
-    exemplars: dict[int, Exemplar] = field(default_factory=dict)
-
-    def observe(self, seconds: float, bounds: tuple[float, ...]) -> int:
-        """Count it; the index of its bucket."""
-        place = bisect_left(bounds, seconds)
-        self.counts[place] += 1
-        self.seconds += seconds
-        if seconds > self.most:
-            self.most = seconds
-        return place
-
-    def add(self, other: Histogram) -> None:
-        self.counts = [one + two for one, two in zip(self.counts, other.counts, strict=True)]
-        self.seconds += other.seconds
-        self.most = max(self.most, other.most)
-        for place, exemplar in other.exemplars.items():
-            mine = self.exemplars.get(place)
-            if mine is None or mine[2] < exemplar[2]:
-                self.exemplars[place] = exemplar
-
-
-@dataclass
-class Route:
-    """One rule's requests, by method, status and the rule's interception, and what became of their header.
-
-    `last_used` is in wall-clock seconds, 0: never.
-    """
-
-    requests: dict[tuple[str, int, str], int] = field(default_factory=dict)
-    actions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACTIONS, 0))
-    duration: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
-    upstream: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
-    last_used: float = 0.0
-
-    def add(self, other: Route) -> None:
-        _add(self.requests, other.requests)
-        _add(self.actions, other.actions)
-        self.duration.add(other.duration)
-        self.upstream.add(other.upstream)
-        self.last_used = max(self.last_used, other.last_used)
-
-
-@dataclass
-class State:
+class State(msgspec.Struct):
     """Everything that one process, or several together, have counted."""
 
     version: str
@@ -127,21 +69,12 @@ class State:
         for name in ("overhead", "token_wait", "login_duration"):
             getattr(self, name).add(getattr(other, name))
         for name in ("refused", "retries", "token_requests", "logins", "connects", "reloads"):
-            _add(getattr(self, name), getattr(other, name))
+            add_counts(getattr(self, name), getattr(other, name))
         for name in ("request_bytes", "response_bytes", "cut", "in_flight", "idle", "active"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.reload_successful = self.reload_successful and other.reload_successful
         self.token_expires = max(self.token_expires, other.token_expires)
         self.blocked_until = max(self.blocked_until, other.blocked_until)
-
-
-def histogram(bounds: tuple[float, ...]) -> Histogram:
-    return Histogram([0] * (len(bounds) + 1))
-
-
-def _add(counts: dict[Any, int], more: dict[Any, int]) -> None:
-    for key, count in more.items():
-        counts[key] = counts.get(key, 0) + count
 
 
 _DECODER: Final = msgspec.msgpack.Decoder(State)

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from proxy.policy.match import RouteTable
 from proxy.policy.rules import Rule
 from proxy.telemetry.log import iso
-from proxy.telemetry.state import LOGIN_OUTCOMES, LOGIN_REASONS, Route, State, total
+from proxy.telemetry.state import LOGIN_OUTCOMES, LOGIN_REASONS, State, total
+from proxy.telemetry.tallies import Route
 
 
 class LoginRecord(Protocol):
