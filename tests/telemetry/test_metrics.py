@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from proxy.errors import Code
 from proxy.policy import faults
 from proxy.policy.rules import Interception
-from proxy.telemetry import state
+from proxy.telemetry import state, tallies
 from tests.support.finished import exchange, refused, verdict
 from tests.telemetry.reading import OPENMETRICS, label_sets, new_metrics, samples, value
 
@@ -105,8 +105,8 @@ def test_a_request_counts_under_its_rule_method_status_and_the_rules_interceptio
     metrics.finished(exchange(interception=action, method=b"PATCH", status=404, verdict=ruled))
     seen = samples(metrics)
     assert value(seen, "requests_total", route="a rule", method="PATCH", status="404", interception=setting.value) == 1
-    acted = {name: value(seen, "interception_total", route="a rule", action=name) for name in state.ACTIONS}
-    assert acted == {name: int(name == action) for name in state.ACTIONS}
+    acted = {name: value(seen, "interception_total", route="a rule", action=name) for name in tallies.ACTIONS}
+    assert acted == {name: int(name == action) for name in tallies.ACTIONS}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"])
