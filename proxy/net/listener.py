@@ -181,6 +181,7 @@ class Listener:
         self.still_listens = still_listens
         self.has_gone = has_gone
         self._servers: list[asyncio.Server] = []
+        self._sockets: list[socket.socket] = []
         self._borrowed: list[asyncio.Server] = []
         self._files: list[SocketFile] = []
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
@@ -192,7 +193,11 @@ class Listener:
             self._files.append(sock)
         serve = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
         server = await serve(lambda: cast(asyncio.Protocol, ClientConnection(self, loop)), sock=sock, backlog=BACKLOG)
-        (self._borrowed if isinstance(sock, HandedOver) else self._servers).append(server)
+        if isinstance(sock, HandedOver):
+            self._borrowed.append(server)
+        else:
+            self._servers.append(server)
+            self._sockets.append(sock)
 
     def serve(self, connection: ClientConnection) -> asyncio.Task[None]:
         task = asyncio.ensure_future(self._converse(connection))
@@ -216,7 +221,7 @@ class Listener:
         for server in self._borrowed:
             server.close()
         self._borrowed.clear()
-        descriptors = [sock.fileno() for server in self._servers for sock in server.sockets]
+        descriptors = [sock.fileno() for sock in self._sockets]
         for file in self._files:
             file.vanish()
         for descriptor in descriptors:
@@ -227,6 +232,7 @@ class Listener:
         for server in self._servers:
             server.close()
         self._servers.clear()
+        self._sockets.clear()
 
     def wake_all(self) -> None:
         """Let every conversation look at the state of things."""
