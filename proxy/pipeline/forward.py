@@ -110,18 +110,20 @@ class Flight:
         self.lines = b""
 
     async def fly(self) -> bool:
-        """Try until there is an answer, and pass it on. True when the client's connection can go on.
-
-        Raises Failure before any byte of an answer was written, never after.
+        """Try until there is an answer, and pass it on. True when the client's connection can go on. Raises Failure
+        before any byte of an answer was written, never after.
         """
-        tokens, exchange = self._shared.tokens, self._exchange
+        tokens, exchange, replayed = self._shared.tokens, self._exchange, False
         own = takes_own_token(self._rule, self._head.special.get(Kind.AUTHORIZATION))
         token: Token | None = None
-        replayed = False
+        failed: UpstreamFault | None = None
         if own:
             tokens.enter()
         try:
             while True:
+                if failed is not None and not await self._try_again(failed.retryable, 0.0):
+                    raise failed
+                failed = None
                 if own:
                     token = tokens.ready() or await self._wait_for_token()
                 try:
@@ -132,8 +134,7 @@ class Flight:
                     while (answer := self._final_answer(upstream)) is None:
                         await self._client.signal.next()
                 except UpstreamFault as fault:
-                    if not await self._try_again(fault.retryable, 0.0):
-                        raise
+                    failed = fault  # no await here: compiled, it would leave the exception to whatever runs meanwhile
                     continue
                 status = exchange.upstream_status = answer.status
                 collector: Collector | None = None
@@ -380,8 +381,7 @@ class Flight:
 
     def _stalled(self, upstream: Upstream, slices: int = STALL_SLICES) -> bool:
         """Asked once a slice: has nothing moved for so many of them?"""
-        client = self._client
-        mark = (client.progress, upstream.progress, client.unsent, upstream.unsent)
+        mark = (self._client.progress, upstream.progress, self._client.unsent, upstream.unsent)
         self._slices = self._slices + 1 if mark == self._mark else 0
         self._mark = mark
         return self._slices >= slices
