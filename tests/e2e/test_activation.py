@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.form import FORM
 from tests.support.rawclient import RawClient
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.sidecar import ROOT, ROUTES, SECRET, USER
@@ -37,6 +38,7 @@ class Manager:
         self._told.bind(str(folder / "notify"))
         self._told.setblocking(False)
         self._environment = {
+            **FORM,
             "PATH": "/usr/bin:/bin",
             "NOTIFY_SOCKET": str(folder / "notify"),
             "BIOT_BASE_URL": upstream.url,

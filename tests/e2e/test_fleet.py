@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.exchanges import Exchange
+from tests.support.form import FORM
 from tests.support.rawclient import Answer, RawClient
 from tests.support.redis import NEEDS_REDIS, RedisServer, redis_server
 from tests.support.scripted_upstream import TOKEN_CANARY, ScriptedUpstream
@@ -143,6 +144,7 @@ def test_a_missing_package_is_a_wrong_setting(missing):
     """As if it were not installed."""
     script = f"import sys; sys.modules[{missing!r}] = None; from proxy.__main__ import main; sys.exit(main(['serve']))"
     environment = {
+        **FORM,
         "BIOT_BASE_URL": "https://api.example",
         "BIOT_SERVICE_USER_ID": USER,
         "BIOT_SERVICE_USER_SECRET_KEY": SECRET,

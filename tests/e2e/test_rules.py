@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.form import FORM
 from tests.support.judge import assert_ours
 from tests.support.live import LIVE
 from tests.support.sidecar import ROOT, House
@@ -198,7 +199,7 @@ async def run_program(*words: str, **env: str) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "proxy", *words,
-        env={"PATH": "/usr/bin:/bin", **env}, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL,
+        env={"PATH": "/usr/bin:/bin", **FORM, **env}, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     out, err = await asyncio.wait_for(process.communicate(), 2 * DEADLINE)

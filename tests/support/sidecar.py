@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.form import FORM
 from tests.support.rawclient import Answer, RawClient
 from tests.support.scripted_upstream import TOKEN_CANARY, ScriptedUpstream
 from tests.support.wire import DEADLINE, request
@@ -106,6 +107,7 @@ async def start_sidecar(
     table = folder / "routes.yaml"
     table.write_text(routes)
     environment = {
+        **FORM,
         "PATH": "/usr/bin:/bin",
         "PYTHONUNBUFFERED": "1",
         "BIOT_BASE_URL": base_url,

@@ -1,0 +1,14 @@
+"""Which form of the program the tests start: the sources, or the package in a folder, BIOT_SIDECAR_UNDER_TEST."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+UNDER_TEST = os.environ.get("BIOT_SIDECAR_UNDER_TEST", "")
+"""`build/compiled`, for one."""
+_ROOT = Path(__file__).resolve().parents[2]
+if UNDER_TEST and not Path(UNDER_TEST, "proxy").is_dir():
+    raise SystemExit(f"BIOT_SIDECAR_UNDER_TEST: there is no proxy in {UNDER_TEST}")
+FORM = {"PYTHONPATH": f"{Path(UNDER_TEST).resolve()}:{_ROOT}", "PYTHONSAFEPATH": "1"} if UNDER_TEST else {}
+"""Environment of a process that is the program, or starts it. Safe: `-m` does not look where the process runs."""
