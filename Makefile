@@ -2,14 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml
+LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+PYTHONS := proxy tests deploy hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench fuzz schema lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-compiled check format bench fuzz schema lock wheel lambda sbom notices audit clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/it" >&2; exit 1; }
@@ -27,21 +28,32 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# What the compiled form is made with; a C compiler and Python's headers come from elsewhere (hatch_build.py looks).
+$(VENV)/.compile: requirements-compile.lock $(VENV)/.run
+	@echo "installing mypyc into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements-compile.lock
+	@touch $@
+
 run: $(VENV)/.run ## start the sidecar on 127.0.0.1:8787; with BIOT_BASE_URL unset the BioT simulator too
 	@if [ -n "$$BIOT_BASE_URL" ]; then exec $(BIN)/biot-sidecar serve; else exec $(BIN)/biot-sidecar demo; fi
 
 test: $(VENV)/.dev ## run every test
 	@$(BIN)/python -m pytest
 
+COMPILED_TESTS ?= -m e2e
+
+test-compiled: $(VENV)/.dev build/compiled ## run the tests that start the program, compiled; COMPILED_TESTS says which
+	@BIOT_SIDECAR_UNDER_TEST=build/compiled $(BIN)/python -m pytest $(COMPILED_TESTS)
+
 check: $(VENV)/.dev ## format, lint, types, import contracts
-	@$(BIN)/ruff format --check proxy tests deploy
-	@$(BIN)/ruff check proxy tests deploy
+	@$(BIN)/ruff format --check $(PYTHONS)
+	@$(BIN)/ruff check $(PYTHONS)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## rewrite the sources in the project's format
-	@$(BIN)/ruff format proxy tests deploy
-	@$(BIN)/ruff check --fix proxy tests deploy
+	@$(BIN)/ruff format $(PYTHONS)
+	@$(BIN)/ruff check --fix $(PYTHONS)
 
 FUZZ_SECONDS ?= 300
 
@@ -60,17 +72,26 @@ schema: $(VENV)/.run ## write config/routes.schema.json anew
 	@$(BIN)/python -m proxy.policy.schema > config/routes.schema.json.new
 	@mv config/routes.schema.json.new config/routes.schema.json
 
-lock: $(VENV)/.run ## write both lock files anew
+lock: $(VENV)/.run ## write the lock files anew
 	@$(PIP) install uv
-	@$(BIN)/uv pip compile $(LOCK) --group build -o requirements.lock
-	@$(BIN)/uv pip compile $(LOCK) --group build --group dev -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --group build -o requirements.lock
+	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:compile -c requirements.lock -o requirements-compile.lock
+	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --group build --group compile --group dev -c requirements.lock \
+	    -c requirements-compile.lock -o requirements-dev.lock
 
 # The time of the last commit: the same sources make the same bytes, wherever and whenever.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
 
-wheel: $(VENV)/.run ## dist/*.whl, reproducible
+wheel: $(VENV)/.run $(if $(filter 1,$(COMPILED)),$(VENV)/.compile) ## dist/*.whl, reproducible; COMPILED=1: with the forwarding path compiled
 	@rm -f dist/*.whl
-	@$(BIN)/python -m hatchling build --target wheel -d dist
+	@BIOT_SIDECAR_COMPILED=$(COMPILED) $(BIN)/python -m hatchling build --target wheel -d dist
+
+# The whole package, compiled for .venv's Python: PYTHONPATH=build/compiled python -P -m proxy serve
+build/compiled: pyproject.toml hatch_build.py $(VENV)/.compile $(shell find proxy config -type f -not -name '*.pyc')
+	@rm -rf $@ $@.wheel && mkdir -p $@.wheel && touch $@.wheel/.begun
+	@BIOT_SIDECAR_COMPILED=1 $(BIN)/python -m hatchling build --target wheel -d $@.wheel
+	@$(BIN)/python -m zipfile -e $@.wheel/*.whl $@
+	@touch -r $@.wheel/.begun $@ # what was edited meanwhile is newer
 
 lambda: ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime
 	@PYTHON=$(PYTHON) deploy/aws-lambda/build.sh dist/biot_sidecar

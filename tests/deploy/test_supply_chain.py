@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from proxy import __version__
 from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, program
 
-SOURCES = ["proxy", "config", "pyproject.toml", "README.md", "LICENSE"]
+SOURCES = ["proxy", "config", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"]
 
 
 WITH_PACKAGES = {"PYTHONPATH": str(Path(pytest.__file__).parents[1])}
@@ -29,13 +29,18 @@ WITH_PACKAGES = {"PYTHONPATH": str(Path(pytest.__file__).parents[1])}
 PATIENT_ID = "11111111-1111-1111-1111-111111111111"
 
 
-def build(folder: Path, **more: str) -> Path:
-    """A wheel from a copy of the sources, whose files are as old as this test."""
-    sources = folder / "sources"
+def copy_of_sources(folder: Path) -> Path:
+    """All that a wheel is built from; the files are as old as this test."""
+    folder.mkdir(parents=True)
     for name in SOURCES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
-        sources.mkdir(parents=True, exist_ok=True)
-        copy(ROOT / name, sources / name)
+        copy(ROOT / name, folder / name)
+    return folder
+
+
+def build(folder: Path, **more: str) -> Path:
+    """A wheel from a copy of the sources."""
+    sources = copy_of_sources(folder / "sources")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=sources, env={**PLAIN, **more}, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")

@@ -1,0 +1,204 @@
+"""The compiled form: made on request and never otherwise, beside its sources, and the same program."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from packaging.tags import sys_tags
+
+from proxy import __version__
+from tests.commands.processes import running
+from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, simulator
+from tests.deploy.test_supply_chain import PATIENT_ID, copy_of_sources
+from tests.support.form import UNDER_TEST
+
+COMPILED = {**PLAIN, "BIOT_SIDECAR_COMPILED": "1"}
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+LIBRARY = "proxy__mypyc" + SUFFIX
+SMALL = ["proxy/policy/durations.py", "proxy/policy/retry.py"]
+"""A minute is too long for a test: these take seconds."""
+WHEEL = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+LISTED: list[str] = WHEEL["hooks"]["custom"]["modules"]
+
+WAITS = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which(sysconfig.get_config_var("CC").split()[0]) is None
+    or not Path(sysconfig.get_path("include"), "Python.h").is_file(),
+    reason="there is no C compiler, or there are no headers of this Python",
+)
+needs_compiled = pytest.mark.skipif(not UNDER_TEST, reason="`make test-compiled` runs it")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A copy that compiles two small modules."""
+    copy = copy_of_sources(tmp_path / "sources")
+    project = copy / "pyproject.toml"
+    shorter = re.sub(r"(?m)^modules = \[$[^]]*", f"modules = {SMALL!r}"[:-1], project.read_text())
+    project.write_text(shorter)
+    return copy
+
+
+def built(sources: Path, env: dict[str, str], target: str = "wheel") -> Path:
+    ran = attempted(sources, env, target)
+    assert ran.returncode == 0, ran.stderr
+    (wheel,) = sources.glob("dist/*.whl")
+    return wheel
+
+
+def attempted(sources: Path, env: dict[str, str], target: str = "wheel") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", target]
+    return subprocess.run(command, cwd=sources, env=env, capture_output=True, text=True)
+
+
+def extension(module: str) -> str:
+    return module.removesuffix(".py") + SUFFIX
+
+
+# ---- making it
+
+
+@pytest.mark.parametrize("said", [{}, {"BIOT_SIDECAR_COMPILED": ""}, {"BIOT_SIDECAR_COMPILED": "0"}])
+def test_nothing_is_compiled_that_was_not_asked_for(sources: Path, said: dict[str, str]) -> None:
+    wheel = built(sources, PLAIN | said)
+    assert wheel.name == f"biot_sidecar-{__version__}-py3-none-any.whl"
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(SUFFIX)]
+
+
+def test_an_editable_install_is_never_compiled(sources: Path) -> None:
+    wheel = built(sources, COMPILED, "wheel:editable")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(SUFFIX)]
+
+
+@needs_compiler
+def test_a_compiled_wheel_is_for_this_platform_and_holds_both_forms(sources: Path, tmp_path: Path) -> None:
+    wheel = built(sources, COMPILED)
+    own = next(tag for tag in sys_tags() if "manylinux" not in tag.platform and "musllinux" not in tag.platform)
+    assert wheel.name == f"biot_sidecar-{__version__}-{own}.whl"
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "installed")
+    assert {name for name in names if name.endswith(SUFFIX)} == {LIBRARY, *map(extension, SMALL)}
+    assert {str(path.relative_to(ROOT)) for path in ROOT.glob("proxy/**/*.py")} <= names
+    assert not list(sources.rglob(f"*{SUFFIX}"))
+    asked = "from proxy.policy import retry; print(retry.__file__)"
+    path = {"PYTHONPATH": str(tmp_path / "installed")}
+    ran = subprocess.run([sys.executable, "-P", "-c", asked], env=PLAIN | path, capture_output=True, text=True)
+    assert ran.stdout.strip() == str(tmp_path / "installed" / extension("proxy/policy/retry.py")), ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "env", "lacking"),
+    [
+        ("", {"CC": "no-such-compiler -pthread"}, "the C compiler no-such-compiler"),
+        ("sys.modules |= {'mypyc': None, 'setuptools': None};", {"CC": "sh"}, "mypy and setuptools"),
+    ],
+)
+def test_what_compiling_needs_is_told_in_one_line(
+    sources: Path, before: str, env: dict[str, str], lacking: str
+) -> None:
+    program = (
+        f"import sys; {before} sys.argv[1:] = ['build', '-t', 'wheel']; from hatchling.cli import hatchling as h; h()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=sources, env=COMPILED | env, capture_output=True, text=True
+    )
+    (said,) = [line for line in (ran.stdout + ran.stderr).splitlines() if lacking in line]
+    assert said.startswith("BIOT_SIDECAR_COMPILED=1 needs ")
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+
+
+@needs_compiler
+def test_what_cannot_be_compiled_is_told_in_mypys_words(sources: Path) -> None:
+    with (sources / SMALL[0]).open("a") as module:
+        module.write('WRONG: int = "a word"\n')
+    ran = attempted(sources, COMPILED)
+    assert ran.returncode == 1
+    assert re.search(rf"^{SMALL[0]}:\d+: error: Incompatible types", ran.stdout + ran.stderr, re.MULTILINE)
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(("env", "needed"), [(PLAIN, set()), (COMPILED, {"mypy", "setuptools", "uvloop>=0.22"})])
+def test_pip_is_told_what_the_build_needs(env: dict[str, str], needed: set[str]) -> None:
+    asked = "from hatchling.build import get_requires_for_build_wheel as needed; print(*needed())"
+    said = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert set(said.stdout.split()) >= needed
+    assert bool(said.stdout.strip()) is bool(needed)
+
+
+def test_it_is_made_with_the_versions_that_are_tested() -> None:
+    made, tested, runs = (pins(f"requirements{kind}.lock") for kind in ("-compile", "-dev", ""))
+    assert {"mypy", "setuptools"} <= made.keys()
+    assert made.items() <= tested.items()
+    assert runs.items() <= tested.items()
+
+
+def pins(lock: str) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def test_every_module_that_is_listed_is_there_once() -> None:
+    assert [module for module in LISTED if not (ROOT / module).is_file()] == []
+    assert sorted(set(LISTED)) == LISTED
+
+
+@pytest.mark.parametrize("module", LISTED)
+def test_no_compiled_module_waits_while_it_handles_an_exception(module: str) -> None:
+    """Of a coroutine of mypyc's that waits in an except or finally block, the exception stays behind in the thread:
+    whatever is raised meanwhile takes it for its context, and many such waits at a time make chains that only grow.
+    """
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Try):
+            handling = [*node.finalbody, *(step for handler in node.handlers for step in handler.body)]
+            waits = [one for step in handling for one in ast.walk(step) if isinstance(one, WAITS)]
+            assert not waits, f"{module}:{waits[0].lineno}"
+        if isinstance(node, ast.AsyncWith):  # its exit is such a block; that of a timeout does not wait
+            assert {ast.unparse(item.context_expr).partition("(")[0] for item in node.items} == {"asyncio.timeout"}
+
+
+# ---- running it
+
+
+@pytest.mark.e2e
+@needs_compiled
+def test_every_module_that_is_listed_is_compiled() -> None:
+    folder = Path(UNDER_TEST)
+    assert [module for module in LISTED if not (folder / extension(module)).is_file()] == []
+    assert (folder / LIBRARY).is_file()
+
+
+@pytest.mark.e2e
+@needs_compiled
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_compiled_program_forwards_and_says_what_it_is(tmp_path: Path, workers: str) -> None:
+    with simulator(tmp_path) as biot:
+        env = {
+            "BIOT_BASE_URL": biot,
+            "BIOT_SERVICE_USER_ID": USER,
+            "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
+            "SIDECAR_LISTEN": "127.0.0.1:0",
+            "SIDECAR_WORKERS": workers,
+        }
+        with running(tmp_path, **env) as program:
+            url = "http://" + program.until("biot-sidecar ready on ").split()[3]
+            assert call("GET", f"{url}/organization/v1/users/patients/{PATIENT_ID}")["_id"] == PATIENT_ID
+            assert call("GET", f"{url}/_sidecar/status")["build"]["version"] == __version__
+            serving = own_children(program.process.pid) if workers != "1" else [program.process.pid]
+            assert len(serving) == int(workers)
+            assert all(LIBRARY in Path(f"/proc/{pid}/maps").read_text() for pid in serving)
+
+
+def own_children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
