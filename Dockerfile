@@ -7,20 +7,26 @@ ARG BASE=docker.io/library/python:3.12.14-slim-bookworm
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-# Every wheel is checked against the hash in the lock, and none is compiled, so neither stage
-# holds a compiler. (No version is named below, DL3013: /wheels has one of each, the locked one.)
-COPY requirements.lock ./
-RUN pip download --quiet --require-hashes --only-binary :all: --dest /wheels --requirement requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+# For our own modules, which are compiled here; the compiler stays in this stage. (DL3008: any that Debian has will do.)
+# hadolint ignore=DL3008
+RUN apt-get update -qq \
+    && apt-get install -qq -y --no-install-recommends gcc libc6-dev \
+    && rm -rf /var/lib/apt/lists/*
+# Everything else comes compiled, each wheel checked against the hash in the locks.
+COPY requirements.lock requirements-compile.lock ./
+RUN pip download --quiet --require-hashes --only-binary :all: --dest /wheels \
+        --requirement requirements.lock --requirement requirements-compile.lock \
+    && pip install --quiet --no-index --find-links /wheels --requirement requirements.lock --requirement requirements-compile.lock
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY config config
 COPY proxy proxy
-# hadolint ignore=DL3013
-RUN pip install --quiet --no-index --find-links /wheels hatchling \
-    && python -m hatchling build --target wheel -d /wheels
-# Only what the sidecar imports goes along: the build tools of the lock stay in this stage.
+RUN BIOT_SIDECAR_COMPILED=1 python -m hatchling build --target wheel -d /wheels
+# Only what the sidecar imports goes along: the build tools of the locks stay in this stage. What goes is compiled, or
+# there is no image. (No version is named, DL3013: /wheels has one of each, the locked one.)
 # hadolint ignore=DL3013
 RUN python -m venv --without-pip /opt/biot-sidecar \
-    && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels biot-sidecar
+    && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels biot-sidecar \
+    && /opt/biot-sidecar/bin/python -P -c "from proxy.pipeline import forward as it; assert it.__file__.endswith('.so'), it"
 
 FROM ${BASE}
 ARG BASE

@@ -19,7 +19,7 @@ from proxy import __version__
 from tests.commands.processes import running
 from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, simulator
 from tests.deploy.test_supply_chain import PATIENT_ID, copy_of_sources
-from tests.support.form import UNDER_TEST
+from tests.support.form import FORM, UNDER_TEST
 
 COMPILED = {**PLAIN, "BIOT_SIDECAR_COMPILED": "1"}
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
@@ -169,6 +169,19 @@ def test_no_compiled_module_waits_while_it_handles_an_exception(module: str) -> 
 
 
 # ---- running it
+
+
+def check_of_the_image() -> str:
+    """What the Dockerfile asks of the package that it has built."""
+    return re.search(r'python -P -c "([^"]+)"$', (ROOT / "Dockerfile").read_text(), re.MULTILINE)[1]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("form", [{}, pytest.param(FORM, marks=needs_compiled)], ids=["sources", "compiled"])
+def test_an_image_that_is_not_compiled_is_not_built(form: dict[str, str]) -> None:
+    command = [sys.executable, "-P", "-c", check_of_the_image()]
+    ran = subprocess.run(command, env={"PATH": PLAIN["PATH"]} | form, capture_output=True, text=True)
+    assert (ran.returncode == 0) is bool(form), ran.stderr
 
 
 @pytest.mark.e2e
