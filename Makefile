@@ -93,8 +93,8 @@ build/compiled: pyproject.toml hatch_build.py $(VENV)/.compile $(shell find prox
 	@$(BIN)/python -m zipfile -e $@.wheel/*.whl $@
 	@touch -r $@.wheel/.begun $@ # what was edited meanwhile is newer
 
-lambda: ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime
-	@PYTHON=$(PYTHON) deploy/aws-lambda/build.sh dist/biot_sidecar
+lambda: ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime, COMPILED=1 as above
+	@PYTHON=$(PYTHON) COMPILED=$(COMPILED) deploy/aws-lambda/build.sh dist/biot_sidecar
 
 # What ships and nothing else: our wheel and what it needs, each dependency checked against its hash in the lock.
 build/ship: requirements.lock $(VENV)/.dev wheel

@@ -2,6 +2,7 @@
 # Makes a folder with the sidecar in it that runs wherever it is unpacked: build.sh FOLDER
 #   PYTHON       the interpreter to build for; its version must be there at run time too (default python3)
 #   ALSO         more packages of the lock: "redis cryptography" for SIDECAR_TOKEN_STORE
+#   COMPILED     1: with the forwarding path compiled, by the C compiler of this machine, which has to be Lambda's kind
 #   PYTHON_HOME  instead of PYTHON: a whole interpreter to take along, for runtimes without Python (Node, Java, Go)
 set -euo pipefail
 out=${1:?"usage: build.sh FOLDER"}
@@ -22,8 +23,13 @@ if ! "$python" -m pip --version > /dev/null 2>&1; then # Debian's, for one, come
 fi
 pip=("$installer" -m pip --disable-pip-version-check --quiet)
 
-"${pip[@]}" download "${lambda[@]}" --require-hashes --no-deps --dest "$wheels" --requirement "$repo/requirements.lock"
-"${pip[@]}" wheel --no-index --find-links "$wheels" --no-deps --wheel-dir "$wheels" "$repo"
+locks=(--requirement "$repo/requirements.lock")
+if [ "${COMPILED-}" = 1 ]; then
+  locks+=(--requirement "$repo/requirements-compile.lock")
+  lambda+=(--platform linux_x86_64) # our own wheel
+fi
+"${pip[@]}" download "${lambda[@]}" --require-hashes --no-deps --dest "$wheels" "${locks[@]}"
+BIOT_SIDECAR_COMPILED=${COMPILED-} "${pip[@]}" wheel --no-index --find-links "$wheels" --no-deps --wheel-dir "$wheels" "$repo"
 
 rm -rf "$out"
 mkdir -p "$out"

@@ -19,6 +19,7 @@ import pytest
 from tests.deploy.lambda_api import RUNTIME, Environment, LambdaApi
 from tests.deploy.programs import DEPLOY, PLAIN, SECRET, USER, free_port, logins, simulator
 from tests.deploy.wall_clock import WallClock
+from tests.support.form import UNDER_TEST
 
 LAMBDA = DEPLOY / "aws-lambda"
 HERE = Path(__file__).parent
@@ -34,7 +35,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that build.sh makes, once."""
     folder = tmp_path_factory.mktemp("lambda") / "biot_sidecar"
-    subprocess.run([LAMBDA / "build.sh", folder], check=True, env={**os.environ, "PYTHON": sys.executable})
+    form = {"COMPILED": "1"} if UNDER_TEST else {}
+    subprocess.run([LAMBDA / "build.sh", folder], check=True, env={**os.environ, "PYTHON": sys.executable, **form})
     return folder
 
 
@@ -256,6 +258,11 @@ def test_a_bundle_is_spared_the_packages_that_serve_does_not_import(bundle: Path
     packages = {path.name for path in (bundle / "lib").iterdir()}
     assert {"proxy", "uvloop", "httptools"} < packages
     assert not packages & {"aiohttp", "cryptography", "redis"}
+
+
+def test_a_bundle_is_compiled_on_request(bundle: Path) -> None:
+    compiled = [path.name for path in (bundle / "lib").glob("proxy/pipeline/*.so")]
+    assert bool(compiled) is bool(UNDER_TEST)
 
 
 def test_a_bundle_for_another_python_says_so(bundle: Path, tmp_path: Path) -> None:
