@@ -2,18 +2,22 @@
 
 import sys
 from collections.abc import Iterator
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
 HEADER = """\
 biot-sidecar is made with the packages below; images and bundles carry them. Some hold other works in compiled form:
-uvloop libuv, httptools llhttp, PyYAML libyaml, cryptography OpenSSL. Made by `make notices`; do not edit.
+uvloop libuv, httptools llhttp, PyYAML libyaml, cryptography OpenSSL; biot-sidecar itself, where it is compiled, the
+runtime of mypyc, which is part of mypy. Made by `make notices`; do not edit.
 """
+COMPILER = "mypy"
+"""Is not installed where the sidecar is, but its runtime is within what it compiles."""
 
 
 def main(environment: str) -> None:
     (packages,) = Path(environment).glob("lib/python3*/site-packages")
     shipped = {one.metadata["Name"]: one for one in distributions(path=[str(packages)])}
+    shipped[COMPILER] = distribution(COMPILER)
     print(HEADER)
     for name in sorted(shipped.keys() - {"biot-sidecar"}, key=str.lower):
         print("=" * 100)
