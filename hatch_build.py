@@ -27,7 +27,7 @@ SETUP = """
 import sys
 from setuptools import setup
 from mypyc.build import mypycify
-extensions = mypycify(sys.argv[2:], opt_level="3", debug_level="0", group_name="proxy")
+extensions = mypycify(sys.argv[2:], opt_level="2", debug_level="0", group_name="proxy")
 for extension in extensions:
     extension.extra_compile_args.append("-Wno-error")
 setup(name="proxy", script_args=["-q", "build_ext", "--build-lib", sys.argv[1]], ext_modules=extensions)
