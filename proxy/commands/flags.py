@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+from typing import TYPE_CHECKING
 
 from proxy.settings.names import SETTINGS
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_setting_flags(parser: argparse.ArgumentParser, *names: str) -> None:

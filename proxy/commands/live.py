@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from proxy.errors import BadSettings, UpstreamFault
 from proxy.message import Secret
-from proxy.net.upstream import Fetcher
+from proxy.net.fetch import Fetcher
 from proxy.policy import live
 from proxy.policy.login import Setback
 from proxy.policy.match import RouteTable

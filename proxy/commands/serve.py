@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from proxy.commands.flags import add_setting_flags, flags_of
 from proxy.errors import BadSettings
 from proxy.settings import Settings, load
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from proxy.net.fetch import Fetcher
 from proxy.net.secret import SecretSource, UnreadableSecret
-from proxy.net.upstream import Fetcher
 from proxy.policy.login import Grant, Setback, Wanted, unreadable_secret
 from proxy.settings import Settings
 from proxy.telemetry.logins import LoginObservers

@@ -14,10 +14,11 @@ import uvloop
 
 from proxy import __version__
 from proxy.message import Secret
+from proxy.net.fetch import Fetcher
 from proxy.net.login import Login
 from proxy.net.tls import tls_context
 from proxy.net.tokens import Obtain
-from proxy.net.upstream import Fetcher, Pool
+from proxy.net.upstream import Pool
 from proxy.pipeline.ports import LoginObserver
 from proxy.pipeline.signal import Sweep
 from proxy.settings import Settings

@@ -21,7 +21,7 @@ from tests.bench.measure import CONNECTIONS, FULL, QUICK, Figures, Pace
 from tests.bench.program import Program
 from tests.bench.report import markdown
 from tests.bench.upstream import Upstream
-from tests.bench.workshop import BUILD, HERE, PYTHON, ROOT, Missing, debian, make_venv
+from tests.bench.workshop import BUILD, HERE, PYTHON, ROOT, Missing, compile_sidecar, debian, make_venv
 
 
 class Bench:
@@ -133,7 +133,8 @@ def _setting(figures: Figures, pace: Pace) -> str:
         f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}. "
         f"1 KB answers, keep-alive, 32 connections where none are named. One worker each; Go and Caddy as they come, "
         f"with a thread for each core, and Go once more with one. The sidecar has everything on: metrics, access "
-        f"log, rules, token, guards; its peers only add the header. {pace.rounds} rounds, "
+        f"log (through a pipe), rules, token, guards; its peers only add the header. It is compiled, as in its image; "
+        f"interpreted it is the source as it stands. {pace.rounds} rounds, "
         f"each proxy in turn, medians{spread}. Compare figures of one run only."
     )
 
@@ -153,6 +154,7 @@ def main() -> int:
     try:
         debian("wrk", "wrk")
         debian("nginx", "nginx-light")
+        compile_sidecar()
     except Missing as reason:
         print(f"the benchmark cannot run: {reason}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Final
 
 from tests.bench.program import Program, free_port
 from tests.bench.upstream import USER, Upstream
-from tests.bench.workshop import PEERS, PYTHON, ROOT, Missing, debian, go_proxy, in_venv
+from tests.bench.workshop import COMPILED, PEERS, PYTHON, ROOT, Missing, debian, go_proxy, in_venv
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ def rules(count: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sidecar(job: Job, *, name: str = "sidecar", table: str = RULES, **settings: str) -> Program:
-    """Everything on: metrics, access log, rules, token, guards."""
+def sidecar(job: Job, *, table: str = RULES, interpreted: bool = False, **settings: str) -> Program:
+    """Everything on: metrics, access log, rules, token, guards. Compiled as in its image, unless `interpreted`."""
+    name = "sidecar, interpreted" if interpreted else "sidecar"
     port = free_port()
     environment = {
         "BIOT_BASE_URL": job.url,
@@ -68,10 +70,11 @@ def sidecar(job: Job, *, name: str = "sidecar", table: str = RULES, **settings: 
         "SIDECAR_CA_FILE": str(job.upstream.ca_file),
         "SIDECAR_LISTEN": f"127.0.0.1:{port}",
         "SIDECAR_ROUTES": job.write(f"{name}.yaml", table),
+        "PYTHONPATH": str(ROOT if interpreted else COMPILED),
         **settings,
     }
-    command = [sys.executable, "-m", "proxy", "serve"]
-    return Program(name, command, port, job.folder / f"{name}.log", environment, ROOT)
+    command = [sys.executable, "-P", "-m", "proxy", "serve"]
+    return Program(name, command, port, job.folder / f"{name}.log", environment, job.folder, piped=True)
 
 
 def nginx(job: Job) -> Program:
@@ -245,6 +248,7 @@ def aiohttp(job: Job) -> Program:
 
 MAKERS: Final[dict[str, Callable[[Job], Program]]] = {
     "sidecar": sidecar,
+    "sidecar, interpreted": functools.partial(sidecar, interpreted=True),
     "nginx": nginx,
     "haproxy": haproxy,
     "Envoy": envoy,

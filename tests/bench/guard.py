@@ -16,6 +16,7 @@ from typing import Final
 
 from tests.bench import load
 from tests.bench.contestants import Job, sidecar
+from tests.bench.program import Program
 from tests.bench.upstream import Upstream
 from tests.bench.workshop import BUILD, HERE, Missing, debian
 
@@ -25,11 +26,15 @@ SLACK: Final = 1.05
 
 
 def main() -> int:
-    """0 when the count is what it was or less, or cannot be taken here; 1 when it grew."""
-    version = ".".join(platform.python_version_tuple()[:2])
+    """0 when the counts are what they were or less, or cannot be taken here; 1 when one grew."""
+    return max(_check(interpreted=interpreted) for interpreted in (False, True))
+
+
+def _check(*, interpreted: bool) -> int:
+    version = ".".join(platform.python_version_tuple()[:2]) + (", interpreted" if interpreted else ", compiled")
     stored = json.loads(STORED.read_text()) if STORED.is_file() else {}
     try:
-        count = per_request()
+        count = per_request(interpreted=interpreted)
     except Missing as reason:
         print(f"instructions per request: not counted, {reason}")
         return 0
@@ -43,7 +48,7 @@ def main() -> int:
     return 0
 
 
-def per_request() -> int:
+def per_request(*, interpreted: bool) -> int:
     """Raises Missing."""
     valgrind = debian("valgrind", "valgrind")
     folder = BUILD / "run" / "guard"
@@ -52,15 +57,15 @@ def per_request() -> int:
     upstream.program.start()
     try:
         upstream.program.wait_until_up()
-        few, many = (_instructions(valgrind, Job(upstream, tls=False, folder=folder), count) for count in (FEW, MANY))
+        job = Job(upstream, tls=False, folder=folder)
+        few, many = (_instructions(valgrind, sidecar(job, interpreted=interpreted), count) for count in (FEW, MANY))
     finally:
         upstream.program.stop()
     return round((many - few) / (MANY - FEW))
 
 
-def _instructions(valgrind: str, job: Job, requests: int) -> int:
-    out = job.folder / f"callgrind.{requests}"
-    under = sidecar(job)
+def _instructions(valgrind: str, under: Program, requests: int) -> int:
+    out = under.log.parent / f"callgrind.{requests}"
     under.command = [valgrind, "--tool=callgrind", f"--callgrind-out-file={out}", *under.command]
     under.environment["PYTHONHASHSEED"] = "0"
     under.start()

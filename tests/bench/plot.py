@@ -20,6 +20,7 @@ ORDER = [
     "nginx",
     "haproxy",
     "sidecar",
+    "sidecar, interpreted",
     "Envoy",
     "Go ReverseProxy",
     "Go, one thread",
@@ -35,7 +36,7 @@ def draw(figures, panel, title, figure):
     # mitmproxy needs ten times as much as the rest: its bar is cut, its number is not.
     limit = 1.25 * max((value for who, value in found.items() if who != "mitmproxy"), default=1)
     bars = [min(found[name], limit) for name in names]
-    panel.barh(names, bars, color=[OURS if name == "sidecar" else OTHERS for name in names])
+    panel.barh(names, bars, color=[OURS if name.startswith("sidecar") else OTHERS for name in names])
     for place, name in enumerate(names):
         panel.text(bars[place], place, f" {found[name]:.0f}", va="center", fontsize=8)
         if found[name] > limit:

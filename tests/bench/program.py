@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,10 +32,16 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
     folder: Path | None = None
     good: bytes = b"HTTP/1.1 200"
+    piped: bool = False  # what it says goes through a pipe, as in a container; the reader is not part of it
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
+        with ExitStack() as files:
+            log = files.enter_context(self.log.open("ab"))
+            if self.piped:
+                reader = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=log)  # ends with the pipe's writers
+                assert reader.stdin is not None
+                log = files.enter_context(reader.stdin)
             self.process = subprocess.Popen(
                 self.command,
                 env={"PATH": "/usr/bin:/bin:/usr/sbin", "HOME": str(self.log.parent), **self.environment},

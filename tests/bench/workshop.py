@@ -13,6 +13,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 HERE: Final = ROOT / "tests" / "bench"
 BUILD: Final = ROOT / "build" / "bench"
 PYTHON: Final = BUILD / "venv" / "bin" / "python"
+COMPILED: Final = ROOT / "build" / "compiled"
 PEERS: Final = HERE / "peers"
 _REQUIREMENTS: Final = PEERS / "requirements.txt"
 _SITE: Final = BUILD / "venv" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
@@ -53,6 +54,13 @@ def make_venv() -> None:
                 [PYTHON, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", line], check=False
             )
     done.write_text(wanted)
+
+
+def compile_sidecar() -> None:
+    """The sidecar as it is in its image. Raises Missing."""
+    run = subprocess.run(["make", "--no-print-directory", COMPILED.relative_to(ROOT)], cwd=ROOT)
+    if run.returncode:
+        raise Missing("the sidecar was not compiled")
 
 
 def go_proxy() -> str:

@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+from proxy.net.fetch import Fetcher
 from proxy.net.listener import ClientConnection, Listener
 from proxy.net.login import Login
 from proxy.net.secret import SecretSource
 from proxy.net.shared_login import LOCK_LIFE, SharedLogin
 from proxy.net.token_store import StoreAway
 from proxy.net.tokens import Tokens
-from proxy.net.upstream import Fetcher, Pool
+from proxy.net.upstream import Pool
 from proxy.pipeline.forward import Forwarder
 from proxy.pipeline.signal import Sweep
 from proxy.pipeline.story import Limits, Story

@@ -9,8 +9,9 @@ import struct
 import pytest
 
 from proxy.errors import Code, UpstreamFault
+from proxy.net.fetch import Fetcher
 from proxy.net.tls import tls_context
-from proxy.net.upstream import IDLE_LIMIT, IDLE_MOST, PROBE_AFTER, Fetcher
+from proxy.net.upstream import IDLE_LIMIT, IDLE_MOST, PROBE_AFTER
 from proxy.pipeline.signal import Sweep
 from proxy.policy.framing import response_head
 from tests.net.wires import DEADLINE, Basin, Wires, free_port, server, settled
