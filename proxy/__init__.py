@@ -18,7 +18,7 @@ The rooms:
     settings    environment and flags -> frozen Settings, or one error with every problem
     message     the frozen values that flow
     errors      every failure the path can name, by whose fault it is
-    pipeline    the story of one request, and the Protocols it awaits
+    pipeline    the story of one request, and the ports it awaits
     policy/     decisions: pure functions of values; no clock, no I/O, no environment
     net/        awaits: sockets, TLS, logins, file watching; no decisions
     telemetry/  metrics, log, status
