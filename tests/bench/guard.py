@@ -1,7 +1,7 @@
 """A guard that does not time: how many instructions the program executes per forwarded request, against a stored count.
 
 The real program runs under valgrind's callgrind, once for few requests and once for many; the difference leaves out
-starting and stopping. Instructions in the kernel do not count. The count holds for one version of Python.
+starting and stopping. Instructions in the kernel do not count. A count holds for one build of Python.
 """
 
 from __future__ import annotations
@@ -31,17 +31,18 @@ def main() -> int:
 
 
 def _check(*, interpreted: bool) -> int:
-    version = ".".join(platform.python_version_tuple()[:2]) + (", interpreted" if interpreted else ", compiled")
+    form = "interpreted" if interpreted else "compiled"
+    build = f"Python {platform.python_version()}, {platform.python_compiler()}, {form}"
     stored = json.loads(STORED.read_text()) if STORED.is_file() else {}
     try:
         count = per_request(interpreted=interpreted)
     except Missing as reason:
         print(f"instructions per request: not counted, {reason}")
         return 0
-    known = stored.get(version)
-    print(f"instructions per request: {count:,}; stored for Python {version}: {known and format(known, ',')}")
+    known = stored.get(build)
+    print(f"instructions per request: {count:,}; stored for {build}: {known and format(known, ',')}")
     if os.environ.get("BENCH_KEEP") == "1":
-        STORED.write_text(json.dumps({**stored, version: count}, indent=1) + "\n")
+        STORED.write_text(json.dumps({**stored, build: count}, indent=1) + "\n")
     elif known is not None and count > known * SLACK:
         print(f"that is over {SLACK - 1:.0%} more: find out why, or store it with BENCH_KEEP=1", file=sys.stderr)
         return 1
