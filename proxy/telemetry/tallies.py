@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,8 +14,11 @@ CALL_BOUNDS: Final[tuple[float, ...]] = (
     0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 )  # fmt: skip
 
-Exemplar = tuple[str, float, float]
-"""One request that fell into a bucket: its trace id, its seconds, and when it came in wall-clock seconds."""
+Exemplar = Sequence[Any]
+"""One request that fell into a bucket: its trace id, its seconds, and when it came in wall-clock seconds.
+
+A tuple where it is made, a list where it comes from another process: a compiled class does not tell msgspec which.
+"""
 
 
 @dataclass
