@@ -22,8 +22,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 VARIABLE = "BIOT_SIDECAR_COMPILED"
 # In a process of its own: mypyc and setuptools end it when they fail, and setuptools must not read our pyproject.toml.
-# A compiler's new warning is no reason to stop: the C is not ours. What nobody outside calls is called directly, and what
-# nobody calls at all goes.
+# A compiler's new warning is no reason to stop: the C is not ours. What nobody outside calls is called directly, and
+# what nobody calls at all goes.
 SETUP = """
 import sys
 from setuptools import setup
@@ -32,7 +32,8 @@ extensions = mypycify(sys.argv[2:], opt_level="2", debug_level="0", group_name="
 for extension in extensions:
     extension.extra_compile_args.append("-Wno-error")
     if sys.platform == "linux":
-        extension.extra_compile_args += ["-fvisibility=hidden", "-ffunction-sections", "-fno-asynchronous-unwind-tables"]
+        extension.extra_compile_args += ["-fvisibility=hidden", "-ffunction-sections"]
+        extension.extra_compile_args.append("-fno-asynchronous-unwind-tables")
         extension.extra_link_args.append("-Wl,--gc-sections")
 setup(name="proxy", script_args=["-q", "build_ext", "--build-lib", sys.argv[1]], ext_modules=extensions)
 """
