@@ -13,7 +13,8 @@ from proxy.policy.rules import Operation, Rule, Verdict
 from proxy.policy.trie import Trie, fold_all
 
 _CACHE_MOST: Final = 4096
-_CACHED_PATH_LIMIT: Final = 512
+_CACHED_LIMIT: Final = 512
+"""Bytes of a method and a path that are worth remembering."""
 DENIED_UNMATCHED: Final = "no rule allows this request (unmatched: deny)"
 
 
@@ -40,7 +41,7 @@ class RouteTable:
         if known is not None:
             return known
         verdict = self._judge(method.decode("latin-1"), path)
-        if len(path) <= _CACHED_PATH_LIMIT:
+        if len(method) + len(path) <= _CACHED_LIMIT:
             if len(self._cache) >= _CACHE_MOST:
                 self._cache.clear()
             self._cache[key] = verdict

@@ -160,6 +160,13 @@ def test_verdicts_do_not_pile_up():
     assert len(rules._cache) <= 4096
 
 
+def test_neither_a_long_path_nor_a_long_method_is_remembered():
+    rules = table("* /a/{x}")
+    for method, path in ((b"GET", b"/a/" + b"x" * 512), (b"X" * 512, b"/a/x")):
+        assert rules.verdict(method, path).rule.name == "* /a/{x}"
+    assert not rules._cache
+
+
 WORDS = st.sampled_from([b"a", b"b", b"c"])
 PATTERNS = st.builds(
     Pattern,
