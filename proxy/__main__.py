@@ -110,7 +110,7 @@ def _help_formatter(prog: str) -> argparse.HelpFormatter:
     import argparse
 
     try:
-        columns = os.get_terminal_size().columns
+        columns = os.get_terminal_size().columns or 80  # 0: a terminal that was never told, as many CI systems have
     except OSError:  # no terminal
         columns = 80
     return argparse.HelpFormatter(prog, width=columns - 2)

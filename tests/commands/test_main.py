@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -58,6 +59,11 @@ def test_every_command_has_help(capsys, command):
     assert (done.status, done.err) == (0, [])
     assert done.out[0].startswith(f"usage: biot-sidecar {command} ")
     assert any(line.startswith(f"{command}: ") for line in done.out)
+
+
+def test_a_terminal_that_does_not_know_its_width_gets_whole_lines(capsys, monkeypatch):
+    monkeypatch.setattr(os, "get_terminal_size", lambda: os.terminal_size((0, 0)))
+    assert "wait: wait until the sidecar is ready." in ran(capsys, "wait", "--help").out
 
 
 @pytest.mark.parametrize("command", [COMMAND, [f"{sys.exec_prefix}/bin/biot-sidecar"]])
