@@ -206,8 +206,11 @@ def test_the_compiled_program_forwards_and_says_what_it_is(tmp_path: Path, worke
         }
         with running(tmp_path, **env) as program:
             url = "http://" + program.until("biot-sidecar ready on ").split()[3]
-            assert call("GET", f"{url}/organization/v1/users/patients/{PATIENT_ID}")["_id"] == PATIENT_ID
-            assert call("GET", f"{url}/_sidecar/status")["build"]["version"] == __version__
+            for _ in range(20):  # each on a connection of its own, so that every worker has something to tell
+                assert call("GET", f"{url}/organization/v1/users/patients/{PATIENT_ID}")["_id"] == PATIENT_ID
+            said = call("GET", f"{url}/_sidecar/status")
+            assert said["build"]["version"] == __version__
+            assert sum(rule["hits"] for rule in said["routes"]) == 20
             serving = own_children(program.process.pid) if workers != "1" else [program.process.pid]
             assert len(serving) == int(workers)
             assert all(LIBRARY in Path(f"/proc/{pid}/maps").read_text() for pid in serving)
