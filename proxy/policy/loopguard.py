@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -19,22 +20,21 @@ class LoopGuard:
     def __init__(self, clock: Callable[[], float], limit: int) -> None:
         self._clock = clock
         self._limit = limit
-        self._seen: TTLCache[int, deque[float]] | None = None
 
     def admits(self, trace_id: str, method: bytes, path: bytes) -> bool:
         """Count this request in; False, and not counted, when it is one too many."""
         # A hash (64 bits, seeded anew by each process), so that long paths do not fill the memory.
         key = hash((trace_id, method, path))
         now = self._clock()
-        seen = self._seen = self._seen if self._seen is not None else self._nothing_seen()
-        times = seen.get(key) or deque(maxlen=self._limit)
+        times = self._seen.get(key) or deque(maxlen=self._limit)
         if len(times) == self._limit and now - times[0] < WINDOW:
             return False
         times.append(now)
-        seen[key] = times
+        self._seen[key] = times
         return True
 
-    def _nothing_seen(self) -> TTLCache[int, deque[float]]:
+    @cached_property
+    def _seen(self) -> TTLCache[int, deque[float]]:
         from cachetools import TTLCache  # 2 ms and a quarter of a megabyte, for those whose interceptors call back
 
         return TTLCache(TRACES_MOST, WINDOW, timer=self._clock)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
+from proxy.policy.memo import Memo
 from proxy.policy.operations import find_operation, services
 from proxy.policy.pattern import Pattern, parse_pattern
 from proxy.policy.readings import BadPath, Segments, readings, segments_of
@@ -30,8 +31,7 @@ class RouteTable:
         denies = deny_unmatched or any(rule.deny is not None for rule in self.rules)
         self._folded = Trie(self._patterns, folded=True) if denies else None
         self._verdicts: dict[tuple[int | None, str, str], Verdict] = {}
-        # A plain dict that is emptied when full: an LRU's bookkeeping costs more than the look-up it saves.
-        self._cache: dict[tuple[bytes, bytes], Verdict] = {}
+        self._cache: Memo[tuple[bytes, bytes], Verdict] = Memo(_CACHE_MOST)
 
     def verdict(self, method: bytes, target: bytes) -> Verdict:
         """What the rules say of a request with this raw origin-form target. Never raises."""
@@ -42,9 +42,7 @@ class RouteTable:
             return known
         verdict = self._judge(method.decode("latin-1"), path)
         if len(method) + len(path) <= _CACHED_LIMIT:
-            if len(self._cache) >= _CACHE_MOST:
-                self._cache.clear()
-            self._cache[key] = verdict
+            self._cache.keep(key, verdict)
         return verdict
 
     def _judge(self, method: str, path: bytes) -> Verdict:
@@ -77,13 +75,12 @@ class RouteTable:
     def _denying(self, folded: Trie, own: int | None, method: str, path: bytes, segments: Segments) -> int | None:
         """The rule that denies some reading of the path; if there is none its `own`, which does not."""
         for reading in readings(path, segments):
-            plain = own
             if reading != segments:
                 plain = self._trie.find(method, reading)
                 if self._rule(plain).deny is not None:
                     return plain
             lowered, upper = fold_all(reading), method.upper()
-            if self._trie.plain and lowered == reading and upper == method:
+            if folded.plain and lowered == reading and upper == method:
                 continue  # in lower case the same rule would be found again
             found = folded.find(upper, lowered)
             if self._rule(found).deny is not None:

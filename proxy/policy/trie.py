@@ -23,7 +23,7 @@ class _Node:
 class Trie:
     """Finds the lowest number among the patterns that match; `folded` takes segments and methods in any case.
 
-    `plain` says that folding changed no pattern, so that a path that is folded already finds the same in either.
+    `plain` says that folding changed no pattern: a folded tree of them is the plain one.
     """
 
     def __init__(self, patterns: Iterable[tuple[int, Pattern]], *, folded: bool = False) -> None:
@@ -35,10 +35,9 @@ class Trie:
     def _add(self, number: int, pattern: Pattern, folded: bool) -> None:
         node = self._root
         for segment in pattern.segments:
-            if segment is not None and segment != fold(segment):
-                self.plain = False
-                segment = fold(segment) if folded else segment
-            node = _child(node, segment)
+            key = fold(segment) if folded and segment is not None else segment
+            self.plain = self.plain and key == segment
+            node = _child(node, key)
         ends = node.rests if pattern.rest else node.ends
         for method in pattern.methods or ("",):
             ends[method] = min(number, ends.get(method, NEVER))

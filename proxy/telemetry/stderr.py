@@ -6,7 +6,7 @@ import os
 import select
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from queue import SimpleQueue
 from typing import Final
 
@@ -48,7 +48,7 @@ class Stderr:
     def _write_now(self, lines: bytes) -> bytes:
         """Write what the pipe takes without waiting: what it did not take. To wake a thread costs more, 2 us a line."""
         at = 0
-        for piece in whole_lines(lines, select.PIPE_BUF) if self._shared else [lines]:
+        for piece in self._pieces(lines):
             try:
                 written = os.write(self._direct, piece)
             except BlockingIOError:
@@ -59,6 +59,9 @@ class Stderr:
             if written < len(piece):
                 break
         return lines[at:]
+
+    def _pieces(self, lines: bytes) -> Iterable[bytes]:
+        return whole_lines(lines, select.PIPE_BUF) if self._shared else [lines]
 
     def _hand_over(self, lines: bytes) -> None:
         self._given += len(lines)
@@ -79,7 +82,7 @@ class Stderr:
 
     def _run(self) -> None:
         while (lines := self._queue.get()) is not None:
-            for piece in whole_lines(lines, select.PIPE_BUF) if self._shared else [lines]:
+            for piece in self._pieces(lines):
                 self._put(piece)
             self._done += len(lines)
 
