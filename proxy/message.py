@@ -73,9 +73,12 @@ class RequestHead:
 
 
 class ResponseHead:
-    """An answer's head as the upstream sent it; `lines` and `connection` as in RequestHead."""
+    """An answer's head as the upstream sent it; `lines` and `connection` as in RequestHead.
 
-    __slots__ = ("connection", "framing", "headers", "keep_alive", "lines", "reason", "special", "status")
+    `rendered` is the head as most clients get it, once policy.headers has made it: one head serves many answers.
+    """
+
+    __slots__ = ("connection", "framing", "headers", "keep_alive", "lines", "reason", "rendered", "special", "status")
 
     def __init__(
         self,
@@ -96,6 +99,7 @@ class ResponseHead:
         self.framing = framing
         self.connection = connection
         self.keep_alive = keep_alive
+        self.rendered = b""
 
 
 class Secret:

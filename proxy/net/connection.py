@@ -138,9 +138,12 @@ class Connection(Peer):
             data, end = self._piece_together(data)
             if end < 0:
                 return
+        end += 4
         self._mode = HOLD
-        self.raw_head = data[: end + 4]
-        self._inbox = data[end + 4 :]
+        if end == len(data):
+            self.raw_head = data
+        else:
+            self.raw_head, self._inbox = data[:end], data[end:]
         self.signal.wake()
 
     def _piece_together(self, data: bytes) -> tuple[bytes, int]:

@@ -25,7 +25,7 @@ from proxy.policy.headers import interception_action
 from proxy.policy.placeholder import logs_in, might_log_in, placeholder_answer
 from proxy.policy.replies import REPLIES, answer_bytes, error_bytes
 from proxy.policy.rules import Authorization, Retry, Rule, Verdict
-from proxy.policy.trace import TRACE_BITS, new_traceparent, trace_id_of
+from proxy.policy.trace import Traceparents, trace_id_of
 
 LOGIN_BODY_LIMIT: Final = 64 * 1024
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -82,7 +82,7 @@ class Story:
         self._plugin_login = plugin_login
         self._wall = wall
         self._clock = clock
-        self._random_bits = random_bits
+        self._traceparents = Traceparents(random_bits)
         self._loops = loops
         self._queue: deque[asyncio.Future[None]] = deque()
         self._number, self._step = numbering
@@ -225,9 +225,9 @@ class Story:
             if trace_id is not None:
                 exchange.trace_id = trace_id
                 return sent
-        made = new_traceparent(self._random_bits(TRACE_BITS))
-        exchange.trace_id = made[3:35]
-        return made.encode()
+        made = self._traceparents.new()
+        exchange.trace_id = made[3:35].decode()
+        return made
 
     async def _guard_against_loops(self, head: RequestHead, target: bytes, exchange: Exchange) -> None:
         if not await self._loops(exchange.trace_id, head.method, target.partition(b"?")[0]):
@@ -314,7 +314,7 @@ class Story:
         if client.lost:
             return False
         if not exchange.trace_id:
-            exchange.trace_id = new_traceparent(self._random_bits(TRACE_BITS))[3:35]
+            exchange.trace_id = self._traceparents.new()[3:35].decode()
         keep = exchange.keep_alive and client.failure is None and not self.draining and self._body_is_here(client)
         exchange.status = REPLIES[failure.code].status
         exchange.request_bytes = client.body_bytes

@@ -116,6 +116,14 @@ def response_bytes(head: ResponseHead, *, modern: bool, close: bool, chunk: bool
     `modern` is False for an HTTP/1.0 client, which knows no chunks; `close` says that the connection ends after it;
     `chunk` that a body which came without chunks goes on in them.
     """
+    if modern and not (close or chunk):
+        if not head.rendered:
+            head.rendered = _render(head, modern=True, close=False, chunk=False)
+        return head.rendered
+    return _render(head, modern=modern, close=close, chunk=chunk)
+
+
+def _render(head: ResponseHead, *, modern: bool, close: bool, chunk: bool) -> bytes:
     lines = head.lines
     if head.connection and (stripped := head.connection - _PERSISTENCE):
         lines = _without(lines, stripped)

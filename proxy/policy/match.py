@@ -9,7 +9,7 @@ from typing import Final
 from proxy.policy.memo import Memo
 from proxy.policy.operations import find_operation, services
 from proxy.policy.pattern import Pattern, parse_pattern
-from proxy.policy.readings import BadPath, Segments, readings, segments_of
+from proxy.policy.readings import BadPath, Segments, readings, reads_one_way, segments_of
 from proxy.policy.rules import Operation, Rule, Verdict
 from proxy.policy.trie import Trie, fold_all
 
@@ -74,15 +74,15 @@ class RouteTable:
 
     def _denying(self, folded: Trie, own: int | None, method: str, path: bytes, segments: Segments) -> int | None:
         """The rule that denies some reading of the path; if there is none its `own`, which does not."""
+        upper = method.upper()
+        if folded.plain and upper == method and reads_one_way(path):
+            return own  # the same rule would be found again
         for reading in readings(path, segments):
             if reading != segments:
                 plain = self._trie.find(method, reading)
                 if self._rule(plain).deny is not None:
                     return plain
-            lowered, upper = fold_all(reading), method.upper()
-            if folded.plain and lowered == reading and upper == method:
-                continue  # in lower case the same rule would be found again
-            found = folded.find(upper, lowered)
+            found = folded.find(upper, fold_all(reading))
             if self._rule(found).deny is not None:
                 return found
         return own

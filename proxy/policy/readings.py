@@ -53,6 +53,11 @@ def check_segment(segment: bytes) -> None:
         raise BadPath("it holds a dot segment")
 
 
+def reads_one_way(path: bytes) -> bool:
+    """True when even a server that decodes, cuts parameters and ignores case reads the path as it stands."""
+    return _PERCENT not in path and _SEMICOLON not in path and path.isascii() and path.lower() == path
+
+
 def readings(path: bytes, plain: Segments) -> set[Segments]:
     """Every reading of a path whose own one is `plain`; case is the matcher's business.
 

@@ -54,37 +54,42 @@ def retry_after(values: list[bytes], now: float) -> float:
 
 
 class RetryBudget:
-    """At most 20 % of the requests of the last 10 s may be retries, but never fewer than 3 (as Finagle's and Envoy's).
-
-    Counts are kept per second, so that memory does not grow with load.
-    """
+    """Of the last 10 seconds' requests 20 % may be retries, but never fewer than 3 (as Finagle's and Envoy's)."""
 
     def __init__(self) -> None:
-        self._requests: deque[list[float]] = deque()  # [second, count]
-        self._retries: deque[list[float]] = deque()
+        self._requests = _Window()
+        self._retries = _Window()
 
     def request(self, now: float) -> None:
         """Count a request in."""
-        _count(self._requests, now)
+        self._requests.count(now)
 
     def spend(self, now: float) -> bool:
         """Take one retry out of the budget, or say no."""
-        allowed = max(BUDGET_LEAST, BUDGET_SHARE * _total(self._requests, now))
-        if _total(self._retries, now) + 1 > allowed:
+        allowed = max(BUDGET_LEAST, BUDGET_SHARE * self._requests.total(now))
+        if self._retries.total(now) + 1 > allowed:
             return False
-        _count(self._retries, now)
+        self._retries.count(now)
         return True
 
 
-def _count(window: deque[list[float]], now: float) -> None:
-    second = float(int(now))
-    if window and window[-1][0] == second:
-        window[-1][1] += 1
-        return
-    window.append([second, 1])
-    while window[0][0] < now - BUDGET_WINDOW:
-        window.popleft()
+class _Window:
+    """Counts what happened in the last seconds; a count for each second, so that memory does not grow with load."""
 
+    def __init__(self) -> None:
+        self._second = 0
+        self._count = 0
+        self._past: deque[tuple[int, int]] = deque()  # second, count
 
-def _total(window: deque[list[float]], now: float) -> float:
-    return sum(count for second, count in window if second >= now - BUDGET_WINDOW)
+    def count(self, now: float) -> None:
+        second = int(now)
+        if second != self._second:
+            self._past.append((self._second, self._count))
+            self._second, self._count = second, 0
+            while self._past and self._past[0][0] < now - BUDGET_WINDOW:
+                self._past.popleft()
+        self._count += 1
+
+    def total(self, now: float) -> int:
+        seconds = [(self._second, self._count), *self._past]
+        return sum(count for second, count in seconds if second >= now - BUDGET_WINDOW)

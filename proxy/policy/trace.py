@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
-TRACE_BITS: Final = 192
-_NEVER_ZERO: Final = 1 | 1 << 64
+AT_ONCE: Final = 32
+"""Traceparents for which random digits are drawn together."""
+_DIGITS: Final = 48  # of a trace id (32) and a span id (16)
+_BITS: Final = 4 * _DIGITS * AT_ONCE
+_NEVER_ZERO: Final = sum(1 << 4 * _DIGITS * at | 1 << 4 * _DIGITS * at + 64 for at in range(AT_ONCE))
 """All zeros are no id, of a trace or a span."""
 # Versions after 00 may go on after the flags.
 _TRACEPARENT: Final = re.compile(
@@ -20,7 +24,20 @@ def trace_id_of(value: bytes) -> str | None:
     return match[1].decode() if match is not None else None
 
 
-def new_traceparent(bits: int) -> str:
-    """A traceparent out of 192 random bits; its trace id is characters 3 to 35."""
-    digits = (bits | _NEVER_ZERO).to_bytes(TRACE_BITS // 8, "big").hex()
-    return f"00-{digits[:32]}-{digits[32:]}-01"
+class Traceparents:
+    """Makes traceparents out of random bits; `random_bits` returns as many as it is asked for."""
+
+    def __init__(self, random_bits: Callable[[int], int]) -> None:
+        self._random_bits = random_bits
+        self._digits = b""
+        self._left = 0
+
+    def new(self) -> bytes:
+        """A traceparent; its trace id is bytes 3 to 35."""
+        end = self._left
+        if not end:
+            self._digits = (self._random_bits(_BITS) | _NEVER_ZERO).to_bytes(_BITS // 8, "big").hex().encode()
+            end = len(self._digits)
+        start = self._left = end - _DIGITS
+        span = start + 32
+        return b"00-%b-%b-01" % (self._digits[start:span], self._digits[span:end])

@@ -70,11 +70,10 @@ class Trie:
 
 
 def _lowest(best: int, ends: dict[str, int], method: str) -> int:
-    for key in (method, ""):
-        number = ends.get(key, NEVER)
-        if number < best:
-            best = number
-    return best
+    own, anybody = ends.get(method), ends.get("")
+    if own is not None and own < best:
+        best = own
+    return anybody if anybody is not None and anybody < best else best
 
 
 def _child(node: _Node, segment: bytes | None) -> _Node:
@@ -94,6 +93,5 @@ def fold(segment: bytes) -> bytes:
 
 
 def fold_all(segments: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """Every segment folded; most paths are in lower case already, and a look at the whole finds out."""
-    text = b"/".join(segments)
-    return segments if text.isascii() and text == text.lower() else tuple(map(fold, segments))
+    """Every segment folded."""
+    return tuple(map(fold, segments))

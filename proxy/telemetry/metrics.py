@@ -30,8 +30,13 @@ class Metrics:
     """Implements pipeline.ports.Observer and LoginObserver. `gauges` is set by whoever knows."""
 
     def __init__(self, *, version: str, python: str) -> None:
-        self._state = State(version, python)
-        self._routes = self._state.routes
+        state = self._state = State(version, python)
+        # What every request adds to is at hand here: compiled, a Struct's fields are looked up by their names.
+        self._routes = state.routes
+        self._overhead = state.overhead
+        self._token_requests = state.token_requests
+        self._request_bytes = 0
+        self._response_bytes = 0
         self.gauges: Gauges = lambda: (0, 0, 0)
 
     def routes(self, names: Iterable[str]) -> None:
@@ -44,7 +49,6 @@ class Metrics:
 
     def finished(self, exchange: Exchange) -> None:
         """Count one request."""
-        state = self._state
         verdict = exchange.verdict
         name, setting = UNMATCHED, _OFF  # refused before the rules were asked
         if verdict is not None:
@@ -62,22 +66,22 @@ class Metrics:
         place = duration.observe(seconds, CALL_BOUNDS)
         if exchange.trace_id:
             duration.exemplars[place] = (exchange.trace_id, seconds, exchange.at)
-        state.request_bytes += exchange.request_bytes
-        state.response_bytes += exchange.response_bytes
+        self._request_bytes += exchange.request_bytes
+        self._response_bytes += exchange.response_bytes
         if exchange.cut:
-            state.cut += 1
+            self._state.cut += 1
         if exchange.tries:
             upstream = exchange.upstream_seconds
             route.upstream.observe(upstream, CALL_BOUNDS)
-            state.overhead.observe(max(0.0, seconds - upstream), OVERHEAD_BOUNDS)
+            self._overhead.observe(max(0.0, seconds - upstream), OVERHEAD_BOUNDS)
         if exchange.token_result:
-            state.token_requests[exchange.token_result] += 1
+            self._token_requests[exchange.token_result] += 1
         if exchange.token_wait:
-            state.token_wait.observe(exchange.token_wait, LOGIN_BOUNDS)
+            self._state.token_wait.observe(exchange.token_wait, LOGIN_BOUNDS)
         if exchange.refused:
-            state.refused[exchange.refused] += 1
+            self._state.refused[exchange.refused] += 1
         for reason in exchange.retries:
-            state.retries[reason] += 1
+            self._state.retries[reason] += 1
 
     def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
         """BioT was asked for a token. Labels as in `logins_total`."""
@@ -107,5 +111,6 @@ class Metrics:
     def snapshot(self) -> bytes:
         """Everything counted so far, for telemetry.state.total() in this process or another."""
         state = self._state
+        state.request_bytes, state.response_bytes = self._request_bytes, self._response_bytes
         state.in_flight, state.idle, state.active = self.gauges()
         return _ENCODER.encode(state)

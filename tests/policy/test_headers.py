@@ -49,6 +49,14 @@ def answered(*fields: bytes, modern: bool = True, close: bool = False) -> list[b
     return response_bytes(response(*fields), modern=modern, close=close).split(b"\r\n")[:-2]
 
 
+def test_one_answers_head_serves_clients_of_every_kind_in_turn():
+    head = response(b"A: 1", b"Transfer-Encoding: chunked")
+    ways = [{"modern": True, "close": False}, {"modern": True, "close": True}, {"modern": False, "close": True}]
+    ways.append({"modern": True, "close": False, "chunk": True})
+    alone = [response_bytes(response(b"A: 1", b"Transfer-Encoding: chunked"), **way) for way in ways]
+    assert [response_bytes(head, **way) for way in [*ways, *reversed(ways)]] == [*alone, *reversed(alone)]
+
+
 # ---- towards BioT
 
 

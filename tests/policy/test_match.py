@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from proxy.policy.match import DENIED_UNMATCHED, RouteTable
 from proxy.policy.pattern import Pattern
-from proxy.policy.readings import BadPath, readings, segments_of
+from proxy.policy.readings import BadPath, readings, reads_one_way, segments_of
 from proxy.policy.rules import Rule
-from proxy.policy.trie import Trie
+from proxy.policy.trie import Trie, fold_all
 
 UNMATCHED = Rule(name="unmatched", source="f:1")
 
@@ -200,3 +200,18 @@ def test_the_plain_reading_is_always_among_the_readings(path):
     except BadPath:
         return
     assert plain in readings(b"/" + path, plain)
+
+
+@given(st.lists(st.sampled_from([b"a", b"\xc3\xa9", b"/", b";", b"%61", b"0", b"B", b"~"]), max_size=5).map(b"".join))
+def test_a_path_that_is_read_in_one_way_has_no_other_reading(path):
+    plain = segments_of(b"/" + path)
+    if reads_one_way(b"/" + path):
+        assert readings(b"/" + path, plain) == {plain}
+        assert fold_all(plain) == plain
+
+
+@pytest.mark.parametrize(
+    ("path", "one"), [(b"/a//0~/", True), (b"/A", False), (b"/%61", False), (b"/a;b", False), (b"/\xc3\xa9", False)]
+)
+def test_what_a_server_might_decode_cut_or_fold_is_not_read_in_one_way(path, one):
+    assert reads_one_way(path) is one

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,6 +117,14 @@ def test_requests_and_retries_are_forgotten_after_ten_seconds():
     assert sum(budget.spend(111.5) for _ in range(50)) == BUDGET_LEAST
 
 
+def test_after_a_long_silence_the_budget_begins_anew():
+    budget = RetryBudget()
+    for _ in range(50):
+        budget.request(100.0)
+    budget.request(10_000.0)
+    assert sum(budget.spend(10_000.0) for _ in range(50)) == BUDGET_LEAST
+
+
 @given(st.lists(st.tuples(st.floats(0, 3), st.booleans()), max_size=60))
 def test_the_budget_is_never_overdrawn(steps):
     budget, now = RetryBudget(), 1000.0
@@ -135,6 +145,11 @@ def test_the_budget_is_never_overdrawn(steps):
 
 def test_the_budgets_memory_does_not_grow_with_time():
     budget = RetryBudget()
+    tracemalloc.start()
     for second in range(10_000):
         budget.request(float(second))
-    assert len(budget._requests) <= 12
+        if second == 1000:
+            before = tracemalloc.get_traced_memory()[0]
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 4096

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.policy.trace import TRACE_BITS, new_traceparent, trace_id_of
+from proxy.policy.trace import AT_ONCE, Traceparents, trace_id_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -40,11 +42,19 @@ def test_what_is_no_traceparent_has_no_trace_id(value):
     assert trace_id_of(value.encode()) is None
 
 
-@given(st.integers(0, 2**TRACE_BITS - 1))
-def test_whatever_the_random_bits_the_traceparent_made_of_them_is_valid(bits):
-    made = new_traceparent(bits)
-    assert trace_id_of(made.encode()) == made[3:35]
-    assert len(made) == 55
+@given(st.sampled_from([lambda bits: 0, lambda bits: 2**bits - 1]) | st.randoms().map(lambda it: it.getrandbits))
+def test_whatever_the_random_bits_the_traceparents_made_of_them_are_valid(random_bits):
+    traceparents = Traceparents(random_bits)
+    for _ in range(2 * AT_ONCE + 1):
+        made = traceparents.new()
+        assert trace_id_of(made) == made[3:35].decode()
+        assert len(made) == 55
+
+
+def test_no_two_traceparents_share_an_id():
+    traceparents = Traceparents(Random(7).getrandbits)
+    made = [traceparents.new() for _ in range(10 * AT_ONCE)]
+    assert len({one[3:35] for one in made}) == len({one[36:52] for one in made}) == len(made)
 
 
 @given(st.binary(max_size=80))

@@ -104,6 +104,14 @@ def test_a_token_that_the_request_waited_for_has_no_age():
     assert told(exchange(token_age=-1.0, token_result="fail"))["token_age"] is None
 
 
+@given(st.floats(0, 1e6))
+def test_times_have_three_decimals_rounded(seconds):
+    line = told(exchange(seconds, connect=seconds, first_byte=seconds, token_wait=seconds, token_age=seconds))
+    for name in ("connect_ms", "first_byte_ms", "token_wait_ms", "duration_ms"):
+        assert line[name] == pytest.approx(seconds * 1000, abs=0.000501)
+    assert line["token_age"] == pytest.approx(seconds, abs=0.000501)
+
+
 def test_a_client_that_went_before_any_answer_shows_as_499():
     line = told(exchange(status=0))
     assert (line["status"], line["client_gone"]) == (499, True)
