@@ -11,7 +11,7 @@ from proxy.errors import Failure
 from proxy.message import Framing
 from proxy.net import farewell
 from proxy.net.connection import BODY, HEAD, HOLD, Connection
-from proxy.net.sockets import BACKLOG, HandedOver, SocketFile, take_again, take_no_more
+from proxy.net.sockets import BACKLOG, HandedOver, SocketFile, readable, take_again, take_no_more
 from proxy.pipeline.ports import Client, Sink
 from proxy.pipeline.signal import Signal
 from proxy.policy import faults, framing
@@ -196,6 +196,7 @@ class Listener:
         if isinstance(sock, HandedOver):
             self._borrowed.append(server)
         else:
+            take_again(sock.fileno())
             self._servers.append(server)
             self._sockets.append(sock)
 
@@ -227,8 +228,10 @@ class Listener:
         for descriptor in descriptors:
             take_no_more(descriptor)
         await asyncio.sleep(ACCEPT_TIME)
-        for descriptor in descriptors:
-            take_again(descriptor)
+        for _ in range(BACKLOG):  # a turn of the loop takes one (libuv), and a busy machine may have left us none
+            if not any(map(readable, descriptors)):
+                break
+            await asyncio.sleep(0)
         for server in self._servers:
             server.close()
         self._servers.clear()

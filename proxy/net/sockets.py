@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import socket
 import stat
 import struct
@@ -40,7 +41,7 @@ def take_no_more(descriptor: int) -> None:
 
 
 def take_again(descriptor: int) -> None:
-    """Undo it: a socket that other processes share outlives us."""
+    """Undo it, on a socket that another process listened at before: the filter is the socket's, and outlives it."""
     _set(descriptor, _SO_DETACH_FILTER, bytes(4))
 
 
@@ -48,6 +49,13 @@ def _set(descriptor: int, option: int, value: bytes) -> None:
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as sock:
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.SOL_SOCKET, option, value)
+
+
+def readable(descriptor: int) -> bool:
+    """True when the kernel holds something for us: bytes, an end, or at a listening socket a new connection."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def allow_many_connections() -> None:

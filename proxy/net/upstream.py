@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
 import socket
 import ssl
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Final, cast
 from proxy.errors import Code, Failure, UpstreamFault
 from proxy.message import Body
 from proxy.net.connection import BODY, Connection
+from proxy.net.sockets import readable
 from proxy.net.tls import connect_tls
 from proxy.pipeline.ports import Sink, Upstream
 from proxy.pipeline.signal import Signal
@@ -106,10 +106,7 @@ class UpstreamConnection(Connection, Upstream):
 
     def readable(self) -> bool:
         """True when the kernel holds something for us: on a resting connection a farewell, or worse."""
-        raw = self.transport.get_extra_info("socket")
-        poll = select.poll()
-        poll.register(raw.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        return readable(self.transport.get_extra_info("socket").fileno())
 
     @property
     def reusable(self) -> bool:

@@ -6,11 +6,12 @@ import asyncio
 import os
 import socket
 import stat
+import time
 
 import pytest
 
 from proxy.errors import AddressInUse
-from proxy.net.listener import Listener
+from proxy.net.listener import ACCEPT_TIME, Listener
 from proxy.net.sockets import HandedOver, bind, bind_shared, bound, shown, unbind
 from proxy.settings import Address
 from tests.net.wires import settled
@@ -160,6 +161,25 @@ async def test_a_listener_that_refuses_new_connections_keeps_those_it_has():
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
     assert await reader.read() == b"GET / HTTP/1.1\r\n\r\n"
     writer.close()
+
+
+async def test_a_machine_that_has_no_time_for_us_loses_nobody_who_has_connected():
+    listener = Listener(echo_heads, lambda error: None)
+    sock = bind(ANY)
+    await listener.listen(sock)
+    clients = [socket.create_connection(sock.getsockname(), timeout=5) for _ in range(20)]
+    closing = asyncio.ensure_future(listener.refuse_new())
+    await asyncio.sleep(0)
+    time.sleep(2 * ACCEPT_TIME)
+    await closing
+    unbind(sock)
+    for client in clients:
+        client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    answers = [await asyncio.to_thread(client.recv, 100) for client in clients]
+    assert answers == [b"GET / HTTP/1.1\r\n\r\n"] * len(clients)
+    for client in clients:
+        client.close()
+    await settled(lambda: listener.open == 0)
 
 
 async def test_a_file_goes_first_and_only_once(path):
