@@ -1,4 +1,4 @@
-"""The frozen values that flow through a request: heads, body framing, tokens. No behaviour beyond reading them."""
+"""The values that flow through a request: heads, body framing, tokens. Nobody changes them; they only get read."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ class RequestHead:
 class ResponseHead:
     """An answer's head as the upstream sent it; `lines` and `connection` as in RequestHead.
 
-    `rendered` is the head as most clients get it, once policy.headers has made it: one head serves many answers.
+    `rendered` is the one thing that comes later: the head as most clients get it, made by policy.headers for the first
+    of the answers that begin with it.
     """
 
     __slots__ = ("connection", "framing", "headers", "keep_alive", "lines", "reason", "rendered", "special", "status")

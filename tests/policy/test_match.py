@@ -49,6 +49,21 @@ def test_an_earlier_general_rule_wins_over_a_later_special_one():
     assert table("* /**", "GET /a").verdict(b"GET", b"/a").rule.name == "* /**"
 
 
+@pytest.mark.parametrize(
+    ("denied", "path"),
+    [
+        ("* /Admin/**", b"/admin/x"),
+        ("* /a/%41", b"/a/a"),
+        ("* /a/\u212a", b"/a/k"),  # a Kelvin sign
+        ("* /a/\u017f", b"/a/s"),  # a long s
+        ("* /a/{x}/B", b"/a/1/b"),
+    ],
+)
+def test_a_pattern_that_denies_with_capitals_denies_a_path_without(denied, path):
+    assert table("* /**", denied=denied).verdict(b"GET", path).deny is None
+    assert table("GET /other", denied=denied).verdict(b"GET", path).deny == "no"
+
+
 def test_methods_count():
     one = table("PUT|PATCH /a", "GET /a")
     assert one.verdict(b"PATCH", b"/a").rule.name == "PUT|PATCH /a"
