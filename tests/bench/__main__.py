@@ -88,24 +88,30 @@ class Bench:
     # ---- measuring
 
     def _round(self, programs: list[Program], *, suffix: str) -> None:
-        pace, upstream = self.pace, self._upstream
+        """One load after the other, and under each all proxies in turn: what is compared lies seconds apart."""
+        pace, figures, upstream = self.pace, self.figures, self._upstream
+        for connections in CONNECTIONS if not suffix else (32,):
+            print(f"  {connections} connections{suffix.replace('_', ' ')}", flush=True)
+            for turn in range(pace.turns):
+                for program in _turned(programs, turn):
+                    measure.under_load(figures, program, suffix=suffix, seconds=pace.seconds, connections=connections)
+                if not suffix:
+                    measure.direct(figures, upstream.plain, upstream.token, connections, pace.seconds, suffix)
+        print(f"  a calm load, large bodies{suffix.replace('_', ' ')}", flush=True)
         for program in programs:
-            print(f"  {program.name}{suffix.replace('_', ' ')}", flush=True)
-            for connections in CONNECTIONS if not suffix else (32,):
-                seconds = pace.seconds if connections == 32 else pace.short
-                measure.under_load(self.figures, program, suffix=suffix, seconds=seconds, connections=connections)
-            measure.calm(self.figures, program, suffix=suffix, seconds=pace.calm)
-            measure.bodies(self.figures, program, suffix=suffix, times=pace.bodies)
-        if not suffix:
-            for connections in CONNECTIONS:
-                measure.direct(self.figures, upstream.plain, upstream.token, connections, pace.short, suffix)
+            measure.calm(figures, program, suffix=suffix, seconds=pace.calm)
+        for _ in range(pace.bodies):
+            for program in programs:
+                measure.bodies(figures, program, suffix=suffix)
 
     def _variants(self, variants: dict[str, Program]) -> None:
-        for name, program in variants.items():
-            if "rules" in name:
-                measure.with_paths(self.figures, program, patients=100_000, seconds=self.pace.seconds)
-            else:
-                measure.under_load(self.figures, program, suffix="", seconds=self.pace.seconds)
+        print("  rules and workers", flush=True)
+        for turn in range(self.pace.turns):
+            for program in _turned(list(variants.values()), turn):
+                if "rules" in program.name:
+                    measure.with_paths(self.figures, program, patients=100_000, seconds=self.pace.seconds)
+                else:
+                    measure.under_load(self.figures, program, suffix="", seconds=self.pace.seconds)
 
     def _start_ups(self) -> None:
         for name in self._names:
@@ -128,14 +134,15 @@ def _turned(programs: list[Program], number: int) -> list[Program]:
 
 def _setting(figures: Figures, pace: Pace) -> str:
     noise = figures.spread("sidecar", "us_32")
-    spread = "" if noise is None else f"; the sidecar's CPU per request spread by {noise:.0%} over them"
+    spread = "" if noise is None else f"; between its turns the sidecar's CPU per request differed by {noise:.0%}"
     return (
         f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}. "
         f"1 KB answers, keep-alive, 32 connections where none are named. One worker each; Go and Caddy as they come, "
         f"with a thread for each core, and Go once more with one. The sidecar has everything on: metrics, access "
         f"log (through a pipe), rules, token, guards; its peers only add the header. It is compiled, as in its image; "
-        f"interpreted it is the source as it stands. {pace.rounds} rounds, "
-        f"each proxy in turn, medians{spread}. Compare figures of one run only."
+        f"interpreted it is the source as it stands. {pace.rounds} rounds of {pace.turns} turns at each load, a second "
+        f"each, every proxy in turn. The figures are medians{spread}; a goal's ratio is the median of the ratios within "
+        f"one turn. Compare figures of one run only."
     )
 
 

@@ -52,9 +52,10 @@ def value(figures: Figures, who: str, figure: str) -> float | None:
 
 def reached(figures: Figures, goal: Goal) -> float | None:
     """What came out, in the goal's own terms; None if it could not be measured."""
-    own = value(figures, US, goal.figure)
     if goal.figure == "us_5000_rules":
-        own, other = figures.get("5,000 rules", "us_paths"), figures.get("10 rules", "us_paths")
-    else:
-        other = value(figures, goal.peer, goal.figure) if goal.peer else 1.0
+        return figures.ratio("5,000 rules", goal.peer, "us_paths")
+    if goal.peer and not goal.figure.startswith("added_"):
+        return figures.ratio(US, goal.peer, goal.figure)
+    own = value(figures, US, goal.figure)
+    other = value(figures, goal.peer, goal.figure) if goal.peer else 1.0
     return own / other if own is not None and other else None

@@ -25,18 +25,18 @@ class Pace(NamedTuple):
     """How long everything takes."""
 
     rounds: int
-    seconds: float  # of wrk, at 32 connections
-    short: float  # of wrk, otherwise
+    turns: int  # of each proxy at each load, in a round
+    seconds: float  # of wrk, in a turn
     calm: float
     bodies: int  # large ones, each way
 
 
-QUICK: Final = Pace(rounds=1, seconds=1, short=1, calm=1, bodies=1)
-FULL: Final = Pace(rounds=5, seconds=3, short=2, calm=3, bodies=3)
+QUICK: Final = Pace(rounds=1, turns=1, seconds=1, calm=1, bodies=1)
+FULL: Final = Pace(rounds=5, turns=3, seconds=1, calm=3, bodies=3)
 
 
 class Figures:
-    """What was measured, by proxy and figure; several rounds make a median."""
+    """What was measured, by proxy and figure; several turns make a median."""
 
     def __init__(self) -> None:
         self._samples: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
@@ -48,8 +48,20 @@ class Figures:
         values = self._samples.get((who, figure))
         return statistics.median(values) if values else None
 
+    def ratio(self, one: str, other: str, figure: str) -> float | None:
+        """The median of the ratios of each turn, since a machine that is slow for a minute is slow for both.
+
+        If one has fewer turns (transfers that broke off) it is the medians' ratio.
+        """
+        ours, theirs = self._samples.get((one, figure)), self._samples.get((other, figure))
+        if not ours or not theirs:
+            return None
+        if len(ours) != len(theirs):
+            return statistics.median(ours) / statistics.median(theirs)
+        return statistics.median(own / peer for own, peer in zip(ours, theirs, strict=True))
+
     def spread(self, who: str, figure: str) -> float | None:
-        """(highest - lowest) / median over the rounds: how noisy the machine was."""
+        """(highest - lowest) / median over the turns: how noisy the machine was."""
         values = self._samples.get((who, figure))
         return (max(values) - min(values)) / statistics.median(values) if values and len(values) > 1 else None
 
@@ -116,15 +128,14 @@ def calm(figures: Figures, program: Program, *, suffix: str, seconds: float) -> 
     figures.add(program.name, f"us_calm{suffix}", (program.cpu() - before) / requests * 1e6)
 
 
-def bodies(figures: Figures, program: Program, *, suffix: str, times: int) -> None:
-    """Throughput and CPU of large bodies."""
-    size = times * BIG
+def bodies(figures: Figures, program: Program, *, suffix: str) -> None:
+    """Throughput and CPU of a large body each way."""
     for way, transfer in (("down", load.download), ("up", load.upload)):
         before = program.cpu()
         try:
-            seconds = transfer(program.port, times)
+            seconds = transfer(program.port)
         except (OSError, RuntimeError) as error:
             print(f"  {program.name}{suffix.replace('_', ' ')}: a large body {way} broke off: {error}", file=sys.stderr)
             continue
-        figures.add(program.name, f"mb_s_{way}{suffix}", size / seconds / 1e6)
-        figures.add(program.name, f"cpu_gb_{way}{suffix}", (program.cpu() - before) / size * 1e9)
+        figures.add(program.name, f"mb_s_{way}{suffix}", BIG / seconds / 1e6)
+        figures.add(program.name, f"cpu_gb_{way}{suffix}", (program.cpu() - before) / BIG * 1e9)
