@@ -141,8 +141,8 @@ def _setting(figures: Figures, pace: Pace) -> str:
         f"with a thread for each core, and Go once more with one. The sidecar has everything on: metrics, access "
         f"log (through a pipe), rules, token, guards; its peers only add the header. It is compiled, as in its image; "
         f"interpreted it is the source as it stands. {pace.rounds} rounds of {pace.turns} turns at each load, a second "
-        f"each, every proxy in turn. The figures are medians{spread}; a goal's ratio is the median of the ratios within "
-        f"one turn. Compare figures of one run only."
+        f"each, every proxy in turn. The figures are medians{spread}; a goal's ratio is the median of those within one "
+        f"turn. Compare figures of one run only."
     )
 
 
