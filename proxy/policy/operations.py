@@ -37,7 +37,7 @@ def _trie() -> Trie:
 
 
 def pattern_of(operation: Operation) -> Pattern:
-    """The operation as a rule's pattern would name it. (To parse 250 of them would hold up the first call by 5 ms.)"""
+    """The operation as a rule's pattern would name it. (To parse them all would add 6 % to a start.)"""
     path = operation.path
     segments = tuple([None if segment[0] == "{" else segment.encode() for segment in path[1:].split("/")])
     return Pattern(f"{operation.method} {path}", frozenset({operation.method}), segments)
