@@ -55,7 +55,12 @@ def check_segment(segment: bytes) -> None:
 
 def reads_one_way(path: bytes) -> bool:
     """True when even a server that decodes, cuts parameters and ignores case reads the path as it stands."""
-    return _PERCENT not in path and _SEMICOLON not in path and path.isascii() and path.lower() == path
+    return _stays_whole(path) and path.isascii() and path.lower() == path
+
+
+def _stays_whole(path: bytes) -> bool:
+    """True when there is nothing in it to decode or to cut off."""
+    return _PERCENT not in path and _SEMICOLON not in path
 
 
 def readings(path: bytes, plain: Segments) -> set[Segments]:
@@ -63,7 +68,7 @@ def readings(path: bytes, plain: Segments) -> set[Segments]:
 
     Decoded once or twice; parameters cut off, and slashes taken for separators, before, between and after it or not.
     """
-    if _PERCENT not in path and _SEMICOLON not in path:
+    if _stays_whole(path):
         return {plain}
     found: set[Segments] = set()
     level = set(_variants(tuple(path.split(b"/"))))
