@@ -100,13 +100,15 @@ def _options(args: argparse.Namespace, env: Mapping[str, str]) -> tuple[Simulato
 
 def _service_user(env: Mapping[str, str]) -> tuple[str, str] | None:
     """Id and secret of the environment, or None if it has neither."""
-    identity, secret, file = env.get(_ID, ""), env.get(_SECRET, ""), env.get(_SECRET_FILE, "")
+    from proxy.settings.files import without_line_ending
+
+    identity, secret, file = env.get(_ID, ""), without_line_ending(env.get(_SECRET, "")), env.get(_SECRET_FILE, "")
     if not identity and not secret and not file:
         return None
     if secret and file:
         raise BadSettings([f"{_SECRET} and {_SECRET_FILE} are both set: set one of them"])
     if file:
-        secret = _text(file).removesuffix("\n").removesuffix("\r")
+        secret = without_line_ending(_text(file))
     if not identity:
         raise BadSettings([f"{_ID} is not set, but its secret is: set both or neither"])
     if not secret:

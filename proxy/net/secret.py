@@ -5,18 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+from collections.abc import Callable, Iterable
 
 from proxy.message import Secret
 from proxy.settings import Settings
-from proxy.settings.files import UnreadableSecret, read_secret
+from proxy.settings.files import UnreadableSecret, odd_about_secret, read_secret
+from proxy.settings.names import SECRET_FILE
 
 __all__ = ["SecretSource", "UnreadableSecret"]
 
 
 class SecretSource:
-    """Reads the secret before each login; a final newline is no part of it."""
+    """Reads the secret before each login; a final line ending is no part of it.
 
-    def __init__(self, settings: Settings) -> None:
+    `warn` is told, once, what seldom belongs to a secret and stands around a file's; `told` was said at the start.
+    """
+
+    def __init__(
+        self, settings: Settings, warn: Callable[[str], None] = lambda warning: None, told: Iterable[str] = ()
+    ) -> None:
+        self._warn = warn
+        self._told = set(told)
         self._secret = settings.secret
         self._file = settings.secret_file
         self._stamp: tuple[int, ...] = ()
@@ -30,7 +39,14 @@ class SecretSource:
         self._stamp = self._look()
         self._changed = False
         self._last = read_secret(self._file or "")
+        self._warn_once(odd_about_secret(self._last))
         return self._last
+
+    def _warn_once(self, odd: str) -> None:
+        warning = odd and f"{SECRET_FILE}: {odd}"
+        if warning and warning not in self._told:
+            self._warn(warning)
+        self._told = {warning}
 
     def changed(self) -> bool:
         """True when the secret is another one than the last that was read; cheap enough for every call."""

@@ -10,6 +10,8 @@ from typing import Final
 from proxy.message import Secret
 
 SECRET_LIMIT: Final = 64 * 1024
+_MARK: Final = "\ufeff"
+_QUOTES: Final = frozenset({("'", "'"), ('"', '"'), ("`", "`"), ("\u2018", "\u2019"), ("\u201c", "\u201d")})
 
 
 class UnreadableSecret(Exception):
@@ -31,10 +33,28 @@ def read_secret(path: str) -> Secret:
         reason = "its name holds a NUL character"
     if reason:  # raised here, so that no traceback holds what was read
         raise UnreadableSecret(reason)
-    text = text.removesuffix("\n").removesuffix("\r")
+    text = without_line_ending(text)
     if not text or len(text) > SECRET_LIMIT:
         raise UnreadableSecret("it is empty" if not text else "it is larger than 64 KiB")
     return Secret(text)
+
+
+def without_line_ending(text: str) -> str:
+    """A secret without its one final line ending, which `echo` and editors add; everything else may belong to it."""
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def odd_about_secret(secret: Secret) -> str:
+    """What stands around a secret and seldom belongs to it, in words that show nothing of it; empty if nothing does."""
+    text = secret.reveal()
+    rest = text.removeprefix(_MARK)
+    odd = ["begins with a byte order mark"] if rest != text else []
+    bare = rest.strip()
+    if bare != rest:
+        odd.append("begins or ends with blanks")
+    if len(bare) > 1 and (bare[0], bare[-1]) in _QUOTES:
+        odd.append("stands in quotes")
+    return f"the secret {' and '.join(odd)}, which are sent to BioT as part of it" if odd else ""
 
 
 def _refuse_pipe(path: str) -> None:

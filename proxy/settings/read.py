@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -13,7 +14,14 @@ from proxy.message import Secret
 from proxy.policy.durations import parse_duration
 from proxy.policy.nearest import nearest
 from proxy.settings.addresses import is_host, is_ip, is_loopback, parse_address, parse_base_url
-from proxy.settings.files import ca_file_problem, secret_file_problem
+from proxy.settings.files import (
+    UnreadableSecret,
+    ca_file_problem,
+    odd_about_secret,
+    read_secret,
+    secret_file_problem,
+    without_line_ending,
+)
 from proxy.settings.names import BASE_URL, DEFAULTS, FLAGS, OTHERS, SECRET, SECRET_FILE, USER_ID
 from proxy.settings.routes_path import find_routes_file
 from proxy.settings.values import Address, Settings, Upstream
@@ -74,7 +82,8 @@ class _Reader:
         self._refuse_odd_listeners(upstream, listen, admin_listen)
         if upstream is None or self.problems:
             return None
-        return Settings(upstream=upstream, warnings=tuple(self._warnings()), **values)  # type: ignore[arg-type]
+        warnings = (*self._warnings(), *_odd_secret(secret, secret_file))
+        return Settings(upstream=upstream, warnings=warnings, **values)  # type: ignore[arg-type]
 
     # ---- one value each
 
@@ -147,14 +156,18 @@ class _Reader:
         return user_id
 
     def _secret(self) -> tuple[Secret | None, str | None]:
-        # The secret as it is: white space may belong to it, so it does not go through _text.
+        # White space may belong to the secret, so it does not go through _text.
         secret, file = self._env.get(SECRET) or None, self._text(SECRET_FILE) or None
+        if secret is not None:
+            secret = without_line_ending(secret)
         if secret is None and file is None:
             self._problem(SECRET, f"is not set; set it or {SECRET_FILE}")
         elif secret is not None and file is not None:
             self._problem(SECRET, f"and {SECRET_FILE} are both set; one of them is enough")
         elif file is not None and (reason := secret_file_problem(file)):
             self._problem(SECRET_FILE, reason)
+        elif secret == "":
+            self._problem(SECRET, "holds a line ending and nothing else")
         elif not _is_text(secret or ""):
             self._problem(SECRET, "is not UTF-8 text")
         return (None if secret is None else Secret(secret)), file
@@ -232,6 +245,14 @@ class _Reader:
         if not _UUID.fullmatch(self._text(USER_ID)):
             odd.append(f"{USER_ID} is not a UUID; BioT's service users have one as their id")
         return odd
+
+
+def _odd_secret(secret: Secret | None, file: str | None) -> list[str]:
+    """A warning about the blanks, quotes or mark around a secret, as net.secret words it at each later read."""
+    odd = ""
+    with contextlib.suppress(UnreadableSecret):  # gone since it was found good
+        odd = odd_about_secret(secret if secret is not None else read_secret(file or ""))
+    return [f"{SECRET if secret is not None else SECRET_FILE}: {odd}"] if odd else []
 
 
 def _is_text(value: str) -> bool:

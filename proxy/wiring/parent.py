@@ -73,7 +73,12 @@ class Parent:
         self._pool = make_pool(settings, self._metrics.connected)
         self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
         self._own = Alone(settings, self._pool, self._sweep, LoginObservers(self._metrics, log), self._report)
-        self._broker = Broker(self._own.obtain, SecretSource(settings).read, wall=time.time, jitter=random)
+        self._broker = Broker(
+            self._own.obtain,
+            SecretSource(settings, self._warn_of_secret, settings.warnings).read,
+            wall=time.time,
+            jitter=random,
+        )
         self._workers: dict[int, Worker] = {}
         self._ready: set[int] = set()
         self._all_ready = asyncio.Event()
@@ -81,6 +86,9 @@ class Parent:
         self._stopping = asyncio.Event()
         self._gone: list[bytes] = []  # what workers that are no more have counted
         self._keepers: list[asyncio.Task[None]] = []
+
+    def _warn_of_secret(self, warning: str) -> None:
+        self._log.event("warning", "secret", warning)
 
     # ---- what workers ask for
 

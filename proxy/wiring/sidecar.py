@@ -83,13 +83,19 @@ class Sidecar:
         own = LoginObservers(self._metrics, self._log) if self._company.number == 0 else LoginObservers(self._metrics)
         return Tokens(
             self._company.obtain,
-            SecretSource(settings),
+            # A worker's own reads send nothing: its parent warns.
+            SecretSource(settings, self._warn_of_secret, settings.warnings)
+            if self._company.size == 1
+            else SecretSource(settings),
             string_gap=settings.string_gap,
             fresh_for=settings.fresh_for,
             wall=time.time,
             jitter=random.random,
             observer=own,
         )
+
+    def _warn_of_secret(self, warning: str) -> None:
+        self._log.event("warning", "secret", warning)
 
     def _make_forwarder(self, pool: Pool, upstream: Upstream) -> Forwarder:
         return Forwarder(

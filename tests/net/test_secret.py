@@ -28,6 +28,28 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "secret"
 
 
+def test_what_stands_around_the_files_secret_is_warned_about_once_until_it_changes(file):
+    warnings: list[str] = []
+    write(file, b" one")
+    at_start = (
+        "BIOT_SERVICE_USER_SECRET_KEY_FILE: the secret begins or ends with blanks, which are sent to BioT as part of it"
+    )
+    settings = SimpleNamespace(secret=None, secret_file=str(file))
+    source = SecretSource(settings, warnings.append, [at_start])  # type: ignore[arg-type]
+    source.read()
+    source.read()
+    assert warnings == []
+    write(file, b'"two"')
+    source.read()
+    source.read()
+    assert [warning.partition(": ")[2][:27] for warning in warnings] == ["the secret stands in quotes"]
+    write(file, b"three")
+    source.read()
+    write(file, b'"two"')
+    source.read()
+    assert len(warnings) == 2
+
+
 def test_a_secret_of_the_environment_never_changes():
     source = SecretSource(SimpleNamespace(secret=Secret("s\n"), secret_file=None))  # type: ignore[arg-type]
     assert source.read() == Secret("s\n")

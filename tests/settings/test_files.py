@@ -7,7 +7,7 @@ import os
 import pytest
 
 from proxy.message import Secret
-from proxy.settings.files import UnreadableSecret, ca_file_problem, read_secret, secret_file_problem
+from proxy.settings.files import UnreadableSecret, ca_file_problem, odd_about_secret, read_secret, secret_file_problem
 from tests.support.authority import Authority
 
 
@@ -16,6 +16,26 @@ def test_a_final_newline_is_no_part_of_the_secret(tmp_path, content):
     (tmp_path / "secret").write_bytes(content)
     assert read_secret(str(tmp_path / "secret")) == Secret("s3cret")
     assert secret_file_problem(str(tmp_path / "secret")) == ""
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        ("s3cret", ""),
+        ("it's", ""),
+        ('"', ""),
+        ('"canary"', "stands in quotes"),
+        ("'canary' ", "begins or ends with blanks and stands in quotes"),
+        ("\u201ccanary\u201d", "stands in quotes"),
+        ("canary\t", "begins or ends with blanks"),
+        ("canary\xa0", "begins or ends with blanks"),
+        ("\ufeff canary", "begins with a byte order mark and begins or ends with blanks"),
+    ],
+)
+def test_what_stands_around_a_secret_is_named_and_nothing_of_it_shown(secret, words):
+    odd = odd_about_secret(Secret(secret))
+    assert odd == (words and f"the secret {words}, which are sent to BioT as part of it")
+    assert "canary" not in odd
 
 
 def test_other_white_space_is(tmp_path):

@@ -182,8 +182,27 @@ def test_settings_never_show_the_secret():
     assert SECRET not in str(msgspec.structs.astuple(settings()))
 
 
-def test_white_space_may_belong_to_the_secret_of_the_environment():
-    assert settings(BIOT_SERVICE_USER_SECRET_KEY=" a \n").secret == Secret(" a \n")
+@pytest.mark.parametrize(("given", "secret"), [("s\n", "s"), ("s\r\n", "s"), (" s \n\n", " s \n"), ("s\nt", "s\nt")])
+def test_one_final_line_ending_is_no_part_of_the_secret_of_the_environment_and_other_white_space_is(given, secret):
+    assert settings(BIOT_SERVICE_USER_SECRET_KEY=given).secret == Secret(secret)
+
+
+def test_a_line_ending_alone_is_no_secret():
+    assert problems(BIOT_SERVICE_USER_SECRET_KEY="\n") == [
+        "BIOT_SERVICE_USER_SECRET_KEY: holds a line ending and nothing else"
+    ]
+
+
+@pytest.mark.parametrize("given", ['"canary"', " canary", "canary\n\n", "\ufeffcanary"])
+@pytest.mark.parametrize("name", ["BIOT_SERVICE_USER_SECRET_KEY", "BIOT_SERVICE_USER_SECRET_KEY_FILE"])
+def test_what_stands_around_a_secret_is_warned_about_and_not_shown(tmp_path, given, name):
+    file = tmp_path / "secret"
+    file.write_text(given)
+    # Without the other source of the secret that `settings` gives by default.
+    values = {"BIOT_SERVICE_USER_SECRET_KEY": "", name: str(file) if name.endswith("FILE") else given}
+    (warning,) = settings(**values).warnings
+    assert warning.startswith(f"{name}: the secret ")
+    assert "canary" not in warning
 
 
 def test_secret_and_file_are_one_too_many(tmp_path):
