@@ -24,6 +24,8 @@ LONGEST_ASKED: Final = 3600.0
 PAUSE_SPREAD: Final = 0.25
 LEAST_LIFE: Final = 0.5
 """Seconds; with less a token would end before a call that waits for it can use it."""
+LATEST: Final = 253_402_300_799.0
+"""9999-12-31T23:59:59Z in wall-clock seconds, the last second that a date can name; whatever is later counts as it."""
 UNREAD: Final = "unread"
 """The outcome where BioT was not asked, for want of a secret: told in the status, never counted among logins."""
 TRIED_AGAIN: Final = "The login is tried again shortly."
@@ -159,7 +161,8 @@ def _expiry(text: Any) -> float | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+        seconds = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+        return min(seconds, LATEST)  # a fraction of the last second, or a zone west of UTC, lies beyond
     except (ValueError, OverflowError):
         return None
 
@@ -169,10 +172,12 @@ def _jwt_expiry(jwt: str) -> float | None:
     part = jwt.split(".")[1] if jwt.count(".") == 2 else ""
     try:
         expires = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))["exp"]
-        # Python's JSON knows NaN and Infinity, and no token lives that long.
-        return datetime.fromtimestamp(expires, UTC).timestamp()
-    except (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    # Python's JSON knows NaN and Infinity, and no token lives that long.
+    if type(expires) is int or (type(expires) is float and math.isfinite(expires)):
+        return float(max(0, min(expires, LATEST)))
+    return None
 
 
 # ---- the failures in words

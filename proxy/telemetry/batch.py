@@ -15,11 +15,18 @@ MOST: Final = 64
 class Batch:
     """Implements pipeline.ports.Observer: tells `observers` what it was told, at its next flush.
 
+    An observer that raises has missed that request; the others hear of it all the same, and `report` of the error.
     `later` calls its argument a moment from now. Done in a row, the bookkeeping finds the processor's caches warm: at
     400 requests a second, where every request finds them cold, that saves 6 % of its CPU time.
     """
 
-    def __init__(self, observers: Sequence[Observer], later: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(
+        self,
+        observers: Sequence[Observer],
+        later: Callable[[Callable[[], None]], object],
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self._report = report
         self._observers = observers
         self._later = later
         self._waiting: list[Exchange] = []
@@ -37,4 +44,7 @@ class Batch:
         waiting, self._waiting = self._waiting, []
         for observer in self._observers:
             for exchange in waiting:
-                observer.finished(exchange)
+                try:
+                    observer.finished(exchange)
+                except Exception as error:
+                    self._report(error)

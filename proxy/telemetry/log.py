@@ -13,6 +13,7 @@ import msgspec
 from proxy.exchange import Exchange
 from proxy.policy.fields import Kind, kind_of
 from proxy.policy.headers import looks_false
+from proxy.policy.login import LATEST
 from proxy.policy.memo import Memo
 from proxy.telemetry.redact import printable, query_keys
 from proxy.telemetry.state import CLIENT_GONE, METHODS, OTHER
@@ -155,7 +156,12 @@ class Log:
         line: dict[str, Any] = {"ts": iso(self._wall()), "level": level, "event": event, "message": message}
         for name, value in {**line, **fields}.items():
             line[name] = printable(value) if isinstance(value, str) else value
-        self._add(self._encode(line))
+        try:
+            encoded = self._encode(line)
+        except Exception as error:  # whoever tells of something goes on, whatever the values are
+            told = {"ts": line["ts"], "level": level, "event": event}
+            encoded = self._encode({**told, "message": f"cannot be written down ({type(error).__name__})"})
+        self._add(encoded)
         if LEVELS[level] > _WARNING:
             self.flush()  # what comes after an error may be the end
 
@@ -222,8 +228,12 @@ class Log:
 
 
 def iso(wall: float) -> str:
-    """Wall-clock seconds as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Wall-clock seconds as ISO 8601 in UTC, from 1970 to 9999: what lies beyond is shown as the last that can be."""
+    return (
+        datetime.fromtimestamp(max(0.0, min(wall, LATEST)), UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def _make_parts(exchange: Exchange) -> _Parts:

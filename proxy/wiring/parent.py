@@ -72,7 +72,9 @@ class Parent:
         self._sweep = make_sweep()
         self._pool = make_pool(settings, self._metrics.connected)
         self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
-        self._own = Alone(settings, self._pool, self._sweep, LoginObservers(self._metrics, log), self._report)
+        self._own = Alone(
+            settings, self._pool, self._sweep, LoginObservers(self._metrics, log, report=self._report), self._report
+        )
         self._broker = Broker(
             self._own.obtain,
             SecretSource(settings, self._warn_of_secret, settings.warnings).read,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 import random
@@ -101,14 +102,18 @@ def run_with_log(settings: Settings, main: Callable[[Log], Coroutine[Any, Any, i
 
 
 def reporter(log: Log) -> Callable[[BaseException], None]:
-    """Tells the log of a mistake of ours: its kind and place, never its text, which might hold what must not show."""
+    """Tells the log of a mistake of ours: its kind and place, never its text, which might hold what must not show.
+
+    It never raises, even if the mistake is the log's own.
+    """
 
     def report(error: BaseException) -> None:
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         where = "" if trace is None else f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
-        log.event("error", "bug", f"{type(error).__name__} at {where}; please report it")
+        with contextlib.suppress(Exception):
+            log.event("error", "bug", f"{type(error).__name__} at {where}; please report it")
 
     return report
 

@@ -51,11 +51,11 @@ class Sidecar:
         self._metrics = make_metrics()
         self._sweep = make_sweep()
         self._pool = make_pool(settings, self._metrics.connected)
-        self._company = join(self._pool, self._sweep, LoginObservers(self._metrics, log))
+        self.report = reporter(log)
+        self._company = join(self._pool, self._sweep, LoginObservers(self._metrics, log, report=self.report))
         self.routes = self._read_routes()
         self._tokens = self._make_tokens()
-        self._ended = Batch([self._metrics, log], later=in_a_moment)
-        self.report = reporter(log)
+        self._ended = Batch([self._metrics, log], later=in_a_moment, report=self.report)
         self._forwarder = self._make_forwarder(self._pool, settings.upstream)
         self._story = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
         self._listener = Listener(self._story.converse, self.report)
@@ -80,7 +80,7 @@ class Sidecar:
 
     def _make_tokens(self) -> Tokens:
         settings = self._settings
-        own = LoginObservers(self._metrics, self._log) if self._company.number == 0 else LoginObservers(self._metrics)
+        told = [self._metrics, self._log] if self._company.number == 0 else [self._metrics]
         return Tokens(
             self._company.obtain,
             # A worker's own reads send nothing: its parent warns.
@@ -91,7 +91,7 @@ class Sidecar:
             fresh_for=settings.fresh_for,
             wall=time.time,
             jitter=random.random,
-            observer=own,
+            observer=LoginObservers(*told, report=self.report),
         )
 
     def _warn_of_secret(self, warning: str) -> None:
@@ -151,8 +151,11 @@ class Sidecar:
 
     def finished(self, exchange: Exchange) -> None:
         """The inspector sees a request as soon as it has ended."""
-        if self._company.watcher is not None:
-            self._company.watcher.finished(exchange)
+        try:
+            if self._company.watcher is not None:
+                self._company.watcher.finished(exchange)
+        except Exception as error:
+            self.report(error)
         self._ended.finished(exchange)
 
     # ---- its own pages (proxy.pages.Sources)

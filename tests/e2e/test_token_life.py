@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from pathlib import Path
 
@@ -228,3 +229,16 @@ async def test_the_status_tells_what_each_login_was_good_for_and_how_long_caller
     assert logins["calls_per_login"] == 2.0
     assert logins["waits"]["count"] == 2
     assert 0 < logins["waits"]["longest_seconds"] <= logins["waits"]["total_seconds"]
+
+
+@pytest.mark.parametrize("expiration", ["9999-12-31T23:59:59.999999999Z", "9999-12-31T23:59:59-12:00"])
+async def test_a_token_that_ends_beyond_all_dates_is_used_and_told_of(start, expiration):
+    upstream = ScriptedUpstream()
+    body = json.dumps({"accessToken": "a.b.c", "accessTokenExpiration": expiration}).encode()
+    upstream.login_script = response(200, b"Content-Type: application/json", body=body)
+    house = await start(upstream=upstream, SIDECAR_LOG_LEVEL="debug", SIDECAR_LOGIN_AT_START="0")
+    assert (await house.get("/x")).status == 200
+    assert upstream.requests[-1].authorization == b"Bearer a.b.c"
+    assert (await house.get("/_sidecar/status")).json["token"]["expires"] == "9999-12-31T23:59:59.000Z"
+    assert (await house.get("/metrics")).status == 200
+    assert '"event":"bug"' not in house.sidecar.log()

@@ -25,6 +25,7 @@ from proxy.policy.login import (
     read_fault,
     unreadable_secret,
 )
+from proxy.telemetry.log import iso
 from proxy.telemetry.state import LOGIN_OUTCOMES
 
 NOW = 1_763_549_574.0  # 2025-11-19T10:52:54Z
@@ -67,6 +68,22 @@ def test_every_iso_form_of_an_expiry_is_read(text):
     assert grant == Grant("a.b.c", NOW, NOW + 1800)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"accessToken": "a.b.c", "accessTokenExpiration": "9999-12-31T23:59:59.999999999Z"},
+        {"accessToken": "a.b.c", "accessTokenExpiration": "9999-12-31T23:59:59-12:00"},
+        {"accessToken": jwt(exp=253_402_300_800)},
+        {"accessToken": jwt(exp=1e300)},
+        {"accessToken": jwt(exp=10**400)},
+    ],
+)
+def test_an_expiry_beyond_the_last_that_a_date_can_name_is_taken_for_that(body):
+    grant = read_answer(answered(200, body), NOW)
+    assert isinstance(grant, Grant)
+    assert iso(grant.expires) == "9999-12-31T23:59:59.000Z"
+
+
 @pytest.mark.parametrize("expiration", [None, "soon", "", 17, "99999-01-01T00:00:00Z"])
 def test_without_a_readable_expiry_the_jwts_own_counts(expiration):
     body = {"accessToken": jwt(exp=NOW + 60), "accessTokenExpiration": expiration}
@@ -94,8 +111,8 @@ def test_without_a_readable_expiry_the_jwts_own_counts(expiration):
         {"accessToken": jwt(exp="x")},
         {"accessToken": jwt(exp=float("nan"))},
         {"accessToken": jwt(exp=float("inf"))},
-        {"accessToken": jwt(exp=1e300)},
-        {"accessToken": jwt(exp=10**400)},
+        {"accessToken": jwt(exp=True)},
+        {"accessToken": jwt(exp=-(10**400))},
         {"accessToken": jwt(exp=[])},
         {"accessToken": jwt()},
         {"accessToken": "a.bm90IGpzb24.c"},
