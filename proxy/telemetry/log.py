@@ -159,7 +159,7 @@ class Log:
         try:
             encoded = self._encode(line)
         except Exception as error:  # whoever tells of something goes on, whatever the values are
-            told = {"ts": line["ts"], "level": level, "event": event}
+            told = {"ts": iso(self._wall()), "level": level, "event": event}
             encoded = self._encode({**told, "message": f"cannot be written down ({type(error).__name__})"})
         self._add(encoded)
         if LEVELS[level] > _WARNING:
