@@ -42,17 +42,30 @@ NO_BODY: Final = Framing(Body.NONE)
 class RequestHead:
     """A request's head as the client sent it; nobody changes it.
 
-    `target` is bytes from beginning to end. `lines` are the fields that may go on, rendered; `special` the values of
-    those that mean something to a proxy, by policy.fields.Kind; `connection` the options of Connection, in lower
+    `target` is bytes from beginning to end. `fields` are as they came, `headers` without white space around the values;
+    `lines` are the fields that may go on, rendered; `special` the values of those that mean something to a proxy, by
+    policy.fields.Kind; `connection` the options of Connection, in lower
     case. `modern` is HTTP/1.1, else 1.0.
     """
 
-    __slots__ = ("connection", "framing", "headers", "keep_alive", "lines", "method", "modern", "special", "target")
+    __slots__ = (
+        "connection",
+        "fields",
+        "framing",
+        "headers",
+        "keep_alive",
+        "lines",
+        "method",
+        "modern",
+        "special",
+        "target",
+    )
 
     def __init__(
         self,
         method: bytes,
         target: bytes,
+        fields: Headers,
         headers: Headers,
         lines: list[bytes],
         special: dict[int, list[bytes]],
@@ -63,6 +76,7 @@ class RequestHead:
     ) -> None:
         self.method = method
         self.target = target
+        self.fields = fields
         self.headers = headers
         self.lines = lines
         self.special = special

@@ -34,6 +34,8 @@ class Kind:
     EXPECT: Final = 11
     ORIGIN: Final = 12
     FETCH_SITE: Final = 13
+    TE: Final = 14
+    TRACESTATE: Final = 15
 
 
 KINDS: Final = {
@@ -41,7 +43,7 @@ KINDS: Final = {
     b"proxy-connection": Kind.HOP,
     b"proxy-authenticate": Kind.HOP,
     b"proxy-authorization": Kind.HOP,
-    b"te": Kind.HOP,
+    b"te": Kind.TE,
     b"upgrade": Kind.HOP,
     b"http2-settings": Kind.HOP,
     b"connection": Kind.CONNECTION,
@@ -52,6 +54,7 @@ KINDS: Final = {
     b"allow-interception": Kind.INTERCEPTION,
     b"user-agent": Kind.USER_AGENT,
     b"traceparent": Kind.TRACEPARENT,
+    b"tracestate": Kind.TRACESTATE,
     b"expect": Kind.EXPECT,
     b"origin": Kind.ORIGIN,
     b"sec-fetch-site": Kind.FETCH_SITE,
@@ -118,8 +121,40 @@ def _classify(lowered: bytes) -> int:
     return Kind.ALIAS if lowered.translate(_DASHED) in _GUARDED else Kind.PLAIN
 
 
+# White space around a value is no part of it (RFC 9110, section 5.5). llhttp leaves out what stands before a value.
+_OWS: Final = b" \t"
+
+
+def without_ows(fields: Headers, section: bytes) -> Headers:
+    """`fields`, read from `section`, with values as they are meant; what goes on is rendered from `fields`."""
+    if b" \r\n" not in section and b"\t\r\n" not in section:
+        return fields
+    return [(name, value.strip(_OWS)) for name, value in fields]
+
+
+# Names whose values never hold a credential. Anything else, known or not, may (Cookie, X-Api-Key, Location).
+_HARMLESS: Final = frozenset(
+    b"""
+    accept accept-charset accept-encoding accept-language accept-ranges access-control-allow-credentials
+    access-control-allow-headers access-control-allow-methods access-control-allow-origin access-control-expose-headers
+    access-control-max-age age allow allow-interception alt-svc cache-control connection content-encoding
+    content-language content-length content-type date dnt etag expect expires host hooktype if-modified-since keep-alive
+    last-modified origin pragma proxy-connection range referrer-policy retry-after sec-ch-ua sec-ch-ua-mobile
+    sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user server strict-transport-security te
+    trace-id traceparent trailer transfer-encoding upgrade upgrade-insecure-requests user-agent vary via x-amz-cf-id
+    x-amz-cf-pop x-amzn-requestid x-amzn-trace-id x-cache x-content-type-options x-execution-mode x-frame-options
+    x-request-id x-xss-protection
+    """.split()
+)
+
+
+def may_be_remembered(fields: Headers) -> bool:
+    """True when no value can be a credential, so that the fields may outlive their message."""
+    return all(name.lower() in _HARMLESS for name, _ in fields)
+
+
 # What belongs to one connection goes no further, either way.
-RESPONSE_STOPS: Final = frozenset({Kind.HOP, Kind.CONNECTION})
+RESPONSE_STOPS: Final = frozenset({Kind.HOP, Kind.TE, Kind.CONNECTION})
 # Towards BioT these are ours to say, or a rule's.
 REQUEST_STOPS: Final = RESPONSE_STOPS | {Kind.HOST, Kind.ALIAS, Kind.AUTHORIZATION, Kind.INTERCEPTION}
 

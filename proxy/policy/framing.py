@@ -31,7 +31,16 @@ from proxy.message import (
     ResponseHead,
 )
 from proxy.policy.faults import broken_answer, fields_too_large, refused, target_too_large
-from proxy.policy.fields import REQUEST_STOPS, RESPONSE_STOPS, BadFields, Kind, parse_fields, sort_fields
+from proxy.policy.fields import (
+    REQUEST_STOPS,
+    RESPONSE_STOPS,
+    BadFields,
+    Kind,
+    may_be_remembered,
+    parse_fields,
+    sort_fields,
+    without_ows,
+)
 from proxy.policy.memo import KEY_LIMIT, Memo
 
 START_LINE_LIMIT: Final = 64 * 1024
@@ -68,8 +77,8 @@ def request_head(raw: bytes) -> RequestHead:
     fields = _requests.get(section)
     if fields is None:
         fields = _new_request_fields(section, raw[line_end + 2 :], minor == b"1")
-    headers, lines, special, framing, modern, keep_alive, connection = fields
-    return RequestHead(method, target, headers, lines, special, framing, modern, keep_alive, connection)
+    raw_fields, headers, lines, special, framing, modern, keep_alive, connection = fields
+    return RequestHead(method, target, raw_fields, headers, lines, special, framing, modern, keep_alive, connection)
 
 
 def _new_request_fields(key: bytes, section: bytes, modern: bool) -> _RequestFields:
@@ -80,13 +89,13 @@ def _new_request_fields(key: bytes, section: bytes, modern: bool) -> _RequestFie
         reason = str(error)
     else:
         # A plugin's own secret is not to lie about.
-        if len(key) <= KEY_LIMIT and Kind.AUTHORIZATION not in fields[2]:
+        if len(key) <= KEY_LIMIT and may_be_remembered(fields[0]):
             _requests.keep(key, fields)
         return fields
     raise refused(reason)
 
 
-_RequestFields = tuple[Headers, list[bytes], dict[int, list[bytes]], Framing, bool, bool, frozenset[bytes]]
+_RequestFields = tuple[Headers, Headers, list[bytes], dict[int, list[bytes]], Framing, bool, bool, frozenset[bytes]]
 """All of a RequestHead that does not stand in its first line, in its order."""
 
 # Senders repeat themselves: requests differ in their first line, answers of one kind come several in a second. A
@@ -105,7 +114,8 @@ def _request_fields(section: bytes, modern: bool) -> _RequestFields:
         raise BadFraming("exactly one Host header is needed")
     connection = connection_options(special[Kind.CONNECTION]) if Kind.CONNECTION in special else NO_OPTIONS
     keep_alive = modern and b"close" not in connection
-    return fields, lines, special, _request_framing(special, modern), modern, keep_alive, connection
+    framing = _request_framing(special, modern)
+    return fields, without_ows(fields, section), lines, special, framing, modern, keep_alive, connection
 
 
 def _request_framing(special: dict[int, list[bytes]], modern: bool) -> Framing:
@@ -158,7 +168,7 @@ def response_head(raw: bytes, request_method: bytes) -> ResponseHead:
     head = _answers.get(raw)
     if head is None:
         head = _read_response_head(raw, request_method)
-        if len(raw) <= KEY_LIMIT:
+        if len(raw) <= KEY_LIMIT and may_be_remembered(head.headers):
             _answers.keep(raw, head)
     return head
 
@@ -189,7 +199,7 @@ def _response(line: re.Match[bytes], section: bytes, request_method: bytes) -> R
     return ResponseHead(
         status=status,
         reason=b"" if reason is None else reason,
-        headers=fields,
+        headers=without_ows(fields, section),
         lines=lines,
         special=special,
         framing=_response_framing(status, request_method, special, modern),

@@ -26,12 +26,16 @@ _AUTHORIZATION: Final = Kind.AUTHORIZATION
 _INTERCEPTION: Final = Kind.INTERCEPTION
 _USER_AGENT: Final = Kind.USER_AGENT
 _TRACEPARENT: Final = Kind.TRACEPARENT
+_TRACESTATE: Final = Kind.TRACESTATE
+_TE: Final = Kind.TE
 _TRANSFER_ENCODING: Final = Kind.TRANSFER_ENCODING
 # What a message is framed by stays, whatever Connection says: it was judged, and the body goes out as it came in.
 _FRAMING: Final = frozenset({Kind.CONTENT_LENGTH, _TRANSFER_ENCODING})
 # A trailer must not carry what frames, routes or authorizes a message (RFC 9110, section 6.5.1).
 _TRAILER_STOPS: Final = REQUEST_STOPS | _FRAMING | {Kind.EXPECT}
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
+_RULED: Final = frozenset({b"authorization", b"allow-interception"})
+_TRACE_FIELDS: Final = frozenset({b"traceparent", b"tracestate"})
 # Options of Connection that name no field to strip.
 _PERSISTENCE: Final = frozenset({b"close", b"keep-alive"})
 
@@ -67,25 +71,54 @@ def request_lines(head: RequestHead, rule: Rule, user_agent: bytes, traceparent:
     """
     special = head.special
     lines = head.lines
+    if rule.interception is _CLIENT or rule.authorization is _KEEP:
+        lines = _plugins_own(head, rule)
     if head.connection and (stripped := head.connection - _PERSISTENCE):
-        lines = _without(lines, stripped)
+        # Whether one of these goes through is the rule's to say, whatever Connection says of it.
+        lines = _without(lines, stripped - _RULED)
         special = {kind: values for kind, values in special.items() if _NAMES.get(kind) not in stripped}
     if _USER_AGENT not in special:
         lines = [*lines, b"User-Agent: " + user_agent]
     elif b"" in special[_USER_AGENT]:
         # An empty User-Agent trips BioT's firewall as a missing one does (BioT docs, request headers and WAF).
         lines = [*_without(lines, {b"user-agent"}), b"User-Agent: " + user_agent]
-    if _TRACEPARENT not in special:
+    if _TRACEPARENT not in special or traceparent not in special[_TRACEPARENT]:
+        if (_TRACEPARENT in special or _TRACESTATE in special) and not _sent(head, traceparent):
+            lines = _without(lines, _TRACE_FIELDS)
         lines = [*lines, b"traceparent: " + traceparent]
-    elif traceparent not in special[_TRACEPARENT]:
-        lines = [*_without(lines, {b"traceparent"}), b"traceparent: " + traceparent]
     if rule.interception is _ON:
         lines = [*lines, b"allow-interception: 1"]
-    elif rule.interception is _CLIENT and _INTERCEPTION in special:
-        lines = [*lines, *(line for line in _originals(head, _INTERCEPTION) if _value(line).lower() not in NO_VALUE)]
-    if rule.authorization is _KEEP and _AUTHORIZATION in special and not takes_own_token(rule, special[_AUTHORIZATION]):
-        lines = [*lines, *_originals(head, _AUTHORIZATION)]
+    if _TE in head.special and _takes_trailers(head.special[_TE]):
+        lines = [*lines, b"TE: trailers", b"Connection: TE"]
     return b"\r\n".join(lines)
+
+
+def _sent(head: RequestHead, traceparent: bytes) -> bool:
+    """True when the client sent it; if it was made here, tracestate belongs to another trace (W3C, section 4.3)."""
+    return traceparent in head.special.get(_TRACEPARENT, ())
+
+
+def _takes_trailers(values: list[bytes]) -> bool:
+    """True when TE holds `trailers`, which means the same on every connection on the way (RFC 9110, 10.1.4)."""
+    return any(member.strip(b" \t") == b"trailers" for value in values for member in value.lower().split(b","))
+
+
+def _plugins_own(head: RequestHead, rule: Rule) -> list[bytes]:
+    """The lines that may go on where a rule lets the plugin speak for itself, in their order."""
+    special = head.special
+    passed: set[int] = set()
+    if rule.interception is _CLIENT and _INTERCEPTION in special:
+        passed.add(_INTERCEPTION)
+    if rule.authorization is _KEEP and _AUTHORIZATION in special and not takes_own_token(rule, special[_AUTHORIZATION]):
+        passed.add(_AUTHORIZATION)
+    return [b": ".join(field) for field in head.fields if _may_go(field, passed)] if passed else head.lines
+
+
+def _may_go(field: tuple[bytes, bytes], passed: Set[int]) -> bool:
+    kind = kind_of(field[0])
+    if kind == _INTERCEPTION and field[1].strip(b" \t").lower() in NO_VALUE:
+        return False
+    return kind in passed or kind not in REQUEST_STOPS
 
 
 def _without(lines: list[bytes], names: Set[bytes]) -> list[bytes]:
@@ -93,16 +126,8 @@ def _without(lines: list[bytes], names: Set[bytes]) -> list[bytes]:
     return [line for line in lines if (name := _name(line)) not in names or KINDS.get(name) in _FRAMING]
 
 
-def _originals(head: RequestHead, kind: int) -> list[bytes]:
-    return [b": ".join(field) for field in head.headers if kind_of(field[0]) == kind]
-
-
 def _name(line: bytes) -> bytes:
     return line.partition(b":")[0].lower()
-
-
-def _value(line: bytes) -> bytes:
-    return line.partition(b":")[2].strip(b" \t")
 
 
 def request_start(head: RequestHead, target: bytes, authority: bytes) -> bytes:

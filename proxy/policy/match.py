@@ -41,7 +41,7 @@ class RouteTable:
         if known is not None:
             return known
         verdict = self._judge(method.decode("latin-1"), path)
-        if len(method) + len(path) <= _CACHED_LIMIT:
+        if len(method) + len(path) <= _CACHED_LIMIT and not _names_a_token(verdict):
             self._cache.keep(key, verdict)
         return verdict
 
@@ -111,6 +111,11 @@ class RouteTable:
             for rule in self.rules[:first]
             for reason in (_mismatch(pattern, name, segments) for pattern in patterns_of(rule))
         ]
+
+
+def _names_a_token(verdict: Verdict) -> bool:
+    """True for BioT's operations on a token in the path: it is not to lie about."""
+    return verdict.operation is not None and "{token}" in verdict.operation.path
 
 
 def patterns_of(rule: Rule) -> list[Pattern]:

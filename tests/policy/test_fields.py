@@ -53,7 +53,7 @@ def test_fields_are_sorted_into_lines_and_what_means_something():
     fields = [(b"X", b"1"), (b"Host", b" a "), (b"TE", b"trailers"), (b"User-Agent", b"u"), (b"te", b"x")]
     lines, special = sort_fields(fields, REQUEST_STOPS)
     assert lines == [b"X: 1", b"User-Agent: u"]
-    assert special == {Kind.HOST: [b"a"], Kind.HOP: [b"trailers", b"x"], Kind.USER_AGENT: [b"u"]}
+    assert special == {Kind.HOST: [b"a"], Kind.TE: [b"trailers", b"x"], Kind.USER_AGENT: [b"u"]}
 
 
 def test_an_answers_host_is_nobodys_business():

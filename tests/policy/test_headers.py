@@ -16,6 +16,7 @@ from proxy.policy.headers import (
     takes_own_token,
 )
 from proxy.policy.placeholder import placeholder_answer
+from proxy.policy.retry import asked_pause
 from proxy.policy.rules import Authorization, Interception, Rule
 from tests.policy.heads import request, response
 
@@ -29,7 +30,7 @@ HOP_BY_HOP = [
     b"Proxy-Connection: keep-alive",
     b"Proxy-Authenticate: Basic",
     b"Proxy-Authorization: Basic eA==",
-    b"TE: trailers",
+    b"TE: gzip, trailers;q=0.5",
     b"Upgrade: websocket",
     b"HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
 ]
@@ -55,6 +56,22 @@ def test_one_answers_head_serves_clients_of_every_kind_in_turn():
     ways.append({"modern": True, "close": False, "chunk": True})
     alone = [response_bytes(response(b"A: 1", b"Transfer-Encoding: chunked"), **way) for way in ways]
     assert [response_bytes(head, **way) for way in [*ways, *reversed(ways)]] == [*alone, *reversed(alone)]
+
+
+# ---- white space around values (RFC 9110, section 5.5)
+
+
+def test_white_space_around_a_value_is_no_part_of_what_it_means_and_goes_on_as_it_came():
+    head = request(b"Accept: \t a b \t", b"Origin:http://a ", b"Connection: close\t", b"X:")
+    assert head.headers == [(b"Host", b"localhost"), *zip(
+        [b"Accept", b"Origin", b"Connection", b"X"], [b"a b", b"http://a", b"close", b""], strict=True
+    )]  # fmt: skip
+    assert not head.keep_alive
+    assert head.lines == [b"Accept: a b \t", b"Origin: http://a ", b"X: "]
+    answer = response(b"Retry-After: 1 ", b"Content-Encoding: gzip\t", b"Content-Length: 0 ")
+    assert asked_pause(answer.headers, 0.0) == 1.0
+    assert answer.headers[1:] == [(b"Content-Encoding", b"gzip"), (b"Content-Length", b"0")]
+    assert answer.lines == [b"Retry-After: 1 ", b"Content-Encoding: gzip\t", b"Content-Length: 0 "]
 
 
 # ---- towards BioT
@@ -109,6 +126,41 @@ def test_connection_cannot_remove_what_we_say(name):
     assert b"allow-interception: 1" in lines
     assert sum(line.lower().startswith(b"user-agent:") for line in lines) == 1
     assert sum(line.startswith(b"traceparent:") for line in lines) == 1
+
+
+@pytest.mark.parametrize("te", [b"TE: trailers", b"te:gzip;q=0.5 , TRAILERS ", b"TE: trailers, trailers"])
+@pytest.mark.parametrize("named", [[], [b"Connection: TE"], [b"Connection: close, te"]])
+def test_that_trailers_are_wanted_is_said_on_every_connection(te, named):
+    assert sent(te, *named) == [*ADDED, b"TE: trailers", b"Connection: TE"]
+    assert answered(te, *named) == [b"HTTP/1.1 200 OK"]
+
+
+def test_tracestate_goes_with_a_traceparent_that_was_made_anew():
+    state = [b"tracestate: a=1", b"TraceState: b=2"]
+    assert sent(*state) == ADDED
+    assert sent(b"traceparent: junk", *state) == ADDED
+    assert sent(b"User-Agent: c", b"traceparent: " + TRACE, *state) == [
+        b"User-Agent: c",
+        b"traceparent: " + TRACE,
+        *state,
+    ]
+    named = [b"traceparent: " + TRACE, b"Connection: traceparent", *state]
+    assert sent(*named) == [*state, *ADDED]
+
+
+def test_what_a_rule_lets_the_plugin_say_keeps_its_place_and_bytes_whatever_connection_says():
+    by = rule(Interception.CLIENT, Authorization.KEEP)
+    fields = [
+        b"A: 1",
+        b"authorization: Bearer own ",
+        b"B: 2\t",
+        b"Allow-Interception: yes",
+        b"allow-interception: null ",
+    ]
+    own = [*fields[:4], *ADDED]
+    assert sent(*fields, by=by) == own
+    assert sent(*fields, b"Connection: Authorization, allow-interception", by=by) == own
+    assert sent(*fields, b"Connection: authorization", by=rule()) == [b"A: 1", b"B: 2\t", *ADDED]
 
 
 def test_connection_cannot_hide_how_a_body_is_framed():

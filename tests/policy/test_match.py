@@ -182,6 +182,12 @@ def test_neither_a_long_path_nor_a_long_method_is_remembered():
     assert not rules._cache
 
 
+def test_no_token_in_a_path_is_remembered():
+    rules = table("GET /a")
+    assert rules.verdict(b"POST", b"/ums/v1/tokens/canary").template == "/ums/v1/tokens/{token}"
+    assert not rules._cache
+
+
 WORDS = st.sampled_from([b"a", b"b", b"c"])
 PATTERNS = st.builds(
     Pattern,

@@ -161,7 +161,7 @@ HOP_BY_HOP = [
     b"Keep-Alive: timeout=5",
     b"Proxy-Connection: keep-alive",
     b"Proxy-Authorization: Basic eA==",
-    b"TE: trailers",
+    b"TE: gzip;q=0.5",
     b"Upgrade: websocket",
 ]
 
@@ -212,6 +212,24 @@ async def test_connection_cannot_remove_what_is_ours(house):
     assert head.names == ADDED
     assert head.first(b"authorization").startswith(b"Bearer ey")
     assert head.values(b"host") == [house.upstream.authority]
+
+
+async def test_connection_cannot_put_our_token_in_the_place_of_the_plugins_own(house):
+    fields = [b"Authorization: Bearer the-users-own", b"Connection: authorization"]
+    assert_passed_on(await house.get("/keep/h", *fields), 200)
+    assert_passed_on(await house.get("/keep/h", fields[1]), 200)
+    own, ours = (exchange.head.values(b"authorization") for exchange in house.upstream.seen("/keep/h"))
+    assert own == [b"Bearer the-users-own"]
+    assert len(ours) == 1
+    assert ours[0].startswith(b"Bearer ey")
+
+
+@pytest.mark.parametrize("fields", [[b"TE: trailers"], [b"te: gzip, Trailers ", b"Connection: te, close"]])
+async def test_that_a_plugin_takes_trailers_is_passed_on(house, fields):
+    assert_passed_on(await house.get("/h", *fields), 200)
+    head = house.upstream.seen("/h")[0].head
+    assert head.values(b"te") == [b"trailers"]
+    assert head.values(b"connection") == [b"TE"]
 
 
 async def test_connection_cannot_remove_our_interception_header(house):

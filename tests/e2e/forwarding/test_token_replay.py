@@ -1,6 +1,7 @@
 """A 401 about the token costs one login and one replay; every other 401 and every 403 is BioT's own word."""
 
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -57,6 +58,15 @@ async def test_a_401_that_is_about_the_token_or_not_biots_at_all_is_replayed(hou
     answer, logins = await logins_of(house, house.ask(request("POST", "/t", body=b"x")))
     assert_passed_on(answer, 200, b"fine")
     assert logins == 1
+
+
+async def test_white_space_behind_a_coding_is_no_part_of_it(house):
+    body = gzip.compress(b'{"code": "USER_IS_NOT_ADMIN"}')
+    house.upstream.on("/t", refused(body, 401, b"Content-Encoding: gzip "), FINE)
+    answer, logins = await logins_of(house, house.ask(request("POST", "/t", body=b"x")))
+    assert_passed_on(answer, 401, body)
+    assert b"Content-Encoding: gzip \r\n" in answer.head.raw
+    assert (logins, len(house.upstream.seen("/t"))) == (0, 1)
 
 
 @pytest.mark.parametrize("code", ["USER_IS_NOT_ADMIN", "SERVICE_LOCKED", "token_not_valid", ""])
