@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import stat
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -14,6 +13,7 @@ from proxy.errors import BadSettings
 from proxy.policy.match import RouteTable
 from proxy.policy.routesfile import Loaded, Problem, counted, load
 from proxy.policy.rules import Verdict
+from proxy.settings.files import read_file
 
 INTERVAL: Final = 2.0
 """Seconds between two looks at the file."""
@@ -39,20 +39,10 @@ def read_routes_file(path: str) -> bytes:
     """The file's content. Raises OSError, and BadSettings for what is no file of a sensible size."""
     if os.path.isdir(path):
         raise BadSettings([f"{path}:1:1: error: this is a directory; name the routes file in it"])
-    with open(path, "rb") as file:
-        data = file.read(LARGEST + 1)
+    data = read_file(path, LARGEST + 1)
     if len(data) > LARGEST:
         raise BadSettings([f"{path}:1:1: error: the file is larger than {LARGEST // 1024 // 1024} MiB"])
     return data
-
-
-def read_again_and_again(path: str) -> bytes:
-    """As `read_routes_file`, for a program that goes on: a pipe is read once, and would keep us waiting after that."""
-    if _is_pipe(path):
-        raise BadSettings(
-            [f"{path}:1:1: error: this is a pipe; the sidecar reads its routes file again when it changes"]
-        )
-    return read_routes_file(path)
 
 
 def load_routes_file(path: str) -> Loaded:
@@ -83,7 +73,7 @@ class RoutesFile:
         log: Callable[[str, str], None],
         reloaded: Callable[[bool], None] = lambda taken: None,
         on_swap: Callable[[RouteTable], None] = lambda table: None,
-        read: Callable[[str], bytes] = read_again_and_again,
+        read: Callable[[str], bytes] = read_routes_file,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.path = path
@@ -219,13 +209,6 @@ class RoutesFile:
             self._log("error", problem)
         self._log("error", f"{self.path} was not taken; the routes read before stay in force")
         self._reloaded(False)
-
-
-def _is_pipe(path: str) -> bool:
-    try:
-        return stat.S_ISFIFO(os.stat(path).st_mode)
-    except (OSError, ValueError):
-        return False
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:

@@ -16,6 +16,7 @@ from proxy.settings import Address
 
 BACKLOG: Final = 1024
 FILES_MOST: Final = 65_536
+_LISTENED_ON: Final = "another program listens there"
 _SO_ATTACH_FILTER: Final = 26
 _SO_DETACH_FILTER: Final = 27
 # Classic BPF over a TCP header, a step each: code, jumps if true and if not, operand.
@@ -171,15 +172,18 @@ def shown(address: Address) -> str:
 
 def _remove_dead_socket(path: str) -> None:
     probe = socket.socket(socket.AF_UNIX)
+    probe.setblocking(False)
     try:
         probe.connect(path)
     except ConnectionRefusedError:
         # So answers any other file, too.
         if stat.S_ISSOCK(os.stat(path).st_mode):
             os.unlink(path)
+    except BlockingIOError:  # its backlog is full (unix(7), EAGAIN); waiting for room might be waiting for ever
+        raise OSError(0, _LISTENED_ON) from None
     except OSError:
         return
     else:
-        raise OSError(0, "another program listens there")
+        raise OSError(0, _LISTENED_ON)
     finally:
         probe.close()

@@ -22,9 +22,7 @@ def read_secret(path: str) -> Secret:
     """The secret in a file; a final newline is no part of it. Raises UnreadableSecret."""
     reason = ""
     try:
-        _refuse_pipe(path)
-        with open(path, "rb") as file:
-            text = file.read(SECRET_LIMIT + 1).decode("utf-8")
+        text = read_file(path, SECRET_LIMIT + 1).decode("utf-8")
     except OSError as error:
         reason = error.strerror or "no such file"
     except UnicodeDecodeError:
@@ -57,10 +55,22 @@ def odd_about_secret(secret: Secret) -> str:
     return f"the secret {' and '.join(odd)}, which are sent to BioT as part of it" if odd else ""
 
 
-def _refuse_pipe(path: str) -> None:
-    """A pipe gives what it holds once, and keeps whoever reads it again waiting. Raises OSError."""
-    if stat.S_ISFIFO(os.stat(path).st_mode):
-        raise OSError(errno.ESPIPE, "it is a pipe, and it is read more than once")
+def read_file(path: str, most: int) -> bytes:
+    """At most that many bytes of a regular file. Raises OSError, ValueError for a name with a NUL character.
+
+    Anything else is refused: a pipe gives what it holds once, and a pipe or a terminal keeps its reader waiting.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "pipe" if stat.S_ISFIFO(mode) else "device"
+            raise OSError(errno.ESPIPE, f"it is a {kind}, and it is read more than once")
+        return file.read(most)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Opening a pipe that nobody writes to would wait (open(2)); for regular files it makes no difference.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def secret_file_problem(path: str) -> str:
@@ -68,8 +78,16 @@ def secret_file_problem(path: str) -> str:
     try:
         read_secret(path)
     except UnreadableSecret as error:
-        return f"{path!r} cannot be read: {error}"
+        return f"{_shown(path)} cannot be read: {error}"
     return ""
+
+
+def _shown(path: str) -> str:
+    """The path, unless it may be the secret itself, put where its file's path belongs."""
+    folder = os.path.dirname(path)
+    if folder and "\0" not in folder and os.path.isdir(folder):
+        return repr(path)
+    return "the file that it names (write its path, not the secret)"
 
 
 def ca_file_problem(path: str) -> str:
@@ -77,9 +95,7 @@ def ca_file_problem(path: str) -> str:
     import ssl  # only where a CA file is set
 
     try:
-        _refuse_pipe(path)
-        with open(path, "rb"):
-            pass
+        read_file(path, 0)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
     except ssl.SSLError:
         return f"{path!r} holds no certificates in PEM form"

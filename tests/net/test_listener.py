@@ -77,6 +77,16 @@ def test_a_live_socket_file_is_left_alone(path):
     unbind(sock)
 
 
+def test_a_live_socket_file_whose_backlog_is_full_is_left_alone(path):
+    with socket.socket(socket.AF_UNIX) as full, socket.socket(socket.AF_UNIX) as waiting:
+        full.bind(path)
+        full.listen(0)
+        waiting.connect(path)
+        with pytest.raises(AddressInUse, match="another program listens there"):
+            bind(Address("", path=path))
+        assert os.path.exists(path)
+
+
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path):
     file = tmp_path / "notes"
     file.write_text("keep me")

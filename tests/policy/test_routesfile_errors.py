@@ -31,7 +31,7 @@ WHOLE_FILE = [
     ("version: 1 # \x1b[31m", "f:1:14: error: the control character U+001B does not belong in a text file; remove it"),
     ("version: 1\u2028a: b", "f:1:11: error: the control character U+2028 does not belong in a text file; remove it"),
     ("- version: 1", "f:1:1: error: a routes file is a mapping that begins with version: 1; this is a list"),
-    ("hello", "f:1:1: error: a routes file is a mapping that begins with version: 1; this is the text 'hello'"),
+    ("hello", "f:1:1: error: a routes file is a mapping that begins with version: 1; this is a text"),
     ("---\n", "f:2:1: error: version is missing; write version: 1"),
     ("routes: []\n", "f:1:1: error: version is missing; write version: 1"),
     ("version: 2\n", "f:1:10: error: version '2' is unknown; write version: 1"),
@@ -58,6 +58,32 @@ WHOLE_FILE = [
 @pytest.mark.parametrize(("text", "error"), WHOLE_FILE)
 def test_the_file_as_a_whole(parser, text, error):
     assert errors(text) == [error]
+
+
+FOREIGN = [
+    "canary", "  canary\n", "'canary'", "|\n  version: canary\n", "*canary", "&canary a", "!canary a", "!canary!a b",
+    "canary: sidecar", "canary:x", "canary:x\nb: c", "canary: a\ncanary: a", "canary: [a", "canary: 'a", "canary\na: b",
+    "{canary: a}", "[canary]", "- canary", "- {canary: a}", "canary: !canary a", "a: &canary b", "a: *canary",
+    "%canary\n", "@canary", "`canary", "canary: a: b", "? canary", "canary\n---\ncanary", "<<: canary", "canary\0",
+    "A=canary\n", '{"id": "canary", "secretKey": "canary"}', "apiVersion: v1\ndata:\n  canary: canary\n",
+    "-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FOREIGN)
+def test_of_a_file_that_is_no_routes_file_nothing_is_shown(parser, text):
+    """It may be the secret's: SIDECAR_ROUTES was taken for SIDECAR_..._SECRET_KEY_FILE."""
+    found = errors(text)
+    assert found
+    assert "canary" not in str(found)
+
+
+def test_a_slip_in_the_only_key_is_still_named():
+    assert errors("verison: 1\n") == ["f:1:1: error: unknown key 'verison'; did you mean version?"]
+    assert errors("zzz: 1\n") == [
+        "f:1:1: error: a routes file is a mapping that begins with version: 1; "
+        "this has none of version, defaults, routes, tests"
+    ]
 
 
 SYNTAX = [

@@ -75,6 +75,18 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     assert ca_file_problem(path) == secret_file_problem(path)
 
 
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null"])
+def test_a_device_is_refused_instead_of_read_to_its_end(name):
+    assert secret_file_problem(name) == f"{name!r} cannot be read: it is a device, and it is read more than once"
+    assert ca_file_problem(name) == secret_file_problem(name)
+
+
+@pytest.mark.parametrize("given", ["canary", "can/ary+8=", "/canary/x"])
+def test_a_secret_in_place_of_its_files_path_is_not_quoted(given):
+    assert secret_file_problem(given).startswith("the file that it names (write its path, not the secret) cannot be")
+    assert "canary" not in secret_file_problem(given)
+
+
 def test_a_name_with_a_nul_is_no_file():
     assert "NUL" in secret_file_problem("a\0b")
     assert "NUL" in ca_file_problem("a\0b")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from proxy.policy.match import RouteTable
-from proxy.policy.routesfile.document import read_document
+from proxy.policy.routesfile.document import Mapping, read_document
 from proxy.policy.routesfile.expectations import run_tests
+from proxy.policy.routesfile.foreign import names_a_section, refuse_foreign
 from proxy.policy.routesfile.meaning import judge_meaning
 from proxy.policy.routesfile.problem import Problem, Problems, counted
 from proxy.policy.routesfile.reach import judge_reach
@@ -33,9 +34,12 @@ class Loaded(msgspec.Struct, frozen=True, eq=False):
 
 def load(data: bytes, file: str) -> Loaded:
     """Read and judge a routes file and run its own tests; `file` is what messages call it. Never raises."""
-    problems = Problems(file)
+    foreign = not names_a_section(data)
+    problems = Problems(file, foreign=foreign)
     root = read_document(data, problems)
-    if root is None:
+    if root is not None and (foreign or not isinstance(root, Mapping)):
+        refuse_foreign(root, problems)
+    if root is None or foreign or not isinstance(root, Mapping):
         return Loaded(None, problems.in_order())
     sections = read_sections(root, problems)
     judge_reach(sections.routes, problems)

@@ -133,9 +133,10 @@ class _Builder:
             self._problems.error(place, TOO_DEEP)
             raise _Stop
         if isinstance(event, yaml.AliasEvent):
+            anchor = self._problems.excerpt(str(event.anchor))
             self._problems.error(
                 place,
-                f'*{event.anchor} is an alias to YAML; write it out, or put quotes around a match: "* /file/**"',
+                f'*{anchor} is an alias to YAML; write it out, or put quotes around a match: "* /file/**"',
             )
             return Broken(place.line, place.column)
         self._refuse_decoration(event, place)
@@ -147,11 +148,11 @@ class _Builder:
 
     def _refuse_decoration(self, event: Any, place: Node) -> None:
         if event.anchor is not None:
-            self._problems.error(
-                place, f"the anchor &{event.anchor} has no use here; write values out where they apply"
-            )
+            anchor = self._problems.excerpt(event.anchor)
+            self._problems.error(place, f"the anchor &{anchor} has no use here; write values out where they apply")
         if event.tag is not None:
-            self._problems.error(place, f"the tag {quoted(event.tag)} has no meaning here; leave it out")
+            tag = self._problems.excerpt(quoted(event.tag))
+            self._problems.error(place, f"the tag {tag} has no meaning here; leave it out")
 
     def _items(self, end: type, depth: int) -> Iterator[Node]:
         for event in self._events:
@@ -169,7 +170,8 @@ class _Builder:
             elif key.text == "<<" and key.plain:
                 self._problems.error(key, "merge keys (<<) have no meaning here; write values out where they apply")
             elif key.text in seen:
-                self._problems.error(key, f"{quoted(key.text)} is here twice; it is in line {seen[key.text]} already")
+                text = self._problems.excerpt(quoted(key.text))
+                self._problems.error(key, f"{text} is here twice; it is in line {seen[key.text]} already")
             else:
                 seen[key.text] = key.line
                 yield key, value

@@ -33,10 +33,11 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
 
 class Problems:
-    """Collects the problems of one file."""
+    """Collects the problems of one file. `foreign`: it may be anything, such as a secret, so none of it is quoted."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, foreign: bool = False) -> None:
         self.file = file
+        self._foreign = foreign
         self._found: list[Problem] = []
 
     def error(self, place: Place, message: str) -> None:
@@ -50,6 +51,10 @@ class Problems:
     def warning(self, place: Place, message: str) -> None:
         """The file can be used, but probably does not say what was meant."""
         self._found.append(Problem(self.file, place.line, place.column, "warning", message))
+
+    def excerpt(self, text: str) -> str:
+        """A text of the file, as far as messages may show it."""
+        return "…" if self._foreign else text
 
     def has_error_at(self, line: int, column: int) -> bool:
         """True when something was said of this very place."""

@@ -1,4 +1,4 @@
-"""YAML's complaints in plain words, with what to write instead."""
+"""YAML's complaints in plain words, with what to write instead; of the file they quote a known key or a character."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _STAR: Final = r"(?:[:\-,\[]\s+|\[)(\*)"
 # Slips that YAML notices a line later, if at all: `timeout:60s`, `-name: a`, `name a`.
 _NO_SPACE: Final = r"\s*(?:- +)?([a-z]+):(?=[^\s/:])"
 _NO_SPACE_AFTER_DASH: Final = r"\s*(-)(?=[a-z]+:)"
-_NO_COLON: Final = rf"\s*(?:- +)?({'|'.join({key: None for keys in SECTIONS.values() for key in keys})})\b(?!:)"
+_KEYS: Final = tuple({key: None for keys in SECTIONS.values() for key in keys})
+_NO_COLON: Final = rf"\s*(?:- +)?({'|'.join(_KEYS)})\b(?!:)"
 
 
 def syntax_problem(error: yaml.YAMLError, lines: list[str]) -> tuple[int, int, str]:
@@ -90,7 +91,8 @@ def _slip(number: int, lines: list[str]) -> tuple[int, int, str] | None:
         if dash is not None:
             return candidate, dash.start(1) + 1, "a space is missing after the dash"
         if space is not None:
-            return candidate, space.start(1) + 1, f"a space is missing after {space[1]}:"
+            key = f"{space[1]}:" if space[1] in _KEYS else "this key's colon"
+            return candidate, space.start(1) + 1, f"a space is missing after {key}"
         if colon is not None:
             return candidate, colon.start(1) + 1, f"a colon is missing after {colon[1]}"
     return None
@@ -107,4 +109,6 @@ def _in_words(line: str, column: int, problem: str) -> str:
         return f"nothing can follow the closing {before} in its line"
     if "expected key" in problem or "'-' indicator" in problem or "block end" in problem or "document start" in problem:
         return "this does not fit the lines above; look at the indentation"
+    if "tag handle" in problem:  # the parser in Python names it
+        return "a tag has no meaning here; leave it out"
     return f"YAML cannot read this: {problem}"
