@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
+from proxy.telemetry.process import Process
 from proxy.telemetry.state import LOGIN_BOUNDS, OVERHEAD_BOUNDS, State, total
 from proxy.telemetry.tallies import CALL_BOUNDS, Histogram
 
@@ -25,7 +26,7 @@ _WANTED: Final = re.compile(
 
 
 def render(snapshots: Sequence[bytes], accept: str) -> tuple[str, bytes]:
-    """Content type and text of the sums over all processes' snapshots, with this process's own process metrics.
+    """Content type and text of the sums over all processes' snapshots.
 
     `accept` is the scraper's Accept field: the Prometheus text format 0.0.4, or OpenMetrics 1.0 if it asks for that.
     """
@@ -43,7 +44,7 @@ class _Collector:
         self._state = state
 
     def collect(self) -> Iterator[Metric]:
-        from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR
+        from prometheus_client import PLATFORM_COLLECTOR
 
         state = self._state
         yield from _requests(state)
@@ -51,8 +52,8 @@ class _Collector:
         yield from _tokens(state)
         yield from _upstream(state)
         yield from _program(state)
-        for collector in (PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
-            yield from collector.collect()
+        yield from _processes(state.process)
+        yield from PLATFORM_COLLECTOR.collect()
 
 
 def _requests(state: State) -> Iterator[Metric]:
@@ -143,6 +144,34 @@ def _program(state: State) -> Iterator[Metric]:
     )
     build = {"version": state.version, "python": state.python}
     yield InfoMetricFamily(PREFIX + "build", "The program that runs.", value=build)
+
+
+def _processes(process: Process) -> Iterator[Metric]:
+    """prometheus_client's own families, which its collectors fill with what they find in one process."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    for name, text, size in (
+        ("virtual_memory_bytes", "Virtual memory size in bytes.", process.virtual),
+        ("resident_memory_bytes", "Resident memory size in bytes.", process.resident),
+        ("start_time_seconds", "Start time of the process since unix epoch in seconds.", process.started),
+        ("open_fds", "Number of open file descriptors.", process.open_files),
+        ("max_fds", "Maximum number of open file descriptors.", process.files_most),
+    ):
+        if size:
+            yield GaugeMetricFamily("process_" + name, text, value=size)
+    if process.cpu:
+        yield CounterMetricFamily(
+            "process_cpu_seconds", "Total user and system CPU time spent in seconds.", value=process.cpu
+        )
+    for name, text, counts in (
+        ("objects_collected", "Objects collected during gc", process.collected),
+        ("objects_uncollectable", "Uncollectable objects found during GC", process.uncollectable),
+        ("collections", "Number of times this generation was collected", process.collections),
+    ):
+        family = CounterMetricFamily("python_gc_" + name, text, labels=["generation"])
+        for generation, count in enumerate(counts):
+            family.add_metric((str(generation),), count)
+        yield family
 
 
 # ---- the library's values

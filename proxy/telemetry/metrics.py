@@ -9,6 +9,7 @@ import msgspec
 
 from proxy.exchange import Exchange
 from proxy.policy.rules import Interception
+from proxy.telemetry.process import read_process
 from proxy.telemetry.state import (
     CLIENT_GONE,
     LOGIN_BOUNDS,
@@ -31,7 +32,7 @@ class Metrics:
 
     def __init__(self, *, version: str, python: str) -> None:
         state = self._state = State(version, python)
-        # What every request adds to is at hand here: compiled, a Struct's fields are looked up by their names.
+        # What every request adds to is at hand here: compiled, the fields of State are looked up by their names.
         self._routes = state.routes
         self._overhead = state.overhead
         self._token_requests = state.token_requests
@@ -113,4 +114,5 @@ class Metrics:
         state = self._state
         state.request_bytes, state.response_bytes = self._request_bytes, self._response_bytes
         state.in_flight, state.idle, state.active = self.gauges()
+        state.process = read_process()
         return _ENCODER.encode(state)

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from proxy.telemetry.merging import LATEST, MERGE
+
 ACTIONS: Final = ("set", "removed", "passed", "none")
 
-# Upper bounds in seconds. A call to BioT takes milliseconds to minutes.
+# Upper bounds in seconds. A call to BioT takes milliseconds to minutes. A quantile is told as somewhere in its bucket:
+# from a second on, where people wait, a bound is at most 5/3 of the one before it.
 CALL_BOUNDS: Final[tuple[float, ...]] = (
-    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 3.5, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 25.0, 30.0,
+    40.0, 50.0, 60.0, 90.0, 120.0, 180.0, 300.0,
 )  # fmt: skip
 
 Exemplar = Sequence[Any]
@@ -20,14 +24,23 @@ A tuple where it is made, a list where it comes from another process: a compiled
 """
 
 
+def _youngest(mine: dict[int, Exemplar], other: dict[int, Exemplar]) -> dict[int, Exemplar]:
+    """Each bucket's latest exemplar."""
+    both = sorted([*mine.items(), *other.items()], key=lambda item: item[1][2])
+    return dict(both)
+
+
+YOUNGEST: Final = {MERGE: _youngest}
+
+
 @dataclass
 class Histogram:
     """Observations in seconds by bucket: `counts` has one place more than the bounds, for what is beyond them all."""
 
     counts: list[int]
     seconds: float = 0.0
-    most: float = 0.0
-    exemplars: dict[int, Exemplar] = field(default_factory=dict)
+    most: float = field(default=0.0, metadata=LATEST)
+    exemplars: dict[int, Exemplar] = field(default_factory=dict, metadata=YOUNGEST)
 
     def observe(self, seconds: float, bounds: tuple[float, ...]) -> int:
         """Count it; the index of its bucket."""
@@ -42,15 +55,6 @@ class Histogram:
             self.most = seconds
         return place
 
-    def add(self, other: Histogram) -> None:
-        self.counts = [one + two for one, two in zip(self.counts, other.counts, strict=True)]
-        self.seconds += other.seconds
-        self.most = max(self.most, other.most)
-        for place, exemplar in other.exemplars.items():
-            mine = self.exemplars.get(place)
-            if mine is None or mine[2] < exemplar[2]:
-                self.exemplars[place] = exemplar
-
 
 @dataclass
 class Route:
@@ -63,20 +67,8 @@ class Route:
     actions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACTIONS, 0))
     duration: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
     upstream: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
-    last_used: float = 0.0
-
-    def add(self, other: Route) -> None:
-        add_counts(self.requests, other.requests)
-        add_counts(self.actions, other.actions)
-        self.duration.add(other.duration)
-        self.upstream.add(other.upstream)
-        self.last_used = max(self.last_used, other.last_used)
+    last_used: float = field(default=0.0, metadata=LATEST)
 
 
 def histogram(bounds: tuple[float, ...]) -> Histogram:
     return Histogram([0] * (len(bounds) + 1))
-
-
-def add_counts(counts: dict[Any, int], more: dict[Any, int]) -> None:
-    for key, count in more.items():
-        counts[key] = counts.get(key, 0) + count

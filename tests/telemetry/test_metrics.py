@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
@@ -24,14 +24,24 @@ def labels(**pairs):
 
 # ---- what exists from the start
 
-REFUSALS = ("framing", "limit", "host", "browser", "path", "method", "deny", "loop", "overload", "draining")
+REFUSALS = ("framing", "limit", "host", "browser", "caller", "path", "method", "deny", "loop", "overload", "draining")
 ENUMS = {
     "refused_total": [{"reason": reason} for reason in REFUSALS],
     "retries_total": [{"reason": reason} for reason in ("connect", "reset", "status", "token_not_valid")],
     "logins_total": [
         {"outcome": outcome, "reason": reason}
         for outcome, reason in product(
-            ["success", "rejected", "locked", "timeout", "network", "server_error", "malformed"],
+            [
+                "success",
+                "rejected",
+                "locked",
+                "timeout",
+                "network",
+                "server_error",
+                "malformed",
+                "secret",
+                "proxy_refused",
+            ],
             ["start", "string", "expiring", "token_not_valid"],
         )
     ],
@@ -299,3 +309,13 @@ def test_counting_does_not_import_prometheus_client():
 
 def test_every_error_of_our_own_has_a_name_for_the_log():
     assert all(code.wire.startswith("SIDECAR_") for code in Code)
+
+
+# ---- how exactly a duration is told
+
+
+@pytest.mark.parametrize("bounds", [tallies.CALL_BOUNDS, state.LOGIN_BOUNDS, state.OVERHEAD_BOUNDS])
+def test_a_wait_of_seconds_is_not_announced_as_twice_as_long(bounds):
+    """A quantile that falls into a bucket is announced as its upper bound, at worst."""
+    longer = [bound for bound in bounds if bound >= 1.0]
+    assert all(two / one <= 1.7 for one, two in pairwise(longer)), longer

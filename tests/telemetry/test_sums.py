@@ -89,7 +89,7 @@ def test_openmetrics_buckets_name_the_last_trace_that_fell_into_them():
         for (name, key), found in seen.items()
         if name == "biot_sidecar_request_duration_seconds_bucket" and found.exemplar
     }
-    assert exemplars == {"0.025": TRACE, "10.0": "0" * 31 + "7"}
+    assert exemplars == {"0.025": TRACE, "7.5": "0" * 31 + "7"}
 
 
 def test_of_several_processes_exemplars_the_youngest_is_shown():

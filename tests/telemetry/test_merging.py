@@ -1,0 +1,157 @@
+"""No field of what a process counts can be forgotten: not when several processes are summed, not on the pages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import msgspec
+import pytest
+from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR
+
+from proxy.telemetry import merging, state
+from proxy.telemetry.exposition import render
+from proxy.telemetry.process import read_process
+from proxy.telemetry.state import State
+from tests.telemetry.reading import new_metrics, samples
+
+SUMS_UNLESS_DECLARED = {
+    "reload_successful": (True, False, False),
+    "token_expires": (3.0, 5.0, 5.0),
+    "blocked_until": (3.0, 5.0, 5.0),
+    "files_most": (3.0, 5.0, 3.0),
+    "started": (3.0, 5.0, 3.0),
+    "most": (3.0, 5.0, 5.0),
+    "last_used": (3.0, 5.0, 5.0),
+}
+"""The fields that are no sums: two processes' values and what becomes of them."""
+LIVING = {
+    "reload_successful",
+    "blocked_until",
+    "in_flight",
+    "idle",
+    "active",
+    "virtual",
+    "resident",
+    "open_files",
+    "files_most",
+}
+Leaf = tuple[str, Callable[[State], Any], Callable[[State, Any], None]]
+
+
+def empty() -> State:
+    return State("1.2.3", "3.11.7")
+
+
+def numbers(value: Any, name: str = "", get: Callable[[State], Any] = lambda state: state) -> Iterator[Leaf]:
+    """Every place of a State that holds one number, with how to read and how to write it."""
+    if is_dataclass(value):
+        keys, read, write = [field.name for field in fields(value)], getattr, setattr
+    elif isinstance(value, dict):
+        keys, read, write = list(value), dict.__getitem__, dict.__setitem__
+    elif isinstance(value, list):
+        keys, read, write = list(range(len(value))), list.__getitem__, list.__setitem__
+    else:
+        return
+    for key in keys:
+        child, path = read(value, key), f"{name}.{key}"
+
+        def child_of(state: State, key: Any = key) -> Any:
+            return read(get(state), key)
+
+        if isinstance(child, int | float):
+            yield (
+                path,
+                child_of,
+                lambda state, new, key=key: write(get(state), key, new),
+            )
+        else:
+            yield from numbers(child, path, child_of)
+
+
+LEAVES = list(numbers(empty()))
+
+
+def is_field(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def encoded(of: State) -> bytes:
+    return msgspec.msgpack.encode(of)
+
+
+@pytest.mark.parametrize(("path", "get", "put"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
+def test_every_number_of_two_processes_becomes_their_sum_or_what_its_field_declares(path, get, put):
+    mine, other = empty(), empty()
+    one, two, both = SUMS_UNLESS_DECLARED.get(is_field(path), (3, 5, 8))
+    put(mine, one)
+    put(other, two)
+    assert get(state.total([encoded(mine), encoded(other)])) == both
+    assert get(state.total([encoded(other), encoded(mine)])) == both
+
+
+@pytest.mark.parametrize(("path", "get", "put"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
+def test_of_a_process_that_ended_all_stays_but_what_ends_with_it(path, get, put):
+    ended = empty()
+    at_start = get(ended)
+    put(ended, not at_start if isinstance(at_start, bool) else 3)
+    left = get(state.total([state.remains([encoded(ended)])]))
+    assert left == (at_start if is_field(path) in LIVING else 3)
+
+
+ON_THE_STATUS_PAGE_ONLY = {"most", "last_used"}
+
+
+@pytest.mark.parametrize(("path", "get", "put"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
+def test_every_number_is_shown(path, get, put):
+    shown = empty()
+    before = render([encoded(shown)], "")[1]
+    put(shown, False if is_field(path) == "reload_successful" else 7)
+    assert (render([encoded(shown)], "")[1] != before) == (is_field(path) not in ON_THE_STATUS_PAGE_ONLY)
+
+
+def test_there_are_as_many_numbers_as_one_thinks():
+    assert {is_field(path) for path, _, _ in LEAVES} >= {*SUMS_UNLESS_DECLARED, *LIVING, "cut", "response_bytes"}
+
+
+def test_what_has_no_sum_must_say_so():
+    with pytest.raises(TypeError, match="bool has no sum"):
+        merging.merged(True, False)
+    with pytest.raises(TypeError, match="NoneType has no sum"):
+        merging.merged(None, None)
+
+
+# ---- the process itself
+
+
+def test_what_the_kernel_says_is_what_prometheus_client_reads():
+    seen = samples(new_metrics())
+    for collector in (PROCESS_COLLECTOR, GC_COLLECTOR):
+        for sample in (sample for family in collector.collect() for sample in family.samples):
+            ours = seen[sample.name, frozenset(sample.labels.items())].value
+            assert ours == pytest.approx(sample.value, rel=0.2, abs=1), sample.name
+
+
+def test_the_same_families_are_there_in_the_same_words():
+    text = render([new_metrics().snapshot()], "")[1].decode()
+    for collector in (PROCESS_COLLECTOR, GC_COLLECTOR):
+        for family in collector.collect():
+            name = family.name + ("_total" if family.type == "counter" else "")
+            assert f"# HELP {name} {family.documentation}\n# TYPE {name} {family.type}\n" in text
+
+
+def test_a_system_without_proc_shows_no_process_instead_of_zeros(tmp_path):
+    found = read_process(str(tmp_path))
+    assert (found.cpu, found.started, found.resident, found.open_files) == (0, 0, 0, 0)
+    nothing = empty()
+    assert b"process_" not in render([encoded(nothing)], "")[1]
+
+
+def test_the_process_is_read_without_the_library():
+    code = "import sys, proxy.telemetry.metrics as m; m.Metrics(version='', python='').snapshot(); "
+    code += "sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=os.getcwd()).returncode == 0
