@@ -7,7 +7,6 @@ behind it may merge, decode, cut and fold more than that, so whatever one of tho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -19,6 +18,13 @@ _BROKEN_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _PERCENT: Final = 0x25
 _SEMICOLON: Final = 0x3B
 _BACKSLASH: Final = 0x5C
+_ASCII_BLANKS: Final = bytes(range(0x21)) + b"\x7f"
+# With the controls of Latin-1, everything of which Python says isspace(), and U+FEFF, which JavaScript's trim takes.
+_BLANKS: Final = (
+    _ASCII_BLANKS.decode()
+    + "".join(map(chr, [*range(0x80, 0xA1), *range(0x2000, 0x200B)]))
+    + "\u1680\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
 _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 
@@ -59,28 +65,36 @@ def reads_one_way(path: bytes) -> bool:
 
 
 def _stays_whole(path: bytes) -> bool:
-    """True when there is nothing in it to decode or to cut off."""
-    return _PERCENT not in path and _SEMICOLON not in path
+    """True when there is nothing in it to decode or to cut off. White space and controls stand in no target as they
+    are, but beyond ASCII there is more of both.
+    """
+    return _PERCENT not in path and _SEMICOLON not in path and path.isascii()
 
 
 def readings(path: bytes, plain: Segments) -> set[Segments]:
     """Every reading of a path whose own one is `plain`; case is the matcher's business.
 
-    Decoded once or twice; parameters cut off, and slashes taken for separators, before, between and after it or not.
+    Decoded once or twice; before, between and after it parameters cut off, slashes taken for separators and blanks
+    stripped off the segments' ends, or not, in any order.
     """
     if _stays_whole(path):
         return {plain}
     found: set[Segments] = set()
-    level = set(_variants(tuple(path.split(b"/"))))
+    level = _variants({tuple(path.split(b"/"))})
     for _ in range(2):
-        level = {one for segments in level for one in _variants(tuple(map(unquote_to_bytes, segments)))}
+        level = _variants({tuple(map(unquote_to_bytes, segments)) for segments in level})
         found |= level
     return set(map(_tidy, found))
 
 
-def _variants(segments: Segments) -> Iterator[Segments]:
-    cut, split = _cut(segments), _split(segments)
-    yield from (segments, cut, split, _split(cut), _cut(split))
+def _variants(level: set[Segments]) -> set[Segments]:
+    """`level` and all that the three ways to read more into segments make of it, in any order."""
+    found = set(level)
+    fresh = level
+    while fresh:
+        fresh = {read(segments) for segments in fresh for read in (_cut, _split, _trim)} - found
+        found |= fresh
+    return found
 
 
 def _cut(segments: Segments) -> Segments:
@@ -89,6 +103,15 @@ def _cut(segments: Segments) -> Segments:
 
 def _split(segments: Segments) -> Segments:
     return tuple(part for segment in segments for part in segment.replace(b"\\", b"/").split(b"/"))
+
+
+def _trim(segments: Segments) -> Segments:
+    """As servers do that strip tokens: Java's trim takes all up to U+0020, Python's strip all that isspace()."""
+    return tuple(segment.strip(_ASCII_BLANKS) if segment.isascii() else _trim_text(segment) for segment in segments)
+
+
+def _trim_text(segment: bytes) -> bytes:
+    return segment.decode("utf-8", "surrogateescape").strip(_BLANKS).encode("utf-8", "surrogateescape")
 
 
 def _tidy(segments: Segments) -> Segments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from proxy.policy.case_folding import fold_case
 from proxy.policy.pattern import Pattern
 
 NEVER: Final = 1 << 60
@@ -85,11 +86,9 @@ def _child(node: _Node, segment: bytes | None) -> _Node:
 
 def fold(segment: bytes) -> bytes:
     """A segment as a server that ignores case would read it."""
-    return (
-        segment.lower()
-        if segment.isascii()
-        else segment.decode("utf-8", "surrogateescape").casefold().encode("utf-8", "surrogateescape")
-    )
+    if segment.isascii():
+        return segment.lower()
+    return fold_case(segment.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def fold_all(segments: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -125,6 +125,31 @@ def test_no_spelling_gets_around_a_denial(path):
     assert denying.verdict(b"GET", path).deny is None
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/serv%C4%B1ces/keys",
+        b"/SERV%C4%B0CES/keys",
+        b"/serv\xc4\xb1ces/keys",
+        b"/serv%25C4%25B1ces/keys",
+        b"/%C5%BFervices/KEYS",
+        b"/services%20/keys",
+        b"/%20services/keys%20",
+        b"/services%2509/%250akeys",
+        b"/services/keys%C2%A0",
+        b"/services/keys\xe2\x80\x83",
+        b"/serv%C4%B1ces%20;a=1/%2520Keys%20",
+        b"/x%2F%20serv%C4%B1ces%20%2F%20keys%20;b/services;/keys",
+        b"/services/%20/keys",
+        b"/services/x/%20..%20/keys",
+        b"/%2520%252Fservices%2520%252Fkeys%2509%253Bx",
+    ],
+)
+def test_neither_turkish_letters_nor_blanks_get_around_a_denial(path):
+    denying = table(key="DELETE /services/keys", deeper="DELETE /x/services/keys/services/keys")
+    assert denying.verdict(b"DELETE", path).deny is not None
+
+
 def test_a_method_in_small_letters_is_no_way_around_a_denial():
     assert table(key="DELETE /a").verdict(b"delete", b"/a").deny == "no"
 

@@ -14,7 +14,7 @@ from proxy.policy.routesfile import load
 
 Path = tuple[bytes, ...]
 
-LITERALS = ["a", "B", "b", "a%2Fb", "a%20b", "%61", "a;b", "a%3Bb"]
+LITERALS = ["a", "B", "b", "a%2Fb", "a%20b", "%61", "a;b", "a%3Bb", "i", "ss", "a%20", "%C4%B1"]
 METHODS = ["GET", "PUT", "DELETE"]
 MATCHES = st.builds(
     lambda methods, segments, rest, slash: f"{methods} /{'/'.join(segments + ['**'] * rest)}{slash}",
@@ -27,7 +27,9 @@ ROUTES = st.lists(
     st.tuples(st.lists(MATCHES, min_size=1, max_size=3), st.sampled_from(["off", "on", "client", "deny"])), max_size=6
 )
 PIECES = ["a", "b", "A", "B", "/", "/", "//", ";", "%2F", "%2f", "%5C", "%3B", "%25", "%61", "%2561", "%252F", "%253b",
-          ".", "%2e", "%", "%0", "%00", "\\", "\x01", "\xff", "%20", "?", "*"]  # fmt: skip
+          ".", "%2e", "%", "%0", "%00", "\\", "\x01", "\xff", "%20", "?", "*",
+          "i", "I", "s", "%C4%B0", "\xc4\xb1", "%25C4%25B1", "%CC%87", "%C3%9F", "\xc5\xbf", "%C2%A0", "\xc2\x85",
+          "%2509"]  # fmt: skip
 PATHS = st.lists(st.sampled_from(PIECES), max_size=8).map(lambda pieces: ("/" + "".join(pieces)).encode("latin-1"))
 
 
@@ -53,6 +55,24 @@ def refused(path: bytes) -> bool:
     return bool(dots or b"\\" in plain or broken or re.search(rb"[\x00-\x1f\x7f]", plain))
 
 
+SAME = {"\u0131": "i", "\u0130": "i", "i\u0307": "i", "\u00df": "ss", "\u017f": "s"}
+"""What ignores case in Java or Python takes these for, beside the small letters."""
+
+
+def folded(segment: bytes) -> bytes:
+    text = segment.decode("utf-8", "surrogateescape").lower()
+    for letter, plain in SAME.items():
+        text = text.replace(letter, plain)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def trimmed(segment: bytes) -> bytes:
+    text = segment.decode("utf-8", "surrogateescape")
+    while text != (text := text.strip().strip("".join(map(chr, [*range(33), *range(127, 161)])))):
+        pass
+    return text.encode("utf-8", "surrogateescape")
+
+
 def expression(match: str, *, fold: bool) -> re.Pattern[bytes]:
     """The match as a regular expression over METHOD and segments in hexadecimal, a slash before each."""
     methods, _, path = match.partition(" ")
@@ -61,13 +81,13 @@ def expression(match: str, *, fold: bool) -> re.Pattern[bytes]:
     said = "[^/]+" if methods == "*" else f"({methods})"
     for step in steps[: len(steps) - rest]:
         literal = decode(step.encode())
-        said += "/[0-9a-f]+" if step.startswith("{") else f"/{(literal.lower() if fold else literal).hex()}"
+        said += "/[0-9a-f]+" if step.startswith("{") else f"/{(folded(literal) if fold else literal).hex()}"
     return re.compile((said + "(/[0-9a-f]+)*" * rest).encode())
 
 
 def first(routes: list[tuple[list[str], str]], method: str, path: Path, *, fold: bool = False) -> int | None:
     """The number of the first route that matches, trying them all."""
-    subject = "/".join([method.upper() if fold else method, *((s.lower() if fold else s).hex() for s in path if s)])
+    subject = "/".join([method.upper() if fold else method, *((folded(s) if fold else s).hex() for s in path if s)])
     for number, (matches, _) in enumerate(routes):
         if any(expression(match, fold=fold).fullmatch(subject.encode()) for match in matches):
             return number
@@ -75,7 +95,7 @@ def first(routes: list[tuple[list[str], str]], method: str, path: Path, *, fold:
 
 
 def readings(path: bytes) -> Iterator[Path]:
-    """Whatever comes of decoding once or twice, splitting at slashes and cutting parameters, in any order."""
+    """Whatever comes of decoding once or twice, splitting at slashes, cutting and trimming, in any order."""
     todo, seen = [(tuple(path.split(b"/")), 0)], set()
     while todo:
         state = todo.pop()
@@ -88,6 +108,7 @@ def readings(path: bytes) -> Iterator[Path]:
         if decoded < 2:
             todo.append((tuple(map(decode, segments)), decoded + 1))
         todo.append((tuple(s.split(b";")[0] for s in segments), decoded))
+        todo.append((tuple(map(trimmed, segments)), decoded))
         todo.append((tuple(part for s in segments for part in re.split(rb"[/\\]", s)), decoded))
 
 
