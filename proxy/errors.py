@@ -46,11 +46,15 @@ class Failure(Exception):
 
 
 class ClientFault(Failure):
-    """The plugin's request cannot be taken. `reason` is the label of `refused_total`."""
+    """The plugin's request cannot be taken.
 
-    def __init__(self, code: Code, message: str, *, reason: str, hint: str = "") -> None:
+    `reason` is the label of `refused_total`; `logged` is the log's `reason` where that says more (`tls_hello`).
+    """
+
+    def __init__(self, code: Code, message: str, *, reason: str, hint: str = "", logged: str = "") -> None:
         super().__init__(code, message, hint=hint)
         self.reason = reason
+        self.logged = logged or reason
 
 
 class UpstreamFault(Failure):

@@ -29,6 +29,7 @@ class Exchange:
         "own",
         "paused",
         "query",
+        "reason",
         "refused",
         "request_bytes",
         "request_headers",
@@ -60,6 +61,7 @@ class Exchange:
         self.upstream_status = 0  # 0: BioT gave none
         self.code: Code | None = None  # our own error, if the answer was one
         self.refused = ""  # reason of refused_total, if it was one
+        self.reason = ""  # the same as the log tells it, which may know more
         self.interception = "none"  # set removed passed none
         self.tries = 0  # requests sent to BioT
         self.retries: tuple[str, ...] = ()  # connect reset status token_not_valid

@@ -21,6 +21,8 @@ KEEP_LIMIT: Final = 64 * 1024
 KEPT_PIECES_MOST: Final = 256
 EMPTY_LINES_LIMIT: Final = 16
 """Bytes of empty lines skipped before a head."""
+TLS_HANDSHAKE: Final = 0x16
+"""The first byte of a ClientHello (RFC 8446, section 5.1), and of no request."""
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks at a plugin that could leave without a word."""
 ACCEPT_TIME: Final = 0.02
@@ -144,6 +146,8 @@ class ClientConnection(Connection, Client):
     def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
         if not before and partial:
             self.signal.wake()  # the head's time runs from its first byte
+            if partial[0] == TLS_HANDSHAKE:
+                return faults.tls_hello()
         if framing.hopeless(partial, before):
             return faults.refused("its head holds a bare CR or LF, or a control character")
         return framing.oversized_request(partial)

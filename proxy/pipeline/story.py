@@ -310,7 +310,8 @@ class Story:
     def _fail(self, client: Client, exchange: Exchange, failure: Failure) -> bool:
         """Turn a failure into its answer; False when the connection ends with it."""
         exchange.code = failure.code
-        exchange.refused = failure.reason if isinstance(failure, ClientFault) else ""
+        if isinstance(failure, ClientFault):
+            exchange.refused, exchange.reason = failure.reason, failure.logged
         if client.lost:
             return False
         if not exchange.trace_id:

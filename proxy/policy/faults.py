@@ -14,6 +14,16 @@ def refused(reason: str) -> ClientFault:
     )
 
 
+def tls_hello() -> ClientFault:
+    return ClientFault(
+        Code.BAD_REQUEST,
+        "The client began a TLS handshake; plain HTTP is spoken here.",
+        reason="framing",
+        hint="Call the sidecar by http://, not by https://.",
+        logged="tls_hello",
+    )
+
+
 def broken_off() -> ClientFault:
     return refused("it broke off before its end")
 

@@ -76,7 +76,9 @@ class _Reader:
             "workers": self._number("SIDECAR_WORKERS", 1, 256),
             "loop_limit": self._number("SIDECAR_LOOP_LIMIT", 1, 1_000_000),
             "log_level": self._choice("SIDECAR_LOG_LEVEL", "debug", "info", "warning", "error"),
-            "log_format": self._choice("SIDECAR_LOG_FORMAT", "json", "text"),
+            "log_format": self._choice("SIDECAR_LOG_FORMAT", "json", "text")
+            if self._text("SIDECAR_LOG_FORMAT")
+            else "",
             "inspect": self._switch("SIDECAR_INSPECT"),
         }
         self._refuse_odd_listeners(upstream, listen, admin_listen)

@@ -59,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     loop_limit: int
     log_level: str  # debug | info | warning | error
-    log_format: str  # json | text
+    log_format: str  # json | text; empty: text on a terminal, else json
     inspect: bool
     warnings: tuple[str, ...] = ()  # what is odd but no error
 

@@ -57,6 +57,8 @@ class Log:
         self._known: Memo[tuple[object, ...], _Parts] = Memo(KNOWN_MOST)
         self._warned: set[str] = set()  # routes under which plugins mean "off" and say "on"
         self.later: Callable[[Callable[[], None]], object] | None = None
+        self.before_event: Callable[[], None] = lambda: None  # tells of the requests that ended before it
+        self.lines_dropped: Callable[[], int] = lambda: 0  # so far; set by whoever knows the writer
 
     # ---- requests
 
@@ -88,7 +90,7 @@ class Log:
 
     def _add_request(self, exchange: Exchange, level: bytes) -> None:
         line = self._line(exchange, level)
-        self._add(_text(msgspec.json.decode(line)) if self._as_text else line)
+        self._add(_request_text(msgspec.json.decode(line)) if self._as_text else line)
 
     def _line(self, exchange: Exchange, level: bytes) -> bytes:
         """Sizes in bytes of body, `token_age` in seconds; `asked` and `ended` are parts that many lines share.
@@ -132,6 +134,7 @@ class Log:
             verdict and verdict.rule.name,
             exchange.interception,
             exchange.refused,
+            exchange.reason,
             exchange.status,
             exchange.upstream_status,
             exchange.code,
@@ -153,6 +156,7 @@ class Log:
         """Tell of something: `event` names its kind for machines, `message` says it to people."""
         if LEVELS[level] < self._least:
             return
+        self.before_event()
         line: dict[str, Any] = {"ts": iso(self._wall()), "level": level, "event": event, "message": message}
         for name, value in {**line, **fields}.items():
             line[name] = printable(value) if isinstance(value, str) else value
@@ -247,6 +251,7 @@ def _make_parts(exchange: Exchange) -> _Parts:
         "status": exchange.status or CLIENT_GONE,
         "upstream_status": exchange.upstream_status or None,
         "error": None if code is None else code.wire,
+        "reason": exchange.reason or None,
         "tries": exchange.tries,
         "retries": exchange.retries,
     }
@@ -283,8 +288,31 @@ def _text(values: dict[str, Any]) -> bytes:
     return " ".join(start + rest).encode("ascii")
 
 
+_TEXT_FIELDS: Final = (
+    "query", "rule", "interception", "upstream_status", "error", "reason", "retries", "upstream_ms", "token_wait_ms",
+    "connect_ms", "client_gone", "cut", "trace_id",
+)  # fmt: skip
+"""What the text form says of a request behind its status and duration, if there is anything to say."""
+
+
+def _request_text(values: dict[str, Any]) -> bytes:
+    """For people: what was asked, what came of it and how long it took, then what is out of the ordinary."""
+    start = [values["ts"], values["level"].upper(), values["event"], values["method"], _word(values["path"] or "-")]
+    start += [str(values["status"]), f"{values['duration_ms']:.1f}ms"]
+    if values["interception"] == "none":
+        values["interception"] = None
+    if values["upstream_status"] == values["status"]:
+        values["upstream_status"] = None
+    rest = [
+        f"{name}={_word(round(value, 1) if isinstance(value, float) else value)}"
+        for name in _TEXT_FIELDS
+        if (value := values[name])
+    ]
+    return " ".join(start + rest).encode("ascii")
+
+
 def _word(value: Any) -> str:
     if isinstance(value, list | tuple):
         value = ",".join(value)
-    text = str(value)
+    text = "yes" if value is True else str(value)
     return text if _BARE.fullmatch(text) else json.dumps(text)

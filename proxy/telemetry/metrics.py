@@ -28,7 +28,10 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 class Metrics:
-    """Implements pipeline.ports.Observer and LoginObserver. `gauges` is set by whoever knows."""
+    """Implements pipeline.ports.Observer and LoginObserver.
+
+    `gauges` and `lines_dropped`, the log's, are set by whoever knows.
+    """
 
     def __init__(self, *, version: str, python: str) -> None:
         state = self._state = State(version, python)
@@ -39,6 +42,7 @@ class Metrics:
         self._request_bytes = 0
         self._response_bytes = 0
         self.gauges: Gauges = lambda: (0, 0, 0)
+        self.lines_dropped: Callable[[], int] = lambda: 0
 
     def routes(self, names: Iterable[str]) -> None:
         """These rules are in force now: their series exist from here on. Those of earlier rules stay."""
@@ -114,5 +118,6 @@ class Metrics:
         state = self._state
         state.request_bytes, state.response_bytes = self._request_bytes, self._response_bytes
         state.in_flight, state.idle, state.active = self.gauges()
+        state.lines_dropped = self.lines_dropped()
         state.process = read_process()
         return _ENCODER.encode(state)

@@ -71,6 +71,7 @@ class State:
     in_flight: int = field(default=0, metadata=SUM_OF_LIVING)
     idle: int = field(default=0, metadata=SUM_OF_LIVING)
     active: int = field(default=0, metadata=SUM_OF_LIVING)
+    lines_dropped: int = 0  # of the log
     process: Process = field(default_factory=Process)
 
 

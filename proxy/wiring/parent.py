@@ -71,6 +71,7 @@ class Parent:
         self._metrics = make_metrics()
         self._sweep = make_sweep()
         self._pool = make_pool(settings, self._metrics.connected)
+        self._metrics.lines_dropped = log.lines_dropped
         self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
         self._own = Alone(
             settings, self._pool, self._sweep, LoginObservers(self._metrics, log, report=self._report), self._report

@@ -91,8 +91,10 @@ def in_a_moment(call: Callable[[], None]) -> None:
 def run_with_log(settings: Settings, main: Callable[[Log], Coroutine[Any, Any, int]]) -> int:
     """Run a serving process on a loop of its own, and write its log to the end; the exit status is `main`'s."""
     writer = Stderr(shared=settings.workers > 1)
-    log = Log(level=settings.log_level, form=settings.log_format, write=writer.write, wall=time.time)
+    form = settings.log_format or ("text" if writer.terminal else "json")
+    log = Log(level=settings.log_level, form=form, write=writer.write, wall=time.time)
     log.later = in_a_moment
+    log.lines_dropped = lambda: writer.lost
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(main(log))

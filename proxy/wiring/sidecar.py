@@ -60,6 +60,8 @@ class Sidecar:
         self._story = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
         self._listener = Listener(self._story.converse, self.report)
         self._admin = Listener(self._make_story(None, everything=False).converse, self.report)
+        self._metrics.lines_dropped = log.lines_dropped
+        log.before_event = self._ended.flush
         self._metrics.gauges = lambda: (self._story.in_flight, self._pool.idle, self._pool.active)
         self._keeping: list[asyncio.Task[None]] = []
 

@@ -114,3 +114,29 @@ def test_a_signal_while_it_starts_is_a_clean_stop(number):
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=20)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "form"),
+    [
+        ([], {}, b" INFO ready listening on "),
+        ([], {"SIDECAR_LOG_FORMAT": "json"}, b'"event":"ready"'),
+        (["--log-format", "json"], {"SIDECAR_LOG_FORMAT": "text"}, b'"event":"ready"'),
+        (["--log-format=text", "--log-level=error"], {}, b""),
+    ],
+)
+def test_the_log_is_text_on_a_terminal_unless_something_else_is_asked_for(words, env, form):
+    ours, theirs = os.openpty()
+    try:
+        command = [*COMMAND, "serve", *words]
+        with subprocess.Popen(
+            command, env=PLAIN | NOBODY | env, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs
+        ) as one:
+            assert one.stdout is not None
+            assert one.stdout.readline().startswith(b"biot-sidecar ready on ")
+            one.terminate()
+        os.write(theirs, b"the end")
+        assert form in os.read(ours, 65_536)
+    finally:
+        os.close(ours)
+        os.close(theirs)

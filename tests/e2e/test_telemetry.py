@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
+import ssl
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -13,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from proxy.telemetry import state
 from tests.support.exchanges import Exchange
+from tests.support.judge import assert_ours
 from tests.support.live import LIVE
 from tests.support.rawclient import Answer, RawClient
 from tests.support.scripted_upstream import then_reset
@@ -134,7 +137,9 @@ async def test_text_lines_are_for_people(start):
     await house.get(f"/on/patients?name={CANARY}", TRACEPARENT)
     await house.sidecar.stop()
     (line,) = [line for line in house.sidecar.log().splitlines() if " INFO request " in line]
-    assert f"trace_id={TRACE} method=GET path=/on/** query=name rule=intercepted interception=set status=200" in line
+    assert " INFO request GET /on/** 200 " in line
+    assert " query=name rule=intercepted interception=set " in line
+    assert line.endswith(f" trace_id={TRACE}")
 
 
 async def test_only_what_went_wrong_is_told_at_a_higher_level(start):
@@ -155,6 +160,37 @@ async def test_the_status_page_tells_of_rules_token_and_logins(start):
     assert (page["logins"]["total"], page["logins"]["calls_per_login"]) == (1, 5.0)
     assert page["reload"]["error"] is None
     assert set(page["build"]) == {"version", "python"}
+
+
+# ---- where the log cannot be written
+
+
+async def test_a_full_disk_takes_no_half_lines_and_what_is_lost_is_counted(start):
+    house = await start()
+    await house.warm_up()
+    pid, room = house.sidecar.process.pid, house.sidecar.stderr.stat().st_size + 700
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    for _ in range(20):
+        assert (await house.get("/x")).status == 200
+
+    async def lost() -> float:
+        return (await counted(house)).get(key("log_lines_dropped_total"), 0)
+
+    async with asyncio.timeout(10):
+        while await lost() < 15:
+            await asyncio.sleep(0.02)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    async with asyncio.timeout(10):
+        while "log_lines_dropped" not in house.sidecar.log():
+            assert (await house.get("/x")).status == 200
+            await asyncio.sleep(0.15)
+    dropped = await lost()
+    await house.sidecar.stop()
+    lines = house.sidecar.log().splitlines()
+    halves = [line for line in lines if not line.endswith("}")]
+    assert len(halves) == 1
+    told = [json.loads(line) for line in lines if line not in halves]
+    assert [line["lines"] for line in told if line["event"] == "log_lines_dropped"] == [dropped]
 
 
 # ---- everything that can be counted
@@ -189,9 +225,8 @@ async def test_every_refusal_is_counted_under_its_reason(start):
     seen = samples_of(await admin.ask(request("GET", "/metrics")), parse_text)
     await held.answer(exchange, response(200))
     await holding.read_answer()
-    assert {reason: seen[key("refused_total", reason=reason)] for reason in state.REFUSALS} == dict.fromkeys(
-        state.REFUSALS, 1
-    )
+    reasons = [reason for reason in state.REFUSALS if reason != "caller"]  # which needs SIDECAR_ALLOWED_UIDS
+    assert {reason: seen[key("refused_total", reason=reason)] for reason in reasons} == dict.fromkeys(reasons, 1)
 
     def refused(method, status, route="unmatched"):
         interception = "on" if route == "intercepted" else "off"
@@ -201,6 +236,23 @@ async def test_every_refusal_is_counted_under_its_reason(start):
     assert (refused("GET", "503"), refused("GET", "403", "closed"), refused("GET", "403")) == (2, 1, 1)
     assert seen[key("requests_in_flight")] == 1
     assert seen[key("upstream_connections", state="active")] == 1
+    assert sorted(line["reason"] for line in await logged(house) if line.get("reason")) == sorted(
+        [*reasons, "start"]  # why there was a login
+    )
+
+
+async def test_a_client_that_speaks_tls_is_told_so(start):
+    house = await start()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    arrives = ssl.MemoryBIO()
+    handshake = tls.wrap_bio(ssl.MemoryBIO(), arrives, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        handshake.do_handshake()
+    answer = await house.ask(arrives.read())
+    assert_ours(answer, 400, "SIDECAR_BAD_REQUEST")
+    assert "http://" in answer.json["details"]["hint"]
+    (line,) = [line for line in await logged(house) if line["event"] == "request"]
+    assert (line["reason"], line["status"], line["method"]) == ("tls_hello", 400, "_OTHER")
 
 
 async def test_every_other_try_is_counted_under_its_reason(start):

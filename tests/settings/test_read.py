@@ -21,7 +21,7 @@ def test_the_three_that_biot_gives_its_plugins_are_enough():
     assert (read.login_at_start, read.inspect) == (True, False)
     assert (read.string_gap, read.fresh_for, read.drain_timeout) == (30.0, 300.0, 25.0)
     assert (read.max_in_flight, read.workers, read.loop_limit) == (256, 1, 8)
-    assert (read.plugin_login, read.log_level, read.log_format) == ("local", "info", "json")
+    assert (read.plugin_login, read.log_level, read.log_format) == ("local", "info", "")
     assert read.allowed_hosts == {b"localhost", b"127.0.0.1", b"::1", b"api.example", b"lambda.aws.com"}
     assert read.allowed_origins == frozenset()
     assert read.warnings == ()
@@ -220,12 +220,14 @@ def test_a_secret_file_is_named_not_read_into_the_settings(tmp_path):
 # ---- flag over environment over default
 
 
-def test_there_are_four_flags():
+def test_there_are_six_flags():
     assert FLAGS == {
         "BIOT_BASE_URL": "--upstream",
         "SIDECAR_LISTEN": "--listen",
         "SIDECAR_ADMIN_LISTEN": "--admin-listen",
         "SIDECAR_ROUTES": "--routes",
+        "SIDECAR_LOG_LEVEL": "--log-level",
+        "SIDECAR_LOG_FORMAT": "--log-format",
     }
 
 

@@ -38,7 +38,7 @@ def exchange(seconds: float = 0.012, **told: Any) -> Exchange:
     return made
 
 
-def refused(reason: str = "host", **told: Any) -> Exchange:
+def refused(because: str = "host", **told: Any) -> Exchange:
     """A request that was refused before the rules were asked."""
     nothing = {"verdict": None, "upstream_status": 0, "tries": 0, "upstream_seconds": 0.0, "token_result": ""}
-    return exchange(**{**nothing, "status": 421, "refused": reason, "token_age": -1.0, **told})
+    return exchange(**{**nothing, "status": 421, "refused": because, "reason": because, "token_age": -1.0, **told})

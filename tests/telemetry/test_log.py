@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from proxy.errors import Code
 from proxy.exchange import Exchange
+from proxy.telemetry.batch import Batch
 from proxy.telemetry.log import BATCH, Log
+from proxy.telemetry.state import REFUSALS
 from tests.support.finished import TRACE, exchange, refused, verdict
 
 
@@ -77,6 +79,7 @@ def test_a_request_is_one_line_with_everything_an_operator_asks_for():
         "status": 200,
         "upstream_status": 200,
         "error": None,
+        "reason": None,
         "tries": 2,
         "retries": ["status"],
         "request_bytes": 120,
@@ -217,11 +220,42 @@ def test_text_says_what_there_is_to_say_and_leaves_out_the_rest():
     log, written = new_log(form="text")
     log.finished(exchange(0.5, interception="set", query=b"page=1&%0a=2"))
     assert written.lines == [
-        "2023-11-14T22:13:20.500Z INFO request id=7 "
-        f"trace_id={TRACE} method=GET path=/organization/v1/users/patients/{{id}} "
-        'query="page,?" rule="a rule" interception=set status=200 upstream_status=200 tries=1 duration_ms=500.0 '
-        "upstream_ms=375.0 token_age=3.5"
+        "2023-11-14T22:13:20.500Z INFO request GET /organization/v1/users/patients/{id} 200 500.0ms "
+        f'query="page,?" rule="a rule" interception=set upstream_ms=375.0 trace_id={TRACE}'
     ]
+
+
+def test_text_tells_what_is_out_of_the_ordinary():
+    log, written = new_log(form="text")
+    log.finished(
+        refused(
+            "framing", reason="tls_hello", code=Code.BAD_REQUEST, status=400, method=b"", trace_id="", client_gone=True
+        )
+    )
+    log.finished(exchange(0.5, retries=("reset", "status"), upstream_status=503, cut=True, connect=0.00123))
+    assert written.lines == [
+        "2023-11-14T22:13:20.012Z INFO request _OTHER - 400 12.0ms error=SIDECAR_BAD_REQUEST reason=tls_hello "
+        "client_gone=yes",
+        "2023-11-14T22:13:20.500Z WARNING request GET /organization/v1/users/patients/{id} 200 500.0ms "
+        'rule="a rule" upstream_status=503 retries="reset,status" upstream_ms=375.0 connect_ms=1.2 cut=yes '
+        f"trace_id={TRACE}",
+    ]
+
+
+@pytest.mark.parametrize("reason", [*REFUSALS, "tls_hello"])
+def test_a_refusal_says_its_reason(reason):
+    assert told(refused("framing" if reason == "tls_hello" else reason, reason=reason))["reason"] == reason
+
+
+def test_an_event_comes_after_the_requests_that_ended_before_it():
+    log, written = new_log()
+    batch = Batch([log], later=lambda flush: None, report=lambda error: None)
+    log.before_event = batch.flush
+    batch.finished(exchange(0.0))
+    log.event("info", "draining", "stopping")
+    batch.finished(exchange(0.0))
+    batch.flush()
+    assert [json.loads(line)["event"] for line in written.lines] == ["request", "draining", "request"]
 
 
 def test_text_puts_the_message_before_the_fields():

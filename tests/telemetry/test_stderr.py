@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -151,4 +154,97 @@ def test_a_shared_writer_gives_a_pipe_no_more_at_once_than_it_keeps_whole(pipe):
     line = b"x" * 999 + b"\n"
     writer.write(line * 20)
     assert pipe.read(20_000) == line * 20
+    writer.close()
+
+
+# ---- what cannot be written
+
+
+def until_done(writer: Stderr) -> None:
+    """Wait for the log's thread."""
+    end = time.monotonic() + 10
+    while writer._given != writer._done:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+@contextmanager
+def file_of_at_most(size: int) -> Iterator[None]:
+    """As on a full disk, files of this process grow no further (setrlimit(2), RLIMIT_FSIZE)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_full_disk_costs_whole_lines_which_are_counted_and_told_once_there_is_room_again(tmp_path, shared):
+    with open(tmp_path / "log", "ab") as file:
+        writer = Stderr(file.fileno(), shared=shared)
+        with file_of_at_most(25):
+            for number in (1, 2, 3):
+                assert writer.write(b"line %d %s\n" % (number, b"x" * 8)) == 0
+                until_done(writer)
+            assert writer.lost == 2
+        assert writer.write(b"there is room again\n") == 0
+        until_done(writer)
+        assert writer.write(b"the next line\n") == 2
+        assert writer.write(b"the last line\n") == 0
+        writer.close()
+    lines = (tmp_path / "log").read_bytes().splitlines()
+    assert lines == [b"line 1 xxxxxxxx", b"line 2 xx", b"there is room again", b"the next line", b"the last line"]
+
+
+def test_a_device_that_takes_nothing_costs_every_line():
+    with open("/dev/full", "wb", buffering=0) as full:
+        writer = Stderr(full.fileno())
+        for _ in range(3):
+            assert writer.write(b"one\ntwo\n") == 0
+            until_done(writer)
+        assert writer.lost == 6
+        writer.close()
+
+
+def test_lines_that_nobody_reads_any_more_are_counted(pipe):
+    writer = Stderr(pipe.writer)
+    os.close(pipe.reader)
+    for _ in range(3):
+        assert writer.write(b"one\ntwo\n") == 0
+    assert writer.lost == 6
+    writer.close()
+
+
+@contextmanager
+def no_more_threads() -> Iterator[None]:
+    """As under a limit of processes: pthread_create(3) fails."""
+
+    def start(self) -> None:
+        raise RuntimeError("can't start new thread")
+
+    usual, threading.Thread.start = threading.Thread.start, start  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        threading.Thread.start = usual  # type: ignore[method-assign]
+
+
+def test_without_a_thread_a_file_is_written_at_once(tmp_path):
+    with open(tmp_path / "log", "ab") as file, no_more_threads():
+        writer = Stderr(file.fileno())
+        writer.write(b"one\n")
+        assert (tmp_path / "log").read_bytes() == b"one\n"
+        writer.close()
+
+
+def test_without_a_thread_nobody_waits_for_a_full_pipe(pipe):
+    pipe.fill()
+    writer = Stderr(pipe.writer)
+    with no_more_threads():
+        writer.write(b"one\ntwo\n")
+    assert writer.lost == 2
+    pipe.read(4096)
+    writer.write(b"three\n")
+    assert pipe.read(6) == b"three\n"
     writer.close()
