@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from proxy.inspector.recorder import News, Recorder, Watcher
+from proxy.pipeline.signal import timeout
 from proxy.policy import faults
 from proxy.policy.replies import REPLIES, error_body
 from proxy.policy.trace import trace_id_of
@@ -146,7 +147,7 @@ class _Live:
         """What the watcher hears, until it closes or the page goes away."""
         while True:
             try:
-                async with asyncio.timeout(self._heartbeat):
+                with timeout(self._heartbeat):
                     news = await watcher.news()
             except TimeoutError:
                 await response.write(b": still here\n\n")

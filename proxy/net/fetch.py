@@ -8,6 +8,7 @@ from proxy.message import Answer, Framing, Headers
 from proxy.net.upstream import Pool, UpstreamConnection
 from proxy.pipeline.collector import Collector
 from proxy.pipeline.signal import Signal, Sweep
+from proxy.pipeline.signal import timeout as patience
 from proxy.policy import framing
 from proxy.policy.faults import broken_answer, lost_before_answer, timed_out
 from proxy.settings import Upstream as Address
@@ -29,7 +30,7 @@ class Fetcher:
         signal = Signal(asyncio.get_running_loop())
         self._sweep.watch(signal)
         try:
-            async with asyncio.timeout(timeout):
+            with patience(timeout):
                 return await self._fetch(signal, self._bytes(method, path, headers, body), method, limit)
         except TimeoutError:
             fault = timed_out(timeout)

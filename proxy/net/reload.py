@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from proxy.errors import BadSettings
+from proxy.pipeline.signal import timeout
 from proxy.policy.match import RouteTable
 from proxy.policy.routesfile import Loaded, Problem, counted, load
 from proxy.policy.rules import Verdict
@@ -120,7 +121,7 @@ class RoutesFile:
 
     async def _asked(self, interval: float) -> bool:
         try:
-            async with asyncio.timeout(interval):
+            with timeout(interval):
                 await self._wake.wait()
         except TimeoutError:
             return False

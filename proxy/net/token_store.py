@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from proxy.errors import BadSettings
 from proxy.message import Secret
+from proxy.pipeline.signal import timeout
 
 LIMIT: Final = 3.0
 """Seconds that the store may cost one login: all commands together, connecting included."""
@@ -77,9 +77,8 @@ class TokenStore:
     async def close(self) -> None:
         """End the connection, after one login; the next command makes another."""
         self._left = self._limit
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(FAREWELL):
-                await self._client.aclose()
+        with contextlib.suppress(Exception), timeout(FAREWELL):
+            await self._client.aclose()
 
     async def _ask(self, *command: str | bytes | int) -> Any:
         if self._clock() < self._silent_until:
@@ -87,7 +86,7 @@ class TokenStore:
         failure = ""
         began = self._clock()
         try:
-            async with asyncio.timeout(self._left):
+            with timeout(self._left):
                 answer = await self._client.execute_command(*command)
         except Exception as error:  # a lying server can make the client raise anything
             origin = error.__context__  # the client wraps what it met

@@ -16,7 +16,7 @@ from proxy.net.connection import BODY, Connection
 from proxy.net.sockets import readable
 from proxy.net.tls import connect_tls
 from proxy.pipeline.ports import Sink, Upstream
-from proxy.pipeline.signal import Signal
+from proxy.pipeline.signal import Signal, timeout
 from proxy.policy import framing
 from proxy.policy.faults import broken_answer
 from proxy.settings import Upstream as Address
@@ -178,7 +178,7 @@ class Pool:
         connection = UpstreamConnection(signal, self)
         protocol = cast(asyncio.Protocol, connection)
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
+            with timeout(CONNECT_TIMEOUT):
                 if self._path:
                     await loop.create_unix_connection(lambda: protocol, self._path)
                 elif self._tls is not None:

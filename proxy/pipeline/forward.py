@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ from proxy.exchange import Exchange
 from proxy.message import BODY_CHUNKED, BODY_NONE, BODY_UNTIL_CLOSE, RequestHead, ResponseHead, Token
 from proxy.pipeline.collector import Collector
 from proxy.pipeline.ports import Client, Peer, Pool, Tokens, Upstream
-from proxy.pipeline.signal import Sweep
+from proxy.pipeline.signal import Sweep, timeout
 from proxy.policy import faults
 from proxy.policy.fields import Kind
 from proxy.policy.framing import response_head
@@ -167,7 +166,7 @@ class Flight:
         exchange.token_result = "fail"
         began = shared.clock()
         try:
-            async with asyncio.timeout(self._deadline - began):
+            with timeout(self._deadline - began):
                 token = await shared.tokens.get()
             exchange.token_result = "wait"
             return token
@@ -200,7 +199,7 @@ class Flight:
         shared = self._shared
         began = shared.clock()
         try:
-            async with asyncio.timeout(self._deadline - began):
+            with timeout(self._deadline - began):
                 upstream: Upstream = await shared.pool.dial(self._client.signal)
             if token is None or shared.tokens.good(token):
                 return upstream

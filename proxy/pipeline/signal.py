@@ -1,10 +1,21 @@
-"""Waiting without losing an event, and every deadline of the process under one timer."""
+"""Waiting without losing an event, and deadlines that look at the sockets before they pass.
+
+A process that stood still (SIGSTOP, a freezer, a starved core) finds its timers due and its sockets full, and event
+loops run timers first: an answer that lies in a socket would be given up. So no deadline passes with its timer. The
+timer lets the loop turn POLLS times, each turn with a poll of the sockets; what they held is read, whoever waited for
+it goes on, and only what is still due then has passed. A `Sweep` does so for Signals, `timeout` for anything awaited.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import TracebackType
 from typing import Final
+
+POLLS: Final = 10
+"""Turns of the loop between a timer and the deadline's end: one reads the sockets, the others let those who waited
+for that go on, one after the other (a login's answer, the login, who shares it)."""
 
 
 class Signal:
@@ -29,6 +40,64 @@ class Signal:
             future.set_result(None)
 
 
+class After:
+    """Calls `call` in `delay` seconds and POLLS turns of the loop, unless it is cancelled before."""
+
+    __slots__ = ("_call", "_handle", "_loop", "_polls")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, delay: float, call: Callable[[], None]) -> None:
+        self._loop = loop
+        self._call = call
+        self._polls = POLLS
+        self._handle: asyncio.Handle = loop.call_later(delay, self._turn)
+
+    def _turn(self) -> None:
+        if self._polls:
+            self._polls -= 1
+            self._handle = self._loop.call_soon(self._turn)
+        else:
+            self._call()
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+
+
+class timeout:  # noqa: N801 - named and used as asyncio's
+    """`with timeout(seconds):` cancels what is awaited in it when the time is over, and raises TimeoutError then.
+
+    As asyncio.timeout, but for the polls before the end. It costs a timer, which a Signal's deadline does not.
+    """
+
+    __slots__ = ("_after", "_cancelling", "_delay", "_expired", "_task")
+
+    _task: asyncio.Task[object]
+    _after: After
+
+    def __init__(self, delay: float) -> None:
+        self._delay = delay
+        self._expired = False
+        self._cancelling = 0
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - only coroutines that a task runs wait
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._after = After(task.get_loop(), max(0.0, self._delay), self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._after.cancel()
+        # Someone else may have cancelled the task as well: that goes on as it is.
+        if self._expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
+
+
 class Sweep:
     """Every deadline of the process under one timer: arming one is an assignment and a comparison."""
 
@@ -39,7 +108,7 @@ class Sweep:
         self._clock = clock
         self._watched: set[Signal] = set()
         self._due = float("inf")
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: After | None = None
 
     def watch(self, signal: Signal) -> None:
         self._watched.add(signal)
@@ -58,7 +127,7 @@ class Sweep:
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
-        self._timer = self._loop.call_later(max(0.0, due - self._clock()) + self.SLACK, self._sweep)
+        self._timer = After(self._loop, max(0.0, due - self._clock()) + self.SLACK, self._sweep)
 
     def _sweep(self) -> None:
         self._timer = None

@@ -16,7 +16,7 @@ from proxy.message import RequestHead
 from proxy.pipeline.collector import Collector, Nowhere
 from proxy.pipeline.forward import Forwarder
 from proxy.pipeline.ports import Client, LoopJudge, Observer, Pages, Rules
-from proxy.pipeline.signal import Sweep
+from proxy.pipeline.signal import Sweep, timeout
 from proxy.policy import faults
 from proxy.policy.fields import Kind
 from proxy.policy.framing import request_head
@@ -241,16 +241,16 @@ class Story:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         try:
-            async with asyncio.timeout(QUEUE_TIME):
+            with timeout(QUEUE_TIME):
                 await turn
-        except (TimeoutError, asyncio.CancelledError) as error:
+        except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._leave_place()
-            if isinstance(error, asyncio.CancelledError):
-                raise
-        else:
-            return
-        raise faults.overloaded(self._limits.in_flight_requests)
+            raise
+        except TimeoutError:
+            pass
+        if turn.cancelled():
+            raise faults.overloaded(self._limits.in_flight_requests)
 
     def _leave_place(self) -> None:
         """Hand the place to whoever has waited longest."""
@@ -294,11 +294,12 @@ class Story:
         client.relay_to(collector)
         if head.modern and Kind.EXPECT in head.special and not (client.body_done or client.body_bytes):
             client.write(CONTINUE)  # it waits for this before it sends its body (RFC 9110, section 10.1.1)
+        self._sweep.arm(client.signal, self._clock() + self._limits.head)
         while not (client.body_done or collector.overflowed or client.failure):
-            self._sweep.arm(client.signal, self._clock() + self._limits.head)
-            await client.signal.next()
             if client.signal.expired:
                 raise faults.stalled_upload(self._limits.head)
+            self._sweep.arm(client.signal, self._clock() + self._limits.head)
+            await client.signal.next()
         if client.failure is not None:
             raise client.failure
         exchange.status = 200

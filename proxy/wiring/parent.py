@@ -19,6 +19,7 @@ from proxy.net.channel import Channel, ChannelClosed, Handler
 from proxy.net.secret import SecretSource
 from proxy.net.sockets import HandedOver
 from proxy.net.tokens import TokenRecord
+from proxy.pipeline.signal import timeout
 from proxy.settings import Settings
 from proxy.settings.names import FLAGS
 from proxy.telemetry.log import Log
@@ -50,9 +51,8 @@ class Worker:
 
     async def ask(self, name: str) -> Any:
         """What it answers; None if it does not, or not in time."""
-        with contextlib.suppress(ChannelClosed, TimeoutError):
-            async with asyncio.timeout(ANSWER_TIME):
-                return await self.channel.call(name)
+        with contextlib.suppress(ChannelClosed, TimeoutError), timeout(ANSWER_TIME):
+            return await self.channel.call(name)
         return None
 
 

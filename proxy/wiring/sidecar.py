@@ -19,7 +19,7 @@ from proxy.net.upstream import Pool
 from proxy.pages import OwnPages
 from proxy.pipeline.forward import Forwarder
 from proxy.pipeline.ports import LoginObserver
-from proxy.pipeline.signal import Sweep
+from proxy.pipeline.signal import Sweep, timeout
 from proxy.pipeline.story import Limits, Story
 from proxy.policy.explain import explain
 from proxy.policy.guards import Guards
@@ -208,9 +208,8 @@ class Sidecar:
         self._story.drain()
         self._company.drain()
         await self._listener.refuse_new()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.drain_timeout):
-                await first_of(hurry.wait(), self._drained())
+        with contextlib.suppress(TimeoutError), timeout(self._settings.drain_timeout):
+            await first_of(hurry.wait(), self._drained())
         if cut := self._story.in_flight:
             self._log.event("warning", "cut", "requests under way were cut off", requests=cut)
         self._listener.abort_all()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 
-from proxy.pipeline.signal import Signal, Sweep
+import pytest
+
+from proxy.pipeline.signal import Signal, Sweep, timeout
 from tests.support.fakes import Clock
 
 
@@ -75,3 +79,87 @@ async def test_the_timer_itself_sweeps():
     await asyncio.wait_for(waiting, 10)
     assert signal.expired
     sweep.close()
+
+
+async def test_a_deadline_lets_the_loop_read_its_sockets_before_it_passes():
+    _, sweep, signal = make()
+    sweep.arm(signal, 100.0)
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        found: list[bool] = []
+        loop.add_reader(ours, lambda: found.append(signal.expired))
+        loop.call_later(0.0, stand_still, theirs)
+        await asyncio.wait_for(signal.next(), 10)
+        loop.remove_reader(ours)
+        assert signal.expired
+        assert found[0] is False
+    sweep.close()
+
+
+def stand_still(sock: socket.socket) -> None:
+    """The loop's thread does nothing for longer than any timer of these tests; meanwhile something arrives."""
+    sock.send(b"x")
+    time.sleep(0.05)
+
+
+async def test_a_wait_ends_with_its_time():
+    with pytest.raises(TimeoutError), timeout(0.01):
+        await asyncio.Event().wait()
+    with timeout(30):
+        await asyncio.sleep(0)
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_what_came_before_a_late_timer_was_looked_at_came_in_time():
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        loop.call_soon(stand_still, theirs)
+        with timeout(0.01):
+            assert await loop.sock_recv(ours, 1) == b"x"
+
+
+async def test_who_waits_for_one_who_was_answered_is_answered_too():
+    """As a call waits for a login that others share."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+
+    async def share(read: asyncio.Future[bytes]) -> bytes:
+        return await asyncio.shield(read)
+
+    with ours, theirs:
+        ours.setblocking(False)
+        read = asyncio.ensure_future(share(asyncio.ensure_future(loop.sock_recv(ours, 1))))
+        loop.call_soon(stand_still, theirs)
+        with timeout(0.01):
+            assert await asyncio.shield(read) == b"x"
+
+
+async def test_a_wait_that_somebody_cancels_is_cancelled():
+    async def wait() -> None:
+        with timeout(0.01):
+            await asyncio.sleep(30)
+
+    task = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_wait_that_somebody_cancels_as_its_time_ends_is_cancelled():
+    loop = asyncio.get_running_loop()
+
+    async def wait() -> None:
+        with timeout(0.0):
+            try:
+                await asyncio.sleep(30)
+            finally:
+                task.cancel()
+
+    task = loop.create_task(wait())
+    with pytest.raises(asyncio.CancelledError):
+        await task

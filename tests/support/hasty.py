@@ -1,0 +1,21 @@
+"""The real program with short deadlines, for tests that wait for them: `python -m tests.support.hasty serve`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+
+SHORT = 0.4
+"""Seconds in which a head must arrive, and a login be answered."""
+
+if __name__ == "__main__":
+    from proxy.net import login
+    from proxy.pipeline.story import Limits
+    from proxy.wiring import sidecar
+
+    login.TIMEOUT = SHORT
+    login.SUSPENDED = 3600.0  # one login is one login
+    sidecar.Limits = functools.partial(Limits, head=SHORT)
+    from proxy.__main__ import main
+
+    sys.exit(main())
