@@ -13,7 +13,8 @@ from typing import Final
 from proxy.commands.children import Child, Signals, finish, reap, start_own
 from proxy.commands.flags import add_setting_flags, flags_of
 from proxy.commands.readyline import base_url, places
-from proxy.settings.names import BASE_URL, FLAGS, SECRET, SECRET_FILE, USER_ID
+from proxy.settings.names import BASE_URL, DEFAULTS, FLAGS, SECRET, SIMULATOR_LISTEN, USER_ID
+from proxy.settings.simulator import names_service_user
 
 _SIMULATOR: Final = re.compile(r"BioT simulator on (\S+) ")
 _PATIENT: Final = "/organization/v1/users/patients/11111111-1111-1111-1111-111111111111"
@@ -24,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_setting_flags(parser, "SIDECAR_LISTEN", "SIDECAR_ADMIN_LISTEN", "SIDECAR_ROUTES")
     parser.add_argument(
         "--simulator-listen",
-        default="127.0.0.1:8788",
+        dest=SIMULATOR_LISTEN,
         metavar="HOST:PORT",
-        help="the simulator's address (default 127.0.0.1:8788; port 0: any)",
+        help=f"the simulator's address (default {DEFAULTS[SIMULATOR_LISTEN]}; port 0: any); {SIMULATOR_LISTEN}",
     )
 
 
@@ -35,14 +36,16 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     if env.get(BASE_URL):
         print(f"biot-sidecar: the demo brings its own BioT along; {BASE_URL} is not called", file=sys.stderr)
     with Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)) as signals:
-        simulator = start_own(["simulate", "--listen", args.simulator_listen], env, signals)
+        flags = flags_of(args)
+        where = {name: flags.pop(name) for name in (SIMULATOR_LISTEN,) if name in flags}
+        simulator = start_own(["simulate"], {**env, **where}, signals)
         introduction = simulator.first_line(signals)
         found = _SIMULATOR.match(introduction)
         if found is None:
             return _unstarted(simulator, signals)
         print(introduction, flush=True)
         try:
-            return _run_sidecar(flags_of(args), sidecar_environment(env, found[1]), simulator, signals)
+            return _run_sidecar(flags, sidecar_environment(env, found[1]), simulator, signals)
         finally:
             finish(simulator, signals)
 
@@ -82,7 +85,7 @@ def _watch(signals: Signals, *children: Child) -> bool:
 def sidecar_environment(env: Mapping[str, str], simulator: str) -> dict[str, str]:
     """The sidecar's: it calls the simulator, as the service user that the simulator knows, and logs for people."""
     given = {"SIDECAR_LOG_FORMAT": "text", **env, BASE_URL: simulator}
-    if not any(env.get(name) for name in (USER_ID, SECRET, SECRET_FILE)):
+    if not names_service_user(env):
         from proxy.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID  # imports PyYAML
 
         given |= {USER_ID: DEFAULT_SERVICE_USER_ID, SECRET: DEFAULT_SECRET}

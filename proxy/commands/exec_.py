@@ -12,12 +12,13 @@ from proxy.commands.children import Child, Signals, finish, reap, start, start_o
 from proxy.commands.flags import add_setting_flags, flags_of
 from proxy.commands.readyline import base_url, places
 from proxy.errors import BadSettings
-from proxy.settings.names import BASE_URL, DEFAULTS, FLAGS, SECRET, SECRET_FILE
+from proxy.settings import load_listen
+from proxy.settings.names import BASE_URL, FLAGS, SECRET, SECRET_FILE
 
 _EPILOG: Final = """\
 CMD finds the sidecar's address in BIOT_BASE_URL (and in SIDECAR_URL), and localhost in NO_PROXY. It does not get
-BIOT_SERVICE_USER_SECRET_KEY, ..._SECRET_KEY_FILE and SIDECAR_TOKEN_STORE. A plugin that insists on logging in itself
-is content with any secret: exec -- env BIOT_SERVICE_USER_SECRET_KEY=unused CMD.
+BIOT_SERVICE_USER_SECRET_KEY, ..._SECRET_KEY_FILE, SIDECAR_SECRET_COMMAND and SIDECAR_TOKEN_STORE. A plugin that insists
+on logging in itself is content with any secret: exec -- env BIOT_SERVICE_USER_SECRET_KEY=unused CMD.
 
 CMD gets the signals that exec gets, and exec ends with CMD's exit status: 128+n after signal n, 127 if there is no such
 command, 126 if it cannot be run. The sidecar ends after CMD. Should it end before, CMD is told to end (SIGTERM) and the
@@ -32,7 +33,7 @@ FORWARDED: Final = (
     signal.SIGUSR2,
     signal.SIGWINCH,
 )
-_WITHHELD: Final = frozenset({SECRET, SECRET_FILE, "SIDECAR_TOKEN_STORE"})
+_WITHHELD: Final = frozenset({SECRET, SECRET_FILE, "SIDECAR_SECRET_COMMAND", "SIDECAR_TOKEN_STORE"})
 _NO_PROXY: Final = ("localhost", "127.0.0.1")
 
 
@@ -101,8 +102,7 @@ def command_environment(env: Mapping[str, str], url: str) -> dict[str, str]:
 
 
 def _refuse_unix_only(flags: Mapping[str, str], env: Mapping[str, str]) -> None:
-    listen = flags.get("SIDECAR_LISTEN") or env.get("SIDECAR_LISTEN", "") or DEFAULTS["SIDECAR_LISTEN"]
-    if all(part.strip().startswith("unix:") for part in listen.split(",")):
+    if all(address.path for address in load_listen(env, flags)):
         name = FLAGS["SIDECAR_LISTEN"] if "SIDECAR_LISTEN" in flags else "SIDECAR_LISTEN"
         raise BadSettings(
             [f"{name}: {BASE_URL} cannot name a unix socket; add an address for the command, such as 127.0.0.1:0"]

@@ -8,16 +8,19 @@ import logging
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from proxy.commands.flags import flags_of
 from proxy.errors import AddressInUse, BadSettings
 from proxy.message import Secret
+from proxy.settings.files import read_file
+from proxy.settings.names import DEFAULTS, SIMULATOR_LISTEN, set_elsewhere
+from proxy.settings.simulator import TOKEN_LIFE, SimulatorSettings, load_simulator
+from proxy.settings.values import Address
 
 if TYPE_CHECKING:
+    from proxy.simulator.faults import Fault
     from proxy.simulator.options import SimulatorOptions
-
-_ID, _SECRET, _SECRET_FILE = "BIOT_SERVICE_USER_ID", "BIOT_SERVICE_USER_SECRET_KEY", "BIOT_SERVICE_USER_SECRET_KEY_FILE"
 
 _EPILOG = """\
 The simulator knows the service user in BIOT_SERVICE_USER_ID and BIOT_SERVICE_USER_SECRET_KEY (or ..._KEY_FILE), else a
@@ -44,111 +47,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
+    where = DEFAULTS[SIMULATOR_LISTEN]
     parser.add_argument(
-        "--listen", default="127.0.0.1:8788", metavar="HOST:PORT", help="default 127.0.0.1:8788; port 0: any"
+        "--listen",
+        dest=SIMULATOR_LISTEN,
+        metavar="HOST:PORT",
+        help=f"default {where}; port 0: any; {SIMULATOR_LISTEN}",
     )
     parser.add_argument("--faults", metavar="FILE", help="faults to rehearse from the start, see below")
-    parser.add_argument("--token-life", default="30m", metavar="DURATION", help="such as 90s or 30m, the default")
+    parser.add_argument(TOKEN_LIFE, default="30m", metavar="DURATION", help="such as 90s or 1m30s; default 30m")
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """Serve until a signal; the exit status is 0, or 1 for wrong configuration, 3 for an address that cannot be had."""
+    """Serve until a signal. Raises BadSettings and AddressInUse."""
+    settings = load_simulator(env, flags_of(args), args.token_life)
+    options, shown = _options(settings, args.faults)
     try:
-        host, port = _address(args.listen, env)
-        options, shown = _options(args, env)
-        asyncio.run(_serve(options, host, port, shown))
-    except BadSettings as error:
-        print("\n".join(error.problems), file=sys.stderr)
-        return 1
+        asyncio.run(_serve(options, settings.listen, shown))
     except AddressInUse as error:
-        print(f"the address cannot be had: {error}", file=sys.stderr)
-        return 3
-    return 0
+        reason = str(error)
+    else:
+        return 0
+    raise AddressInUse(f"{reason}; {set_elsewhere(SIMULATOR_LISTEN)}")
 
 
-async def _serve(options: SimulatorOptions, host: str, port: int, shown: str) -> None:
+async def _serve(options: SimulatorOptions, address: Address, shown: str) -> None:
     from proxy.simulator.server import running_simulator
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with running_simulator(options, host, port) as base_url:
+    async with running_simulator(options, address.host, address.port) as base_url:
         print(f"BioT simulator on {base_url} (service user {options.service_user_id}, secret {shown})", flush=True)
         await stop.wait()
 
 
-def _options(args: argparse.Namespace, env: Mapping[str, str]) -> tuple[SimulatorOptions, str]:
+def _options(settings: SimulatorSettings, faults_file: str | None) -> tuple[SimulatorOptions, str]:
     """The options, and what may be shown of the secret; raises BadSettings."""
     try:
         # aiohttp, cryptography and jwt cost 150 ms and are of no use to the other commands.
-        from proxy.simulator import faults
         from proxy.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
         from proxy.simulator.server import running_simulator  # noqa: F401
     except ModuleNotFoundError as error:
         missing = f"the simulator needs the package {error.name}, which is not installed here"
         raise BadSettings([missing]) from None
-    user = _service_user(env)
+    known = _faults(faults_file) if faults_file is not None else ()
+    identity, secret = settings.user or (DEFAULT_SERVICE_USER_ID, Secret(DEFAULT_SECRET))
+    options = SimulatorOptions(identity, secret, settings.token_life, known)
+    return options, "from the environment" if settings.user else DEFAULT_SECRET
+
+
+def _faults(path: str) -> tuple[Fault, ...]:
+    from proxy.simulator import faults
+
+    reason = ""
     try:
-        known = faults.read(_text(args.faults)) if args.faults else ()
-    except faults.BadFaults as error:
-        raise BadSettings([f"{args.faults}: error: {error}"]) from None
-    identity, secret = user or (DEFAULT_SERVICE_USER_ID, DEFAULT_SECRET)
-    options = SimulatorOptions(identity, Secret(secret), _life(args.token_life), known)
-    return options, "from the environment" if user else DEFAULT_SECRET
-
-
-def _service_user(env: Mapping[str, str]) -> tuple[str, str] | None:
-    """Id and secret of the environment, or None if it has neither."""
-    from proxy.settings.files import without_line_ending
-
-    identity, secret, file = env.get(_ID, ""), without_line_ending(env.get(_SECRET, "")), env.get(_SECRET_FILE, "")
-    if not identity and not secret and not file:
-        return None
-    if secret and file:
-        raise BadSettings([f"{_SECRET} and {_SECRET_FILE} are both set: set one of them"])
-    if file:
-        secret = without_line_ending(_text(file))
-    if not identity:
-        raise BadSettings([f"{_ID} is not set, but its secret is: set both or neither"])
-    if not secret:
-        raise BadSettings([f"{_ID} is set, but neither {_SECRET} nor {_SECRET_FILE}: set both or neither"])
-    return identity, secret
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
+        data = read_file(path, faults.LARGEST + 1)
+        if len(data) <= faults.LARGEST:
+            return faults.read(data.decode())
+        reason = f"the file is larger than {faults.LARGEST // 1024} KiB"
     except OSError as error:
-        raise BadSettings([f"{path}: error: {error.strerror}"]) from None
+        reason = f"the file cannot be read: {error.strerror or 'no such file'}"
     except UnicodeDecodeError:
-        raise BadSettings([f"{path}: error: this is not UTF-8 text"]) from None
-
-
-def _life(text: str) -> float:
-    from proxy.simulator.values import seconds
-
-    try:
-        life = seconds(text)
-    except ValueError as error:
-        raise BadSettings([f"--token-life: {error}"]) from None
-    if life < 1:
-        raise BadSettings(["--token-life: a token lives for 1s at least"])
-    return life
-
-
-def _address(text: str, env: Mapping[str, str]) -> tuple[str, int]:
-    """HOST:PORT or [::1]:PORT; raises BadSettings, also for an address beyond loopback that was not allowed."""
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise BadSettings([f"--listen: {text!r} is not HOST:PORT, such as 127.0.0.1:8788 or [::1]:8788"])
-    if not _is_loopback(host) and env.get("SIDECAR_ALLOW_REMOTE") != "1":
-        raise BadSettings([f"--listen: {host} is not a loopback address; set SIDECAR_ALLOW_REMOTE=1 if that is meant"])
-    return host, int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    from proxy.simulator.interceptors import is_loopback
-
-    return is_loopback(f"http://[{host}]/" if ":" in host else f"http://{host}/")
+        reason = "this is not UTF-8 text"
+    except faults.BadFaults as error:
+        reason = str(error)
+    except ValueError:
+        reason = "the file cannot be read: its name holds a NUL character"
+    raise BadSettings([f"{path}: error: {reason}"])

@@ -13,8 +13,8 @@ from typing import Final
 from proxy.commands.flags import add_setting_flags, flags_of
 from proxy.errors import BadSettings
 from proxy.policy.durations import parse_duration, show_duration
-from proxy.settings.addresses import parse_address
-from proxy.settings.names import DEFAULTS, FLAGS
+from proxy.settings import load_listen
+from proxy.settings.names import FLAGS
 from proxy.settings.values import Address
 
 LISTEN: Final = "SIDECAR_LISTEN"
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0 when the sidecar is ready, 1 after the timeout, with the reason on stderr. Raises BadSettings."""
-    text, address = _first_address(flags_of(args), env)
+    address = _first_address(flags_of(args), env)
     reason = wait_until_ready(
         lambda timeout: look(address, timeout),
         args.timeout,
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         sleep=time.sleep,
     )
     if reason:
-        print(f"biot-sidecar: not ready after {show_duration(args.timeout)} at {text}: {reason}", file=sys.stderr)
+        print(f"biot-sidecar: not ready after {show_duration(args.timeout)} at {address}: {reason}", file=sys.stderr)
     return 1 if reason else 0
 
 
@@ -112,17 +112,13 @@ def _reason(status: int, answer: bytes) -> str:
     return said[:300]
 
 
-def _first_address(flags: Mapping[str, str], env: Mapping[str, str]) -> tuple[str, Address]:
-    """As written, and parsed. The other settings need not be there: whoever waits may not know them."""
-    name = FLAGS[LISTEN] if LISTEN in flags else LISTEN
-    text = (flags.get(LISTEN) or env.get(LISTEN, "")).split(",")[0].strip() or DEFAULTS[LISTEN]
-    try:
-        address = parse_address(text)
-    except ValueError as error:
-        raise BadSettings([f"{name}: {error}"]) from None
+def _first_address(flags: Mapping[str, str], env: Mapping[str, str]) -> Address:
+    """The other settings need not be there: whoever waits may not know them. Raises BadSettings."""
+    address = load_listen(env, flags)[0]
     if not (address.path or address.port):
-        raise BadSettings([f"{name}: {text!r} is any free port, so nobody knows where to look; name a port"])
-    return text, address
+        name = FLAGS[LISTEN] if LISTEN in flags else LISTEN
+        raise BadSettings([f"{name}: '{address}' is any free port, so nobody knows where to look; name a port"])
+    return address
 
 
 def _duration(text: str) -> float:

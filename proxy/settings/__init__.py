@@ -1,6 +1,6 @@
 """Environment and flags -> frozen Settings, or one BadSettings with every problem."""
 
-from proxy.settings.read import load
+from proxy.settings.read import load, load_listen
 from proxy.settings.values import Address, Settings, Upstream
 
-__all__ = ["Address", "Settings", "Upstream", "load"]
+__all__ = ["Address", "Settings", "Upstream", "load", "load_listen"]

@@ -18,6 +18,7 @@ BASE_URL: Final = "BIOT_BASE_URL"
 USER_ID: Final = "BIOT_SERVICE_USER_ID"
 SECRET: Final = "BIOT_SERVICE_USER_SECRET_KEY"
 SECRET_FILE: Final = "BIOT_SERVICE_USER_SECRET_KEY_FILE"
+SIMULATOR_LISTEN: Final = "SIDECAR_SIMULATOR_LISTEN"
 
 SETTINGS: Final = (
     Setting(BASE_URL, "--upstream", "", "BioT's address, https://..."),
@@ -25,6 +26,7 @@ SETTINGS: Final = (
     Setting(SECRET, "", "", "the service user's secret key"),
     Setting(SECRET_FILE, "", "", "a file with the secret key, read again before each login"),
     Setting("SIDECAR_LISTEN", "--listen", "127.0.0.1:8787", "HOST:PORT, [::1]:PORT or unix:PATH, comma-separated"),
+    Setting(SIMULATOR_LISTEN, "", "127.0.0.1:8788", "the simulator's HOST:PORT, for simulate and demo"),
     Setting("SIDECAR_ADMIN_LISTEN", "--admin-listen", "", "one more listener for /metrics, /healthz and /readyz only"),
     Setting("SIDECAR_ROUTES", "--routes", "config/routes.yaml", "the routes file"),
     Setting("SIDECAR_ALLOWED_HOSTS", "", "", "names that a request's Host may have, comma-separated"),
@@ -49,3 +51,8 @@ DEFAULTS: Final = {setting.name: setting.default for setting in SETTINGS}
 FLAGS: Final = {setting.name: setting.flag for setting in SETTINGS if setting.flag}
 # Read by commands other than serve, so not unknown.
 OTHERS: Final = frozenset({"SIDECAR_URL"})
+
+
+def set_elsewhere(name: str) -> str:
+    """What to do about an address that cannot be had, for the end of a message."""
+    return f"set {name}{f' ({FLAGS[name]})' if name in FLAGS else ''} to another address"

@@ -22,7 +22,7 @@ from proxy.settings.files import (
     secret_file_problem,
     without_line_ending,
 )
-from proxy.settings.names import BASE_URL, DEFAULTS, FLAGS, OTHERS, SECRET, SECRET_FILE, USER_ID
+from proxy.settings.names import BASE_URL, DEFAULTS, FLAGS, OTHERS, SECRET, SECRET_FILE, SIMULATOR_LISTEN, USER_ID
 from proxy.settings.routes_path import find_routes_file
 from proxy.settings.values import Address, Settings, Upstream
 
@@ -39,14 +39,27 @@ _NO: Final = frozenset({"0", "false", "no", "off", ""})
 
 def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     """Flag over environment over default; `flags` are keyed by setting name. Raises BadSettings with every problem."""
-    reader = _Reader(env, flags)
+    reader = Reader(env, flags)
     settings = reader.settings()
     if reader.problems or settings is None:
         raise BadSettings(reader.problems)
     return settings
 
 
-class _Reader:
+def load_listen(env: Mapping[str, str], flags: Mapping[str, str]) -> tuple[Address, ...]:
+    """SIDECAR_LISTEN alone, for those who only look for the sidecar. Raises BadSettings."""
+    reader = Reader({**env, "SIDECAR_ALLOW_REMOTE": "1"}, flags)
+    addresses = reader.listen()
+    if reader.problems:
+        raise BadSettings(reader.problems)
+    return addresses
+
+
+class Reader:
+    """Reads settings one by one and keeps every problem; `flag_names` are what users call those that came as flags."""
+
+    flag_names: Mapping[str, str] = FLAGS
+
     def __init__(self, env: Mapping[str, str], flags: Mapping[str, str]) -> None:
         self._env = env
         self._flags = flags
@@ -54,11 +67,12 @@ class _Reader:
 
     def settings(self) -> Settings | None:
         upstream = self._upstream()
-        listen = self._listen()
+        listen = self.listen()
         admin_listen = self._admin_listen()
-        secret, secret_file = self._secret()
+        self.simulator_listen()
+        secret, secret_file = self.secret()
         values = {
-            "service_user_id": self._user_id(),
+            "service_user_id": self.user_id(),
             "secret": secret,
             "secret_file": secret_file,
             "listen": listen,
@@ -66,7 +80,7 @@ class _Reader:
             "routes": find_routes_file(self._env, self._flags),
             "allowed_hosts": self._allowed_hosts(upstream),
             "allowed_origins": self._allowed_origins(),
-            "login_at_start": self._switch("SIDECAR_LOGIN_AT_START"),
+            "login_at_start": self.switch("SIDECAR_LOGIN_AT_START"),
             "string_gap": self._duration("SIDECAR_STRING_GAP"),
             "fresh_for": self._duration("SIDECAR_FRESH_FOR"),
             "plugin_login": self._choice("SIDECAR_PLUGIN_LOGIN", "local", "forward", "deny"),
@@ -79,7 +93,7 @@ class _Reader:
             "log_format": self._choice("SIDECAR_LOG_FORMAT", "json", "text")
             if self._text("SIDECAR_LOG_FORMAT")
             else "",
-            "inspect": self._switch("SIDECAR_INSPECT"),
+            "inspect": self.switch("SIDECAR_INSPECT"),
         }
         self._refuse_odd_listeners(upstream, listen, admin_listen)
         if upstream is None or self.problems:
@@ -96,10 +110,12 @@ class _Reader:
         return (given if given is not None and given.strip() else DEFAULTS[name]).strip()
 
     def _problem(self, name: str, reason: str) -> None:
-        flag = FLAGS.get(name)
-        self.problems.append(f"{flag if flag and name in self._flags else name}: {reason}")
+        flag = self.flag_names.get(name)
+        problem = f"{flag if flag and name in self._flags else name}: {reason}"
+        if problem not in self.problems:  # a setting may be read twice
+            self.problems.append(problem)
 
-    def _parsed(self, name: str, parse: Callable[[str], Value], fallback: Value) -> Value:
+    def parsed(self, name: str, parse: Callable[[str], Value], fallback: Value) -> Value:
         try:
             return parse(self._text(name))
         except ValueError as error:
@@ -107,7 +123,7 @@ class _Reader:
             return fallback
 
     def _duration(self, name: str) -> float:
-        return self._parsed(name, parse_duration, 0.0)
+        return self.parsed(name, parse_duration, 0.0)
 
     def _number(self, name: str, least: int, most: int) -> int:
         def parse(text: str) -> int:
@@ -115,15 +131,15 @@ class _Reader:
                 raise ValueError(f"{text!r} is no whole number from {least} to {most}")
             return int(text)
 
-        return self._parsed(name, parse, least)
+        return self.parsed(name, parse, least)
 
-    def _switch(self, name: str) -> bool:
+    def switch(self, name: str) -> bool:
         def parse(text: str) -> bool:
             if text.lower() not in _YES | _NO:
                 raise ValueError(f"{text!r} is neither 1 nor 0")
             return text.lower() in _YES
 
-        return self._parsed(name, parse, False)
+        return self.parsed(name, parse, False)
 
     def _choice(self, name: str, *choices: str) -> str:
         def parse(text: str) -> str:
@@ -133,12 +149,12 @@ class _Reader:
                 raise ValueError(f"{text!r} is none of {', '.join(choices)}{hint}")
             return text.lower()
 
-        return self._parsed(name, parse, choices[0])
+        return self.parsed(name, parse, choices[0])
 
     # ---- the ones with rules of their own
 
     def _upstream(self) -> Upstream | None:
-        plain_http = self._switch("SIDECAR_ALLOW_PLAIN_HTTP")
+        plain_http = self.switch("SIDECAR_ALLOW_PLAIN_HTTP")
         ca_file = self._text("SIDECAR_CA_FILE") or None
         if ca_file is not None and (reason := ca_file_problem(ca_file)):
             self._problem("SIDECAR_CA_FILE", reason)
@@ -147,9 +163,9 @@ class _Reader:
                 BASE_URL, "is not set; it is BioT's address, such as https://api.<env>.<customer>.biot-med.com"
             )
             return None
-        return self._parsed(BASE_URL, lambda text: parse_base_url(text, plain_http=plain_http, ca_file=ca_file), None)
+        return self.parsed(BASE_URL, lambda text: parse_base_url(text, plain_http=plain_http, ca_file=ca_file), None)
 
-    def _user_id(self) -> str:
+    def user_id(self) -> str:
         user_id = self._text(USER_ID)
         if not user_id:
             self._problem(USER_ID, "is not set; it is the id of the service user that the sidecar logs in as")
@@ -157,7 +173,7 @@ class _Reader:
             self._problem(USER_ID, "is not UTF-8 text")
         return user_id
 
-    def _secret(self) -> tuple[Secret | None, str | None]:
+    def secret(self) -> tuple[Secret | None, str | None]:
         # White space may belong to the secret, so it does not go through _text.
         secret, file = self._env.get(SECRET) or None, self._text(SECRET_FILE) or None
         if secret is not None:
@@ -174,15 +190,15 @@ class _Reader:
             self._problem(SECRET, "is not UTF-8 text")
         return (None if secret is None else Secret(secret)), file
 
-    def _listen(self) -> tuple[Address, ...]:
-        remote = self._switch("SIDECAR_ALLOW_REMOTE")
+    def listen(self) -> tuple[Address, ...]:
+        remote = self.switch("SIDECAR_ALLOW_REMOTE")
         addresses: list[Address] = []
         parts = _listed(self._text("SIDECAR_LISTEN"))
         if not parts:
             self._problem("SIDECAR_LISTEN", "names no address; write HOST:PORT, [::1]:PORT or unix:PATH")
         for part in parts:
             try:
-                addresses.append(_listen_address(part, remote=remote))
+                addresses.append(listen_address(part, remote=remote))
             except ValueError as error:
                 self._problem("SIDECAR_LISTEN", str(error))
         return tuple(addresses)
@@ -190,7 +206,18 @@ class _Reader:
     def _admin_listen(self) -> Address | None:
         if not self._text("SIDECAR_ADMIN_LISTEN"):
             return None
-        return self._parsed("SIDECAR_ADMIN_LISTEN", _optional_address, None)
+        return self.parsed("SIDECAR_ADMIN_LISTEN", _optional_address, None)
+
+    def simulator_listen(self) -> Address:
+        """The simulator's address; only `simulate` and `demo` use it."""
+        remote = self.switch("SIDECAR_ALLOW_REMOTE")
+
+        def parse(text: str) -> Address:
+            if "," in text or text.startswith("unix:"):
+                raise ValueError(f"{text!r} is not one HOST:PORT, such as {DEFAULTS[SIMULATOR_LISTEN]}")
+            return listen_address(text, remote=remote)
+
+        return self.parsed(SIMULATOR_LISTEN, parse, Address(host=""))
 
     def _allowed_hosts(self, upstream: Upstream | None) -> frozenset[bytes]:
         names = _listed(self._text("SIDECAR_ALLOWED_HOSTS"))
@@ -271,7 +298,8 @@ def _leads_to(upstream: Upstream, address: Address) -> bool:
     return True  # names, and every address
 
 
-def _listen_address(text: str, *, remote: bool) -> Address:
+def listen_address(text: str, *, remote: bool) -> Address:
+    """An address to listen at; beyond loopback only where that is allowed. Raises ValueError."""
     address = parse_address(text)
     if not (address.path or remote or is_loopback(address.host)):
         raise ValueError(

@@ -38,8 +38,11 @@ from typing import Any
 
 import yaml
 
-from proxy.simulator.values import Json, seconds
+from proxy.policy.durations import parse_duration
+from proxy.simulator.values import Json
 
+LARGEST = 1024 * 1024
+"""Bytes of a faults file."""
 LOGIN = "POST /ums/v2/services/accessToken"
 KINDS = (
     "token_not_valid", "login_failed", "service_locked", "slow", "reset", "half_answer", "bad_json", "status",
@@ -108,8 +111,10 @@ def read(text: str) -> tuple[Fault, ...]:
         document = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise BadFaults(f"line {line}: this is not YAML: {error.problem}") from None
-    except yaml.YAMLError:
+        # The parser's words may quote the text, which is perhaps no faults file but the secret's.
+        why = f": {error.problem}" if "faults:" in text else ""
+        raise BadFaults(f"line {line}: this is not YAML{why}") from None
+    except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2026-99-99, a number of 5,000 digits
         raise BadFaults("this is not YAML") from None
     except RecursionError:
         raise BadFaults("this is nested too deep") from None
@@ -183,7 +188,7 @@ def _number(rule: Json, key: str, default: int | None, least: int = 0) -> int | 
 def _delay(value: Any) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
         return float(value)
-    return seconds(str(value))
+    return parse_duration(str(value).strip())
 
 
 def _nearest(word: str, known: tuple[str, ...]) -> str:

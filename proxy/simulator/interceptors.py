@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from proxy.settings import addresses
 from proxy.simulator.router import Operation
 from proxy.simulator.values import BiotError, Json, timestamp
 
@@ -128,7 +128,7 @@ def is_loopback(url: str) -> bool:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        return parts.scheme in ("http", "https") and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
+        return parts.scheme in ("http", "https") and addresses.is_loopback(host)
     except ValueError:
         return False
 

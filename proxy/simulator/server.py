@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.errors import AddressInUse
+from proxy.settings import Address
 from proxy.simulator.app import make_app
 from proxy.simulator.login import Signer
 from proxy.simulator.options import Clock, SimulatorOptions
@@ -61,6 +62,6 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
     except OSError as error:
         # asyncio words its own errors; the system's word is enough. Names that do not resolve have no errno.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise AddressInUse(f"{host}:{port}: {reason}") from error
+        raise AddressInUse(f"cannot listen on {Address(host, port)}: {reason}") from error
     bound = runner.addresses[0][1]
     return f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
+from proxy.policy.trace import trace_id_of
 from proxy.simulator import seed
 from proxy.simulator.entities import ORGANIZATION_ID, EntityStore
 from proxy.simulator.faults import FaultBook
@@ -22,7 +23,7 @@ from proxy.simulator.measurements import Measurements
 from proxy.simulator.operations import operations
 from proxy.simulator.options import Clock, SimulatorOptions
 from proxy.simulator.router import SERVICES, Found, Operation, Router, service_of
-from proxy.simulator.values import Answer, BiotError, Call, Json, trace_id_of
+from proxy.simulator.values import Answer, BiotError, Call, Json
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Simulator:
 
     def recorded(self, method: str, path: str, header_names: list[str], traceparent: str | None) -> Seen:
         """A new entry of the history, to be filled while the request is served."""
-        trace_id = trace_id_of(traceparent) or uuid.uuid4().hex
+        trace_id = trace_id_of((traceparent or "").encode("latin-1", "replace")) or uuid.uuid4().hex
         return self.history.add(self.clock(), method, path, header_names, trace_id)
 
     async def _serve(self, incoming: Incoming, seen: Seen) -> Answer:

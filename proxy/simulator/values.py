@@ -1,4 +1,4 @@
-"""What operations speak in: a Call, an Answer, BioT's error; and BioT's forms of times, durations and trace ids."""
+"""What operations speak in: a Call, an Answer, BioT's error; and BioT's forms of times."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ from typing import Any
 Json = dict[str, Any]
 """A JSON object."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 
 @dataclass(frozen=True)
@@ -102,17 +99,3 @@ def instant(text: object) -> float | None:
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def trace_id_of(traceparent: str | None) -> str | None:
-    """The trace id of a W3C `traceparent` header, or None if it has none."""
-    found = _TRACEPARENT.fullmatch(traceparent or "")
-    return found[1] if found else None
-
-
-def seconds(text: str) -> float:
-    """A duration such as `500ms`, `2s`, `30m` or `1h` in seconds; raises ValueError with a readable message."""
-    found = _DURATION.fullmatch(text.strip())
-    if not found:
-        raise ValueError(f"{text!r} is not a duration; write it like 500ms, 2s, 30m or 1h")
-    return float(found[1]) * _SECONDS[found[2]]

@@ -6,19 +6,25 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeVar
 
-from proxy.errors import BadSettings
+from proxy.errors import AddressInUse, BadSettings
 from proxy.net.reload import load_routes_file
 from proxy.net.secret import forbid_core_dumps
 from proxy.net.sockets import allow_many_connections, bind, bind_shared, bound, unbind
 from proxy.net.stop import Stop
 from proxy.net.systemd import inherited_sockets, notify
-from proxy.settings import Settings
+from proxy.settings import Address, Settings
+from proxy.settings.names import set_elsewhere
 from proxy.telemetry.log import Log
 from proxy.wiring.company import Alone
 from proxy.wiring.parts import first_of, reporter, run_with_log
 from proxy.wiring.sidecar import Sidecar
+
+_LISTEN: Final = "SIDECAR_LISTEN"
+_ADMIN: Final = "SIDECAR_ADMIN_LISTEN"
+Bound = TypeVar("Bound")
 
 
 def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str]) -> int:
@@ -40,8 +46,8 @@ async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
         settings, log, lambda pool, sweep, observer: Alone(settings, pool, sweep, observer, reporter(log))
     )
     with contextlib.ExitStack() as held:
-        sockets = _held(held, inherited_sockets(env, os.getpid()) or map(bind, settings.listen))
-        admin = _held(held, map(bind, settings.admin_places))
+        sockets = _held(held, inherited_sockets(env, os.getpid()) or _bound(bind, _LISTEN, settings.listen))
+        admin = _held(held, _bound(bind, _ADMIN, settings.admin_places))
         stop = Stop(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
         await sidecar.start(sockets, admin)
         _say_ready(sockets, admin, settings, env, log)
@@ -60,13 +66,17 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
         raise BadSettings([str(problem) for problem in errors])
     parent = Parent(settings, env, flags, log)
     workers = settings.workers
+
+    def shared(place: Address) -> list[socket.socket]:
+        return bind_shared(place, workers)
+
     with contextlib.ExitStack() as held:
         inherited = _held(held, inherited_sockets(env, os.getpid()))
         places = [] if inherited else settings.listen
         listen = [[sock] * workers for sock in inherited] + [
-            _held(held, bind_shared(place, workers)) for place in places
+            _held(held, each) for each in _bound(shared, _LISTEN, places)
         ]
-        admin = [_held(held, bind_shared(place, workers)) for place in settings.admin_places]
+        admin = [_held(held, each) for each in _bound(shared, _ADMIN, settings.admin_places)]
         stop = Stop(asyncio.get_running_loop(), on_hangup=parent.reload)
         await first_of(parent.start(_by_worker(listen, workers), _by_worker(admin, workers)), stop.asked.wait())
         if parent.ready:
@@ -79,6 +89,18 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
         await parent.stop(stop.hurry)
         log.event("info", "stopped", "stopped")
     return 1 if parent.failed else 0
+
+
+def _bound(bind: Callable[[Address], Bound], setting: str, places: Iterable[Address]) -> Iterator[Bound]:
+    """What `bind` makes of each address. Raises AddressInUse that names the setting."""
+    for place in places:
+        try:
+            yield bind(place)
+        except AddressInUse as error:
+            reason = str(error)
+        else:
+            continue
+        raise AddressInUse(f"{reason}; {set_elsewhere(setting)}")
 
 
 def _held(held: contextlib.ExitStack, sockets: Iterable[socket.socket]) -> list[socket.socket]:

@@ -89,7 +89,33 @@ def test_an_address_in_use_is_status_3():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         ran = ended("--listen", where)
-    assert (ran.returncode, ran.stderr) == (3, f"biot-sidecar: cannot listen on {where}: Address already in use\n")
+    said = f"cannot listen on {where}: Address already in use; set SIDECAR_LISTEN (--listen) to another address"
+    assert (ran.returncode, ran.stderr) == (3, f"biot-sidecar: {said}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "advice"),
+    [
+        ("serve", "SIDECAR_LISTEN", "SIDECAR_LISTEN (--listen)"),
+        ("serve", "SIDECAR_ADMIN_LISTEN", "SIDECAR_ADMIN_LISTEN (--admin-listen)"),
+        ("exec -- true", "SIDECAR_LISTEN", "SIDECAR_LISTEN (--listen)"),
+        ("simulate", "SIDECAR_SIMULATOR_LISTEN", "SIDECAR_SIMULATOR_LISTEN"),
+        ("demo", "SIDECAR_SIMULATOR_LISTEN", "SIDECAR_SIMULATOR_LISTEN"),
+        ("demo", "SIDECAR_LISTEN", "SIDECAR_LISTEN (--listen)"),
+    ],
+)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_every_command_words_a_taken_port_alike_and_names_its_setting(words, name, advice, workers):
+    free = {"SIDECAR_LISTEN": "127.0.0.1:0", "SIDECAR_SIMULATOR_LISTEN": "127.0.0.1:0", "SIDECAR_LOGIN_AT_START": "0"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        ran = ended(
+            *words.split(),
+            **(free | {name: where, "SIDECAR_WORKERS": workers}),
+            BIOT_BASE_URL=None if words == "demo" else NOBODY["BIOT_BASE_URL"],
+        )
+    said = f"biot-sidecar: cannot listen on {where}: Address already in use; set {advice} to another address"
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (3, said)
 
 
 @pytest.mark.parametrize("where", ["unix:/no/such/folder/socket", "no-such-host.invalid:0"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -18,16 +17,10 @@ from typing import Any
 
 import pytest
 
+from proxy.__main__ import main
 from proxy.commands import simulate
 
 ROOT = Path(simulate.__file__).parents[2]
-PROGRAM = """
-import argparse, os, sys
-from proxy.commands import simulate
-parser = argparse.ArgumentParser()
-simulate.add_arguments(parser)
-sys.exit(simulate.run(parser.parse_args(), dict(os.environ)))
-"""
 
 
 @contextmanager
@@ -35,7 +28,7 @@ def started(*flags: str, **env: str) -> Iterator[tuple[str, subprocess.Popen[str
     """The ready line and the process, which is stopped at the end of the block if it still runs."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("BIOT_", "SIDECAR_"))}
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "--listen", "127.0.0.1:0", *flags],
+        [sys.executable, "-m", "proxy", "simulate", "--listen", "127.0.0.1:0", *flags],
         env=clean | env,
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -105,23 +98,24 @@ def test_faults_of_a_file_and_the_token_life_hold_from_the_start(tmp_path: Path)
 
 def run(*flags: str, **env: str) -> int:
     """The command in this process, for starts that end at once."""
-    parser = argparse.ArgumentParser()
-    simulate.add_arguments(parser)
-    return simulate.run(parser.parse_args(list(flags)), env)
+    return main(["simulate", *flags], env)
 
 
 @pytest.mark.parametrize(
     ("flags", "env", "message"),
     [
-        (["--listen", "8788"], {}, "--listen: '8788' is not HOST:PORT"),
-        (["--listen", "127.0.0.1:99999"], {}, "is not HOST:PORT"),
-        (["--listen", ":8788"], {}, "is not HOST:PORT"),
-        (["--listen", "0.0.0.0:0"], {}, "--listen: 0.0.0.0 is not a loopback address; set SIDECAR_ALLOW_REMOTE=1"),
-        (["--listen", "[::]:0"], {}, "--listen: :: is not a loopback address"),
-        (["--token-life", "soon"], {}, "--token-life: 'soon' is not a duration"),
+        (["--listen", "8788"], {}, "--listen: '8788' is no address; write HOST:PORT"),
+        (["--listen", "127.0.0.1:99999"], {}, "is no address; write HOST:PORT"),
+        (["--listen", ":8788"], {}, "names no host"),
+        (["--listen", "unix:/a"], {}, "--listen: 'unix:/a' is not one HOST:PORT, such as 127.0.0.1:8788"),
+        ([], {"SIDECAR_SIMULATOR_LISTEN": "127.0.0.1:1,[::1]:1"}, "SIDECAR_SIMULATOR_LISTEN: '127.0.0.1:1,[::1]:1' is"),
+        ([], {"SIDECAR_ALLOW_REMOTE": "maybe"}, "SIDECAR_ALLOW_REMOTE: 'maybe' is neither 1 nor 0"),
+        (["--listen", "0.0.0.0:0"], {}, "--listen: '0.0.0.0' is not loopback"),
+        (["--listen", "[::]:0"], {}, "set SIDECAR_ALLOW_REMOTE=1"),
+        (["--token-life", "soon"], {}, "--token-life: 'soon' is no duration"),
         (["--token-life", "0s"], {}, "--token-life: a token lives for 1s at least"),
-        ([], {"BIOT_SERVICE_USER_ID": "mine"}, "BIOT_SERVICE_USER_ID is set, but neither"),
-        ([], {"BIOT_SERVICE_USER_SECRET_KEY": "sesame"}, "BIOT_SERVICE_USER_ID is not set, but its secret is"),
+        ([], {"BIOT_SERVICE_USER_ID": "mine"}, "BIOT_SERVICE_USER_SECRET_KEY: is not set; set it or"),
+        ([], {"BIOT_SERVICE_USER_SECRET_KEY": "sesame"}, "BIOT_SERVICE_USER_ID: is not set; it is the id"),
         (
             [],
             {
@@ -129,7 +123,7 @@ def run(*flags: str, **env: str) -> int:
                 "BIOT_SERVICE_USER_SECRET_KEY": "sesame",
                 "BIOT_SERVICE_USER_SECRET_KEY_FILE": "x",
             },
-            "are both set: set one of them",
+            "are both set; one of them is enough",
         ),
     ],
 )
@@ -140,6 +134,7 @@ def test_wrong_configuration_is_one_readable_message_and_exit_status_1(
     out, err = capsys.readouterr()
     assert message in err
     assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("biot-sidecar: ")
     assert "sesame" not in err
 
 
@@ -147,9 +142,10 @@ def test_wrong_configuration_is_one_readable_message_and_exit_status_1(
     ("content", "message"),
     [
         (b"faults: [{fault: reste}]", "faults.yaml: error: fault 1: unknown fault `reste`, did you mean `reset`?"),
-        (b"faults: [", "faults.yaml: error: line 1: this is not YAML"),
+        (b"faults: [", "faults.yaml: error: line 1: this is not YAML: "),
+        (b"2026-99-99", "faults.yaml: error: this is not YAML"),
         (b"\xff\xfe\x00", "faults.yaml: error: this is not UTF-8 text"),
-        (None, "faults.yaml: error: No such file or directory"),
+        (None, "faults.yaml: error: the file cannot be read: No such file or directory"),
     ],
 )
 def test_a_wrong_faults_file_is_named_with_what_is_wrong(
@@ -162,18 +158,46 @@ def test_a_wrong_faults_file_is_named_with_what_is_wrong(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ["canary", "*canary", "!canary a", "a: !canary b", "- *canary", "&canary a: *b"])
+def test_of_a_file_that_holds_no_faults_nothing_is_shown(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be the secret's."""
+    file = tmp_path / "faults.yaml"
+    file.write_text(content)
+    assert run("--faults", str(file)) == 1
+    assert "canary" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("allowed", ["1", "true", "YES", "on"])
+def test_listening_beyond_loopback_is_allowed_in_the_words_that_serve_takes(allowed: str) -> None:
+    with started("--listen", "0.0.0.0:0", SIDECAR_ALLOW_REMOTE=allowed) as (ready, _):
+        assert ready.startswith("BioT simulator on http://0.0.0.0:")
+
+
+def test_the_address_may_come_from_the_environment_and_durations_are_those_of_the_settings(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert run("--token-life", "1m30s", SIDECAR_SIMULATOR_LISTEN=f" {where} ") == 3
+    assert f"cannot listen on {where}" in capsys.readouterr().err
+
+
 def test_an_address_that_cannot_be_had_is_exit_status_3(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         assert run("--listen", listen) == 3
-    assert capsys.readouterr().err == f"the address cannot be had: {listen}: Address already in use\n"
+    assert capsys.readouterr().err == (
+        f"biot-sidecar: cannot listen on {listen}: Address already in use; "
+        "set SIDECAR_SIMULATOR_LISTEN to another address\n"
+    )
 
 
 def test_the_help_tells_of_endpoints_and_faults(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        run("--help")
+    assert run("--help") == 0
     shown = capsys.readouterr().out
     for word in ("/_simulator/interceptions", "/_simulator/faults", "half_answer", "--token-life"):
         assert word in shown
@@ -182,8 +206,7 @@ def test_the_help_tells_of_endpoints_and_faults(capsys: pytest.CaptureFixture[st
 def test_the_faults_of_the_help_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     from proxy.simulator.faults import read
 
-    with pytest.raises(SystemExit):
-        run("--help")
+    assert run("--help") == 0
     lines = capsys.readouterr().out.split("faults FILE (YAML):\n")[1].split("  faults: token_not_valid")[0]
     assert len(read(lines)) == 3
 

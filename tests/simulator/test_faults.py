@@ -125,8 +125,8 @@ def test_new_faults_replace_the_old_ones_and_their_counts() -> None:
         ("faults: []\nfault: []", "unknown key `fault`; there is only `faults`"),
         ("faults: [{match: 'GET /a/**/b', fault: reset}]", "fault 1: `**` stands for the rest of the path"),
         ("faults: [{match: 'GET /a**', fault: reset}]", "fault 1: `**` stands for the rest of the path"),
-        ("faults: [{match: '* /a', fault: slow, delay: .inf}]", "fault 1: 'inf' is not a duration"),
-        ("faults: [{match: '* /a', fault: slow, delay: .nan}]", "fault 1: 'nan' is not a duration"),
+        ("faults: [{match: '* /a', fault: slow, delay: .inf}]", "fault 1: 'inf' is no duration"),
+        ("faults: [{match: '* /a', fault: slow, delay: .nan}]", "fault 1: 'nan' is no duration"),
         ("faults: [5]", "fault 1: it must be a mapping"),
         ("faults: [{match: '* /**', fault: reste}]", "fault 1: unknown fault `reste`, did you mean `reset`?"),
         ("faults: [{match: '* /**'}]", "fault 1: unknown fault `None`; there are token_not_valid"),
@@ -142,8 +142,8 @@ def test_new_faults_replace_the_old_ones_and_their_counts() -> None:
         ("faults: [{match: '* /a', fault: status, status: 200}]", "needs a `status` from 400 to 599"),
         ("faults: [{match: '* /a', fault: reset, delay: 1s}]", "`delay` belongs to the fault `slow`"),
         ("faults: [{match: '* /a', fault: slow, status: 503}]", "`status` belongs to the fault `status`"),
-        ("faults: [{match: '* /a', fault: slow, delay: soon}]", "fault 1: 'soon' is not a duration"),
-        ("faults: [{match: '* /a', fault: slow, delay: -1}]", "fault 1: '-1' is not a duration"),
+        ("faults: [{match: '* /a', fault: slow, delay: soon}]", "fault 1: 'soon' is no duration"),
+        ("faults: [{match: '* /a', fault: slow, delay: -1}]", "fault 1: '-1' is no duration"),
     ],
 )
 def test_a_file_that_is_wrong_says_where_and_what(text: str, message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.simulator.values import BiotError, Call, instant, mandatory, seconds, timestamp, trace_id_of
+from proxy.simulator.values import BiotError, Call, instant, mandatory, timestamp
 from tests.simulator.helpers import NOW, relaxed
 
 
@@ -59,32 +59,6 @@ def test_dates_and_date_times_of_iso_8601_are_moments(text: str, moment: datetim
 )
 def test_everything_else_is_no_moment(value: object) -> None:
     assert instant(value) is None
-
-
-@pytest.mark.parametrize(("text", "length"), [("500ms", 0.5), ("2s", 2), (" 1.5m ", 90), ("30m", 1800), ("1h", 3600)])
-def test_durations_are_seconds(text: str, length: float) -> None:
-    assert seconds(text) == length
-
-
-@pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1d", "1 s", "1e3s"])
-def test_a_text_that_is_no_duration_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="write it like 500ms, 2s, 30m or 1h"):
-        seconds(text)
-
-
-@pytest.mark.parametrize(
-    ("header", "found"),
-    [
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "4bf92f3577b34da6a3ce929d0e0e4736"),
-        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more", "4bf92f3577b34da6a3ce929d0e0e4736"),
-        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", None),
-        ("4bf92f3577b34da6a3ce929d0e0e4736", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_the_trace_id_is_the_second_field_of_traceparent(header: str | None, found: str | None) -> None:
-    assert trace_id_of(header) == found
 
 
 def test_a_mandatory_text_is_found_at_its_path() -> None:
