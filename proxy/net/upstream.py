@@ -26,7 +26,8 @@ IDLE_LIMIT: Final = 50.0
 """Seconds a pooled connection may rest: less than the 60 s after which BioT's load balancer drops it."""
 PROBE_AFTER: Final = 1.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
-IDLE_MOST: Final = 64
+IDLE_MOST: Final = 256
+"""Connections that may rest where nobody says how many requests may be in flight."""
 SALVAGE_READS: Final = 8
 CLOCK_SLACK: Final = 1.0
 """Seconds by which the wall clock may stray from the monotonic one while a connection rests."""
@@ -130,7 +131,8 @@ class Pool:
 
     `wall` tells seconds since the epoch, `clock` monotonic ones: a machine that slept, or was set, finds the
     two apart, and trusts no connection of before. `connected` is told of every dial: True for success.
-    `path` names a unix socket to dial instead.
+    `path` names a unix socket to dial instead. `idle_most` connections may rest: as many as may be in flight, for fewer
+    would have a steady load dial anew (700 us of CPU per request over TLS where 110 do).
     """
 
     def __init__(
@@ -142,7 +144,9 @@ class Pool:
         clock: Callable[[], float],
         connected: Callable[[bool], None],
         path: str = "",
+        idle_most: int = IDLE_MOST,
     ) -> None:
+        self._idle_most = idle_most
         self._path = path
         self._address = address
         self._tls = tls
@@ -197,7 +201,7 @@ class Pool:
     def release(self, connection: UpstreamConnection, *, keep: bool) -> None:
         """Give a connection back after its exchange; what cannot be trusted again is closed."""
         self.active -= 1
-        if not (keep and connection.reusable) or self._closed or len(self._idle) >= IDLE_MOST:
+        if not (keep and connection.reusable) or self._closed or len(self._idle) >= self._idle_most:
             connection.detach()
             if connection.body_done:
                 connection.close()

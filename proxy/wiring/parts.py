@@ -40,6 +40,11 @@ def make_sweep() -> Sweep:
     return Sweep(asyncio.get_running_loop(), time.monotonic)
 
 
+def in_flight_most(settings: Settings) -> int:
+    """The requests that one process of the program forwards at a time."""
+    return -(-settings.max_in_flight // settings.workers)
+
+
 def make_pool(settings: Settings, connected: Callable[[bool], None]) -> Pool:
     """Raises BadSettings for a CA file without certificates."""
     upstream = settings.upstream
@@ -49,6 +54,7 @@ def make_pool(settings: Settings, connected: Callable[[bool], None]) -> Pool:
         wall=time.time,
         clock=time.monotonic,
         connected=connected,
+        idle_most=in_flight_most(settings),
     )
 
 

@@ -31,7 +31,16 @@ from proxy.telemetry.log import Log
 from proxy.telemetry.logins import LoginObservers
 from proxy.telemetry.status import status
 from proxy.wiring.company import Company
-from proxy.wiring.parts import USER_AGENT, first_of, in_a_moment, make_metrics, make_pool, make_sweep, reporter
+from proxy.wiring.parts import (
+    USER_AGENT,
+    first_of,
+    in_a_moment,
+    in_flight_most,
+    make_metrics,
+    make_pool,
+    make_sweep,
+    reporter,
+)
 
 GRACE: Final = 0.25
 """Seconds in which a stopping sidecar still tells idle connections that it stops, instead of hanging up on them."""
@@ -126,9 +135,7 @@ class Sidecar:
         self, forwarder: Forwarder | None, *, everything: bool, inspector: Forwarder | None = None
     ) -> Story:
         settings, company = self._settings, self._company
-        limits = Limits(
-            in_flight_requests=-(-settings.max_in_flight // company.size), loop_requests=settings.loop_limit
-        )
+        limits = Limits(in_flight_requests=in_flight_most(settings), loop_requests=settings.loop_limit)
         return Story(
             rules=self.routes,
             guards=Guards(settings.allowed_hosts if everything else None, settings.allowed_origins),

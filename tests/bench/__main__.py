@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.bench import guard, measure
 from tests.bench.contestants import MAKERS, Job, rules, sidecar
-from tests.bench.measure import CONNECTIONS, FULL, QUICK, Figures, Pace
+from tests.bench.measure import CONNECTIONS, FULL, QUICK, TLS_CONNECTIONS, Figures, Pace
 from tests.bench.program import Program
 from tests.bench.report import markdown
 from tests.bench.upstream import Upstream
@@ -90,7 +90,7 @@ class Bench:
     def _round(self, programs: list[Program], *, suffix: str) -> None:
         """One load after the other, and under each all proxies in turn: what is compared lies seconds apart."""
         pace, figures, upstream = self.pace, self.figures, self._upstream
-        for connections in CONNECTIONS if not suffix else (32,):
+        for connections in TLS_CONNECTIONS if suffix else CONNECTIONS:
             print(f"  {connections} connections{suffix.replace('_', ' ')}", flush=True)
             for turn in range(pace.turns):
                 for program in _turned(programs, turn):

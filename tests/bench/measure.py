@@ -16,7 +16,8 @@ from tests.bench import load
 from tests.bench.program import Program
 from tests.bench.upstream import BIG
 
-CONNECTIONS: Final = (1, 32, 256)
+CONNECTIONS: Final = (1, 32, 128, 256)
+TLS_CONNECTIONS: Final = (32, 128, 256)
 IDLE_CONNECTIONS: Final = 1000
 _MIB: Final = 1024 * 1024
 

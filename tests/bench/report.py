@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.bench.contestants import MAKERS
 from tests.bench.goals import GOALS, Goal, reached, value
-from tests.bench.measure import Figures
+from tests.bench.measure import CONNECTIONS, Figures
 
 # Title -> figure and digits after the point.
 _REQUESTS = {
@@ -16,8 +16,14 @@ _REQUESTS = {
 }
 _LATENCY = {
     f"+{quantile}, {connections} conn.": (f"added_{quantile}_{connections}", 0)
-    for connections in (1, 32, 256)
+    for connections in CONNECTIONS
     for quantile in ("p50", "p99")
+}
+_CROWDED = {
+    f"{title}, {connections} conn.{over}": (f"{figure}_{connections}{suffix}", 0)
+    for connections in (128, 256)
+    for suffix, over in (("", ""), ("_tls", ", TLS"))
+    for title, figure in (("us/request", "us"), ("p99", "p99"))
 }
 _HOUSE = {
     "start ms": ("start_ms", 0),
@@ -36,6 +42,7 @@ _BODIES = {
 _PARTS = (
     ("CPU time of the proxy per request", _REQUESTS),
     ("Added latency in microseconds", _LATENCY),
+    ("With many connections: CPU time per request, and the latency, the upstream's own included", _CROWDED),
     ("Start and memory", _HOUSE),
     ("64 MB bodies", _BODIES),
 )

@@ -11,7 +11,7 @@ import pytest
 from proxy.errors import Code, UpstreamFault
 from proxy.net.fetch import Fetcher
 from proxy.net.tls import tls_context
-from proxy.net.upstream import IDLE_LIMIT, IDLE_MOST, PROBE_AFTER
+from proxy.net.upstream import IDLE_LIMIT, PROBE_AFTER
 from proxy.pipeline.signal import Sweep
 from proxy.policy.framing import response_head
 from tests.net.wires import DEADLINE, Basin, Wires, free_port, server, settled
@@ -197,12 +197,12 @@ async def test_the_connection_used_last_is_taken_first():
 
 async def test_the_pool_keeps_no_more_than_its_most():
     async with server(answer_each) as port:
-        wires = Wires(port)
-        connections = [await wires.dial() for _ in range(IDLE_MOST + 1)]
+        wires = Wires(port, idle_most=3)
+        connections = [await wires.dial() for _ in range(4)]
         for connection in connections:
             await body_of(wires, connection, await wires.ask(connection), Basin())
             wires.pool.release(connection, keep=True)
-        assert (wires.pool.idle, wires.pool.active) == (IDLE_MOST, 0)
+        assert (wires.pool.idle, wires.pool.active) == (3, 0)
         wires.pool.close()
         assert wires.pool.idle == 0
 

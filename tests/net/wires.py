@@ -63,7 +63,9 @@ class Clocks:
 class Wires:
     """A Pool and the signal of the one exchange that uses it."""
 
-    def __init__(self, port: int, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, port: int, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", idle_most: int = 256
+    ) -> None:
         self.clocks = Clocks()
         self.connects: list[bool] = []
         address = Upstream(tls=tls is not None, host=host, port=port, authority=b"x", prefix=b"")
@@ -73,6 +75,7 @@ class Wires:
             wall=lambda: self.clocks.wall,
             clock=lambda: self.clocks.monotonic,
             connected=self.connects.append,
+            idle_most=idle_most,
         )
         self.signal = Signal(asyncio.get_running_loop())
 

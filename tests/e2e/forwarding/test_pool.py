@@ -38,6 +38,32 @@ async def test_requests_at_once_get_a_connection_each(house):
         assert_passed_on(await client.read_answer(), 200)
 
 
+async def ask_at_once(house, clients, path):
+    """All their requests are in flight together, then all are answered."""
+    held = house.upstream.hold(path)
+    for client in clients:
+        await client.send(request("GET", path))
+    for exchange in [await held.next() for _ in clients]:
+        await held.answer(exchange, response(200))
+    for client in clients:
+        assert_passed_on(await client.read_answer(), 200)
+    return {exchange.connection_number for exchange in house.upstream.seen(path)}
+
+
+async def test_as_many_connections_rest_as_may_be_in_flight(start):
+    house = await start()
+    clients = [await house.client() for _ in range(150)]
+    first = await ask_at_once(house, clients, "/first")
+    assert len(first) == 150
+    assert await ask_at_once(house, clients, "/second") == first
+
+
+async def test_no_more_connections_rest_than_may_be_in_flight(start):
+    house = await start(SIDECAR_MAX_IN_FLIGHT="3")
+    clients = [await house.client() for _ in range(3)]
+    assert await ask_at_once(house, clients, "/first") == await ask_at_once(house, clients, "/second")
+
+
 POISON = response(200, b"X-Poison: 1", body=b"poison")
 
 
