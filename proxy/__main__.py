@@ -26,13 +26,15 @@ COMMANDS: Final = {
     "demo": ("demo", "a BioT simulator and the sidecar together"),
     "simulate": ("simulate", "the BioT simulator alone"),
     "check": ("check", "validate settings and routes, run the routes file's own tests"),
+    "init": ("init", "write a routes file of your own, config/routes.yaml, and its schema"),
     "explain": ("explain", "which rule answers a request, and what it does"),
     "login": ("login", "log in once and say what happened"),
     "wait": ("wait", "wait until the sidecar is ready"),
     "exec": ("exec_", "run a command with a sidecar beside it"),
 }
+ABOUT: Final = {"help": "this list; help COMMAND: that command's flags", "version": "which version this is"}
 INTERNAL: Final = {"worker": ("worker", "one of several serving processes; started by serve")}
-_ENDING: Final = {"check", "explain", "login", "wait", "exec"}  # the others serve until a signal says stop
+_ENDING: Final = {"check", "init", "explain", "login", "wait", "exec"}  # the others serve until a signal says stop
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
 
@@ -55,15 +57,17 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
 
 
 def _carry_out(words: list[str], env: Mapping[str, str]) -> int:
-    if words[:1] == ["--version"]:
+    if words[:1] in (["version"], ["--version"], ["-V"]):
         print(f"biot-sidecar {__version__}")  # noqa: T201
         return 0
-    if words[:1] in (["--help"], ["-h"]):
+    if words in (["help"], ["help", "help"], ["help", "version"]) or words[:1] in (["--help"], ["-h"]):
         print(overview())  # noqa: T201
         return 0
+    if words[:1] == ["help"]:
+        words = [words[1], "--help"]
     name = words.pop(0) if words and not words[0].startswith("-") else "serve"
     if name not in COMMANDS and name not in INTERNAL:
-        return _say(f"there is no command {name!r}; there are {', '.join(COMMANDS)}", 2)
+        return _say(f"there is no command {name!r}; there are {', '.join([*COMMANDS, *ABOUT])}", 2)
     return _run(name, words, env)
 
 
@@ -81,7 +85,7 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     try:
         return int(module.run(_parse(name, module, summary, words), env))
     except BadSettings as error:
-        return _say("\n".join(error.problems), 1)
+        return _say("\n".join([*error.problems, *error.warnings]), 1)
     except AddressInUse as error:
         return _say(str(error), 3)
     except KeyboardInterrupt:
@@ -132,7 +136,8 @@ def _say(text: str, status: int) -> int:
 
 def overview() -> str:
     """What `biot-sidecar --help` shows."""
-    lines = [f"  {name:10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    summaries = {name: summary for name, (_, summary) in COMMANDS.items()} | ABOUT
+    lines = [f"  {name:10}{summary}" for name, summary in summaries.items()]
     return "\n".join(
         [
             "usage: biot-sidecar [COMMAND] [--help]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 
@@ -78,11 +79,15 @@ class LoginFault(Failure):
 
 
 class BadSettings(Exception):
-    """Wrong configuration: every problem of one start, a readable line each (exit status 1)."""
+    """Wrong configuration: every problem of one start, a readable line each (exit status 1).
 
-    def __init__(self, problems: list[str]) -> None:
+    `warnings` are what is odd besides, such as a misspelt name, which may be the cause.
+    """
+
+    def __init__(self, problems: list[str], warnings: Sequence[str] = ()) -> None:
         super().__init__(f"{len(problems)} problem(s)")
         self.problems = problems
+        self.warnings = tuple(warnings)
 
 
 class AddressInUse(Exception):

@@ -22,7 +22,7 @@ TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 PATIENT = "/organization/v1/users/patients/11111111-1111-1111-1111-111111111111"
 # What the README shortens.
-SHORT = {"SIDECAR_ALLOWED_HOSTS", "SIDECAR_CA_FILE", "BIOT_SERVICE_USER_SECRET_KEY"}
+SHORT = {"SIDECAR_ALLOWED_HOSTS", "SIDECAR_CA_FILE", "SIDECAR_LOG_FORMAT", "BIOT_SERVICE_USER_SECRET_KEY"}
 
 
 def table(heading: str) -> list[list[str]]:

@@ -14,7 +14,7 @@ from proxy.policy.match import RouteTable
 from proxy.policy.routesfile import counted
 from proxy.settings import Settings, load
 from proxy.settings.names import BASE_URL, SECRET, USER_ID
-from proxy.settings.routes_path import find_routes_file
+from proxy.settings.routes_path import find_routes_file, warning_about
 
 _UNSET: Final = tuple(f"{name}: is not set" for name in (BASE_URL, USER_ID, SECRET))
 
@@ -30,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0, or 1 when anything is wrong; every problem is a line on stdout, notes go to stderr."""
     settings, right = _check_settings(env, flags_of(args), complete=args.live)
-    table = _check_routes(find_routes_file(env, flags_of(args)))
+    path = find_routes_file(env, flags_of(args))
+    if warning := warning_about(path):
+        print(_with_severity("warning", warning))
+    table = _check_routes(path)
     if args.live and settings is not None and table is not None:
         right = _ask_biot(settings, table)
     return 0 if right and table is not None else 1
@@ -66,6 +69,8 @@ def _check_settings(
             print(f"note: not set here, though serve needs them: {names}", file=sys.stderr)
         for problem in wrong:
             print(_with_severity("error", problem))
+        for warning in error.warnings:
+            print(_with_severity("warning", warning))
         return None, not wrong
     for warning in settings.warnings:
         print(_with_severity("warning", warning))

@@ -14,7 +14,7 @@ from proxy.net.reload import load_routes_file
 from proxy.policy.explain import Explanation, explain, facts_of
 from proxy.policy.match import RouteTable
 from proxy.policy.pattern import METHOD
-from proxy.settings.routes_path import find_routes_file
+from proxy.settings.routes_path import find_routes_file, warning_about
 
 _MEANING: Final = {
     ("interception", "off"): "allow-interception is removed, no interceptors run",
@@ -43,8 +43,11 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     if mistake:
         print(f"biot-sidecar explain: {mistake}", file=sys.stderr)
         return 2
+    path = find_routes_file(env, flags_of(args))
+    if warning := warning_about(path):
+        print(f"biot-sidecar: {warning}", file=sys.stderr)
     try:
-        loaded = load_routes_file(find_routes_file(env, flags_of(args)))
+        loaded = load_routes_file(path)
         problems = [str(problem) for problem in loaded.errors]
     except BadSettings as error:
         loaded, problems = None, error.problems

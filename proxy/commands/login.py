@@ -20,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0 with a token that BioT gave, 1 with the reason on stderr. Raises BadSettings."""
     settings = load(env, flags_of(args))
+    for warning in settings.warnings:
+        print(f"biot-sidecar: {warning}", file=sys.stderr)
     from proxy.wiring.once import timed_login  # only once there is something to do
 
     result, seconds = timed_login(settings)

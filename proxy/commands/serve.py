@@ -31,8 +31,8 @@ def _settings(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     try:
         return load(env, flags)
     except BadSettings as error:
-        problems = error.problems
-    raise BadSettings(problems + _route_problems(env, flags))
+        wrong = error
+    raise BadSettings(wrong.problems + _route_problems(env, flags), wrong.warnings)
 
 
 def _route_problems(env: Mapping[str, str], flags: Mapping[str, str]) -> list[str]:

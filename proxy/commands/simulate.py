@@ -61,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Serve until a signal. Raises BadSettings and AddressInUse."""
     settings = load_simulator(env, flags_of(args), args.token_life)
+    for warning in settings.warnings:
+        print(f"biot-sidecar: {warning}", file=sys.stderr)
     options, shown = _options(settings, args.faults)
     try:
         asyncio.run(_serve(options, settings.listen, shown))

@@ -42,7 +42,7 @@ def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     reader = Reader(env, flags)
     settings = reader.settings()
     if reader.problems or settings is None:
-        raise BadSettings(reader.problems)
+        raise BadSettings(reader.problems, reader.misspelt())
     return settings
 
 
@@ -51,7 +51,7 @@ def load_listen(env: Mapping[str, str], flags: Mapping[str, str]) -> tuple[Addre
     reader = Reader({**env, "SIDECAR_ALLOW_REMOTE": "1"}, flags)
     addresses = reader.listen()
     if reader.problems:
-        raise BadSettings(reader.problems)
+        raise BadSettings(reader.problems, reader.misspelt())
     return addresses
 
 
@@ -104,10 +104,8 @@ class Reader:
     # ---- one value each
 
     def _text(self, name: str) -> str:
-        given = self._flags.get(name)
-        if given is None:
-            given = self._env.get(name)
-        return (given if given is not None and given.strip() else DEFAULTS[name]).strip()
+        given = (source.get(name, "").strip() for source in (self._flags, self._env))
+        return next(filter(None, given), DEFAULTS[name])
 
     def _problem(self, name: str, reason: str) -> None:
         flag = self.flag_names.get(name)
@@ -264,16 +262,26 @@ class Reader:
                 self._problem(BASE_URL, f"points at the sidecar itself (port {address.port})")
 
     def _warnings(self) -> list[str]:
-        """Unknown SIDECAR_ names are only odd: Kubernetes makes such ones up for a service called sidecar."""
-        odd = []
-        for name in sorted(self._env):
-            if name.startswith("SIDECAR_") and name not in DEFAULTS and name not in OTHERS:
-                near = nearest(name, DEFAULTS, 0.8)
-                if near:
-                    odd.append(f"{name} is no setting; did you mean {near}?")
+        odd = self.misspelt()
         if not _UUID.fullmatch(self._text(USER_ID)):
             odd.append(f"{USER_ID} is not a UUID; BioT's service users have one as their id")
         return odd
+
+    def misspelt(self) -> list[str]:
+        """A warning for each name in the environment that is a setting's but for a slip.
+
+        Unknown names are no more than odd: Kubernetes makes SIDECAR_ ones up for a service called sidecar, and BIOT_
+        ones are BioT's own.
+        """
+        near = {name: self._near(name) for name in sorted(self._env) if name not in DEFAULTS and name not in OTHERS}
+        return [f"{name} is no setting; did you mean {one}?" for name, one in near.items() if one]
+
+    def _near(self, name: str) -> str | None:
+        spelled = name.upper()
+        if not spelled.startswith(("SIDECAR_", "BIOT_")):
+            return None
+        one = spelled if spelled in DEFAULTS else nearest(spelled, DEFAULTS, 0.8)
+        return None if one is None or (one.startswith("BIOT_") and self._env.get(one)) else one
 
 
 def _odd_secret(secret: Secret | None, file: str | None) -> list[str]:

@@ -25,6 +25,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     user: tuple[str, Secret] | None
     listen: Address
     token_life: float
+    warnings: tuple[str, ...]
 
 
 def load_simulator(env: Mapping[str, str], flags: Mapping[str, str], token_life: str) -> SimulatorSettings:
@@ -34,9 +35,10 @@ def load_simulator(env: Mapping[str, str], flags: Mapping[str, str], token_life:
         user=reader.user() if names_service_user(env) else None,
         listen=reader.simulator_listen(),
         token_life=reader.token_life(token_life),
+        warnings=tuple(reader.misspelt()),
     )
     if reader.problems:
-        raise BadSettings(reader.problems)
+        raise BadSettings(reader.problems, reader.misspelt())
     return read
 
 

@@ -15,8 +15,10 @@ from proxy.net.secret import forbid_core_dumps
 from proxy.net.sockets import allow_many_connections, bind, bind_shared, bound, unbind
 from proxy.net.stop import Stop
 from proxy.net.systemd import inherited_sockets, notify
+from proxy.policy.routesfile import counted
 from proxy.settings import Address, Settings
 from proxy.settings.names import set_elsewhere
+from proxy.settings.routes_path import warning_about
 from proxy.telemetry.log import Log
 from proxy.wiring.company import Alone
 from proxy.wiring.parts import first_of, reporter, run_with_log
@@ -35,7 +37,7 @@ def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, 
 
 
 async def _live(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log) -> int:
-    for warning in settings.warnings:
+    for warning in filter(None, [*settings.warnings, warning_about(settings.routes)]):
         log.event("warning", "setting", warning)
     return await (_serve(settings, env, log) if settings.workers == 1 else _preside(settings, env, flags, log))
 
@@ -50,7 +52,7 @@ async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
         admin = _held(held, _bound(bind, _ADMIN, settings.admin_places))
         stop = Stop(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
         await sidecar.start(sockets, admin)
-        _say_ready(sockets, admin, settings, env, log)
+        _say_ready(sockets, admin, len(sidecar.routes.table.rules), settings, env, log)
         await stop.asked.wait()
         _say_stopping(env, log)
         await sidecar.stop(stop.hurry)
@@ -62,8 +64,10 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
     """The life of the parent of several."""
     from proxy.wiring.parent import Parent  # for those who have workers only
 
-    if errors := load_routes_file(settings.routes).errors:
-        raise BadSettings([str(problem) for problem in errors])
+    loaded = load_routes_file(settings.routes)
+    if loaded.table is None:
+        raise BadSettings([str(problem) for problem in loaded.errors])
+    routes = len(loaded.table.rules)
     parent = Parent(settings, env, flags, log)
     workers = settings.workers
 
@@ -80,7 +84,7 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
         stop = Stop(asyncio.get_running_loop(), on_hangup=parent.reload)
         await first_of(parent.start(_by_worker(listen, workers), _by_worker(admin, workers)), stop.asked.wait())
         if parent.ready:
-            _say_ready([each[0] for each in listen], [each[0] for each in admin], settings, env, log)
+            _say_ready([each[0] for each in listen], [each[0] for each in admin], routes, settings, env, log)
             await stop.asked.wait()
         _say_stopping(env, log)
         for sockets in [*listen, *admin]:
@@ -119,11 +123,18 @@ def _by_worker(by_address: list[list[socket.socket]], workers: int) -> list[list
 
 
 def _say_ready(
-    sockets: list[socket.socket], admin: list[socket.socket], settings: Settings, env: Mapping[str, str], log: Log
+    sockets: list[socket.socket],
+    admin: list[socket.socket],
+    routes: int,
+    settings: Settings,
+    env: Mapping[str, str],
+    log: Log,
 ) -> None:
     """The ready line, after what there is to say about the start."""
     where, beside = (", ".join(map(bound, some)) for some in (sockets, admin))
-    log.event("info", "ready", f"listening on {where}" + (f"; admin pages on {beside}" if beside else ""))
+    file = os.path.abspath(settings.routes)
+    said = [f"listening on {where}", f"admin pages on {beside}" * bool(beside), f"{counted(routes, 'route')} of {file}"]
+    log.event("info", "ready", "; ".join(filter(None, said)), routes=routes, routes_file=file)
     log.flush()
     print(f"biot-sidecar ready on {where} -> {settings.upstream.url}", flush=True)  # noqa: T201 - the ready line
     notify(env, "READY=1")

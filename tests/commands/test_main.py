@@ -18,25 +18,36 @@ from tests.deploy.programs import PLAIN, ROOT
 NOBODY = DUMB | {"BIOT_BASE_URL": "http://127.0.0.1:9", "SIDECAR_LOGIN_AT_START": "0"}
 
 
-@pytest.mark.parametrize("flag", ["--help", "-h"])
-def test_help_names_every_command(capsys, flag):
-    done = ran(capsys, flag)
+@pytest.mark.parametrize("words", ["--help", "-h", "help", "help help"])
+def test_help_names_every_command(capsys, words):
+    done = ran(capsys, *words.split())
     assert (done.status, done.err) == (0, [])
-    assert [line.split()[0] for line in done.out if line.startswith("  ")] == list(COMMANDS)
+    assert [line.split()[0] for line in done.out if line.startswith("  ")] == [*COMMANDS, "help", "version"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_is_what_the_command_itself_says(capsys, command):
+    assert ran(capsys, "help", command) == ran(capsys, command, "--help")
+
+
+def test_help_of_what_is_no_command_is_status_2(capsys):
+    done = ran(capsys, "help", "srve")
+    assert (done.status, done.out, done.err[0].partition(";")[0]) == (2, [], "biot-sidecar: there is no command 'srve'")
 
 
 def test_the_commands_are_those_that_were_promised():
-    assert sorted(COMMANDS) == ["check", "demo", "exec", "explain", "login", "serve", "simulate", "wait"]
+    assert sorted(COMMANDS) == ["check", "demo", "exec", "explain", "init", "login", "serve", "simulate", "wait"]
 
 
-def test_the_version_is_one_line(capsys):
-    assert ran(capsys, "--version") == (0, [f"biot-sidecar {__version__}"], [])
+@pytest.mark.parametrize("word", ["version", "--version", "-V"])
+def test_the_version_is_one_line(capsys, word):
+    assert ran(capsys, word) == (0, [f"biot-sidecar {__version__}"], [])
 
 
 def test_an_unknown_command_is_status_2_and_the_known_ones_are_named(capsys):
     done = ran(capsys, "srve")
     assert (done.status, done.out) == (2, [])
-    assert done.err == [f"biot-sidecar: there is no command 'srve'; there are {', '.join(COMMANDS)}"]
+    assert done.err == [f"biot-sidecar: there is no command 'srve'; there are {', '.join(COMMANDS)}, help, version"]
 
 
 @pytest.mark.parametrize(

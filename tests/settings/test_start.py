@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -176,6 +177,42 @@ def asked(url: str) -> int:
     except urllib.error.HTTPError as error:
         with error:
             return error.status
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_log_says_which_routes_file_is_in_force(tmp_path, workers):
+    (tmp_path / "routes.yaml").write_text("version: 1\nroutes: [{name: mine, match: GET /a}]\n")
+    env = environment(**NOBODY, SIDECAR_LISTEN="127.0.0.1:0", SIDECAR_ROUTES=f"{tmp_path}/routes.yaml")
+    with program(tmp_path, "sidecar", COMMAND, env | {"SIDECAR_WORKERS": workers}) as running:
+        assert running.stop() == 0
+        ready = next(line for line in map(json.loads, running.log().splitlines()) if line["event"] == "ready")
+        assert (ready["routes"], ready["routes_file"]) == (1, f"{tmp_path}/routes.yaml")
+        assert ready["message"].endswith(f"; 1 route of {tmp_path}/routes.yaml")
+        assert "biot-sidecar init" not in running.log()
+
+
+def test_the_programs_own_routes_file_is_warned_of(tmp_path):
+    env = environment(**NOBODY, SIDECAR_LISTEN="127.0.0.1:0") | {"PYTHONPATH": str(ROOT)}
+    words = ["sh", "-c", 'cd "$0" && exec "$@"', str(tmp_path), *COMMAND]
+    with program(tmp_path, "sidecar", words, env) as running:
+        assert running.stop() == 0
+        (warning,) = (line for line in running.log().splitlines() if '"warning"' in line)
+        assert f"so the program's own routes file is in force, {ROOT}/config/routes.yaml; write one" in warning
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [
+        ("SIDECAR_FRESHFOR", "SIDECAR_FRESH_FOR"),
+        ("sidecar_listen", "SIDECAR_LISTEN"),
+        ("BIOT_SERVICE_USER_SECRET", "BIOT_SERVICE_USER_SECRET_KEY"),
+    ],
+)
+@pytest.mark.parametrize("words", ["serve", "check", "login", "simulate"])
+def test_a_misspelt_setting_is_named_where_others_are_wrong(words, wrong, near):
+    ran = ended(*words.split(), **{wrong: "x"}, SIDECAR_ALLOW_REMOTE="maybe", BIOT_SERVICE_USER_SECRET_KEY=None)
+    assert ran.returncode == 1
+    assert f"{wrong} is no setting; did you mean {near}?" in ran.stdout + ran.stderr
 
 
 def test_a_misspelt_setting_is_warned_of_in_the_log(tmp_path):
