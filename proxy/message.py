@@ -150,8 +150,8 @@ class Secret:
 class Token:
     """A service user's access token.
 
-    `obtained` and `expires` are wall-clock seconds since the epoch. `serial` tells tokens of one process apart
-    without naming their text. `authorization` is the ready field value, ``Bearer <jwt>``.
+    `obtained` and `expires` are seconds of the elapsed clock (policy.elapsed), which nobody can set. `serial` tells
+    tokens of one process apart without naming their text. `authorization` is the ready field value, ``Bearer <jwt>``.
     """
 
     __slots__ = ("authorization", "expires", "obtained", "serial")

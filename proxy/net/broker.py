@@ -19,14 +19,25 @@ from proxy.policy.sharing import suits
 
 
 class Broker:
-    """The parent's side. It holds the last token and gives it to every worker that it is good enough for."""
+    """The parent's side. It holds the last token and gives it to every worker that it is good enough for.
+
+    `clock` is an elapsed clock (policy.elapsed); `wall` tells seconds since the epoch, for people.
+    """
 
     def __init__(
-        self, obtain: Obtain, secret: Callable[[], Secret], *, wall: Callable[[], float], jitter: Callable[[], float]
+        self,
+        obtain: Obtain,
+        secret: Callable[[], Secret],
+        *,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
     ) -> None:
         self._obtain = obtain
         self._secret = secret
         self._wall = wall
+        self._clock = clock
+        self._taken = 0.0  # when the grant's age was what it says
         self._jitter = jitter
         self._grant: Grant | None = None
         self._gate = OPEN_GATE
@@ -41,11 +52,11 @@ class Broker:
             return {"grant": msgspec.to_builtins(result)}
         fault = result.fault
         words = [fault.code.value, fault.message, fault.outcome, fault.hint]
-        return {"fault": words, "blocks": result.blocks, "asked": max(0.0, self._gate.until - self._wall())}
+        return {"fault": words, "blocks": result.blocks, "asked": max(0.0, self._gate.until - self._clock())}
 
     async def get(self, wanted: Wanted) -> Grant | Setback:
-        grant = self._grant
-        if grant is not None and suits(grant, wanted, self._wall()):
+        grant = self._aged()
+        if grant is not None and suits(grant, wanted):
             return grant
         try:
             secret = self._secret()
@@ -53,26 +64,33 @@ class Broker:
             return unreadable_secret(str(error))
         setback = self._gate.setback
         another = self._gate.about_secret and secret != self._gate_secret
-        if setback is not None and self._gate.closed(self._wall()) and not another:
+        if setback is not None and self._gate.closed(self._clock()) and not another:
             return setback
         if self._login is not None:
             result = await asyncio.shield(self._login)
             # It began for another worker, who may content itself with what this one had refused.
-            good = isinstance(result, Setback) or suits(result, wanted, self._wall())
+            good = isinstance(result, Setback) or suits(result, wanted)
             return result if good else await self.get(wanted)
         self._login = asyncio.ensure_future(self._log_in(secret, wanted))
         return await asyncio.shield(self._login)
 
+    def _aged(self) -> Grant | None:
+        """The last token, with the age that it has now."""
+        grant = self._grant
+        if grant is None:
+            return None
+        return msgspec.structs.replace(grant, age=grant.age + self._clock() - self._taken)
+
     async def _log_in(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
-        began = self._wall()
+        at, began = self._wall(), self._clock()
         try:
             result = await self._obtain(secret, wanted)
         finally:
             self._login = None
-        now = self._wall()
-        record = TokenRecord(began, wanted.reason, "", max(0.0, now - began))
+        now = self._clock()
+        record = TokenRecord(at, wanted.reason, "", now - began)
         if isinstance(result, Grant):
-            self._grant, self._gate = result, OPEN_GATE
+            self._grant, self._gate, self._taken = result, OPEN_GATE, now
             record.outcome = "shared" if result.shared else "success"
             record.obtained = result.obtained
         else:

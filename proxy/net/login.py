@@ -17,7 +17,10 @@ SUSPENDED: Final = 5.0
 
 
 class Login:
-    """Logs the service user in; tells the observer of each login that BioT was asked for."""
+    """Logs the service user in; tells the observer of each login that BioT was asked for.
+
+    `wall` tells seconds since the epoch, `clock` those that have passed (policy.elapsed).
+    """
 
     def __init__(
         self,
@@ -36,10 +39,10 @@ class Login:
 
     async def __call__(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
         """One outcome; failures are values here, so that no traceback ever holds the secret."""
-        began = self._wall()
+        began = self._clock()
         result = await self._once(secret, wanted)
         # A process that was suspended meanwhile wakes up to a connection long dead: no news of BioT.
-        if _got_no_answer(result) and self._wall() - began > TIMEOUT + SUSPENDED:
+        if _got_no_answer(result) and self._clock() - began > TIMEOUT + SUSPENDED:
             result = await self._once(secret, wanted)
         return result
 

@@ -9,8 +9,17 @@ from typing import Final, Protocol
 from proxy.message import Secret
 from proxy.net.token_store import StoreAway
 from proxy.net.tokens import Obtain
-from proxy.policy.login import LONGEST_BLOCK, Gate, Grant, Setback, Wanted
-from proxy.policy.sharing import NONCE, Box, after_shared_setback, shared_setback, suits
+from proxy.policy.login import Grant, Setback, Wanted
+from proxy.policy.sharing import (
+    NONCE,
+    Box,
+    Stored,
+    after_shared_setback,
+    gate_keeping,
+    keeping,
+    shared_setback,
+    suits,
+)
 
 LOCK_LIFE: Final = 15.0
 """Seconds after which the lock of a sidecar that died goes away; longer than a login can take."""
@@ -18,14 +27,12 @@ PATIENCE: Final = 25.0
 """Seconds for which a sidecar waits for the login of another: for one that died, and for the next one's."""
 FIRST_LOOK: Final = 0.05
 LONGEST_LOOK: Final = 0.4
-LONGEST_LIFE: Final = 7 * 86_400.0
-"""Seconds for which a token is stored at most, however late it says it expires."""
 
 
 class Store(Protocol):
     """What of TokenStore is used; every method raises StoreAway."""
 
-    async def get(self, *keys: str) -> list[bytes | None]: ...
+    async def get(self, *keys: str) -> list[Stored | None]: ...
 
     async def put(self, key: str, value: bytes, life: float) -> None: ...
 
@@ -41,7 +48,8 @@ class Store(Protocol):
 class SharedLogin:
     """Obtains tokens as Login does, and through `login`, for all sidecars with the same secret, user and base URL.
 
-    `wall` tells seconds since the epoch, `clock` monotonic ones; `jitter` gives numbers in [0, 1).
+    `wall` tells seconds since the epoch, `clock` those that have passed (policy.elapsed); `jitter` gives numbers in
+    [0, 1).
     """
 
     def __init__(
@@ -93,12 +101,13 @@ class SharedLogin:
     async def _look(self, box: Box, wanted: Wanted) -> Grant | Setback | None:
         """What the others have got: a token that will do, or a failure that holds for all."""
         sealed, closed = await self._store.get(box.token, box.gate)
-        now = self._wall()
-        grant = box.open_grant(sealed, now)
-        if grant is not None and suits(grant, wanted, now):
+        now = self._clock()
+        grant = box.open_grant(sealed, self._wall())
+        if grant is not None and suits(grant, wanted):
             return grant
-        if grant is not None and sealed is not None and b"Bearer " + grant.jwt.encode() == wanted.refused:
-            await self._store.drop(box.token, sealed)
+        refused = wanted.last if wanted.reason == "token_not_valid" else None
+        if grant is not None and sealed is not None and b"Bearer " + grant.jwt.encode() == refused:
+            await self._store.drop(box.token, sealed.value)
         return shared_setback(box.open_gate(closed, now), now)
 
     async def _log_in_for_all(self, box: Box, owner: bytes, secret: Secret, wanted: Wanted) -> Grant | Setback:
@@ -119,17 +128,11 @@ class SharedLogin:
         return result
 
     async def _tell(self, box: Box, result: Grant | Setback) -> None:
-        nonce, now = self._random_bytes(NONCE), self._wall()
+        nonce, now = self._random_bytes(NONCE), self._clock()
         if isinstance(result, Grant):
-            life = min(result.expires - now, LONGEST_LIFE)
-            await self._store.put(box.token, box.seal_grant(result, nonce), life)
+            await self._store.put(box.token, box.seal_grant(result, nonce), keeping(result))
             await self._store.forget(box.gate)
             return
         (closed,) = await self._store.get(box.gate)
         gate = after_shared_setback(box.open_gate(closed, now), result, now, self._jitter())
-        # Kept beyond its end, so that the next failure in a row makes a longer one.
-        await self._store.put(box.gate, box.seal_gate(gate, now, nonce), _life(gate, now))
-
-
-def _life(gate: Gate, now: float) -> float:
-    return gate.until - now + LONGEST_BLOCK
+        await self._store.put(box.gate, box.seal_gate(gate, now, nonce), gate_keeping(gate, now))

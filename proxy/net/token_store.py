@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 from proxy.errors import BadSettings
 from proxy.message import Secret
 from proxy.pipeline.signal import timeout
+from proxy.policy.sharing import Stored
 
 LIMIT: Final = 3.0
 """Seconds that the store may cost one login: all commands together, connecting included."""
@@ -21,7 +22,10 @@ _GET: Final = """
 local values = {}
 for i, key in ipairs(KEYS) do
   local size = redis.pcall('strlen', key)
-  values[i] = type(size) == 'number' and size <= tonumber(ARGV[1]) and redis.call('get', key)
+  values[i] = false
+  if type(size) == 'number' and 0 < size and size <= tonumber(ARGV[1]) then
+    values[i] = {redis.call('get', key), redis.call('pttl', key)}
+  end
 end
 return values
 """
@@ -47,12 +51,12 @@ class TokenStore:
         self._left = limit
         self._away = False
 
-    async def get(self, *keys: str) -> list[bytes | None]:
+    async def get(self, *keys: str) -> list[Stored | None]:
         """The keys' values, None for those that do not exist or cannot be ours."""
         answer = await self._ask("EVAL", _GET, len(keys), *keys, VALUE_MOST)
         if not isinstance(answer, list) or len(answer) != len(keys):
             self._fail("it answers something else")
-        return list(answer)
+        return [_stored(one) for one in answer]
 
     async def put(self, key: str, value: bytes, life: float) -> None:
         """`life` in seconds."""
@@ -125,6 +129,14 @@ def _connect(url: Secret) -> Any:
             "write redis://HOST:PORT/0, rediss://HOST:PORT/0 or unix:///PATH"
         ]
     )
+
+
+def _stored(answer: Any) -> Stored | None:
+    """A value with the milliseconds for which it stays; None for one that stays for ever, which none of ours does."""
+    if not isinstance(answer, list) or len(answer) != 2:
+        return None
+    value, left = answer
+    return Stored(value, left / 1000) if isinstance(value, bytes) and isinstance(left, int) and left > 0 else None
 
 
 def _milliseconds(seconds: float) -> int:

@@ -49,7 +49,9 @@ class TokenRecord(msgspec.Struct):
 
 
 class Tokens(ports.Tokens):
-    """Implements pipeline.ports.Tokens. `wall` tells seconds since the epoch; durations are seconds."""
+    """Implements pipeline.ports.Tokens. `clock` is an elapsed clock (policy.elapsed), by which everything is judged;
+    `wall` tells seconds since the epoch, for people. Durations are seconds.
+    """
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class Tokens(ports.Tokens):
         string_gap: float,
         fresh_for: float,
         wall: Callable[[], float],
+        clock: Callable[[], float],
         jitter: Callable[[], float],
         observer: LoginObserver,
     ) -> None:
@@ -67,6 +70,8 @@ class Tokens(ports.Tokens):
         self._string_gap = string_gap
         self._fresh_for = fresh_for
         self._wall = wall
+        self._clock = clock
+        self._grant: Grant | None = None  # what the current token was made of
         self._jitter = jitter
         self._observer = observer
         self._token: Token | None = None
@@ -85,7 +90,7 @@ class Tokens(ports.Tokens):
 
     def enter(self) -> None:
         """A call begins: it belongs to a string of calls, or begins one after a silence of the gap's length."""
-        now = self._wall()
+        now = self._clock()
         if not self._calls and new_string(self._last_call, now, self._string_gap):
             token = self._token
             if token is not None and too_old_to_start(token, now, self._fresh_for):
@@ -95,12 +100,12 @@ class Tokens(ports.Tokens):
     def leave(self) -> None:
         """A call has ended: a silence begins here at the earliest."""
         self._calls -= 1
-        self._last_call = self._wall()
+        self._last_call = self._clock()
 
     def ready(self) -> Token | None:
         """The token to send now, or None if this call must wait for a login."""
         token = self._token
-        now = self._wall()
+        now = self._clock()
         if token is None or self._want or not usable(token, now):
             return None
         self.renewing = now >= self._renew_from
@@ -111,7 +116,11 @@ class Tokens(ports.Tokens):
 
     def good(self, token: Token) -> bool:
         """True while it is neither refused nor near its end."""
-        return token is not self._refused and usable(token, self._wall())
+        return token is not self._refused and usable(token, self._clock())
+
+    def age(self, token: Token) -> float:
+        """Seconds since BioT gave it."""
+        return self._clock() - token.obtained
 
     async def get(self) -> Token:
         """Wait for the login that is under way, or start one. Raises LoginFault; cancelling it hurts nobody else."""
@@ -142,7 +151,7 @@ class Tokens(ports.Tokens):
 
     def _still_good(self) -> Token | None:
         """After a login that failed: the old token, if it may still be sent. It serves this string then."""
-        if not usable(self._token, self._wall()):
+        if not usable(self._token, self._clock()):
             return None
         self._want = ""
         self.renewing = True
@@ -153,7 +162,7 @@ class Tokens(ports.Tokens):
     def _begin(self) -> asyncio.Task[Token | LoginFault] | LoginFault:
         """Start a login, if one may be tried now; else the fault of the last one."""
         setback = self._gate.setback
-        if setback is not None and not self._may_log_in(self._wall()):
+        if setback is not None and not self._may_log_in(self._clock()):
             return setback.fault
         return self._start(self._want or "expiring")
 
@@ -168,20 +177,18 @@ class Tokens(ports.Tokens):
         return self._login
 
     async def _log_in(self, reason: str) -> Token | LoginFault:
-        began = self._wall()
+        at, began = self._wall(), self._clock()
         try:
             result = await self._try(reason, began)
         finally:
             self._login = None
-        now = self._wall()
-        seconds = max(0.0, now - began)
+        now = self._clock()
+        seconds = now - began
         if isinstance(result, Setback):
             self._turn_gate(after_setback(self._gate, result, now, self._jitter()))
-            self.history.append(TokenRecord(began, reason, result.fault.outcome, seconds))
+            self.history.append(TokenRecord(at, reason, result.fault.outcome, seconds))
             return result.fault
-        self.history.append(
-            TokenRecord(began, reason, "shared" if result.shared else "success", seconds, result.obtained)
-        )
+        self.history.append(TokenRecord(at, reason, "shared" if result.shared else "success", seconds, result.obtained))
         return self._take(result)
 
     async def _try(self, reason: str, now: float) -> Grant | Setback:
@@ -192,15 +199,20 @@ class Tokens(ports.Tokens):
             self._observer.event("warning", "secret", in_words(unread.fault))
             return unread
         last = self._token or self._refused
-        refused = None if self._refused is None else self._refused.authorization
-        youngest = 0.0 if last is None else last.obtained
-        if reason in {"start", "string"}:
-            youngest = max(youngest, now - self._fresh_for if self._fresh_for else math.inf)
-        return await self._obtain(secret, Wanted(reason, youngest, refused))
+        begins = reason in {"start", "string"}
+        wanted = Wanted(
+            reason,
+            min(math.inf if last is None else now - last.obtained, self._fresh_for if begins else math.inf),
+            None if last is None else last.authorization,
+            shareable=self._fresh_for > 0 or not begins,
+        )
+        return await self._obtain(secret, wanted)
 
     def _take(self, grant: Grant) -> Token:
         self._serial += 1
-        token = self._token = Token(grant.jwt, grant.obtained, grant.expires, self._serial)
+        obtained = self._clock() - grant.age
+        token = self._token = Token(grant.jwt, obtained, obtained + grant.life, self._serial)
+        self._grant = grant
         self._renew_from = renewal_time(token, self._jitter())
         self._want = ""
         self._refused = None
@@ -211,7 +223,12 @@ class Tokens(ports.Tokens):
     def _turn_gate(self, gate: Gate) -> None:
         if gate != self._gate:
             self._gate = gate
-            self._observer.blocked_until(gate.until if gate.setback is not None and gate.setback.blocks else 0.0)
+            now = self._clock()
+            self._observer.blocked_until(self._on_wall(gate.until, now) if gate.blocked(now) else 0.0)
+
+    def _on_wall(self, moment: float, now: float) -> float:
+        """A moment of the elapsed clock, which says `now`, in wall-clock seconds."""
+        return self._wall() + moment - now
 
     # ---- the program's life
 
@@ -230,7 +247,7 @@ class Tokens(ports.Tokens):
 
     def unready(self) -> str | None:
         """Why calls could not get a token now; None when they can, or may."""
-        now = self._wall()
+        now = self._clock()
         if usable(self._token, now) or not self._gate.blocked(now) or self._secret.changed():
             return None
         setback = self._gate.setback
@@ -239,7 +256,7 @@ class Tokens(ports.Tokens):
 
     def status(self) -> dict[str, Any]:
         """`state` is valid, renewing, waiting, blocked or none; times are wall-clock seconds or None."""
-        now = self._wall()
+        now = self._clock()
         token = self._token if usable(self._token, now) else None
         if token is not None:
             state = "renewing" if self._login is not None else "valid"
@@ -247,9 +264,10 @@ class Tokens(ports.Tokens):
             state = "waiting"
         else:
             state = "blocked" if self._gate.blocked(now) else "none"
+        grant = None if token is None else self._grant
         return {
             "state": state,
-            "obtained": None if token is None else token.obtained,
-            "expires": None if token is None else token.expires,
-            "blocked_until": self._gate.until if self._gate.blocked(now) else None,
+            "obtained": None if grant is None else grant.obtained,
+            "expires": None if grant is None else grant.expires,
+            "blocked_until": self._on_wall(self._gate.until, now) if self._gate.blocked(now) else None,
         }

@@ -224,7 +224,7 @@ class Flight:
             request = b"%b%b\r\n\r\n" % (self.start, self.lines)
         else:
             exchange.token_result = exchange.token_result or ("stale" if self._shared.tokens.renewing else "hit")
-            exchange.token_age = exchange.at - token.obtained
+            exchange.token_age = self._shared.tokens.age(token)
             request = b"%bAuthorization: %b\r\n%b\r\n\r\n" % (self.start, token.authorization, self.lines)
         if self._head.framing.body is BODY_NONE:
             upstream.write(request)

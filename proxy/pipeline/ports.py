@@ -55,6 +55,10 @@ class Tokens(ABC):
         """True while this token may still be sent."""
 
     @abstractmethod
+    def age(self, token: Token) -> float:
+        """Seconds since BioT gave it."""
+
+    @abstractmethod
     async def get(self) -> Token:
         """Wait for the login that is under way or start one; raises LoginFault. Cancelling it hurts nobody else."""
 

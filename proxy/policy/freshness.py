@@ -1,4 +1,4 @@
-"""Is a token good enough? By wall clock throughout, so that a machine that slept or a frozen Lambda wakes up right.
+"""Is a token good enough? By the elapsed clock throughout (policy.elapsed): a sleep counts, a clock set back does not.
 
 age    0 ............... 3/4 of its life ............ 10 % (at most 60 s) left ... expiry
        used as it is     used, renewed meanwhile      never sent: the call waits for a new one
@@ -33,7 +33,7 @@ def renewal_time(token: Token, jitter: float) -> float:
 
 
 def too_old_to_start(token: Token, now: float, fresh_for: float) -> bool:
-    """True when a new string of calls must not start with it; a clock that went backwards makes no token young."""
+    """True when a new string of calls must not start with it; a token of the future is no young one."""
     return not 0 <= now - token.obtained <= fresh_for
 
 

@@ -34,32 +34,38 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """Which token would do: one obtained after `obtained_after`, and not the `refused` one.
+    """Which token would do: one younger than `younger_than` seconds, and not the `last` one.
 
-    `reason` is why one is wanted: start, string, expiring or token_not_valid.
+    `reason` is why one is wanted: start, string, expiring or token_not_valid. Unless `shareable`, only a token of one's
+    own will do.
     """
 
     reason: str
-    obtained_after: float
-    refused: bytes | None = None
+    younger_than: float = math.inf
+    last: bytes | None = None
+    shareable: bool = True
 
     def __repr__(self) -> str:
-        refused = "none" if self.refused is None else "one"
-        return f"Wanted(reason={self.reason!r}, obtained_after={self.obtained_after}, refused={refused})"
-
-    @property
-    def shareable(self) -> bool:
-        """False when only a token of one's own will do."""
-        return self.obtained_after < math.inf
+        last = "none" if self.last is None else "one"
+        return f"Wanted(reason={self.reason!r}, younger_than={self.younger_than}, last={last})"
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """A token as BioT gave it; times are wall-clock seconds. `shared`: another sidecar logged in for it."""
+    """A token as BioT gave it; another sidecar logged in for it if `shared`. Times are our wall clock's.
+
+    `age` is in seconds, when it was handed over; with it and `life` whoever takes it needs no wall clock.
+    """
 
     jwt: str
     obtained: float
     expires: float
     shared: bool = False
+    age: float = 0.0
+
+    @property
+    def life(self) -> float:
+        """Seconds from its beginning to its end."""
+        return self.expires - self.obtained
 
     def __repr__(self) -> str:
         return f"Grant(obtained={self.obtained}, expires={self.expires})"
@@ -244,7 +250,7 @@ def _code(body: bytes) -> str:
 
 
 class Gate(msgspec.Struct, frozen=True):
-    """Whether a login may be tried. `until` is in wall-clock seconds.
+    """Whether a login may be tried. `until` is in seconds of the elapsed clock (policy.elapsed).
 
     `rejections` of this secret since a login went well; `troubles` of another sort in a row.
     """
@@ -255,8 +261,8 @@ class Gate(msgspec.Struct, frozen=True):
     setback: Setback | None = None
 
     def closed(self, now: float) -> bool:
-        """True while no login may start; a clock that jumped back does not lock the gate for good."""
-        return now < self.until <= now + LONGEST_ASKED + LONGEST_BLOCK
+        """True while no login may start."""
+        return now < self.until
 
     def blocked(self, now: float) -> bool:
         """True while closed because BioT rejected the user."""

@@ -3,36 +3,46 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from proxy.errors import Code, LoginFault
 from proxy.message import Secret, Token
 from proxy.policy.freshness import renewal_time, usable
-from proxy.policy.login import OPEN_GATE, Gate, Grant, Setback, Wanted, after_setback
+from proxy.policy.login import LATEST, LONGEST_BLOCK, OPEN_GATE, Gate, Grant, Setback, Wanted, after_setback
 
-VERSION: Final = b"\x01"
+VERSION: Final = b"\x02"
 Content = TypeVar("Content")
 NONCE: Final = 12
 """Bytes of nonce that AES-GCM takes (NIST SP 800-38D, section 8.2)."""
-SKEW: Final = 60.0
-"""Seconds by which another sidecar's clock may be ahead of ours."""
+LONGEST_LIFE: Final = 7 * 86_400.0
+"""Seconds for which a token is stored at most, however late it says it expires."""
+ROUNDING: Final = 1.0
+"""Seconds by which a store may say that a value will stay longer than it was asked to keep it."""
 _PURPOSE: Final = "biot-sidecar token store"
 
 
+class Stored(NamedTuple):
+    """A value of the store, and the seconds after which the store forgets it: the one clock that all have in common."""
+
+    value: bytes
+    left: float
+
+
 class _SharedGrant(msgspec.Struct):
+    """Lengths only: each sidecar has a wall clock of its own. `kept` is how long the store was asked to keep it."""
+
     jwt: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._~+/=-]{1,16384}$")]
-    obtained: float
-    expires: float
+    life: float
+    kept: float
 
     def __repr__(self) -> str:
-        return f"_SharedGrant(obtained={self.obtained}, expires={self.expires})"
+        return f"_SharedGrant(life={self.life}, kept={self.kept})"
 
 
 class _SharedGate(msgspec.Struct):
-    at: float
-    until: float
+    pause: float
     rejections: Annotated[int, msgspec.Meta(ge=0)]
     blocks: bool
     code: Code
@@ -63,7 +73,7 @@ class Box:
 
     def seal_grant(self, grant: Grant, nonce: bytes) -> bytes:
         """`nonce`: NONCE random bytes, never used before."""
-        return self._seal(self.token, _SharedGrant(grant.jwt, grant.obtained, grant.expires), nonce)
+        return self._seal(self.token, _SharedGrant(grant.jwt, grant.life, keeping(grant)), nonce)
 
     def seal_gate(self, gate: Gate, now: float, nonce: bytes) -> bytes:
         """A gate that a setback has just closed; `nonce` as in seal_grant."""
@@ -72,24 +82,31 @@ class Box:
             raise ValueError("an open gate is not shared")
         fault = setback.fault
         content = _SharedGate(
-            now, gate.until, gate.rejections, setback.blocks, fault.code, fault.outcome, fault.message, fault.hint
+            gate.until - now, gate.rejections, setback.blocks, fault.code, fault.outcome, fault.message, fault.hint
         )
         return self._seal(self.gate, content, nonce)
 
-    def open_grant(self, sealed: bytes | None, now: float) -> Grant | None:
-        """None for what is not ours, or absurd."""
-        content = self._open(self.token, sealed, _SharedGrant)
-        if content is None or not content.obtained < content.expires or content.obtained > now + SKEW:
+    def open_grant(self, stored: Stored | None, now: float) -> Grant | None:
+        """None for what is not ours, or absurd; `now` in wall-clock seconds."""
+        content = None if stored is None else self._open(self.token, stored.value, _SharedGrant)
+        if content is None or stored is None or not 0 < content.life <= LATEST:
             return None
-        return Grant(content.jwt, min(content.obtained, now), content.expires, shared=True)
+        age = content.kept - stored.left
+        if not -ROUNDING <= age <= content.kept:
+            return None
+        age = max(0.0, age)
+        return Grant(content.jwt, now - age, now - age + content.life, shared=True, age=age)
 
-    def open_gate(self, sealed: bytes | None, now: float) -> Gate:
-        """The open gate for what is not ours, or was closed by a clock that is far ahead."""
-        content = self._open(self.gate, sealed, _SharedGate)
-        if content is None or content.at > now + SKEW:
+    def open_gate(self, stored: Stored | None, now: float) -> Gate:
+        """The open gate for what is not ours, or absurd; `now` by the elapsed clock."""
+        content = None if stored is None else self._open(self.gate, stored.value, _SharedGate)
+        if content is None or stored is None:
+            return OPEN_GATE
+        left = stored.left - LONGEST_BLOCK
+        if not left <= content.pause + ROUNDING:
             return OPEN_GATE
         fault = LoginFault(content.code, content.message, outcome=content.outcome, hint=content.hint)
-        return Gate(content.until, content.rejections, 0, Setback(fault, blocks=content.blocks))
+        return Gate(now + left, content.rejections, 0, Setback(fault, blocks=content.blocks))
 
     def _seal(self, key: str, content: msgspec.Struct, nonce: bytes) -> bytes:
         return VERSION + nonce + self._cipher.encrypt(nonce, msgspec.json.encode(content), _bound_to(key))
@@ -111,12 +128,22 @@ def _bound_to(key: str) -> bytes:
     return VERSION + key.encode("ascii")
 
 
-def suits(grant: Grant, wanted: Wanted, now: float) -> bool:
-    """True when a shared token will do: young enough, not the refused one, and not about to be renewed."""
-    token = Token(grant.jwt, grant.obtained, grant.expires, 0)
-    if grant.obtained <= wanted.obtained_after or token.authorization == wanted.refused:
+def keeping(grant: Grant) -> float:
+    """Seconds for which the store is to keep a token that was just obtained."""
+    return min(grant.life, LONGEST_LIFE)
+
+
+def gate_keeping(gate: Gate, now: float) -> float:
+    """Seconds for which the store is to keep a gate: beyond its end, so that the next failure makes a longer one."""
+    return gate.until - now + LONGEST_BLOCK
+
+
+def suits(grant: Grant, wanted: Wanted) -> bool:
+    """True when a shared token will do: young enough, not the last one, and not about to be renewed."""
+    token = Token(grant.jwt, -grant.age, grant.life - grant.age, 0)
+    if grant.age >= wanted.younger_than or token.authorization == wanted.last:
         return False
-    return usable(token, now) and now < renewal_time(token, 0.0)
+    return usable(token, 0.0) and renewal_time(token, 0.0) > 0
 
 
 def shared_setback(gate: Gate, now: float) -> Setback | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +15,7 @@ from proxy.net.tokens import Obtain, TokenRecord
 from proxy.pipeline.ports import LoopJudge, Observer
 from proxy.policy.loopguard import LoopGuard
 from proxy.settings import Settings
-from proxy.wiring.parts import make_fetcher, make_obtain
+from proxy.wiring.parts import make_clock, make_fetcher, make_obtain
 
 if TYPE_CHECKING:
     from proxy.inspector.inspector import Inspector
@@ -143,7 +142,7 @@ class Relay:
 
 def local_loops(limit: int) -> LoopJudge:
     """A loop guard of this process."""
-    guard = LoopGuard(time.monotonic, limit)
+    guard = LoopGuard(make_clock(), limit)
 
     async def admits(trace_id: str, method: bytes, path: bytes) -> bool:
         return guard.admits(trace_id, method, path)

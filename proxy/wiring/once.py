@@ -34,7 +34,7 @@ async def log_in(settings: Settings, fetch: Fetcher) -> Grant | Setback:
         secret = SecretSource(settings).read()
     except UnreadableSecret as error:
         return unreadable_secret(str(error))
-    return await make_login(settings, fetch, LoginObservers())(secret, Wanted("start", 0.0))
+    return await make_login(settings, fetch, LoginObservers())(secret, Wanted("start"))
 
 
 def timed_login(settings: Settings) -> tuple[Grant | Setback, float]:

@@ -26,7 +26,7 @@ from proxy.telemetry.log import Log
 from proxy.telemetry.logins import LoginObservers
 from proxy.telemetry.state import remains
 from proxy.wiring.company import Alone
-from proxy.wiring.parts import first_of, make_metrics, make_pool, make_sweep, reporter
+from proxy.wiring.parts import first_of, make_clock, make_metrics, make_pool, make_sweep, reporter
 
 RESTART_PAUSE: Final = 1.0
 """Seconds between the end of a worker that nobody told to end and the start of the next."""
@@ -80,6 +80,7 @@ class Parent:
             self._own.obtain,
             SecretSource(settings, self._warn_of_secret, settings.warnings).read,
             wall=time.time,
+            clock=make_clock(),
             jitter=random,
         )
         self._workers: dict[int, Worker] = {}

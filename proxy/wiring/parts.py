@@ -22,6 +22,7 @@ from proxy.net.tokens import Obtain
 from proxy.net.upstream import Pool
 from proxy.pipeline.ports import LoginObserver
 from proxy.pipeline.signal import Sweep
+from proxy.policy.elapsed import ElapsedClock
 from proxy.settings import Settings
 from proxy.telemetry.log import Log
 from proxy.telemetry.metrics import Metrics
@@ -58,12 +59,17 @@ def make_pool(settings: Settings, connected: Callable[[bool], None]) -> Pool:
     )
 
 
+def make_clock() -> ElapsedClock:
+    """Tells how much time has passed, whatever becomes of the wall clock."""
+    return ElapsedClock(time.monotonic, time.time)
+
+
 def make_fetcher(settings: Settings, pool: Pool, sweep: Sweep) -> Fetcher:
     return Fetcher(pool, settings.upstream, sweep, USER_AGENT)
 
 
 def make_login(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Login:
-    return Login(fetch, settings.service_user_id, wall=time.time, clock=time.monotonic, observer=observer)
+    return Login(fetch, settings.service_user_id, wall=time.time, clock=make_clock(), observer=observer)
 
 
 def make_obtain(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Obtain:
@@ -82,7 +88,7 @@ def _shared(login: Login, store: Secret, settings: Settings, observer: LoginObse
         user_id=settings.service_user_id,
         base_url=settings.upstream.url,
         wall=time.time,
-        clock=time.monotonic,
+        clock=make_clock(),
         jitter=random.random,
         random_bytes=os.urandom,
         sleep=asyncio.sleep,

@@ -36,6 +36,7 @@ from proxy.wiring.parts import (
     first_of,
     in_a_moment,
     in_flight_most,
+    make_clock,
     make_metrics,
     make_pool,
     make_sweep,
@@ -101,6 +102,7 @@ class Sidecar:
             string_gap=settings.string_gap,
             fresh_for=settings.fresh_for,
             wall=time.time,
+            clock=make_clock(),
             jitter=random.random,
             observer=LoginObservers(*told, report=self.report),
         )

@@ -27,6 +27,7 @@ from proxy.net.upstream import Pool
 from proxy.pipeline.forward import Forwarder
 from proxy.pipeline.signal import Sweep
 from proxy.pipeline.story import Limits, Story
+from proxy.policy.elapsed import ElapsedClock
 from proxy.policy.guards import Guards
 from proxy.policy.login import FIRST_BLOCK, FIRST_PAUSE, LONGEST_BLOCK, LONGEST_PAUSE
 from proxy.policy.rules import Rule
@@ -95,16 +96,17 @@ class House:
         self.laws = Laws()
         self.finished: list[tuple[str, str]] = []  # outcome and reason of each login
         self.sweep = Sweep(loop, loop.time)
+        clock = ElapsedClock(loop.time, wall)
         self.pool = Pool(ADDRESS, None, wall=wall, clock=loop.time, connected=lambda success: None)
         fetch = Fetcher(self.pool, ADDRESS, self.sweep, b"agent/1")
-        login = Login(fetch, USER, wall=wall, clock=loop.time, observer=self)
+        login = Login(fetch, USER, wall=wall, clock=clock, observer=self)
         obtain = login if store is None else SharedLogin(
-            login, store, user_id=USER, base_url="http://api.example", wall=wall, clock=loop.time, jitter=jitter,
+            login, store, user_id=USER, base_url="http://api.example", wall=wall, clock=clock, jitter=jitter,
             random_bytes=world.random.randbytes, sleep=asyncio.sleep,
         )  # fmt: skip
         self.tokens = Tokens(
-            obtain, SecretSource(Settings(world.file)), string_gap=30.0, fresh_for=300.0, wall=wall, jitter=jitter,
-            observer=self,
+            obtain, SecretSource(Settings(world.file)), string_gap=30.0, fresh_for=300.0, wall=wall, clock=clock,
+            jitter=jitter, observer=self,
         )  # fmt: skip
         forwarder = Forwarder(
             pool=self.pool, tokens=self.tokens, sweep=self.sweep, prefix=b"", authority=b"api.example",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.support.fakes import Clock
 
 NOW = 1_763_549_574.0
 LIFE = 1800.0
-START = Wanted("start", 0.0)
+START = Wanted("start")
 
 
 class Parent:
@@ -25,13 +26,14 @@ class Parent:
 
     def __init__(self) -> None:
         self.wall = Clock(NOW)
+        self.clock = Clock(1000.0)
         self.logins: list[Wanted] = []
         self.fault: Setback | None = None
         self.secret = "one"
         self.unreadable = ""
         self.going = asyncio.Event()
         self.going.set()
-        self.broker = Broker(self._obtain, self._read, wall=self.wall, jitter=lambda: 0.0)
+        self.broker = Broker(self._obtain, self._read, wall=self.wall, clock=self.clock, jitter=lambda: 0.0)
 
     def _read(self) -> Secret:
         if self.unreadable:
@@ -91,23 +93,38 @@ async def test_a_worker_that_goes_away_does_not_take_the_login_along(parent):
 @pytest.mark.parametrize(
     ("passed", "wanted"),
     [
-        (10.0, Wanted("string", NOW + 5.0)),
-        (10.0, Wanted("token_not_valid", 0.0, b"Bearer token-1")),
-        (0.8 * LIFE, Wanted("expiring", 0.0)),
+        (10.0, Wanted("string", 5.0)),
+        (10.0, Wanted("token_not_valid", math.inf, b"Bearer token-1")),
+        (0.8 * LIFE, Wanted("expiring")),
     ],
     ids=["too old for a new string", "refused by BioT", "near its end"],
 )
 async def test_a_token_that_will_not_do_is_replaced(parent, passed, wanted):
     await parent.broker.get(START)
-    parent.wall.now += passed
+    parent.clock.now += passed
     assert (await parent.broker.get(wanted)).jwt == "token-2"
+
+
+async def test_a_worker_is_told_how_old_its_token_is_and_when_the_pause_ends_whatever_the_wall_clock_says(parent):
+    worker = BrokerClient(Straight(parent))
+    await worker(Secret("unused"), START)
+    parent.clock.now += 100
+    parent.wall.now -= 3600
+    grant = await worker(Secret("unused"), START)
+    assert (grant.jwt, grant.age, grant.life) == ("token-1", 100, LIFE)
+    parent.fault = rejected()
+    refused = Wanted("token_not_valid", 100, b"Bearer token-1")
+    await worker(Secret("unused"), refused)
+    parent.wall.now -= 3600
+    parent.clock.now += 45
+    assert (await worker(Secret("unused"), refused)).asked == 15
 
 
 async def test_a_login_that_began_for_another_worker_may_not_do(parent):
     parent.going.clear()
     first = asyncio.ensure_future(parent.broker.get(START))
     await asyncio.sleep(0)
-    second = asyncio.ensure_future(parent.broker.get(Wanted("token_not_valid", 0.0, b"Bearer token-1")))
+    second = asyncio.ensure_future(parent.broker.get(Wanted("token_not_valid", math.inf, b"Bearer token-1")))
     await asyncio.sleep(0)
     parent.going.set()
     assert ((await first).jwt, (await second).jwt) == ("token-1", "token-2")
@@ -130,11 +147,11 @@ async def test_an_unreadable_secret_is_told_without_a_login(parent):
 
 async def test_a_worker_hears_the_token_or_the_failure_in_full(parent):
     worker = BrokerClient(Straight(parent))
-    grant = await worker(Secret("unused"), Wanted("start", 0.0, b"Bearer old"))
+    grant = await worker(Secret("unused"), Wanted("start", math.inf, b"Bearer old"))
     assert grant == Grant("token-1", NOW, NOW + LIFE)
-    assert parent.logins == [Wanted("start", 0.0, b"Bearer old")]
+    assert parent.logins == [Wanted("start", math.inf, b"Bearer old")]
     parent.fault = rejected()
-    setback = await worker(Secret("unused"), Wanted("token_not_valid", 0.0, b"Bearer token-1"))
+    setback = await worker(Secret("unused"), Wanted("token_not_valid", math.inf, b"Bearer token-1"))
     fault = setback.fault
     assert (fault.code, fault.message, fault.outcome, fault.hint) == (
         Code.LOGIN_REJECTED, "BioT rejected it.", "rejected", "Check it.",
@@ -151,9 +168,9 @@ async def test_without_its_parent_a_worker_says_that_it_cannot_log_in(parent):
 
 async def test_the_history_tells_what_all_workers_did_with_each_token(parent):
     await parent.broker.get(START)
-    parent.wall.now += 1
+    parent.clock.now += 1
     parent.fault = rejected()
-    await parent.broker.get(Wanted("token_not_valid", 0.0, b"Bearer token-1"))
+    await parent.broker.get(Wanted("token_not_valid", math.inf, b"Bearer token-1"))
     counted = [TokenRecord(NOW, "start", "success", 0.1, NOW, calls) for calls in (3, 4)]
     told = [(one.reason, one.outcome, one.calls) for one in parent.broker.logins(counted)]
     assert told == [("start", "success", 7), ("token_not_valid", "rejected", 0)]

@@ -15,7 +15,7 @@ from tests.support.fakes import Clock
 
 NOW = 1_763_549_574.0
 GOOD = Answer(200, [], b'{"accessToken": "a.b.c", "accessTokenExpiration": "2030-01-01T00:00:00Z"}')
-WANTED = Wanted("string", 0.0)
+WANTED = Wanted("string")
 
 
 class Desk:
@@ -26,7 +26,7 @@ class Desk:
         self.wall = Clock(NOW)
         self.asked: list[tuple] = []
         self.finished: list[tuple] = []
-        self.login = Login(self._fetch, "user", wall=self.wall, clock=Clock(0.0), observer=self)
+        self.login = Login(self._fetch, "user", wall=self.wall, clock=self.wall, observer=self)
 
     async def _fetch(self, method, path, headers, body, *, timeout, limit) -> Answer:
         self.asked.append((method, path, headers, json.loads(body)))

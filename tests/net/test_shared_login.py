@@ -21,7 +21,7 @@ from tests.support.memory_store import MemoryStore
 from tests.support.redis import NEEDS_REDIS, redis_server
 
 LIFE = 1800.0
-START = Wanted("start", 0.0)
+START = Wanted("start")
 REJECTED = Setback(LoginFault(Code.LOGIN_REJECTED, "no", outcome="rejected"), blocks=True)
 BROKEN = Setback(LoginFault(Code.LOGIN_UNAVAILABLE, "no", outcome="server_error"))
 
@@ -41,6 +41,7 @@ class Fleet:
         self.running = self.most_running = 0
         self.hold: asyncio.Event | None = None
         self.slept = 0.0
+        self.wall_is_off = 0.0
         self._random = random.Random(7)
 
     def sidecar(self, *, store=None, user: str = "user") -> SharedLogin:
@@ -49,7 +50,7 @@ class Fleet:
             store or self.store,
             user_id=user,
             base_url="https://api.example",
-            wall=self.clock,
+            wall=lambda: self.clock.now + self.wall_is_off,
             clock=self.clock,
             jitter=lambda: 0.0,
             random_bytes=self._random.randbytes,
@@ -101,9 +102,9 @@ async def test_who_comes_later_takes_the_token_that_is_there():
     fleet = Fleet()
     await fleet.obtain()
     fleet.clock.now += 200
-    later = await fleet.obtain(Wanted("start", fleet.clock.now - 300))
+    later = await fleet.obtain(Wanted("start", 300))
     assert later == msgspec.structs.replace(fleet.grant("token.1"), obtained=fleet.clock.now - 200,
-                                            expires=fleet.clock.now - 200 + LIFE, shared=True)  # fmt: skip
+                                            expires=fleet.clock.now - 200 + LIFE, shared=True, age=200)  # fmt: skip
     assert fleet.slept == 0
 
 
@@ -126,7 +127,7 @@ async def test_a_string_that_needs_a_younger_token_gets_one_for_all():
     fleet = Fleet()
     await fleet.obtain()
     fleet.clock.now += 400
-    wanted = Wanted("string", fleet.clock.now - 300)
+    wanted = Wanted("string", 300)
     assert jwts(await asyncio.gather(*(fleet.obtain(wanted) for _ in range(10)))) == {"token.2"}
 
 
@@ -135,7 +136,7 @@ async def test_a_string_that_needs_a_token_of_its_own_takes_none_and_waits_for_n
     fleet.hold = asyncio.Event()
     first = asyncio.ensure_future(fleet.obtain())
     await fleet.settle()
-    own = [asyncio.ensure_future(fleet.obtain(Wanted("string", math.inf))) for _ in range(2)]
+    own = [asyncio.ensure_future(fleet.obtain(Wanted("string", shareable=False))) for _ in range(2)]
     await fleet.settle()
     assert fleet.running == 3
     fleet.hold.set()
@@ -144,9 +145,9 @@ async def test_a_string_that_needs_a_token_of_its_own_takes_none_and_waits_for_n
 
 async def test_a_refused_token_costs_one_login_for_all():
     fleet = Fleet()
-    refused = await fleet.obtain()
+    await fleet.obtain()
     fleet.clock.now += 60
-    wanted = Wanted("token_not_valid", refused.obtained, b"Bearer token.1")
+    wanted = Wanted("token_not_valid", 60, b"Bearer token.1")
     assert jwts(await asyncio.gather(*(fleet.obtain(wanted) for _ in range(50)))) == {"token.2"}
     assert fleet.logins == 2
 
@@ -155,7 +156,7 @@ async def test_a_refused_token_is_taken_out_of_the_store_even_if_no_other_can_be
     fleet = Fleet()
     await fleet.obtain()
     fleet.answers = [BROKEN]
-    await fleet.obtain(Wanted("token_not_valid", fleet.clock.now, b"Bearer token.1"))
+    await fleet.obtain(Wanted("token_not_valid", 60, b"Bearer token.1"))
     fleet.clock.now += 5
     assert jwts([await fleet.obtain()]) == {"token.3"}
 
@@ -165,9 +166,9 @@ async def test_a_store_restored_from_a_backup_does_not_bring_a_refused_token_bac
     await fleet.obtain()
     backup = dict(fleet.store.values)
     fleet.clock.now += 400
-    second = await fleet.obtain(Wanted("string", fleet.clock.now - 300))
+    await fleet.obtain(Wanted("string", 300))
     fleet.store.values = backup
-    got = await fleet.obtain(Wanted("token_not_valid", second.obtained, b"Bearer token.2"))
+    got = await fleet.obtain(Wanted("token_not_valid", 1, b"Bearer token.2"))
     assert got.jwt == "token.3"
 
 
@@ -183,6 +184,24 @@ async def test_a_rejected_secret_costs_the_fleet_one_login_per_block():
         fleet.clock.now += told.asked
     assert fleet.logins == 3
     assert asked == pytest.approx([60, 120, 240], abs=1)
+
+
+@pytest.mark.parametrize("seconds", [-3600.0, 3600.0])
+async def test_wall_clocks_that_differ_lengthen_and_shorten_no_pause_and_make_no_token_younger(seconds):
+    fleet = Fleet()
+    fleet.answers = [REJECTED]
+    await fleet.obtain()
+    fleet.wall_is_off = seconds
+    fleet.clock.now += 20
+    told = await fleet.obtain()
+    assert isinstance(told, Setback)
+    assert told.asked == pytest.approx(40)
+    fleet.clock.now += 41
+    await fleet.obtain()
+    fleet.wall_is_off = 0.0
+    fleet.clock.now += 250
+    assert (await fleet.obtain(Wanted("start", 300))).age == pytest.approx(250)
+    assert fleet.logins == 2
 
 
 async def test_a_good_secret_is_not_held_up_by_a_wrong_one():
@@ -351,6 +370,6 @@ async def test_redis_with_other_peoples_values_costs_nobody_a_token(tmp_path):
         redis.cli("hset", box.gate, "a", "b")
         assert jwts(await ask(real(fleet, redis.url, 5))) == {"token.1"}
         redis.cli("set", box.lock, "for ever")
-        wanted = Wanted("string", fleet.clock.now)
+        wanted = Wanted("string", 0.0)
         fleet.clock.now += 1
         assert all(isinstance(result, Grant) for result in await ask(real(fleet, redis.url, 2), wanted))

@@ -76,6 +76,8 @@ class House:
         self.wants: list[str] = []
         self.wanted: list[Wanted] = []
         self.shared = False
+        self.age = 0.0
+        self.set_by = 0.0  # by how much the wall clock was set
         self.running = 0
         self.hold: asyncio.Event | None = None
         self.tokens = Tokens(
@@ -83,7 +85,8 @@ class House:
             self.secret,  # type: ignore[arg-type]
             string_gap=gap,
             fresh_for=fresh_for,
-            wall=self.clock,
+            wall=lambda: self.clock.now + self.set_by,
+            clock=self.clock,
             jitter=lambda: 0.0,
             observer=self.watch,
         )
@@ -103,7 +106,7 @@ class House:
             answer = self.answers.pop(0) if self.answers else LIFE
             if isinstance(answer, Setback):
                 return answer
-            return Grant(f"token.{self.logins}", self.clock.now, self.clock.now + answer, self.shared)
+            return Grant(f"token.{self.logins}", self.clock.now, self.clock.now + answer, self.shared, self.age)
         finally:
             self.running -= 1
 
@@ -253,7 +256,7 @@ async def test_a_refused_token_is_dropped_once():
     assert await house.call() == "token.2"
     assert house.wants == ["start", "token_not_valid"]
     # From others that share it only a younger one will do: an older one would have been refused as well.
-    assert house.wanted[1] == Wanted("token_not_valid", token.obtained, b"Bearer token.1")
+    assert house.wanted[1] == Wanted("token_not_valid", 0.0, b"Bearer token.1")
 
 
 async def test_a_waiter_is_not_given_a_token_that_was_refused_meanwhile():
@@ -385,11 +388,10 @@ async def test_what_others_share_must_be_young_enough_for_the_call():
     house.clock.now += LIFE
     house.tokens._want = ""
     await house.tokens.get()
-    now = house.clock.now
     assert house.wanted == [
-        Wanted("start", now - LIFE - 601),
-        Wanted("string", now - LIFE - 300),
-        Wanted("expiring", now - LIFE),
+        Wanted("start", 300),
+        Wanted("string", 300, b"Bearer token.1"),
+        Wanted("expiring", LIFE, b"Bearer token.2"),
     ]
 
 
@@ -441,6 +443,39 @@ async def test_the_history_tells_tokens_of_others_and_unread_secrets_apart():
     house.clock.now += 2
     await house.call()
     assert [one.outcome for one in house.tokens.history] == ["unread", "shared"]
+
+
+@pytest.mark.parametrize("back", [-3600, -10.0 * 365 * 86_400])
+async def test_a_clock_set_back_prolongs_nothing(back):
+    house = House()
+    house.answers = [failed()]
+    with pytest.raises(LoginFault):
+        await house.call()
+    house.set_by = back
+    house.clock.now += 1.1
+    assert await house.call() == "token.2"  # the pause is over
+    house.clock.now += 301
+    assert await house.call() == "token.3"  # it was a silence, and the token old
+    house.clock.now += LIFE
+    house.answers = [failed(blocks=True)]
+    with pytest.raises(LoginFault):
+        await house.call()
+    assert house.tokens.status()["blocked_until"] == house.clock.now + back + 60
+    house.clock.now += 61
+    assert house.tokens.unready() is None
+    assert await house.call() == "token.5"
+
+
+async def test_a_token_of_others_is_as_old_as_it_is_whatever_the_wall_clock_says():
+    house = House()
+    house.age = 250.0
+    assert await house.call() == "token.1"
+    token = house.tokens.ready()
+    assert token is not None
+    assert house.tokens.age(token) == 250
+    house.clock.now += 51
+    house.age = 0.0
+    assert await house.call() == "token.2"
 
 
 async def test_the_status_shows_times_and_no_token():

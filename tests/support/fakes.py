@@ -167,6 +167,7 @@ class FakeTokens:
         self.hangs = False
         self.rejected: list[int] = []
         self.ran_out: set[Token] = set()
+        self.ages: dict[int, float] = {}  # by serial
         self.logins = 0
         self.calls = 0
         self.current: Token | None = Token("jwt-0", 0.0, 1e12, 0)
@@ -182,6 +183,9 @@ class FakeTokens:
 
     def good(self, token: Token) -> bool:
         return token not in self.ran_out
+
+    def age(self, token: Token) -> float:
+        return self.ages.get(token.serial, 100.0)
 
     async def get(self) -> Token:
         if self.hangs:

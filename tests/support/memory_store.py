@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxy.net.token_store import StoreAway
+from proxy.policy.sharing import Stored
 
 
 class MemoryStore:
@@ -22,13 +23,19 @@ class MemoryStore:
         value, until = self.values.get(key, (None, 0.0))
         return value if self._clock() < until else None
 
+    def _stored(self, key: str) -> Stored | None:
+        value = self._live(key)
+        if self.lie is not None:
+            return Stored(self.lie, 1.0)
+        return None if value is None else Stored(value, self.values[key][1] - self._clock())
+
     def _check(self, *, writes: bool = False) -> None:
         if self.away or (writes and self.full):
             raise StoreAway
 
-    async def get(self, *keys: str) -> list[bytes | None]:
+    async def get(self, *keys: str) -> list[Stored | None]:
         self._check()
-        return [self.lie or self._live(key) for key in keys]
+        return [self._stored(key) for key in keys]
 
     async def put(self, key: str, value: bytes, life: float) -> None:
         self._check(writes=True)
