@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.__main__ import COMMANDS
+from proxy.__main__ import ABOUT, COMMANDS
 from proxy.settings.names import FLAGS, SETTINGS
 from tests.commands.processes import PATIENCE, running
 from tests.commands.support import ran
@@ -64,7 +64,7 @@ def test_no_setting_is_named_that_there_is_not():
 def test_every_command_is_listed():
     told = {word for row in table("Commands") for word in re.findall(r"`biot-sidecar ([a-z]+)", row[0])}
     assert told == set(COMMANDS)
-    assert set(re.findall(r"`biot-sidecar ([a-z]+)", TEXT)) <= set(COMMANDS)
+    assert set(re.findall(r"`biot-sidecar ([a-z]+)", TEXT)) <= {*COMMANDS, *ABOUT}
 
 
 def test_every_target_it_names_is_there():

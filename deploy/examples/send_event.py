@@ -1,6 +1,7 @@
 """Tells a plugin what BioT would tell it, that a patient was changed: send_event.py [http://127.0.0.1:8080/]"""
 
 import sys
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -18,3 +19,6 @@ try:
         print(f"the plugin answered {answer.status}: {answer.read().decode()}")
 except HTTPError as error:
     sys.exit(f"the plugin answered {error.code}: {error.read().decode()}")
+except (OSError, HTTPException, ValueError) as error:  # nobody there, no HTTP, no URL
+    reason = getattr(error, "reason", None) or error
+    sys.exit(f"no plugin answers at {URL} ({reason}); start one first: python3 deploy/examples/python/plugin.py")

@@ -92,6 +92,16 @@ def test_an_example_passes_biots_error_on(command: list[str], tmp_path: Path) ->
             assert json.load(answer)["code"].endswith("NOT_FOUND")
 
 
+@pytest.mark.parametrize("command", LANGUAGES, indirect=True)
+def test_an_event_without_a_trace_is_served_as_well(command: list[str], tmp_path: Path) -> None:
+    with simulator(tmp_path) as biot, sidecar(tmp_path, biot) as url, plugin(command, tmp_path, url) as address:
+        assert call("POST", address, EVENT, hooktype="NOTIFICATION")["changed"] is True
+        with pytest.raises(HTTPError) as refused:
+            call("POST", address, {"no": "event"})
+        with refused.value as answer:
+            assert (answer.code >= 400, "code" in json.load(answer)) == (True, True)
+
+
 @pytest.mark.parametrize("command", ["python", "javascript"], indirect=True)
 def test_an_example_ends_on_sigterm_by_itself(command: list[str], tmp_path: Path) -> None:
     """The first process of a container gets no signal that it does not ask for."""
@@ -114,3 +124,12 @@ def test_the_event_sender_shows_what_the_plugin_answered(tmp_path: Path) -> None
         sender = [sys.executable, "-u", str(EXAMPLES / "send_event.py"), address]
         with program(tmp_path, "sender", sender, {}) as running:
             assert running.first_line.startswith("the plugin answered 200: ")
+
+
+@pytest.mark.parametrize("where", ["http://127.0.0.1:9/", "nonsense", "http://[", "http://no-such-host.invalid/"])
+def test_the_event_sender_says_in_one_line_that_there_is_no_plugin(where: str) -> None:
+    sent = subprocess.run(
+        [sys.executable, str(EXAMPLES / "send_event.py"), where], env=PLAIN, capture_output=True, text=True, timeout=60
+    )
+    assert (sent.returncode, sent.stdout, len(sent.stderr.splitlines())) == (1, "", 1)
+    assert sent.stderr.startswith(f"no plugin answers at {where} (")

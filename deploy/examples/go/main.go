@@ -49,7 +49,9 @@ func biot(method, path, trace string, body, answer any) error {
 		request.Body, request.ContentLength = http.NoBody, 0
 	}
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Traceparent", trace)
+	if trace != "" { // the event's, if it has one
+		request.Header.Set("Traceparent", trace)
+	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err

@@ -30,10 +30,9 @@ public class Plugin {
     var request =
         HttpRequest.newBuilder(URI.create(SIDECAR + path))
             .method(method, publisher)
-            .header("Content-Type", "application/json")
-            .header("Traceparent", trace)
-            .build();
-    return CLIENT.send(request, BodyHandlers.ofString());
+            .header("Content-Type", "application/json");
+    if (trace != null) request.header("Traceparent", trace); // the event's, if it has one
+    return CLIENT.send(request.build(), BodyHandlers.ofString());
   }
 
   /** BioT says that a patient was changed: is the age still right? */

@@ -4,11 +4,11 @@ import { createServer } from "node:http";
 const SIDECAR = process.env.SIDECAR_URL ?? "http://127.0.0.1:8787";
 const [HOST, PORT] = (process.env.PLUGIN_LISTEN ?? "127.0.0.1:8080").split(":");
 
-// One call of the BioT API.
+// One call of the BioT API; trace is the event's, if it has one.
 async function biot(method, path, trace, body) {
   const answer = await fetch(SIDECAR + path, {
     method,
-    headers: { "content-type": "application/json", accept: "application/json", traceparent: trace },
+    headers: { "content-type": "application/json", accept: "application/json", ...(trace && { traceparent: trace }) },
     body: body && JSON.stringify(body),
   });
   const json = await answer.json();

@@ -13,15 +13,17 @@ SIDECAR = os.environ.get("SIDECAR_URL", "http://127.0.0.1:8787")
 HOST, PORT = os.environ.get("PLUGIN_LISTEN", "127.0.0.1:8080").rsplit(":", 1)
 
 
-def biot(method: str, path: str, trace: str, body: dict | None = None) -> dict:
-    """One call of the BioT API."""
-    headers = {"content-type": "application/json", "accept": "application/json", "traceparent": trace}
+def biot(method: str, path: str, trace: str | None, body: dict | None = None) -> dict:
+    """One call of the BioT API; `trace` is the event's, if it has one."""
+    headers = {"content-type": "application/json", "accept": "application/json"}
+    if trace:
+        headers["traceparent"] = trace
     data = None if body is None else json.dumps(body).encode()
     with urlopen(Request(SIDECAR + path, data, headers, method=method), timeout=60) as answer:
         return json.load(answer)
 
 
-def perform(event: dict, trace: str) -> dict:
+def perform(event: dict, trace: str | None) -> dict:
     """BioT says that a patient was changed: is the age still right?"""
     path = f"/organization/v1/users/patients/{event['data']['entity']['_id']}"
     patient = biot("GET", path, trace)
@@ -39,11 +41,13 @@ def years_since(born: date) -> int:
 
 class Plugin(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        event = json.loads(self.rfile.read(int(self.headers["content-length"])))
         try:
-            self.answer(200, perform(event, self.headers["traceparent"]))
+            event = json.loads(self.rfile.read(int(self.headers.get("content-length", 0))))
+            self.answer(200, perform(event, self.headers.get("traceparent")))
         except HTTPError as error:  # BioT's error or the sidecar's: both have BioT's shape
             self.answer(error.code, json.load(error))
+        except Exception as error:  # no sidecar there, an event of another shape
+            self.answer(500, {"code": "PLUGIN_ERROR", "message": f"{type(error).__name__}: {error}"})
 
     def answer(self, status: int, body: dict) -> None:
         payload = json.dumps(body).encode()

@@ -4,7 +4,7 @@
 export async function handler(event) {
   const hook = JSON.parse(event.body);
   try {
-    return reply(200, { request: await intercept(hook, event.headers.traceparent) });
+    return reply(200, { request: await intercept(hook, event.headers?.traceparent) });
   } catch (error) {
     if (!error.json) throw error;
     return reply(error.status, error.json); // BioT's error or the sidecar's: both have BioT's shape
@@ -19,7 +19,7 @@ async function intercept({ request }, trace) {
 
 // Our own call: none of the intercepted request's headers, which hold the user's token.
 async function biot(path, trace) {
-  const headers = { accept: "application/json", traceparent: trace };
+  const headers = { accept: "application/json", ...(trace && { traceparent: trace }) };
   const answer = await fetch(process.env.BIOT_BASE_URL + path, { headers });
   const json = await answer.json();
   if (!answer.ok) throw Object.assign(new Error(json.code), { status: answer.status, json });
