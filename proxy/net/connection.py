@@ -3,6 +3,9 @@
 A connection only cuts and passes on; one coroutine per client tells what to do next. Whatever that coroutine may be
 waiting for (a head, a body's end, a loss, a deadline) wakes the one Signal it shares with both its connections, and it
 looks at their state itself: no event is lost, none needs a queue.
+
+A chunked body is decoded as it arrives, whoever it may be for and even before that is known: what is wrong with it is
+known, too, before the head that it belongs to goes anywhere.
 """
 
 from __future__ import annotations
@@ -41,6 +44,8 @@ class Connection(Peer):
     """The byte side of one connection, an asyncio.Protocol; listener and upstream add what is theirs."""
 
     __slots__ = (
+        "_ahead",
+        "_ahead_size",
         "_corked",
         "_decoder",
         "_framing",
@@ -80,6 +85,8 @@ class Connection(Peer):
         self._framing = Framing(BODY_NONE)
         self._left = 0
         self._decoder: ChunkedDecoder | None = None
+        self._ahead: list[bytes] = []  # of a chunked body, decoded and not asked for yet
+        self._ahead_size = 0  # bytes that arrived for it
         self._sink: Sink | None = None
         self._source: Source | None = None
         self.full = False  # the transport holds all it wants to
@@ -125,6 +132,7 @@ class Connection(Peer):
     def expect_head(self) -> None:
         """The next bytes begin a message; those already here count."""
         self.raw_head = None
+        self._decoder = None
         self._mode = HEAD
         if held := self._inbox:
             self._inbox = b""
@@ -172,13 +180,32 @@ class Connection(Peer):
         self.failure = failure
         self._mode = DISCARD
         self._partial.clear()
-        self._inbox = b""
+        self._drop_held()
         self.signal.wake()
 
+    def _drop_held(self) -> None:
+        self._inbox = b""
+        self._ahead = []
+
     def _hold(self, data: bytes) -> None:
-        self._inbox += data
-        if len(self._inbox) > HOLD_LIMIT:
+        decoder = self._decoder
+        if decoder is not None and not (self.body_done or decoder.finished):
+            self._decode_ahead(decoder, data)
+        else:
+            self._inbox += data
+        if self._ahead_size + len(self._inbox) > HOLD_LIMIT:
             self.pause_reading()
+
+    def _decode_ahead(self, decoder: ChunkedDecoder, data: bytes) -> None:
+        self._ahead_size += len(data)
+        try:
+            pieces, used = decoder.feed(data)
+        except BadFraming as error:
+            self._fail(self._body_fault(str(error)))
+            return
+        self._ahead += pieces if len(pieces) <= PIECES_MOST else [b"".join(pieces)]
+        if decoder.finished:
+            self._inbox = data[used:]
 
     @property
     def held(self) -> bytes:
@@ -192,9 +219,25 @@ class Connection(Peer):
         self._left = framing.length
         body = framing.body
         self.body_done = body is BODY_NONE or (body is BODY_LENGTH and not self._left)
-        if body is BODY_CHUNKED:
-            self._decoder = ChunkedDecoder()
-            self._trailers = []
+        if body is not BODY_CHUNKED:
+            self._decoder = None
+            return
+        self._decoder = ChunkedDecoder()
+        self._trailers = []
+        self._ahead_size = 0
+        if held := self._inbox:
+            self._inbox = b""
+            self._hold(held)
+
+    @property
+    def body_here(self) -> bool:
+        """True when all of the current message's body has arrived, read or not."""
+        if self.body_done:
+            return True
+        decoder = self._decoder
+        if decoder is not None:
+            return decoder.finished
+        return self._framing.body is BODY_LENGTH and len(self._inbox) >= self._left
 
     def take_whole(self) -> bytes | None:
         """The body, if all of it is here already and unread; the usual case, and the cheap one. None: relay it."""
@@ -209,18 +252,29 @@ class Connection(Peer):
         return body
 
     def relay_to(self, sink: Sink) -> None:
-        """Send the body's rest there, from now on as it arrives."""
+        """Send the body's rest there, from now on as it arrives; nothing of one that cannot be trusted."""
         if self.body_done:
             sink.end_body(self._trailers)
+            return
+        if self.failure is not None:
             return
         self.resume_reading()
         self._sink = sink
         sink.attach(self)
         self._mode = BODY
-        held = self._inbox
-        if held:
+        decoder = self._decoder
+        if decoder is not None:
+            self._deliver_ahead(decoder)
+        elif held := self._inbox:
             self._inbox = b""
             self._body_bytes(held)
+
+    def _deliver_ahead(self, decoder: ChunkedDecoder) -> None:
+        pieces, self._ahead, self._ahead_size = self._ahead, [], 0
+        if pieces:
+            self._deliver(pieces)
+        if decoder.finished:
+            self._finish_body(decoder.trailers)
 
     def detach(self) -> None:
         """Stop relaying; what comes next is held."""
@@ -234,7 +288,7 @@ class Connection(Peer):
         """Read and forget whatever still comes."""
         self.detach()
         self._mode = DISCARD
-        self._inbox = b""
+        self._drop_held()
         self.resume_reading()
 
     def _body_bytes(self, data: bytes) -> None:

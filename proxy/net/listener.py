@@ -112,6 +112,12 @@ class ClientConnection(Connection, Client):
         self.kept = []
         self._kept_size = 0
 
+    def check_body(self) -> None:
+        if self.silent and self.failure is None and not self.body_here:
+            self._break_off()
+        if self.failure is not None:
+            raise self.failure
+
     def relay_to(self, sink: Sink) -> None:
         super().relay_to(sink)
         if self.silent and not self.body_done:

@@ -212,8 +212,9 @@ class Flight:
         raise faults.timed_out(self._rule.timeout)
 
     def _send(self, upstream: Upstream, token: Token | None) -> None:
-        """Write the request, and let its body follow as it comes. Raises UpstreamFault."""
+        """Write the request, and let its body follow as it comes. Raises Failure."""
         client, exchange = self._client, self._exchange
+        client.check_body()  # more of it may have come while this waited for a token or a connection
         self._sent_at = self._shared.clock()
         self._interims = 0
         exchange.reused = upstream.begin(client.signal)
@@ -296,9 +297,14 @@ class Flight:
     def _relay(self, upstream: Upstream, answer: ResponseHead, collector: Collector | None) -> bool:
         """Pass the answer on as far as it is here; `collector` holds what was read of its body already.
 
-        True when that was all of it and both connections can go on.
+        True when that was all of it and both connections can go on. Raises UpstreamFault for a body that is seen to be
+        malformed before anything was written.
         """
         client, exchange = self._client, self._exchange
+        if collector is None:
+            upstream.expect_body(answer.framing)
+            if upstream.failure is not None:
+                raise upstream.failure  # what came of the body with the head
         modern, body = self._head.modern, answer.framing.body
         # Where no reset can show that a close-delimited answer broke off, chunks can.
         chunk = body is BODY_UNTIL_CLOSE and modern and not client.resets
@@ -314,7 +320,6 @@ class Flight:
         exchange.response_headers = answer.headers
         head = response_bytes(answer, modern=modern, close=not self._keep, chunk=chunk)
         if collector is None:
-            upstream.expect_body(answer.framing)
             whole = upstream.take_whole()
             if whole is not None or upstream.body_done:
                 client.write(head + whole if whole else head)

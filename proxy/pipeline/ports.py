@@ -227,6 +227,10 @@ class Client(Peer):
         """True when nothing more can be said: the connection is lost, closed or cut."""
 
     @abstractmethod
+    def check_body(self) -> None:
+        """Raises ClientFault if the body, as far as it is here, is malformed, or ended before its end."""
+
+    @abstractmethod
     def finish_writing(self) -> None:
         """Send what was written and then the end, and go on reading."""
 

@@ -171,6 +171,7 @@ class Story:
         exchange.request_headers = head.headers
         client.expect_body(head.framing)
         traceparent = self._trace(head, exchange)
+        client.check_body()
         target = self._guards.check(head)
         own = own_path(target)
         if own is not None:

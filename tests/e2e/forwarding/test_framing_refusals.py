@@ -5,6 +5,7 @@ import pytest
 from tests.e2e.forwarding.ambiguous import BODIES, HEADS, SMUGGLED
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
+from tests.support.scripted_upstream import echo, login_answer
 from tests.support.sidecar import CANARY
 from tests.support.wire import Cut, chunked, lines, request
 
@@ -47,6 +48,47 @@ async def test_an_ambiguous_body_is_refused_and_never_arrives_as_a_whole(house, 
         await house.fence()
     assert house.upstream.seen("/smuggled") == []
     assert not any(exchange.complete for exchange in house.upstream.seen("/refused"))
+    if len(raw) < 32 * 1024:  # it was all here when its head was read
+        assert house.upstream.seen("/refused") == []
+
+
+async def test_a_body_that_turns_bad_while_its_request_waits_never_sets_out(start):
+    house = await start(SIDECAR_LOGIN_AT_START="0")
+    held = house.upstream.login_script = house.upstream.hold("/nothing")
+    client = await house.client()
+    await client.send(lines(b"POST /refused HTTP/1.1", b"Host: 127.0.0.1", b"Transfer-Encoding: chunked"))
+    await client.send(b"3\r\nabc\r\n")
+    login = await held.next()
+    await client.send(b"no size\r\n")
+    await house.local_fence()
+    await held.answer(login, login_answer(1, 4e9))
+    assert_ours(await read_refusal(client), 400, "SIDECAR_BAD_REQUEST")
+    await house.fence()
+    assert house.upstream.seen("/refused") == []
+
+
+async def test_a_body_that_came_in_pieces_while_its_request_waited_arrives_whole(start):
+    house = await start(SIDECAR_LOGIN_AT_START="0")
+    held = house.upstream.login_script = house.upstream.hold("/nothing")
+    house.upstream.on("/x", echo)
+    client, pieces = await house.client(), [b"%d," % number for number in range(300)]
+    whole = chunked(*pieces, trailers=b"X-Last: 1\r\n")
+    await client.send(lines(b"POST /x HTTP/1.1", b"Host: 127.0.0.1", b"Transfer-Encoding: chunked") + whole[:7])
+    login = await held.next()
+    for at in range(7, len(whole) // 2, 11):
+        await client.send(whole[at : min(at + 11, len(whole) // 2)])
+    await house.local_fence()
+    await held.answer(login, login_answer(1, 4e9))
+    await client.send(whole[len(whole) // 2 :] + request("GET", "/next"))
+    assert_passed_on(await client.read_answer(), 200, b"".join(pieces))
+    assert house.upstream.seen("/x")[0].trailers == [(b"X-Last", b"1")]
+    assert_passed_on(await client.read_answer(), 200)
+
+
+async def test_an_own_page_behind_a_bad_body_is_refused(house):
+    client = await house.client()
+    await client.send(lines(b"GET /healthz HTTP/1.1", b"Host: 127.0.0.1", b"Transfer-Encoding: chunked") + b"x\r\n")
+    assert_ours(await read_refusal(client), 400, "SIDECAR_BAD_REQUEST")
 
 
 @pytest.mark.parametrize("raw", BODIES.values(), ids=BODIES.keys())

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
-from tests.support.scripted_upstream import echo
+from tests.support.scripted_upstream import echo, login_answer
 from tests.support.wire import Cut, chunked, lines, request, response
 
 pytestmark = LIVE
@@ -106,3 +106,26 @@ async def test_a_client_that_leaves_while_its_upload_is_held_back_ends_the_excha
     with pytest.raises(Cut):
         await exchange.body()
     held.release(exchange)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        lines(b"POST /hc HTTP/1.1", b"Host: 127.0.0.1", b"Content-Length: 5") + b"four",
+        POST_CHUNKED + b"5\r\nfour",
+        POST_CHUNKED + b"4\r\nfour\r\n0\r\n",
+    ],
+    ids=["a length", "a chunk", "a trailer section"],
+)
+async def test_a_body_that_is_known_to_have_ended_early_never_sets_out(start, raw):
+    house = await start(SIDECAR_LOGIN_AT_START="0")
+    held = house.upstream.login_script = house.upstream.hold("/nothing")
+    client = await house.client()
+    await client.send(raw)
+    login = await held.next()
+    client.shut_writing()
+    await house.local_fence()
+    await held.answer(login, login_answer(1, 4e9))
+    assert_ours(await client.read_answer(), 400, "SIDECAR_BAD_REQUEST")
+    await house.fence()
+    assert house.upstream.seen("/hc") == []
