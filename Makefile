@@ -12,12 +12,34 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
-$(BIN)/python:
+# Says `yes` where .venv has to be made anew: it does not run or lacks pip (making it was broken off, its Python is gone or
+# became another), is not of the version of the PYTHON that was asked for, or was moved (scripts name their interpreter).
+SOUND := import os, sys, importlib.util as util; script = sys.prefix + "/bin/biot-sidecar"; \
+    text = open(script, errors="replace").read() if os.path.exists(script) else "!" + sys.prefix + "/"; \
+    version = "%d.%d" % sys.version_info[:2]; \
+    sys.exit(not (util.find_spec("pip") and version in (sys.argv[1] or version) \
+    and any(before + sys.prefix + "/" in text for before in "! \"")))
+ASKED_FOR := $(if $(filter file,$(origin PYTHON)),,$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null))
+STALE := $(if $(wildcard $(VENV)),$(shell $(BIN)/python -c '$(SOUND)' '$(ASKED_FOR)' >/dev/null 2>&1 || echo yes))
+
+# Whole or not at all. Debian's Python has ensurepip in python3-venv; where that is missing, the machine's pip will do.
+$(BIN)/python: $(if $(STALE),anew)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/it" >&2; exit 1; }
-	@$(PYTHON) -m venv $(VENV)
+	@rm -rf $(VENV)
+	@if $(PYTHON) -c 'import ensurepip' 2>/dev/null; then \
+	    $(PYTHON) -m venv $(VENV); \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	    $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python --quiet install pip; \
+	else \
+	    echo "$(PYTHON) cannot make $(VENV): it comes without ensurepip and pip (Debian, Ubuntu: apt-get install python3-venv)" >&2; false; \
+	fi || { rm -rf $(VENV); exit 1; }
+
+.PHONY: anew
+anew:
+	@echo "$(VENV) is broken, was moved or is of another Python; making it anew ..."
 
 # Locked with hashes; our own package is installed in place, built by the locked hatchling.
-$(VENV)/.run: requirements.lock pyproject.toml | $(BIN)/python
+$(VENV)/.run: requirements.lock pyproject.toml $(if $(STALE),$(BIN)/python) | $(BIN)/python
 	@echo "installing biot-sidecar into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,8 @@ def make(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 def venv(tmp_path: Path) -> str:
     """An installation that needs nothing more, with a stub for the program."""
     (tmp_path / "bin").mkdir()
-    for name in ("biot-sidecar", "python"):
-        (tmp_path / "bin" / name).write_text(STUB)
+    for name, text in {"biot-sidecar": STUB, "python": "#!/bin/sh\n# finds nothing wrong with it\n"}.items():
+        (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
     (tmp_path / ".run").touch()
     return f"VENV={tmp_path}"
@@ -81,4 +82,101 @@ def test_an_old_python_is_told_before_anything_is_installed(tmp_path):
     ran = make("run", f"VENV={tmp_path}/venv", f"PYTHON={old}")
     assert ran.returncode != 0
     assert "Python 3.11 or newer is needed; set PYTHON=/path/to/it" in ran.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+ANEW = "made anew"
+
+
+def installed(folder: Path) -> Path:
+    """An installation as `make` leaves it, as far as it is looked at."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "pip").mkdir()
+    (packages / "pip" / "__init__.py").touch()
+    (folder / "bin" / "biot-sidecar").write_text(f"#!{folder}/bin/python\n")
+    for stamp in (".run", ".dev", ".compile"):
+        (folder / stamp).touch()
+    return folder
+
+
+def would_run(folder: Path, *words: str) -> list[str]:
+    """What `make run` would do with an installation, step by step."""
+    ran = make("-n", "run", f"VENV={folder}", *words)
+    assert ran.returncode == 0, ran.stderr
+    steps = {"rm -rf": ANEW, "-r requirements.lock": "installed", "exec": "run"}
+    return [step for line in ran.stdout.splitlines() for sign, step in steps.items() if sign in line.split("||")[0]]
+
+
+def test_an_installation_that_is_sound_is_run_as_it_is(tmp_path):
+    assert would_run(installed(tmp_path / "venv")) == ["run"]
+
+
+def another_python(folder: Path) -> None:
+    (packages,) = folder.glob("lib/python*/site-packages")
+    packages.parent.rename(packages.parent.with_name("python3.5"))
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda folder: (folder / ".run").unlink() or shutil.rmtree(folder / "bin"),
+        lambda folder: shutil.rmtree(next(folder.glob("lib/python*/site-packages/pip"))),
+        lambda folder: (folder / "bin" / "python").unlink() or (folder / "bin" / "python").symlink_to("/gone/python3"),
+        another_python,
+    ],
+    ids=["broken off", "without pip", "its Python is gone", "its Python became another"],
+)
+def test_an_installation_that_cannot_work_is_made_anew(tmp_path, harm):
+    folder = installed(tmp_path / "venv")
+    harm(folder)
+    assert would_run(folder) == [ANEW, "installed", "run"]
+
+
+def test_an_installation_that_was_moved_is_made_anew(tmp_path):
+    moved = installed(tmp_path / "venv").rename(tmp_path / "moved")
+    assert would_run(moved) == [ANEW, "installed", "run"]
+
+
+def test_an_installation_of_another_version_than_the_python_that_was_asked_for_is_made_anew(tmp_path):
+    folder = installed(tmp_path / "venv")
+    other = tmp_path / "python3"
+    other.write_text("#!/bin/sh\necho 3.99\n")
+    other.chmod(0o755)
+    assert would_run(folder, f"PYTHON={sys.executable}") == ["run"]
+    assert would_run(folder, f"PYTHON={other}") == [ANEW, "installed", "run"]
+
+
+def python_without(folder: Path, *lacking: str) -> Path:
+    """This Python as Debian ships it, without the modules `lacking`."""
+    patterns = "|".join(f'*"import {name}"*|"-m {name} "*' for name in lacking)
+    program = folder / "python3"
+    program.write_text(f'#!/bin/sh\ncase "$*" in {patterns}) exit 1 ;; esac\nexec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+def test_a_python_that_cannot_make_an_installation_says_so_and_leaves_nothing_behind(tmp_path):
+    python = python_without(tmp_path, "ensurepip", "pip")
+    for _ in range(2):
+        ran = make("run", f"VENV={tmp_path}/venv", f"PYTHON={python}")
+        assert ran.returncode != 0
+        assert "apt-get install python3-venv" in ran.stderr
+        assert not (tmp_path / "venv").exists()
+
+
+def test_a_python_without_ensurepip_makes_one_with_the_machines_pip(tmp_path):
+    ran = make("-n", "run", f"VENV={tmp_path}/venv")
+    assert f"-m pip --python {tmp_path}/venv/bin/python --quiet install pip" in ran.stdout
+
+
+def test_an_installation_that_could_not_be_made_whole_is_gone_again(tmp_path):
+    """As Debian's venv fails, half way."""
+    python = tmp_path / "python3"
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in *"-m venv"*) mkdir -p "$3/bin"; exit 1 ;; esac\nexec {sys.executable} "$@"\n'
+    )
+    python.chmod(0o755)
+    ran = make("run", f"VENV={tmp_path}/venv", f"PYTHON={python}")
+    assert ran.returncode != 0
     assert not (tmp_path / "venv").exists()
