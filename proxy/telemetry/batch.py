@@ -30,6 +30,8 @@ class Batch:
         self._observers = observers
         self._later = later
         self._waiting: list[Exchange] = []
+        self.told = 0
+        """Requests of which the observers have heard, so far."""
 
     def finished(self, exchange: Exchange) -> None:
         waiting = self._waiting
@@ -42,6 +44,7 @@ class Batch:
     def flush(self) -> None:
         """Tell of every request so far."""
         waiting, self._waiting = self._waiting, []
+        self.told += len(waiting)
         for observer in self._observers:
             for exchange in waiting:
                 try:

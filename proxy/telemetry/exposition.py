@@ -142,6 +142,12 @@ def _program(state: State) -> Iterator[Metric]:
     yield _gauge(
         "config_last_reload_successful", "1 if the routes file that was read last is in force.", state.reload_successful
     )
+    yield _counter(
+        "worker_restarts",
+        "Serving processes that took the place of one that ended (exit) or did not answer (unresponsive).",
+        ("reason",),
+        _singles(state.worker_restarts),
+    )
     yield _counter("log_lines_dropped", "Lines of the log that could not be written.", (), [((), state.lines_dropped)])
     build = {"version": state.version, "python": state.python}
     yield InfoMetricFamily(PREFIX + "build", "The program that runs.", value=build)

@@ -113,6 +113,10 @@ class Metrics:
         self._state.reloads["success" if success else "failure"] += 1
         self._state.reload_successful = success
 
+    def worker_restarted(self, reason: str) -> None:
+        """One of several serving processes ended (`exit`) or hung (`unresponsive`), and another takes its place."""
+        self._state.worker_restarts[reason] += 1
+
     def snapshot(self) -> bytes:
         """Everything counted so far, for telemetry.state.total() in this process or another."""
         state = self._state

@@ -31,6 +31,7 @@ REFUSALS: Final = (
 RETRIES: Final = ("connect", "reset", "status", "token_not_valid")
 TOKEN_RESULTS: Final = ("hit", "stale", "wait", "fail")
 OUTCOMES: Final = ("success", "failure")
+RESTARTS: Final = ("exit", "unresponsive")
 
 # Upper bounds in seconds: the sidecar's own part is a fraction of one millisecond to the length of a login.
 OVERHEAD_BOUNDS: Final[tuple[float, ...]] = (
@@ -71,6 +72,7 @@ class State:
     in_flight: int = field(default=0, metadata=SUM_OF_LIVING)
     idle: int = field(default=0, metadata=SUM_OF_LIVING)
     active: int = field(default=0, metadata=SUM_OF_LIVING)
+    worker_restarts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RESTARTS, 0))
     lines_dropped: int = 0  # of the log
     process: Process = field(default_factory=Process)
 

@@ -26,12 +26,15 @@ from proxy.telemetry.log import Log
 from proxy.telemetry.logins import LoginObservers
 from proxy.telemetry.state import remains
 from proxy.wiring.company import Alone
+from proxy.wiring.liveness import ASK_EVERY, Liveness, Punctuality
 from proxy.wiring.parts import first_of, make_clock, make_metrics, make_pool, make_sweep, reporter
 
 RESTART_PAUSE: Final = 1.0
 """Seconds between the end of a worker that nobody told to end and the start of the next."""
 ANSWER_TIME: Final = 1.0
 """Seconds in which a worker must tell what it has counted."""
+KILL_AFTER: Final = 2.0
+"""Seconds between telling a worker that hangs to end and ending it."""
 OVERTIME: Final = 5.0
 """Seconds beyond the drain timeout after which a worker is killed."""
 _NOT_THEIRS: Final = frozenset({"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"})
@@ -44,6 +47,9 @@ class Worker:
         self.process = process
         self.channel = channel
         self.counted = b""  # its last snapshot
+        self.counted_at = time.monotonic()
+        self.liveness = Liveness()
+        self.given_up = False
 
     def send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -54,6 +60,12 @@ class Worker:
         with contextlib.suppress(ChannelClosed, TimeoutError), timeout(ANSWER_TIME):
             return await self.channel.call(name)
         return None
+
+    def has_counted(self, snapshot: bytes | None) -> None:
+        """It has answered; None: nothing new since its last snapshot."""
+        self.liveness.answered()
+        self.counted = snapshot or self.counted
+        self.counted_at = time.monotonic()
 
 
 class Parent:
@@ -99,11 +111,16 @@ class Parent:
     def _handlers(self, number: int) -> dict[str, Handler]:
         async def ready(content: Any) -> None:
             self._ready.add(number)
+            self._workers[number].liveness.answered()
             if len(self._ready) == self._settings.workers:
                 self._all_ready.set()
 
+        async def alive(content: Any) -> None:
+            self._workers[number].has_counted(content)
+
         return {
             "ready": ready,
+            "alive": alive,
             "token": self._broker.answer,
             "loop": self._judge_loop,
             "snapshots": self._snapshots,
@@ -120,7 +137,9 @@ class Parent:
         return [self._metrics.snapshot(), *self._gone, *(one.counted for one in self._workers.values() if one.counted)]
 
     async def _count(self, worker: Worker) -> None:
-        worker.counted = await worker.ask("snapshot") or worker.counted
+        # One that has left a question unanswered for a second would make everybody wait.
+        if not worker.liveness.unanswered and (snapshot := await worker.ask("snapshot")):
+            worker.has_counted(snapshot)
 
     async def _logins(self, content: Any) -> Any:
         told = await asyncio.gather(*(worker.ask("logins") for worker in self._workers.values()))
@@ -141,6 +160,7 @@ class Parent:
         `sockets` and `admin` hold, for each worker, what it listens on.
         """
         await self._own.start()
+        self._keepers.append(asyncio.ensure_future(self._watch()))
         for number in range(self._settings.workers):
             self._keepers.append(asyncio.ensure_future(self._keep(number, sockets[number], admin[number])))
         await first_of(self._all_ready.wait(), self._failed.wait())
@@ -158,17 +178,19 @@ class Parent:
     async def _keep(self, number: int, sockets: Sequence[socket.socket], admin: Sequence[socket.socket]) -> None:
         """Run one worker, and another one in its place should it end by itself."""
         while not self._stopping.is_set():
-            status = await self._run(number, sockets, admin)
+            try:
+                await self._run(number, sockets, admin)
+            except OSError as error:  # as where the system allows no more processes
+                self._log.event("error", "worker", f"no worker can be started: {error.strerror or 'no reason given'}")
             if self._stopping.is_set():
                 return
             if number not in self._ready:
                 self._failed.set()
                 return
-            self._log.event("error", "worker", "a worker ended by itself; another one takes its place", status=status)
             await first_of(asyncio.sleep(RESTART_PAUSE), self._stopping.wait())
 
-    async def _run(self, number: int, sockets: Sequence[socket.socket], admin: Sequence[socket.socket]) -> int:
-        """A worker's life; its exit status."""
+    async def _run(self, number: int, sockets: Sequence[socket.socket], admin: Sequence[socket.socket]) -> None:
+        """A worker's life."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = await self._launch(number, theirs, sockets, admin)
@@ -182,7 +204,54 @@ class Parent:
         del self._workers[number]
         if worker.counted:
             self._gone = [remains([*self._gone, worker.counted])]
-        return status
+        if number in self._ready and not self._stopping.is_set():
+            self._tell_of_end(worker, status)
+
+    def _tell_of_end(self, worker: Worker, status: int) -> None:
+        """Of a worker that nobody told to stop."""
+        self._metrics.worker_restarted("unresponsive" if worker.given_up else "exit")
+        what = "that did not answer was ended" if worker.given_up else "ended by itself"
+        lost = "; what it counted after its last report is lost" if status else ""
+        self._log.event(
+            "error",
+            "worker",
+            f"a worker {what}; another one takes its place{lost}",
+            status=status,
+            pid=worker.process.pid,
+            seconds_since_report=round(time.monotonic() - worker.counted_at, 3),
+        )
+
+    async def _watch(self) -> None:
+        """Ask every worker once a second whether it is alive, and give up those that hang."""
+        punctuality = Punctuality(time.monotonic())
+        ending: set[asyncio.Task[None]] = set()
+        while not self._stopping.is_set():
+            await first_of(asyncio.sleep(ASK_EVERY), self._stopping.wait())
+            late = punctuality.comes_late(time.monotonic())
+            for worker in self._workers.values():
+                worker.liveness.asked(late=late)
+                worker.channel.tell("alive?", None)
+                if worker.liveness.hangs and not worker.given_up:
+                    worker.given_up = True
+                    ending.add(task := asyncio.ensure_future(self._end_hanging(worker)))
+                    task.add_done_callback(ending.discard)
+        for task in ending:
+            task.cancel()
+
+    async def _end_hanging(self, worker: Worker) -> None:
+        """Let it end by itself if it can, after SIGCONT, since one that is stopped hears nothing else; then kill it."""
+        self._log.event(
+            "error",
+            "worker",
+            f"a worker has left {worker.liveness.unanswered} questions in a row unanswered, one a second; it is ended",
+            pid=worker.process.pid,
+        )
+        worker.send(signal.SIGCONT)
+        worker.send(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KILL_AFTER):
+                await worker.process.wait()
+        worker.send(signal.SIGKILL)
 
     async def _launch(
         self,
@@ -216,6 +285,7 @@ class Parent:
         """Let the workers drain; `hurry` ends what is under way."""
         self._stopping.set()
         self._own.drain()
+        self._signal(signal.SIGCONT)  # one that is stopped hears nothing else
         self._signal(signal.SIGTERM)
         hurrying = asyncio.ensure_future(self._hurry(hurry))
         ended = asyncio.gather(*self._keepers, return_exceptions=True)

@@ -74,6 +74,7 @@ class Sidecar:
         log.before_event = self._ended.flush
         self._metrics.gauges = lambda: (self._story.in_flight, self._pool.idle, self._pool.active)
         self._keeping: list[asyncio.Task[None]] = []
+        self._reported = 0  # requests
 
     # ---- the parts
 
@@ -175,6 +176,13 @@ class Sidecar:
         """What this process has counted."""
         self._ended.flush()
         return self._metrics.snapshot()
+
+    def news(self) -> bytes | None:
+        """What this process has counted, if requests have ended since the last time."""
+        before = self._reported
+        self._ended.flush()
+        self._reported = self._ended.told
+        return self._metrics.snapshot() if self._reported != before else None
 
     def logins(self) -> list[TokenRecord]:
         """The latest tokens and failed logins that this process has seen."""

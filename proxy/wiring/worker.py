@@ -40,8 +40,17 @@ def run_worker(settings: Settings, place: Place) -> int:
 
 async def _work(settings: Settings, place: Place, log: Log) -> int:
     parts: list[Sidecar] = []
+
+    async def alive(content: Any) -> None:
+        channel.tell("alive", parts[0].news())
+
     channel = Channel(
-        {"snapshot": lambda _: _told(parts[0].snapshot()), "logins": lambda _: _told(parts[0].logins())}, reporter(log)
+        {
+            "snapshot": lambda _: _told(parts[0].snapshot()),
+            "logins": lambda _: _told(parts[0].logins()),
+            "alive?": alive,
+        },
+        reporter(log),
     )
     await channel.open(socket.socket(fileno=place.channel))
     member = Member(channel, place.number, settings.workers, place.inspector)
@@ -56,6 +65,7 @@ async def _work(settings: Settings, place: Place, log: Log) -> int:
         channel.tell("ready", None)
         await first_of(stop.asked.wait(), asyncio.shield(parent))
         await sidecar.stop(stop.hurry)
+        channel.tell("alive", sidecar.snapshot())  # its last word
     finally:
         channel.close()
         parent.cancel()

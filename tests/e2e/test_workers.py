@@ -44,8 +44,8 @@ async def call_many(house: House, path: str = "/x") -> None:
     assert {answer.status for answer in answers} == {200}
 
 
-async def until(condition) -> None:
-    async with asyncio.timeout(20):
+async def until(condition, timeout: float = 20.0) -> None:
+    async with asyncio.timeout(timeout):
         while not await condition():
             await asyncio.sleep(0.05)
 
@@ -104,6 +104,47 @@ async def test_a_worker_that_dies_is_replaced_and_its_numbers_stay(start):
     await call_many(house)
     assert await metric(house, "token_requests_total") == 2 * CALLS
     assert len(house.upstream.logins) == 1
+
+
+async def test_what_a_worker_counted_before_its_last_report_stays_without_a_scrape(start):
+    house = await start(SIDECAR_WORKERS="2")
+    await call_many(house)
+    await asyncio.sleep(2.2)  # it is asked once a second, which no clock of ours can hasten
+    for pid in workers(house):
+        os.kill(pid, signal.SIGKILL)
+
+    async def replaced() -> bool:
+        return house.sidecar.log().count('"event":"worker"') == 2 and len(workers(house)) == 2
+
+    await until(replaced)
+    await house.get("/x")
+    assert await metric(house, "token_requests_total") == CALLS + 1
+    assert await metric(house, 'worker_restarts_total{reason="exit"') == 2
+    assert "what it counted after its last report is lost" in house.sidecar.log()
+
+
+async def test_a_worker_that_hangs_is_replaced(start):
+    house = await start(SIDECAR_WORKERS="2")
+    await call_many(house)
+    before = set(workers(house))
+    os.kill(min(before), signal.SIGSTOP)
+
+    async def replaced() -> bool:
+        now = set(workers(house))
+        return len(now) == 2 and min(before) not in now
+
+    await until(replaced, timeout=40)
+    await call_many(house)
+    assert await metric(house, 'worker_restarts_total{reason="unresponsive"') == 1
+    assert await metric(house, 'worker_restarts_total{reason="exit"') == 0
+    assert "10 questions in a row unanswered" in house.sidecar.log()
+
+
+async def test_a_stop_ends_a_worker_that_hangs_too(start):
+    house = await start(SIDECAR_WORKERS="2")
+    os.kill(workers(house)[0], signal.SIGSTOP)
+    house.sidecar.signal()
+    assert await house.sidecar.wait(10) == 0
 
 
 async def test_a_stop_drains_every_worker(start):

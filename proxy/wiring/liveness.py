@@ -1,0 +1,54 @@
+"""Whether a worker still does its work: it is asked once a second, and hangs when it leaves ten questions unanswered.
+
+A question counts only if it was asked in time: a parent that stood still itself, as the machine slept or was starved,
+or somebody stopped the whole program, cannot tell how long its workers had to answer. So it begins to count anew.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ASK_EVERY: Final = 1.0
+"""Seconds between two questions, at least."""
+LATE: Final = 1.0
+"""Seconds by which a question may be late before the count begins anew."""
+UNANSWERED_MOST: Final = 10
+STARTING_MOST: Final = 60
+"""Questions that a worker may leave unanswered while it starts."""
+
+
+class Punctuality:
+    """Tells whether the one who asks comes in time. Times are monotonic seconds."""
+
+    def __init__(self, now: float) -> None:
+        self._last = now
+
+    def comes_late(self, now: float) -> bool:
+        """True when more time has passed since the last question than was meant to."""
+        late = now - self._last > ASK_EVERY + LATE
+        self._last = now
+        return late
+
+
+class Liveness:
+    """What is known of one worker by the questions that it was asked."""
+
+    def __init__(self) -> None:
+        self.unanswered = 0
+        self._most = STARTING_MOST
+        self._open = False
+
+    @property
+    def hangs(self) -> bool:
+        return self.unanswered >= self._most
+
+    def asked(self, *, late: bool) -> None:
+        """A question goes out; `late`: it comes so late that those before it say nothing."""
+        self.unanswered = 0 if late else self.unanswered + self._open
+        self._open = True
+
+    def answered(self) -> None:
+        """It has answered, whichever question that was, or said that it serves."""
+        self.unanswered = 0
+        self._open = False
+        self._most = UNANSWERED_MOST
