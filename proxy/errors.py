@@ -49,25 +49,32 @@ class Failure(Exception):
 class ClientFault(Failure):
     """The plugin's request cannot be taken.
 
-    `reason` is the label of `refused_total`; `logged` is the log's `reason` where that says more (`tls_hello`).
+    `reason` is the label of `refused_total`; `logged` is the log's `reason` where that says more (`tls_hello`);
+    `allow` lists the methods that would be taken instead of a refused one.
     """
 
-    def __init__(self, code: Code, message: str, *, reason: str, hint: str = "", logged: str = "") -> None:
+    def __init__(
+        self, code: Code, message: str, *, reason: str, hint: str = "", logged: str = "", allow: str = ""
+    ) -> None:
         super().__init__(code, message, hint=hint)
         self.reason = reason
         self.logged = logged or reason
+        self.allow = allow
 
 
 class UpstreamFault(Failure):
     """BioT, or the network on the way to it, failed.
 
-    `sent` tells whether any byte of the request left; `retryable` names the retry reason it would count under:
-    `connect` (nothing was sent) or `reset` (lost before an answer), empty for what must not be tried again.
+    `retryable` names the retry reason it would count under: `connect` (nothing was sent) or `reset` (lost before an
+    answer), empty for what must not be tried again. `sent`: bytes of the request left, so BioT may have acted on it.
+    `withheld`: it would have been tried again, had the retry budget not been used up.
     """
 
-    def __init__(self, code: Code, message: str, *, hint: str = "", retryable: str = "") -> None:
+    def __init__(self, code: Code, message: str, *, hint: str = "", retryable: str = "", sent: bool = False) -> None:
         super().__init__(code, message, hint=hint)
         self.retryable = retryable
+        self.sent = sent
+        self.withheld = False
 
 
 class LoginFault(Failure):

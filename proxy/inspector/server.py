@@ -87,12 +87,12 @@ async def _say_it_as_biot(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except web.HTTPClientError as refusal:
-        failure = faults.method_refused("GET") if refusal.status == 405 else faults.not_found()
+        failure = faults.method_refused("GET, HEAD") if refusal.status == 405 else faults.not_found()
         reply = REPLIES[failure.code]
         trace_id = trace_id_of(request.headers.get("traceparent", "").encode("latin-1", "replace")) or ""
         return web.Response(
             status=reply.status,
-            body=error_body(failure, trace_id=trace_id, route=""),
+            body=error_body(failure, method=request.method.encode("latin-1", "replace"), trace_id=trace_id, route=""),
             content_type="application/json",
             headers={"Proxy-Status": f"biot-sidecar; error={reply.proxy_error}"},
         )

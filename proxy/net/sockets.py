@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import select
 import socket
 import stat
 import struct
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 from proxy.errors import AddressInUse
 from proxy.settings import Address
 
 BACKLOG: Final = 1024
+FREE_PORT_TRIES: Final = 16
+Where = tuple[Any, ...]
+"""A socket address as Python has it: host, port, and with IPv6 two numbers more."""
+_NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 FILES_MOST: Final = 65_536
 _LISTENED_ON: Final = "another program listens there"
 _SO_ATTACH_FILTER: Final = 26
@@ -86,46 +92,90 @@ class SocketFile(socket.socket):
                 os.unlink(path)
 
 
-def bind(address: Address) -> socket.socket:
-    """A socket that listens there. Raises AddressInUse."""
+def bind_all(
+    address: Address, processes: int = 1, *, beside: Collection[Address] = (), ours: Collection[Where] = ()
+) -> list[list[socket.socket]]:
+    """The sockets that listen at each place that `address` stands for, one for each process. Raises AddressInUse.
+
+    `localhost`, or another name, may stand for several, which get the same port; those that this machine does not have
+    count for nothing, and those in `ours` are listened at already. `[::]` takes IPv4 too, unless one of the addresses
+    `beside` it does so at that port.
+    """
+    v6only = address.host != "::" or any(":" not in one.host and one.port == address.port > 0 for one in beside)
     try:
-        return _bind_unix(address.path) if address.path else _bind_tcp(address)
+        if address.path:
+            return [[_bind_unix(address.path)] * processes]
+        return _bind_places(address, processes, v6only, ours)
     except OSError as error:
         reason = error.strerror or str(error)
     raise AddressInUse(f"cannot listen on {shown(address)}: {reason}")
 
 
-def bind_shared(address: Address, processes: int) -> list[socket.socket]:
-    """A socket for each of several processes at the same address. Raises AddressInUse.
+def _bind_places(address: Address, processes: int, v6only: bool, ours: Collection[Where]) -> list[list[socket.socket]]:
+    tries = 1 if address.port else FREE_PORT_TRIES
+    while True:
+        try:
+            return _bind_each(_places(address, ours), processes, v6only)
+        except OSError as error:
+            tries -= 1  # a port that is free in one family may be taken in the other
+            if not tries or error.errno != errno.EADDRINUSE:
+                raise
 
-    The kernel spreads new connections over TCP sockets (socket(7), SO_REUSEPORT); a unix socket is one for all.
-    """
-    alone = bind(address)  # SO_REUSEPORT would let us in beside another sidecar of the same user
-    if address.path:
-        return [alone] * processes
-    where = Address(address.host, alone.getsockname()[1])
-    alone.close()
-    sockets: list[socket.socket] = []
-    try:
-        sockets.extend(_bind_tcp(where, shared=True) for _ in range(processes))
-    except OSError as error:
-        reason = error.strerror or str(error)
+
+def _places(address: Address, ours: Collection[Where]) -> list[tuple[int, Where]]:
+    """Family and socket address of each place, IPv4 first."""
+    found: list[tuple[int, Where]]
+    if address.host.lower() == "localhost":
+        # Both, whatever the resolver knows: clients need not ask it (RFC 6761, section 6.3).
+        found = [(socket.AF_INET, ("127.0.0.1", address.port)), (socket.AF_INET6, ("::1", address.port, 0, 0))]
     else:
-        return sockets
-    raise AddressInUse(f"cannot listen on {shown(where)}: {reason}")
+        # As bytes: for any text Python imports what it needs for names beyond ASCII, half a megabyte.
+        host = address.host.encode() if address.host.isascii() else address.host
+        told = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = sorted({(int(family), tuple(where)) for family, _, _, _, where in told})
+    return [(family, where) for family, where in found if not address.port or where not in ours]
 
 
-def _bind_tcp(address: Address, *, shared: bool = False) -> socket.socket:
-    # As bytes: for any text Python imports what it needs for names beyond ASCII, half a megabyte.
-    host = address.host.encode() if address.host.isascii() else address.host
-    family, _, _, _, where = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+def _bind_each(places: list[tuple[int, Where]], processes: int, v6only: bool) -> list[list[socket.socket]]:
+    """A list of sockets for each place that exists. Raises OSError with none of them left open."""
+    port, missing = 0, None
+    with contextlib.ExitStack() as held:
+        bound: list[list[socket.socket]] = []
+        for family, where in places:
+            at = (where[0], port or where[1], *where[2:])
+            try:
+                alone = held.enter_context(_bind_tcp(family, at, v6only))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+                continue
+            port = alone.getsockname()[1]
+            bound.append([alone] if processes == 1 else _share(held, alone, processes, v6only))
+        if missing is not None and not bound:
+            raise missing
+        held.pop_all()
+    return bound
+
+
+def _share(held: contextlib.ExitStack, alone: socket.socket, processes: int, v6only: bool) -> list[socket.socket]:
+    """A socket for each process at the place of `alone`, over which the kernel spreads connections (socket(7)).
+
+    SO_REUSEPORT would have let us in beside another sidecar of the same user: `alone` has proved that there is none.
+    """
+    where = alone.getsockname()
+    alone.close()
+    return [held.enter_context(_bind_tcp(alone.family, where, v6only, shared=True)) for _ in range(processes)]
+
+
+def _bind_tcp(family: int, where: Where, v6only: bool, *, shared: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
         sock.bind(where)
         sock.listen(BACKLOG)
         sock.setblocking(False)
@@ -163,6 +213,15 @@ def bound(sock: socket.socket) -> str:
     """Where a socket listens, as users write it, its real port included."""
     name = sock.getsockname()
     return shown(Address(host="", path=name) if sock.family == socket.AF_UNIX else Address(name[0], name[1]))
+
+
+def called_at(sockets: Sequence[socket.socket]) -> str:
+    """How a client on this machine calls one of them: a URL if it can."""
+    tcp = [sock for sock in sockets if sock.family != socket.AF_UNIX]
+    if not tcp:
+        return bound(sockets[0]) if sockets else ""
+    host, port = tcp[0].getsockname()[:2]
+    return f"http://{Address({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host), port)}"
 
 
 def shown(address: Address) -> str:

@@ -72,23 +72,9 @@ class Flight:
     """One request under way: its tries, and the upstream connection it holds at the moment."""
 
     __slots__ = (
-        "_client",
-        "_deadline",
-        "_exchange",
-        "_head",
-        "_interims",
-        "_keep",
-        "_mark",
-        "_rule",
-        "_sent_at",
-        "_shared",
-        "_slices",
-        "_until_close",
-        "_uploading",
-        "_upstream",
-        "lines",
-        "start",
-    )
+        "_client", "_deadline", "_exchange", "_head", "_interims", "_keep", "_mark", "_reached", "_rule", "_sent_at",
+        "_shared", "_slices", "_until_close", "_uploading", "_upstream", "_withheld", "lines", "start",
+    )  # fmt: skip
 
     def __init__(self, shared: Forwarder, client: Client, head: RequestHead, rule: Rule, exchange: Exchange) -> None:
         self._shared = shared
@@ -105,6 +91,8 @@ class Flight:
         self._keep = False
         self._until_close = False
         self._uploading = False
+        self._reached = False  # a try that failed may have been carried out
+        self._withheld = False  # the budget allowed no further one
         self.start = b""
         self.lines = b""
 
@@ -121,6 +109,7 @@ class Flight:
         try:
             while True:
                 if failed is not None and not await self._try_again(failed.retryable, 0.0):
+                    failed.withheld, failed.sent = self._withheld, self._reached
                     raise failed
                 failed = None
                 if own:
@@ -133,6 +122,7 @@ class Flight:
                     while (answer := self._final_answer(upstream)) is None:
                         await self._client.signal.next()
                 except UpstreamFault as fault:
+                    self._reached = self._reached or fault.sent
                     failed = fault  # no await here: compiled, it would leave the exception to whatever runs meanwhile
                     continue
                 status = exchange.upstream_status = answer.status
@@ -184,7 +174,10 @@ class Flight:
             return False
         now = shared.clock()
         wait = max(asked, pause(done, shared.jitter()))
-        if now + wait >= self._deadline or not shared.budget.spend(now):
+        if now + wait >= self._deadline:
+            return False
+        if not shared.budget.spend(now):
+            self._withheld = True
             return False
         self._release(keep=False)
         exchange.retries += (reason,)
@@ -209,7 +202,7 @@ class Flight:
             pass
         finally:
             self._exchange.connect += shared.clock() - began
-        raise faults.timed_out(self._rule.timeout)
+        raise faults.timed_out(self._rule.timeout, sent=self._reached)
 
     def _send(self, upstream: Upstream, token: Token | None) -> None:
         """Write the request, and let its body follow as it comes. Raises Failure."""

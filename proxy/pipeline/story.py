@@ -20,7 +20,7 @@ from proxy.pipeline.signal import Sweep, timeout
 from proxy.policy import faults
 from proxy.policy.fields import Kind
 from proxy.policy.framing import request_head
-from proxy.policy.guards import OWN_PREFIX, Guards, own_path
+from proxy.policy.guards import OWN_PREFIX, Guards, asks_for_icon, own_path
 from proxy.policy.headers import interception_action
 from proxy.policy.placeholder import logs_in, might_log_in, placeholder_answer
 from proxy.policy.replies import REPLIES, answer_bytes, error_bytes
@@ -30,6 +30,7 @@ from proxy.policy.trace import Traceparents, trace_id_of
 LOGIN_BODY_LIMIT: Final = 64 * 1024
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 QUEUE_TIME: Final = 1.0
+OWN_METHODS: Final = frozenset({b"GET", b"HEAD"})
 _INTERCEPTED: Final = frozenset({"set", "passed"})
 INSPECTOR_RULE: Final = Rule(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
 
@@ -172,12 +173,14 @@ class Story:
         client.expect_body(head.framing)
         traceparent = self._trace(head, exchange)
         client.check_body()
-        target = self._guards.check(head)
+        target = self._guards.check(head, unix=not client.resets)
         own = own_path(target)
         if own is not None:
             return await self._serve_own(client, head, own, target, exchange, traceparent)
         if self._forwarder is None:
             raise faults.not_found()
+        if asks_for_icon(head, target):
+            raise faults.no_icon()
         if self.draining:
             raise faults.draining()
         self.in_flight += 1
@@ -277,8 +280,8 @@ class Story:
         known = self._pages.has(path)
         if not known and inspector is None:
             raise faults.not_found()
-        if head.method != b"GET":
-            raise faults.method_refused("GET")
+        if head.method not in OWN_METHODS:
+            raise faults.method_refused("GET, HEAD")
         exchange.own = True
         if inspector is not None and not known:
             return await inspector.flight(client, head, target, INSPECTOR_RULE, exchange, traceparent).fly()
@@ -286,7 +289,12 @@ class Story:
         page = await self._pages.get(path, target.partition(b"?")[2], accept)
         keep = self._body_is_here(client) and head.keep_alive and not self.draining
         exchange.status = page.status
-        client.write(answer_bytes(page.status, page.content_type, page.body, close=not keep))
+        head_only = head.method == b"HEAD"
+        client.write(
+            answer_bytes(
+                page.status, page.content_type, page.body, now=self._wall(), head_only=head_only, close=not keep
+            )
+        )
         return keep
 
     async def _log_plugin_in(self, client: Client, head: RequestHead, exchange: Exchange) -> bool:
@@ -306,7 +314,8 @@ class Story:
         exchange.status = 200
         exchange.request_bytes = client.body_bytes
         keep = client.body_done and head.keep_alive and not self.draining
-        client.write(answer_bytes(200, "application/json", placeholder_answer(self._wall()), close=not keep))
+        now = self._wall()
+        client.write(answer_bytes(200, "application/json", placeholder_answer(now), now=now, close=not keep))
         return keep
 
     def _fail(self, client: Client, exchange: Exchange, failure: Failure) -> bool:
@@ -322,11 +331,8 @@ class Story:
         exchange.status = REPLIES[failure.code].status
         exchange.request_bytes = client.body_bytes
         route = exchange.verdict.rule.name if exchange.verdict is not None else ""
-        client.write(
-            error_bytes(
-                failure, trace_id=exchange.trace_id, route=route, head_only=exchange.method == b"HEAD", close=not keep
-            )
-        )
+        method, trace_id, now = exchange.method, exchange.trace_id, self._wall()
+        client.write(error_bytes(failure, method=method, trace_id=trace_id, route=route, now=now, close=not keep))
         return keep
 
     def _body_is_here(self, client: Client) -> bool:

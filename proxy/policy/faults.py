@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from proxy.errors import ClientFault, Code, Failure, UpstreamFault
 
 
@@ -102,15 +104,60 @@ def loop_detected(limit: int, method: str, template: str) -> ClientFault:
 
 
 def method_refused(allow: str) -> ClientFault:
-    return ClientFault(Code.METHOD_REFUSED, f"Only {allow} is answered here.", reason="method", hint=f"Allow: {allow}")
-
-
-def tunnel_refused(method: str) -> ClientFault:
     return ClientFault(
         Code.METHOD_REFUSED,
-        f"{method} is not forwarded; this is no tunnel.",
+        f"Only {' and '.join(allow.split(', '))} are answered here.",
         reason="method",
-        hint="Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+        hint="The sidecar's own pages are read; nothing is changed through them.",
+        allow=allow,
+    )
+
+
+FORWARDED: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+
+def trace_refused() -> ClientFault:
+    return ClientFault(
+        Code.METHOD_REFUSED,
+        "TRACE is not forwarded: its answer would show the token.",
+        reason="method",
+        hint="Ask with another method.",
+        allow=FORWARDED,
+    )
+
+
+def tunnel_refused(here: str) -> ClientFault:
+    return ClientFault(
+        Code.METHOD_REFUSED,
+        "CONNECT is not forwarded: the sidecar is no proxy for other hosts.",
+        reason="method",
+        hint=_no_proxy(here),
+        allow=FORWARDED,
+    )
+
+
+def target_host_refused(here: str) -> ClientFault:
+    return ClientFault(
+        Code.HOST_REFUSED,
+        "The target names a host that is not served here: the sidecar is no proxy for other hosts.",
+        reason="host",
+        hint=_no_proxy(here),
+    )
+
+
+def _no_proxy(here: str) -> str:
+    return (
+        "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY in the plugin's environment may point here: unset it. "
+        f"Calls for BioT go to {here} as their base URL."
+    )
+
+
+def host_refused(here: str) -> ClientFault:
+    return ClientFault(
+        Code.HOST_REFUSED,
+        "The Host header names a host that is not served here.",
+        reason="host",
+        hint=f"Call {here}, or add the name to SIDECAR_ALLOWED_HOSTS.",
     )
 
 
@@ -119,7 +166,16 @@ def not_found() -> ClientFault:
         Code.NOT_FOUND,
         "The sidecar has no such page, and nothing under /_sidecar/ is forwarded.",
         reason="path",
-        hint="/_sidecar/status and /_sidecar/explain are there.",
+        hint="/_sidecar/status and /_sidecar/explain are there; SIDECAR_INSPECT=1 opens the inspector at /_sidecar/.",
+    )
+
+
+def no_icon() -> ClientFault:
+    return ClientFault(
+        Code.NOT_FOUND,
+        "The sidecar has no icon, and a browser that asks for one by itself does not ask BioT.",
+        reason="path",
+        hint="Nothing is wrong: browsers ask for /favicon.ico beside any page.",
     )
 
 
@@ -154,7 +210,8 @@ def broken_answer(reason: str) -> UpstreamFault:
     return UpstreamFault(
         Code.UPSTREAM_PROTOCOL,
         f"BioT's answer cannot be trusted: {reason}.",
-        hint="Check what answers at BIOT_BASE_URL. The request may have been carried out.",
+        hint="Check what answers at BIOT_BASE_URL.",
+        sent=True,
     )
 
 
@@ -163,16 +220,18 @@ def lost_before_answer(*, sent: bool) -> UpstreamFault:
     return UpstreamFault(
         Code.UPSTREAM_UNREACHABLE,
         "BioT closed the connection before it answered.",
-        hint="The request may have been carried out." if sent else "Nothing of the request was sent; send it again.",
+        hint="" if sent else "Nothing of the request was sent; send it again.",
         retryable="reset" if sent else "connect",
+        sent=sent,
     )
 
 
-def timed_out(seconds: float) -> UpstreamFault:
+def timed_out(seconds: float, *, sent: bool = True) -> UpstreamFault:
     return UpstreamFault(
         Code.UPSTREAM_TIMEOUT,
         f"BioT did not answer within {seconds:g}s",
-        hint="The request may have been carried out. A route's `timeout` says how long to wait.",
+        hint="A route's `timeout` says how long to wait.",
+        sent=sent,
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from proxy.errors import Code, Failure
+from proxy.errors import ClientFault, Code, Failure, UpstreamFault
 
 
 class Reply(NamedTuple):
@@ -57,19 +58,30 @@ REASONS: Final = {
 }
 
 
-def error_bytes(failure: Failure, *, trace_id: str, route: str, head_only: bool, close: bool) -> bytes:
-    """The whole answer to a request that failed. `head_only` for HEAD: the length is told, the body left out."""
+_SAFE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def error_bytes(failure: Failure, *, method: bytes, trace_id: str, route: str, now: float, close: bool) -> bytes:
+    """The whole answer to a `method` request that failed, at `now` in wall-clock seconds.
+
+    That to HEAD tells the length and leaves the body out.
+    """
     reply = REPLIES[failure.code]
     headers = [("Proxy-Status", f"biot-sidecar; error={reply.proxy_error}")]
     if reply.retry_after:
         headers.append(("Retry-After", "1"))
-    if failure.code is Code.METHOD_REFUSED and failure.hint.startswith("Allow: "):
-        headers.append(("Allow", failure.hint.removeprefix("Allow: ")))
-    body = error_body(failure, trace_id=trace_id, route=route)
-    return answer_bytes(reply.status, "application/json", body, headers=headers, head_only=head_only, close=close)
+    if isinstance(failure, ClientFault) and failure.allow:
+        headers.append(("Allow", failure.allow))
+    body = error_body(failure, method=method, trace_id=trace_id, route=route)
+    head_only = method == b"HEAD"
+    return answer_bytes(
+        reply.status, "application/json", body, now=now, headers=headers, head_only=head_only, close=close
+    )
 
 
-def error_body(failure: Failure, *, trace_id: str, route: str) -> bytes:
+def error_body(failure: Failure, *, method: bytes, trace_id: str, route: str) -> bytes:
     """The JSON of BioT's ErrorResponse (BioT API, every service); `route` is empty if the rules were not asked."""
     return json.dumps(
         {
@@ -78,9 +90,29 @@ def error_body(failure: Failure, *, trace_id: str, route: str) -> bytes:
             "serviceName": "biot-sidecar",
             "traceId": trace_id,
             "environment": "",
-            "details": {"route": route, "hint": failure.hint},
+            "details": {"route": route, "hint": _hint(failure, method)},
         }
     ).encode()
+
+
+def _hint(failure: Failure, method: bytes) -> str:
+    """What can be done about it, and what may have happened already."""
+    if not isinstance(failure, UpstreamFault):
+        return failure.hint
+    said = [failure.hint]
+    if failure.sent and method not in _SAFE:
+        said.insert(0, "The request may have been carried out.")
+    elif failure.sent and failure.retryable:
+        said.insert(0, f"A {method.decode('latin-1')} changes nothing: send it again.")
+    if failure.withheld:
+        said.append("It was not tried again: at most 20 % of the last 10s' requests, but 3 always, may be retries.")
+    return " ".join(filter(None, said))
+
+
+def http_date(now: float) -> str:
+    """IMF-fixdate (RFC 9110, section 5.6.7), in English whatever the locale."""
+    at = datetime.fromtimestamp(int(now), UTC)
+    return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} {at:%H:%M:%S} GMT"
 
 
 def answer_bytes(
@@ -88,12 +120,13 @@ def answer_bytes(
     content_type: str,
     body: bytes,
     *,
+    now: float,
     headers: list[tuple[str, str]] | None = None,
     head_only: bool = False,
     close: bool = False,
 ) -> bytes:
-    """A whole answer of our own as it stands on the wire."""
-    lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}", f"Content-Type: {content_type}"]
+    """A whole answer of our own, made at `now` (wall clock), as it stands on the wire; Date: RFC 9110, 6.6.1."""
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}", f"Date: {http_date(now)}", f"Content-Type: {content_type}"]
     lines += [f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in headers or ())]
     if close:
         lines.append("Connection: close")

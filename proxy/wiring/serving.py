@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from proxy.errors import AddressInUse, BadSettings
 from proxy.net.reload import load_routes_file
 from proxy.net.secret import forbid_core_dumps
-from proxy.net.sockets import allow_many_connections, bind, bind_shared, bound, unbind
+from proxy.net.sockets import Where, allow_many_connections, bind_all, bound, unbind
 from proxy.net.stop import Stop
 from proxy.net.systemd import inherited_sockets, notify
 from proxy.policy.routesfile import counted
@@ -26,7 +26,6 @@ from proxy.wiring.sidecar import Sidecar
 
 _LISTEN: Final = "SIDECAR_LISTEN"
 _ADMIN: Final = "SIDECAR_ADMIN_LISTEN"
-Bound = TypeVar("Bound")
 
 
 def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str]) -> int:
@@ -48,8 +47,8 @@ async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
         settings, log, lambda pool, sweep, observer: Alone(settings, pool, sweep, observer, reporter(log))
     )
     with contextlib.ExitStack() as held:
-        sockets = _held(held, inherited_sockets(env, os.getpid()) or _bound(bind, _LISTEN, settings.listen))
-        admin = _held(held, _bound(bind, _ADMIN, settings.admin_places))
+        sockets = _held(held, inherited_sockets(env, os.getpid()) or _alone(settings, _LISTEN, settings.listen))
+        admin = _held(held, _alone(settings, _ADMIN, settings.admin_places))
         stop = Stop(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
         await sidecar.start(sockets, admin)
         _say_ready(sockets, admin, len(sidecar.routes.table.rules), settings, env, log)
@@ -70,17 +69,13 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
     routes = len(loaded.table.rules)
     parent = Parent(settings, env, flags, log)
     workers = settings.workers
-
-    def shared(place: Address) -> list[socket.socket]:
-        return bind_shared(place, workers)
-
     with contextlib.ExitStack() as held:
         inherited = _held(held, inherited_sockets(env, os.getpid()))
         places = [] if inherited else settings.listen
         listen = [[sock] * workers for sock in inherited] + [
-            _held(held, each) for each in _bound(shared, _LISTEN, places)
+            _held(held, each) for each in _bound(settings, _LISTEN, places)
         ]
-        admin = [_held(held, each) for each in _bound(shared, _ADMIN, settings.admin_places)]
+        admin = [_held(held, each) for each in _bound(settings, _ADMIN, settings.admin_places)]
         stop = Stop(asyncio.get_running_loop(), on_hangup=parent.reload)
         await first_of(parent.start(_by_worker(listen, workers), _by_worker(admin, workers)), stop.asked.wait())
         if parent.ready:
@@ -95,16 +90,25 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
     return 1 if parent.failed else 0
 
 
-def _bound(bind: Callable[[Address], Bound], setting: str, places: Iterable[Address]) -> Iterator[Bound]:
-    """What `bind` makes of each address. Raises AddressInUse that names the setting."""
-    for place in places:
+def _bound(settings: Settings, setting: str, places: Iterable[Address]) -> Iterator[list[socket.socket]]:
+    """What listens at each place, a socket for each process. Raises AddressInUse that names the setting."""
+    beside = [*settings.listen, *settings.admin_places]
+    ours: list[Where] = []
+    for address in places:
         try:
-            yield bind(place)
+            places_bound = bind_all(address, settings.workers, beside=beside, ours=ours)
         except AddressInUse as error:
             reason = str(error)
         else:
+            ours += [each[0].getsockname() for each in places_bound]
+            yield from places_bound
             continue
         raise AddressInUse(f"{reason}; {set_elsewhere(setting)}")
+
+
+def _alone(settings: Settings, setting: str, places: Iterable[Address]) -> Iterator[socket.socket]:
+    """The only process's sockets."""
+    return (each[0] for each in _bound(settings, setting, places))
 
 
 def _held(held: contextlib.ExitStack, sockets: Iterable[socket.socket]) -> list[socket.socket]:

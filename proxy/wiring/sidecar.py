@@ -14,6 +14,7 @@ from proxy.exchange import Exchange
 from proxy.net.listener import Listener
 from proxy.net.reload import RoutesFile
 from proxy.net.secret import SecretSource
+from proxy.net.sockets import called_at
 from proxy.net.tokens import TokenRecord, Tokens
 from proxy.net.upstream import Pool
 from proxy.pages import OwnPages
@@ -67,6 +68,7 @@ class Sidecar:
         self._tokens = self._make_tokens()
         self._ended = Batch([self._metrics, log], later=in_a_moment, report=self.report)
         self._forwarder = self._make_forwarder(self._pool, settings.upstream)
+        self._guards = Guards(settings.allowed_hosts, settings.allowed_origins)
         self._story = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
         self._listener = Listener(self._story.converse, self.report)
         self._admin = Listener(self._make_story(None, everything=False).converse, self.report)
@@ -141,7 +143,7 @@ class Sidecar:
         limits = Limits(in_flight_requests=in_flight_most(settings), loop_requests=settings.loop_limit)
         return Story(
             rules=self.routes,
-            guards=Guards(settings.allowed_hosts if everything else None, settings.allowed_origins),
+            guards=self._guards if everything else Guards(None, settings.allowed_origins),
             forwarder=forwarder,
             pages=OwnPages(self, everything=everything),
             observer=self._ended if company.watcher is None else self,
@@ -211,6 +213,7 @@ class Sidecar:
     async def start(self, sockets: list[socket.socket], admin: list[socket.socket]) -> None:
         """Take connections; the first login goes on in the background."""
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
+        self._guards.here = called_at(sockets) or self._guards.here
         await self._company.start()
         for sock in sockets:
             await self._listener.listen(sock)

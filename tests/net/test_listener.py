@@ -11,12 +11,20 @@ import time
 import pytest
 
 from proxy.errors import AddressInUse
+from proxy.net import sockets as net_sockets
 from proxy.net.listener import ACCEPT_TIME, Listener
-from proxy.net.sockets import HandedOver, bind, bind_shared, bound, shown, unbind
+from proxy.net.sockets import HandedOver, bind_all, bound, called_at, shown, unbind
 from proxy.settings import Address
 from tests.net.wires import settled
 
 ANY = Address("127.0.0.1", 0)
+NO_IPV6 = not os.path.exists("/proc/net/if_inet6")
+
+
+def bind(address):
+    """The socket of an address that stands for one place."""
+    ((sock,),) = bind_all(address)
+    return sock
 
 
 @pytest.fixture
@@ -47,6 +55,75 @@ def test_a_port_in_use_is_refused_and_named():
 def test_an_address_of_another_machine_is_refused():
     with pytest.raises(AddressInUse, match=r"cannot listen on 203\.0\.113\.1:80"):
         bind(Address("203.0.113.1", 80))
+
+
+def names_of(bound_sockets):
+    return [[bound(sock).rpartition(":")[0] for sock in each] for each in bound_sockets]
+
+
+def close_all(bound_sockets):
+    for each in bound_sockets:
+        for sock in each:
+            unbind(sock)
+
+
+@pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
+@pytest.mark.parametrize("processes", [1, 3])
+def test_localhost_is_every_address_that_bears_the_name_on_one_port(processes):
+    both = bind_all(Address("localhost", 0), processes)
+    assert names_of(both) == [["127.0.0.1"] * processes, ["[::1]"] * processes]
+    (port,) = {sock.getsockname()[1] for each in both for sock in each}
+    assert port
+    with pytest.raises(AddressInUse, match=f"cannot listen on localhost:{port}: Address already in use"):
+        bind_all(Address("localhost", port), processes)
+    close_all(both)
+
+
+@pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
+def test_what_is_listened_at_already_is_left_out():
+    ((first,),) = bind_all(Address("::1", 0))
+    port = first.getsockname()[1]
+    rest = bind_all(Address("localhost", port), ours=[first.getsockname()])
+    assert names_of(rest) == [["127.0.0.1"]]
+    close_all([*rest, [first]])
+
+
+@pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
+def test_a_name_one_of_whose_addresses_is_taken_is_refused_with_nothing_left_open():
+    taken = bind(Address("::1", 0))
+    port = taken.getsockname()[1]
+    with pytest.raises(AddressInUse):
+        bind_all(Address("localhost", port))
+    unbind(bind(Address("127.0.0.1", port)))
+    unbind(taken)
+
+
+def test_an_address_that_this_machine_lacks_counts_for_nothing_beside_one_that_it_has(monkeypatch):
+    told = [(socket.AF_INET, 1, 6, "", (host, 0)) for host in ("203.0.113.1", "127.0.0.1")]
+    monkeypatch.setattr(net_sockets.socket, "getaddrinfo", lambda *args, **options: told)
+    some = bind_all(Address("plugins.example", 0))
+    assert names_of(some) == [["127.0.0.1"]]
+    close_all(some)
+
+
+@pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
+def test_every_ipv6_address_is_every_ipv4_address_too_unless_one_is_named_beside_it():
+    both = bind(Address("::", 0))
+    port = both.getsockname()[1]
+    socket.create_connection(("127.0.0.1", port)).close()
+    socket.create_connection(("::1", port)).close()
+    unbind(both)
+    four = Address("0.0.0.0", port)
+    ((six,),) = bind_all(Address("::", port), beside=[four, Address("::", port)])
+    close_all([*bind_all(four), [six]])
+
+
+def test_where_a_plugin_calls_is_told_as_a_url(path):
+    some = [bind(Address("", path=path)), bind(Address("0.0.0.0", 0)), bind(ANY)]
+    assert called_at(some) == f"http://127.0.0.1:{some[1].getsockname()[1]}"
+    assert called_at(some[:1]) == f"unix:{path}"
+    assert called_at([]) == ""
+    close_all([some])
 
 
 def test_a_socket_file_is_for_this_user_alone_and_goes_with_its_socket(path):
@@ -224,17 +301,17 @@ async def test_aborting_all_resets_every_connection():
 
 
 async def test_several_processes_get_a_socket_each_at_one_address():
-    sockets = bind_shared(ANY, 3)
+    (sockets,) = bind_all(ANY, 3)
     assert len({sock.getsockname() for sock in sockets}) == 1
     assert len({sock.fileno() for sock in sockets}) == 3
     with pytest.raises(AddressInUse):
-        bind_shared(Address("127.0.0.1", sockets[0].getsockname()[1]), 2)
+        bind_all(Address("127.0.0.1", sockets[0].getsockname()[1]), 2)
     for sock in sockets:
         unbind(sock)
 
 
 async def test_several_processes_share_one_unix_socket(tmp_path):
-    one, two = bind_shared(Address("", path=str(tmp_path / "socket")), 2)
+    ((one, two),) = bind_all(Address("", path=str(tmp_path / "socket")), 2)
     assert one is two
     unbind(one)
     assert not (tmp_path / "socket").exists()

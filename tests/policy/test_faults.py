@@ -17,7 +17,11 @@ REFUSALS = [
     (faults.route_denied("why"), Code.ROUTE_DENIED, "deny"),
     (faults.loop_detected(8, "PATCH", "/a/{id}"), Code.LOOP_DETECTED, "loop"),
     (faults.method_refused("GET"), Code.METHOD_REFUSED, "method"),
-    (faults.tunnel_refused("CONNECT"), Code.METHOD_REFUSED, "method"),
+    (faults.tunnel_refused("http://here"), Code.METHOD_REFUSED, "method"),
+    (faults.trace_refused(), Code.METHOD_REFUSED, "method"),
+    (faults.host_refused("http://here"), Code.HOST_REFUSED, "host"),
+    (faults.target_host_refused("http://here"), Code.HOST_REFUSED, "host"),
+    (faults.no_icon(), Code.NOT_FOUND, "path"),
     (faults.not_found(), Code.NOT_FOUND, "path"),
     (faults.bad_question(), Code.BAD_REQUEST, "path"),
     (faults.overloaded(256), Code.OVERLOADED, "overload"),
@@ -39,7 +43,6 @@ def test_a_refusal_has_its_code_and_a_label_of_the_closed_set(fault, code, reaso
     [
         *(fault for fault, _, _ in REFUSALS),
         faults.broken_answer("why"),
-        faults.lost_before_answer(sent=True),
         faults.lost_before_answer(sent=False),
         faults.timed_out(60.0),
         faults.login_timed_out(60.0),
@@ -67,10 +70,15 @@ def test_a_connection_lost_before_anything_was_sent_counts_as_a_failed_connect()
     assert fault.hint.startswith("Nothing of the request was sent")
 
 
-def test_a_connection_lost_after_sending_says_that_the_request_may_have_been_carried_out():
+def test_a_connection_lost_after_sending_counts_as_a_reset():
     fault = faults.lost_before_answer(sent=True)
-    assert (fault.code, fault.retryable) == (Code.UPSTREAM_UNREACHABLE, "reset")
-    assert "may have been carried out" in fault.hint
+    assert (fault.code, fault.retryable, fault.sent) == (Code.UPSTREAM_UNREACHABLE, "reset", True)
+
+
+@pytest.mark.parametrize("fault", [faults.tunnel_refused("http://here"), faults.target_host_refused("http://here")])
+def test_a_plugin_that_takes_the_sidecar_for_a_proxy_is_told_so(fault):
+    assert "HTTP_PROXY" in fault.hint
+    assert "http://here" in fault.hint
 
 
 def test_time_outs_say_how_long_was_waited():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import ClientFault, Code
-from proxy.policy.guards import Guards, host_allowed, own_path
+from proxy.policy.guards import Guards, asks_for_icon, host_allowed, own_path
 from tests.policy.heads import request
 
 ALLOWED = frozenset({b"localhost", b"::1", b"api.example", b"lambda.aws.com"})
@@ -37,6 +37,13 @@ def refusal(*fields: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes | None 
         b"127.8.9.10",
         b"[::1]",
         b"[::1]:8787",
+        b"[0:0:0:0:0:0:0:1]",
+        b"[0000:0000:0000:0000:0000:0000:0000:0001]:8787",
+        b"[::ffff:127.0.0.1]",
+        b"biot.localhost",
+        b"a.b.LOCALHOST.:8787",
+        b"127.0.0.2",
+        b"127.255.255.254",
         b"api.example",
         b"API.example:443",
         b"lambda.aws.com",
@@ -63,6 +70,15 @@ def test_an_allowed_host_passes_whatever_its_port_and_case(value):
         b"[::1",
         b"::1",
         b"[::2]",
+        b"[::ffff:10.0.0.1]",
+        b"[127.0.0.1]",
+        b"127.0.0.256",
+        b"127.0.0",
+        b"localhostx",
+        b"biot.localhost.evil.example",
+        b".localhost.evil",
+        b"/run/sidecar.sock",
+        b"%2Frun%2Fsidecar.sock",
         b"127.0.0.1.evil.example",
         b"1127.0.0.1",
         b"0x7f.0.0.1",
@@ -81,6 +97,56 @@ def test_a_host_that_passed_does_not_let_another_in():
     guards.check(request(host=b"localhost"))
     with pytest.raises(ClientFault, match="HOST_REFUSED"):
         guards.check(request(host=b"localhost.evil"))
+
+
+def test_names_below_localhost_are_allowed_as_it_is():
+    assert not host_allowed(b"biot.localhost", frozenset({b"api.example"}))
+    assert host_allowed(b"127.0.0.1", frozenset({b"api.example"}))
+    assert host_allowed(b"[0::1]", frozenset({b"api.example"}))
+
+
+def test_an_allowed_address_is_allowed_in_any_spelling():
+    guards = Guards(frozenset({b"2001:DB8:0:0::1"}), frozenset())
+    assert guards.check(request(host=b"[2001:db8::0:1]:80")) == b"/"
+
+
+@pytest.mark.parametrize("value", [b"", b"/run/sidecar.sock", b"%2Frun%2fsidecar.sock", b"%2fs:80"])
+def test_over_a_unix_socket_host_may_name_none(value):
+    guards = Guards(ALLOWED, frozenset())
+    assert guards.check(request(host=value), unix=True) == b"/"
+    for host, unix in ((value, False), (b"evil.example", True)):
+        with pytest.raises(ClientFault, match="HOST_REFUSED"):
+            guards.check(request(host=host), unix=unix)
+
+
+def test_hints_name_where_the_sidecar_listens():
+    guards = Guards(ALLOWED, frozenset())
+    guards.here = "http://127.0.0.1:41234"
+    for line, host in (
+        (b"GET / HTTP/1.1", b"evil"),
+        (b"GET http://evil/ HTTP/1.1", b"localhost"),
+        (b"CONNECT evil:443 HTTP/1.1", b"evil:443"),
+    ):
+        with pytest.raises(ClientFault) as caught:
+            guards.check(request(line=line, host=host))
+        assert guards.here in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "browser"),
+    [
+        (b"GET /favicon.ico HTTP/1.1", [b"Sec-Fetch-Dest: image"], True),
+        (b"GET /favicon.ico?v=1 HTTP/1.1", [b"sec-fetch-dest:"], True),
+        (b"GET http://localhost/favicon.ico HTTP/1.1", [b"Sec-Fetch-Dest: image"], True),
+        (b"GET /favicon.ico HTTP/1.1", [], False),
+        (b"PUT /favicon.ico HTTP/1.1", [b"Sec-Fetch-Dest: image"], False),
+        (b"GET /favicon.icon HTTP/1.1", [b"Sec-Fetch-Dest: image"], False),
+        (b"GET /a/favicon.ico HTTP/1.1", [b"Sec-Fetch-Dest: image"], False),
+    ],
+)
+def test_a_browser_that_asks_for_an_icon_by_itself_is_known(line, fields, browser):
+    head = request(*fields, line=line)
+    assert asks_for_icon(head, GUARDS.check(head)) is browser
 
 
 def test_http_1_0_without_host_passes():

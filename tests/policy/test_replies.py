@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from email.utils import formatdate
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.errors import ClientFault, Code, Failure
-from proxy.policy.replies import REASONS, REPLIES, answer_bytes, error_bytes
+from proxy.policy import faults
+from proxy.policy.replies import REASONS, REPLIES, answer_bytes, error_body, error_bytes, http_date
 
 STATUSES = {
     400: {"SIDECAR_BAD_REQUEST", "SIDECAR_PATH_REFUSED"},
@@ -42,9 +46,12 @@ PROXY_ERRORS = {
 }
 
 
-def reply(failure: Failure, *, head_only: bool = False, close: bool = False) -> tuple[bytes, dict[str, str], bytes]:
+NOW = 784111777.9
+
+
+def reply(failure: Failure, *, method: bytes = b"POST", close: bool = False) -> tuple[bytes, dict[str, str], bytes]:
     """Status line, fields and body of an answer."""
-    raw = error_bytes(failure, trace_id="4bf92f35", route="a route", head_only=head_only, close=close)
+    raw = error_bytes(failure, method=method, trace_id="4bf92f35", route="a route", now=NOW, close=close)
     head, _, body = raw.partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")
     return line, dict(field.decode().split(": ", 1) for field in fields), body
@@ -85,7 +92,7 @@ def test_retry_after_stands_only_where_the_sdks_should_wait_and_send_again(code)
 
 @pytest.mark.parametrize("code", Code)
 def test_the_answer_to_head_tells_the_length_and_leaves_the_body_out(code):
-    _, fields, body = reply(Failure(code, "m"), head_only=True)
+    _, fields, body = reply(Failure(code, "m"), method=b"HEAD")
     assert body == b""
     assert int(fields["Content-Length"]) > 0
 
@@ -96,14 +103,14 @@ def test_connection_close_is_said_when_the_connection_ends():
 
 
 def test_a_refused_method_names_the_allowed_ones():
-    allowed = ClientFault(Code.METHOD_REFUSED, "m", reason="method", hint="Allow: GET")
-    assert reply(allowed)[1]["Allow"] == "GET"
+    allowed = ClientFault(Code.METHOD_REFUSED, "m", reason="method", allow="GET, HEAD")
+    assert reply(allowed)[1]["Allow"] == "GET, HEAD"
     assert "Allow" not in reply(ClientFault(Code.METHOD_REFUSED, "m", reason="method"))[1]
 
 
 def test_details_name_no_route_when_the_rules_were_not_asked():
     failure = Failure(Code.BAD_REQUEST, "m", hint="h")
-    raw = error_bytes(failure, trace_id="t", route="", head_only=False, close=False)
+    raw = error_bytes(failure, method=b"", trace_id="t", route="", now=NOW, close=False)
     assert json.loads(raw.partition(b"\r\n\r\n")[2])["details"] == {"route": "", "hint": "h"}
 
 
@@ -115,9 +122,51 @@ def test_text_that_could_break_a_line_stays_in_the_body():
 
 
 def test_a_page_is_written_whole():
-    assert answer_bytes(200, "text/plain", b"ok\n") == (
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n"
+    assert answer_bytes(200, "text/plain", b"ok\n", now=NOW) == (
+        b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+        b"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n"
     )
+
+
+@given(st.integers(0, 253_402_300_799))
+def test_every_date_is_an_http_date(now):
+    assert http_date(now + 0.999) == formatdate(now, usegmt=True)
+
+
+# ---- what may have happened
+
+
+def hint(failure: Failure, method: bytes = b"POST") -> str:
+    return json.loads(error_body(failure, method=method, trace_id="", route=""))["details"]["hint"]
+
+
+SENT = [faults.lost_before_answer(sent=True), faults.timed_out(60.0), faults.broken_answer("why")]
+
+
+@pytest.mark.parametrize("failure", SENT, ids=lambda failure: failure.code.name)
+@pytest.mark.parametrize("method", [b"POST", b"PUT", b"PATCH", b"DELETE", b"QUERY"])
+def test_what_changes_something_may_have_been_carried_out(failure, method):
+    assert hint(failure, method).startswith("The request may have been carried out.")
+
+
+@pytest.mark.parametrize("failure", SENT, ids=lambda failure: failure.code.name)
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
+def test_what_changes_nothing_was_not_carried_out(failure, method):
+    assert hint(failure, method)
+    assert "carried out" not in hint(failure, method)
+
+
+@pytest.mark.parametrize("failure", [faults.lost_before_answer(sent=False), faults.timed_out(1.0, sent=False)])
+def test_what_was_not_sent_was_not_carried_out(failure):
+    assert hint(failure)
+    assert "carried out" not in hint(failure)
+
+
+def test_a_retry_that_the_budget_withheld_is_told():
+    failure = faults.lost_before_answer(sent=False)
+    assert "tried again" not in hint(failure)
+    failure.withheld = True
+    assert "It was not tried again" in hint(failure)
 
 
 @pytest.mark.parametrize("status", sorted({reply.status for reply in REPLIES.values()}))

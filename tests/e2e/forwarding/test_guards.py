@@ -1,5 +1,8 @@
 """Who may ask at all: hosts, browsers, methods, and the paths that are our own."""
 
+import time
+from email.utils import parsedate_to_datetime
+
 import pytest
 
 from tests.support.judge import assert_ours, assert_passed_on
@@ -23,7 +26,11 @@ def with_host(host, *fields, target=b"/g"):
         b"LocalHost:80",
         b"[::1]",
         b"[::1]:8787",
+        b"[0:0:0:0:0:0:0:1]:8787",
+        b"biot.localhost",
+        b"127.3.2.1",
         b"lambda.aws.com",
+        b"localhost ",
     ],
 )
 async def test_loopback_names_and_the_seeds_host_may_ask(house, host):
@@ -62,7 +69,7 @@ async def test_the_upstreams_own_host_may_ask(house):
     assert_passed_on(await house.ask(with_host(house.upstream.authority)), 200)
 
 
-@pytest.mark.parametrize("site", [b"cross-site", b"same-site", b"Cross-Site"])
+@pytest.mark.parametrize("site", [b"cross-site", b"same-site", b"Cross-Site", b"cross-site ", b"\tsame-site\t"])
 async def test_a_browsers_call_from_another_site_is_refused(house, site):
     assert_ours(await house.get("/g", b"Sec-Fetch-Site: " + site), 403, "SIDECAR_BROWSER_REFUSED")
     assert house.upstream.requests == []
@@ -104,7 +111,30 @@ async def test_the_settings_say_which_origins_may_call(start):
 async def test_connect_is_refused(house, target):
     answer = await house.ask(request("CONNECT", target))
     assert_ours(answer, 405, "SIDECAR_METHOD_REFUSED")
+    assert answer.head.values(b"allow") == [b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"]
     assert house.upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (lines(b"CONNECT api.example:443 HTTP/1.1", b"Host: api.example:443"), 405),
+        (lines(b"GET http://evil.example/x HTTP/1.1", b"Host: evil.example"), 421),
+        (lines(b"GET http://evil.example/x HTTP/1.1", b"Host: localhost"), 421),
+    ],
+)
+async def test_a_plugin_that_takes_the_sidecar_for_its_proxy_is_told_what_to_unset(house, raw, status):
+    answer = await house.ask(raw)
+    assert_ours(answer, status, "SIDECAR_METHOD_REFUSED", "SIDECAR_HOST_REFUSED")
+    hint = answer.json["details"]["hint"]
+    assert "HTTP_PROXY" in hint
+    assert f"http://127.0.0.1:{house.sidecar.port}" in hint
+    assert house.upstream.requests == []
+
+
+async def test_a_hint_names_the_port_that_is_listened_at(house):
+    hint = (await house.ask(with_host(b"evil.example"))).json["details"]["hint"]
+    assert hint == f"Call http://127.0.0.1:{house.sidecar.port}, or add the name to SIDECAR_ALLOWED_HOSTS."
 
 
 async def test_nothing_said_through_a_refused_tunnel_is_forwarded(house):
@@ -135,7 +165,40 @@ async def test_our_own_paths_are_answered_here(house, path):
 async def test_our_own_paths_take_no_other_method(house, path):
     answer = await house.ask(request("POST", path, body=b"x"))
     assert_ours(answer, 405, "SIDECAR_METHOD_REFUSED")
+    assert answer.head.values(b"allow") == [b"GET, HEAD"]
     assert house.upstream.requests == []
+
+
+@pytest.mark.parametrize("path", OWN)
+async def test_head_on_our_own_paths_is_get_without_its_body(house, path):
+    client = await house.client()
+    answer = await client.ask(request("HEAD", path), "HEAD")
+    assert answer.status == 200
+    assert answer.head.length > 0
+    got = await client.ask(request("GET", path))
+    assert got.status == 200
+    assert [name for name, _ in got.fields] == [name for name, _ in answer.fields]
+    assert house.upstream.requests == []
+
+
+@pytest.mark.parametrize("raw", [request("GET", "/healthz"), request("GET", "/closed/x"), b"GET / HTTP/9.9\r\n\r\n"])
+async def test_an_answer_of_ours_says_when_it_was_made(house, raw):
+    before = time.time()
+    (date,) = (await house.ask(raw)).head.values(b"date")
+    assert before - 1 <= parsedate_to_datetime(date.decode()).timestamp() <= time.time()
+
+
+async def test_a_browser_that_asks_for_an_icon_by_itself_does_not_ask_biot(house):
+    answer = await house.get("/favicon.ico", b"Sec-Fetch-Dest: image", b"Sec-Fetch-Site: same-origin")
+    assert_ours(answer, 404, "SIDECAR_NOT_FOUND")
+    assert house.upstream.requests == []
+    assert_passed_on(await house.get("/favicon.ico"), 200)
+
+
+async def test_the_closed_inspector_says_what_opens_it(house):
+    answer = await house.get("/_sidecar/")
+    assert_ours(answer, 404, "SIDECAR_NOT_FOUND")
+    assert "SIDECAR_INSPECT=1" in answer.json["details"]["hint"]
 
 
 @pytest.mark.parametrize(

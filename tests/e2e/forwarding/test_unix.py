@@ -35,6 +35,16 @@ async def test_requests_and_refusals_go_as_over_tcp(served):
     assert_ours(await asking.ask(lines(b"GET /u HTTP/1.1", b"Host: evil.example")), 421, "SIDECAR_HOST_REFUSED")
 
 
+@pytest.mark.parametrize("host", [b"", b"/run/sidecar.sock", b"%2Frun%2Fsidecar.sock", b"localhost"])
+async def test_host_may_name_the_socket_or_nothing(served, host):
+    house, client = served
+    raw = lines(b"GET /u HTTP/1.1", b"Host: " + host)
+    assert_passed_on(await (await client()).ask(raw), 200)
+    assert house.upstream.seen("/u")[0].head.values(b"host") == [house.upstream.authority]
+    if host != b"localhost":
+        assert_ours(await house.ask(raw), 421, "SIDECAR_HOST_REFUSED")
+
+
 async def test_a_close_delimited_answer_comes_through_whole_and_the_connection_goes_on(served):
     house, client = served
     house.upstream.on("/u", then_close(UNTIL_CLOSE + b"a,b"), response(200))
