@@ -35,7 +35,7 @@ rm -rf "$out"
 mkdir -p "$out"
 into=(install "${lambda[@]}" --no-index --find-links "$wheels" --no-compile --target "$out/lib")
 # What `serve` imports. The simulator's and the inspector's packages have no place in a function.
-read -ra needed <<< "aiofastnet cachetools httptools msgspec prometheus-client pyyaml uvloop ${ALSO-}"
+read -ra needed <<< "cachetools httptools msgspec prometheus-client pyyaml uvloop ${ALSO-}"
 "${pip[@]}" "${into[@]}" --no-deps biot-sidecar
 "${pip[@]}" "${into[@]}" "${needed[@]}"
 rm -rf "$out/lib/bin"

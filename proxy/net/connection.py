@@ -67,6 +67,7 @@ class Connection(Peer):
         "raw_head",
         "signal",
         "transport",
+        "written",
     )
 
     transport: asyncio.Transport
@@ -94,6 +95,7 @@ class Connection(Peer):
         self._corked: list[bytes] | None = None
         self._out_chunked = False
         self._reading_paused = False
+        self.written = 0  # bytes handed to the transport
 
     # ---- asyncio's callbacks
 
@@ -370,23 +372,24 @@ class Connection(Peer):
 
     def uncork(self) -> None:
         held, self._corked = self._corked, None
-        if held and not self.lost:
-            self.transport.write(held[0] if len(held) == 1 else b"".join(held))
+        if held:
+            self.write(held[0] if len(held) == 1 else b"".join(held))
 
     def write(self, data: bytes) -> None:
         if self._corked is not None:
             self._corked.append(data)
         elif not self.lost:
+            self.written += len(data)
             self.transport.write(data)
 
     def _write(self, parts: list[bytes]) -> None:
         if self._corked is not None:
             self._corked += parts
-        elif self.lost:
-            return
         elif len(parts) == 1:
-            self.transport.write(parts[0])
-        else:
+            self.write(parts[0])
+        elif not self.lost:
+            for part in parts:
+                self.written += len(part)
             self.transport.writelines(parts)
 
     def frame_output(self, body: Body) -> None:

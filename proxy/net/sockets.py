@@ -10,7 +10,8 @@ import select
 import socket
 import stat
 import struct
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from proxy.errors import AddressInUse
@@ -23,6 +24,10 @@ Where = tuple[Any, ...]
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 FILES_MOST: Final = 65_536
 _LISTENED_ON: Final = "another program listens there"
+REST_READS: Final = 512
+"""Reads of 64 KiB: more than a kernel's largest receive buffer holds (32 MiB, net.ipv4.tcp_rmem)."""
+_BYTES_SENT: Final = 200  # offsets in struct tcp_info
+_BYTES_RETRANS: Final = 208
 _SO_ATTACH_FILTER: Final = 26
 _SO_DETACH_FILTER: Final = 27
 # Classic BPF over a TCP header, a step each: code, jumps if true and if not, operand.
@@ -63,6 +68,41 @@ def readable(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def rest_of(transport: Any) -> Iterator[bytes]:
+    """What the kernel still holds of a connection that broke.
+
+    A server that refuses an upload may answer and hang up at once: our next write fails, and the transport ends before
+    it has read the answer.
+    """
+    raw = transport.get_extra_info("socket")
+    if raw is None:
+        return
+    with contextlib.suppress(OSError):
+        for _ in range(REST_READS):
+            data = os.read(raw.fileno(), 64 * 1024)
+            if not data:
+                return
+            yield data
+
+
+def bytes_sent(transport: Any) -> int | None:
+    """Bytes that ever left on a TCP connection, those sent again not counted; None where the kernel does not tell.
+
+    Linux 4.19 or newer (tcp(7): TCP_INFO; tcpi_bytes_sent and tcpi_bytes_retrans of linux/tcp.h).
+    """
+    raw = transport.get_extra_info("socket")
+    if raw is None or sys.platform != "linux" or raw.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    try:
+        info = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RETRANS + 8)
+    except OSError:
+        return None
+    if len(info) < _BYTES_RETRANS + 8:
+        return None
+    sent, again = struct.unpack_from("QQ", info, _BYTES_SENT)
+    return int(sent - again)
 
 
 def allow_many_connections() -> None:

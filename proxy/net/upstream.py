@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
 import ssl
 from collections.abc import Callable
 from typing import Final, cast
 
-from proxy.errors import Code, Failure, UpstreamFault
+from proxy.errors import Failure
 from proxy.message import Body
 from proxy.net.connection import BODY, Connection
-from proxy.net.sockets import readable
+from proxy.net.sockets import bytes_sent, readable, rest_of
 from proxy.net.tls import connect_tls
+from proxy.net.tls_transport import TlsTransport
+from proxy.net.unreachable import tls_broken, unreachable
 from proxy.pipeline.ports import Sink, Upstream
 from proxy.pipeline.signal import Signal, timeout
 from proxy.policy import framing
@@ -28,7 +27,6 @@ PROBE_AFTER: Final = 1.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
 IDLE_MOST: Final = 256
 """Connections that may rest where nobody says how many requests may be in flight."""
-SALVAGE_READS: Final = 8
 CLOCK_SLACK: Final = 1.0
 """Seconds by which the wall clock may stray from the monotonic one while a connection rests."""
 
@@ -36,12 +34,15 @@ CLOCK_SLACK: Final = 1.0
 class UpstreamConnection(Connection, Upstream):
     """A connection to BioT. In the pool nothing may arrive on it; whatever does makes it unusable."""
 
-    __slots__ = ("_farewell", "_pool", "idle_at", "idle_since", "pooled", "uses")
+    __slots__ = ("_before", "_farewell", "_pool", "_tls", "idle_at", "idle_since", "pooled", "unsent_request", "uses")
 
     def __init__(self, signal: Signal, pool: Pool) -> None:
         super().__init__(signal)
         self._pool = pool
         self._farewell = False  # the upstream has said that it will send no more
+        self._tls: TlsTransport | None = None
+        self._before = 0  # bytes that had been written when the exchange began
+        self.unsent_request = False
         self.pooled = False
         self.idle_since = 0.0  # monotonic
         self.idle_at = 0.0  # wall clock
@@ -53,13 +54,19 @@ class UpstreamConnection(Connection, Upstream):
             return
         super().data_received(data)
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._tls = transport if isinstance(transport, TlsTransport) else None
+
     def eof_received(self) -> bool:
         if self.pooled:
             self._pool.drop(self)
             return False
-        self._farewell = True  # TLS tells of close_notify alone (net.tls): anybody on the way can forge another end
+        self._farewell = True  # TLS tells of close_notify alone (net.tls_transport): anybody can forge another end
         if self._mode == BODY:
             self._end_with_connection()
+        if self.unsent:
+            self.transport.abort()  # who says no more answers no more: it need not be sent
         return False
 
     def relay_to(self, sink: Sink) -> None:
@@ -71,26 +78,25 @@ class UpstreamConnection(Connection, Upstream):
             self._finish_body([])
 
     def connection_lost(self, error: Exception | None) -> None:
-        if error is not None and not self.pooled:
-            self._salvage()
+        if error is not None and not self.pooled and self._tls is None:
+            for data in rest_of(self.transport):
+                self.data_received(data)
+        if self.raw_head is None and not self.pooled:
+            self._judge_loss(error)
         super().connection_lost(error)
         self._pool.lost(self)
 
-    def _salvage(self) -> None:
-        """Take what the kernel still holds for us.
+    def _judge_loss(self, error: Exception | None) -> None:
+        """Find out what the loss of a connection without an answer means for the request."""
+        sent = bytes_sent(self.transport)
+        self.unsent_request = sent is not None and sent <= self._before
+        if isinstance(error, ssl.SSLError) and self.failure is None:
+            self._fail(tls_broken(error, self._pool.server))
 
-        A server that refuses an upload may answer and hang up at once: our next write fails, and the transport ends
-        before it has read the answer. Under TLS nothing can be read any more.
-        """
-        raw = self.transport.get_extra_info("socket")
-        if raw is None or self.transport.get_extra_info("ssl_object") is not None:
-            return
-        with contextlib.suppress(OSError):
-            for _ in range(SALVAGE_READS):
-                data = os.read(raw.fileno(), 64 * 1024)
-                if not data:
-                    break
-                self.data_received(data)
+    @property
+    def _handed(self) -> int:
+        """Bytes handed to the TCP transport so far."""
+        return self.written if self._tls is None else self._tls.written
 
     def begin(self, signal: Signal) -> bool:
         """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""
@@ -99,6 +105,8 @@ class UpstreamConnection(Connection, Upstream):
         self.body_done = False
         self.failure = None
         self._farewell = False
+        self.unsent_request = False
+        self._before = self._handed
         if self.raw_head is None or self.uses > 1:
             self.expect_head()
         else:
@@ -110,10 +118,15 @@ class UpstreamConnection(Connection, Upstream):
         return readable(self.transport.get_extra_info("socket").fileno())
 
     @property
+    def sound(self) -> bool:
+        """True when nothing has arrived that does not belong to an answer, not even half a TLS record."""
+        return not (self.lost or self._inbox or self.failure or (self._tls is not None and self._tls.mid_record))
+
+    @property
     def reusable(self) -> bool:
         """True when the exchange left nothing behind: no byte too many, none too few."""
         # A transport that is closing already takes writes and drops them.
-        return self.body_done and not (self.lost or self._inbox or self.failure or self.transport.is_closing())
+        return self.body_done and self.sound and not self.transport.is_closing()
 
     def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
         if framing.hopeless(partial, before):
@@ -168,7 +181,7 @@ class Pool:
             connection = idle.pop()
             rest = self._rest(connection)
             connection.pooled = False
-            fresh = rest <= IDLE_LIMIT and not connection.lost
+            fresh = rest <= IDLE_LIMIT and connection.sound
             if fresh and (rest < PROBE_AFTER or not connection.readable()):
                 self.active += 1
                 return connection
@@ -177,26 +190,36 @@ class Pool:
 
     async def dial(self, signal: Signal) -> UpstreamConnection:
         """A new connection. Raises UpstreamFault."""
-        loop = asyncio.get_running_loop()
-        address = self._address
         connection = UpstreamConnection(signal, self)
-        protocol = cast(asyncio.Protocol, connection)
         try:
-            with timeout(CONNECT_TIMEOUT):
-                if self._path:
-                    await loop.create_unix_connection(lambda: protocol, self._path)
-                elif self._tls is not None:
-                    await connect_tls(lambda: protocol, address.host, address.port, self._tls)
-                else:
-                    await loop.create_connection(lambda: protocol, address.host, address.port)
+            await self._connect(cast(asyncio.Protocol, connection))
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             self._connected(False)
-            fault = unreachable(error)
+            fault = unreachable(error, self.server, CONNECT_TIMEOUT)
         else:
             self._connected(True)
             self.active += 1
             return connection
         raise fault
+
+    async def _connect(self, protocol: asyncio.Protocol) -> None:
+        """Raises OSError and TimeoutError."""
+        loop = asyncio.get_running_loop()
+        address = self._address
+        if self._tls is not None:
+            await connect_tls(protocol, address.host, address.port, self._tls, seconds=CONNECT_TIMEOUT)
+            return
+        with timeout(CONNECT_TIMEOUT):
+            if self._path:
+                await loop.create_unix_connection(lambda: protocol, self._path)
+            else:
+                await loop.create_connection(lambda: protocol, address.host, address.port)
+
+    @property
+    def server(self) -> str:
+        """Host and port, as errors name them."""
+        host = self._address.host
+        return f"{f'[{host}]' if ':' in host else host}:{self._address.port}"
 
     def release(self, connection: UpstreamConnection, *, keep: bool) -> None:
         """Give a connection back after its exchange; what cannot be trusted again is closed."""
@@ -252,27 +275,3 @@ class _Nobody(Signal):
 
 
 _NOBODY: Final = _Nobody()
-
-
-def unreachable(error: OSError | TimeoutError) -> UpstreamFault:
-    """Name a failed dial; nothing of a request was sent."""
-    hint = "Check BIOT_BASE_URL and the network between here and BioT."
-    if isinstance(error, ssl.SSLCertVerificationError):
-        reason = f"its certificate is not trusted ({error.verify_message})"
-        hint = "Check BIOT_BASE_URL; an authority of your own goes into SIDECAR_CA_FILE."
-    elif isinstance(error, ssl.SSLError):
-        reason = f"the TLS handshake failed ({error.reason or 'no reason given'})"
-    elif isinstance(error, TimeoutError):
-        reason = "connecting timed out"
-    elif isinstance(error, socket.gaierror):
-        reason = "its name could not be resolved"
-    elif isinstance(error, ConnectionRefusedError):
-        reason = "it refused the connection"
-    else:
-        reason = f"the connection failed ({error.strerror or type(error).__name__})"
-    return UpstreamFault(
-        Code.UPSTREAM_UNREACHABLE,
-        f"BioT cannot be reached: {reason}.",
-        hint=hint,
-        retryable="connect",
-    )

@@ -261,7 +261,7 @@ class Flight:
         if failure is not None:
             raise failure
         if upstream.lost:
-            raise faults.lost_before_answer(sent=True)
+            raise faults.lost_before_answer(sent=not upstream.unsent_request)
         if self._uploading:
             # The route's time runs from the request's end: an upload that moves may take longer.
             self._deadline = max(self._deadline, shared.clock() + self._rule.timeout)

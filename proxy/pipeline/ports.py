@@ -241,6 +241,9 @@ class Upstream(Peer):
 
     __slots__ = ()
 
+    unsent_request: bool
+    """The connection was lost, and the kernel knows that no byte of the request had left."""
+
     @abstractmethod
     def begin(self, signal: Signal) -> bool:
         """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""

@@ -262,6 +262,6 @@ class Sidecar:
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        # Connections end as they will; whoever waits for one hears of it. (aiofastnet tells of the class alone.)
+        # Connections end as they will; whoever waits for one hears of it.
         if isinstance(error, BaseException) and not isinstance(error, OSError):
             self.report(error)

@@ -64,7 +64,7 @@ async def test_a_refused_login_is_an_error_without_the_secret(capsys, routes):
 async def test_an_upstream_that_is_not_there_is_an_error(capsys, routes):
     found = await check(capsys, routes, settings("http://127.0.0.1:9"))
     assert found.status == 1
-    assert "BioT cannot be reached: it refused the connection" in found.out[-1]
+    assert "BioT cannot be reached at 127.0.0.1:9: it refused the connection" in found.out[-1]
 
 
 async def test_without_credentials_it_is_an_error(capsys, routes):
