@@ -39,7 +39,7 @@ anew:
 	@echo "$(VENV) is broken, was moved or is of another Python; making it anew ..."
 
 # Locked with hashes; our own package is installed in place, built by the locked hatchling.
-$(VENV)/.run: requirements.lock pyproject.toml $(if $(STALE),$(BIN)/python) | $(BIN)/python
+$(VENV)/.run: requirements.lock pyproject.toml $(if $(STALE),anew) | $(BIN)/python
 	@echo "installing biot-sidecar into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
