@@ -1,21 +1,28 @@
-"""Gives the numbers their names: the Prometheus and OpenMetrics text of `/metrics`, written by prometheus_client."""
+"""Gives the numbers their names: the Prometheus and OpenMetrics text of `/metrics`, written by prometheus_client.
+
+It is written piece by piece, so that others have their turn in between: with a hundred routes it is 6,000 lines.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from proxy.telemetry.process import Process
 from proxy.telemetry.state import LOGIN_BOUNDS, OVERHEAD_BOUNDS, State, total
-from proxy.telemetry.tallies import CALL_BOUNDS, Histogram
+from proxy.telemetry.tallies import CALL_BOUNDS, Histogram, Route
 
 if TYPE_CHECKING:
     from prometheus_client.core import HistogramMetricFamily
     from prometheus_client.metrics_core import Metric
 
 PREFIX: Final = "biot_sidecar_"
+ROUTES_AT_ONCE: Final = 8
+"""Routes whose series are one piece of the page: a millisecond or two."""
+_END: Final = b"# EOF\n"
+_HEAD: Final = re.compile(rb"\A(?:# [^\n]*\n)*")
 # What a scraper may ask for. The library puts the client's words into the answer's Content-Type and raises on others,
 # so only words known here reach it.
 _WANTED: Final = re.compile(
@@ -26,54 +33,90 @@ _WANTED: Final = re.compile(
 
 
 def render(snapshots: Sequence[bytes], accept: str) -> tuple[str, bytes]:
-    """Content type and text of the sums over all processes' snapshots.
+    """Content type and text of the sums over all processes' snapshots, in one piece."""
+    content_type, pieces = render_in_pieces(snapshots, accept)
+    return content_type, b"".join(pieces)
+
+
+def render_in_pieces(snapshots: Sequence[bytes], accept: str) -> tuple[str, Iterator[bytes]]:
+    """Content type and text; the library is imported unless it has been (telemetry.library).
 
     `accept` is the scraper's Accept field: the Prometheus text format 0.0.4, or OpenMetrics 1.0 if it asks for that.
     """
-    from prometheus_client.exposition import choose_encoder  # costs 20 ms: on the first scrape, not at start
+    from prometheus_client.exposition import choose_encoder
 
     wanted = ",".join(part for part in map(str.strip, accept.split(",")) if _WANTED.fullmatch(part))
     encode, content_type = choose_encoder(wanted)
-    return content_type, encode(_Collector(total(snapshots)))
+    return content_type, _pieces(encode, total(snapshots))
 
 
 class _Collector:
-    """What the library writes down: prometheus_client.registry.Collector."""
+    """One family for the library to write down: prometheus_client.registry.Collector."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, family: Metric) -> None:
+        self._family = family
 
     def collect(self) -> Iterator[Metric]:
-        from prometheus_client import PLATFORM_COLLECTOR
+        yield self._family
 
-        state = self._state
-        yield from _requests(state)
-        yield from _refusals(state)
-        yield from _tokens(state)
-        yield from _upstream(state)
-        yield from _program(state)
-        yield from _processes(state.process)
-        yield from PLATFORM_COLLECTOR.collect()
+
+def _pieces(encode: Callable[[Any], bytes], state: State) -> Iterator[bytes]:
+    """A family in several pieces has its head once; the end of an OpenMetrics page comes last."""
+    end, before = b"", ""
+    for family in _families(state):
+        text = encode(_Collector(family))
+        if text.endswith(_END):
+            text, end = text.removesuffix(_END), _END
+        yield _HEAD.sub(b"", text) if family.name == before else text
+        before = family.name
+    yield end
+
+
+def _families(state: State) -> Iterator[Metric]:
+    from prometheus_client import PLATFORM_COLLECTOR
+
+    yield from _requests(state)
+    yield from _refusals(state)
+    yield from _tokens(state)
+    yield from _upstream(state)
+    yield from _program(state)
+    yield from _processes(state.process)
+    yield from PLATFORM_COLLECTOR.collect()
+
+
+def _portions(routes: dict[str, Route]) -> Iterator[list[tuple[str, Route]]]:
+    """The routes, a few at a time; at least one portion, so that every family has its head."""
+    named = list(routes.items())
+    for start in range(0, max(len(named), 1), ROUTES_AT_ONCE):
+        yield named[start : start + ROUTES_AT_ONCE]
 
 
 def _requests(state: State) -> Iterator[Metric]:
-    yield _counter(
-        "requests",
-        "Requests answered, with the rule's interception; status 499: the connection ended before any answer.",
-        ("route", "method", "status", "interception"),
-        (
-            ((name, method, str(status), setting), count)
-            for name, route in state.routes.items()
-            for (method, status, setting), count in route.requests.items()
-        ),
-    )
-    duration = _histogram("request_duration_seconds", "From a request's head to its answer's last byte.", ("route",))
-    upstream = _histogram("upstream_request_duration_seconds", "The part of it spent with BioT, all tries.", ("route",))
-    for name, route in state.routes.items():
-        _fill(duration, (name,), route.duration, CALL_BOUNDS)
-        _fill(upstream, (name,), route.upstream, CALL_BOUNDS)
-    yield duration
-    yield upstream
+    for routes in _portions(state.routes):
+        yield _counter(
+            "requests",
+            "Requests answered, with the rule's interception; status 499: the connection ended before any answer.",
+            ("route", "method", "status", "interception"),
+            (
+                ((name, method, str(status), setting), count)
+                for name, route in routes
+                for (method, status, setting), count in route.requests.items()
+            ),
+        )
+    for routes in _portions(state.routes):
+        duration = _histogram(
+            "request_duration_seconds", "From a request's head to its answer's last byte.", ("route",)
+        )
+        for name, route in routes:
+            _fill(duration, (name,), route.duration, CALL_BOUNDS)
+        yield duration
+    for routes in _portions(state.routes):
+        upstream = _histogram(
+            "upstream_request_duration_seconds", "The part of it spent with BioT, all tries.", ("route",)
+        )
+        for name, route in routes:
+            _fill(upstream, (name,), route.upstream, CALL_BOUNDS)
+        yield upstream
     overhead = _histogram(
         "overhead_seconds",
         "The sidecar's part of a forwarded request: all but the time with BioT. Logging in, dialling and pauses "
@@ -87,12 +130,13 @@ def _requests(state: State) -> Iterator[Metric]:
         "response_body_bytes", "Bytes of answers' bodies that were passed on.", (), [((), state.response_bytes)]
     )
     yield _counter("answers_cut", "Answers that broke off after their head.", (), [((), state.cut)])
-    yield _counter(
-        "interception",
-        "What became of allow-interception: set, removed, passed on, or none to begin with.",
-        ("route", "action"),
-        (((name, action), count) for name, route in state.routes.items() for action, count in route.actions.items()),
-    )
+    for routes in _portions(state.routes):
+        yield _counter(
+            "interception",
+            "What became of allow-interception: set, removed, passed on, or none to begin with.",
+            ("route", "action"),
+            (((name, action), count) for name, route in routes for action, count in route.actions.items()),
+        )
 
 
 def _refusals(state: State) -> Iterator[Metric]:

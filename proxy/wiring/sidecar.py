@@ -27,7 +27,8 @@ from proxy.policy.guards import Guards
 from proxy.policy.match import RouteTable
 from proxy.settings import Settings, Upstream
 from proxy.telemetry.batch import Batch
-from proxy.telemetry.exposition import render
+from proxy.telemetry.exposition import render_in_pieces
+from proxy.telemetry.library import Library
 from proxy.telemetry.log import Log
 from proxy.telemetry.logins import LoginObservers
 from proxy.telemetry.status import status
@@ -77,6 +78,7 @@ class Sidecar:
         self._metrics.gauges = lambda: (self._story.in_flight, self._pool.idle, self._pool.active)
         self._keeping: list[asyncio.Task[None]] = []
         self._reported = 0  # requests
+        self._library = Library(time.monotonic)
 
     # ---- the parts
 
@@ -191,7 +193,14 @@ class Sidecar:
         return list(self._tokens.history)
 
     async def render_metrics(self, accept: str) -> tuple[str, bytes]:
-        return render(await self._company.snapshots(self.snapshot()), accept)
+        snapshots = await self._company.snapshots(self.snapshot())
+        await self._library.load()
+        content_type, pieces = render_in_pieces(snapshots, accept)
+        page = []
+        for piece in pieces:
+            page.append(piece)
+            await asyncio.sleep(0)  # others have their turn
+        return content_type, b"".join(page)
 
     def unready(self) -> str | None:
         return "the sidecar is stopping" if self._story.draining else self._tokens.unready()
@@ -238,6 +247,7 @@ class Sidecar:
         for task in self._keeping:
             task.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)
+        await self._library.close()
         await self._tokens.close()
         self._ended.flush()
         await self._company.close()
