@@ -41,14 +41,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def make_app(recorder: Recorder, *, heartbeat: float = HEARTBEAT, pace: float = PACE) -> web.Application:
-    """Everything under /_sidecar/ but status and explain, which the sidecar answers itself. Only GET."""
+    """Everything under /_sidecar/ but status and explain, which the sidecar answers itself. Only GET and HEAD."""
     live = _Live(recorder, heartbeat, pace)
     app = web.Application(middlewares=[_say_it_as_biot])
     for file in _static():
-        app.router.add_get(file.path, file.serve, allow_head=False)
-    app.router.add_get("/_sidecar", _to_the_page, allow_head=False)
-    app.router.add_get("/_sidecar/requests", live.requests, allow_head=False)
-    app.router.add_get("/_sidecar/events", live.events, allow_head=False)
+        app.router.add_get(file.path, file.serve)
+    app.router.add_get("/_sidecar", _to_the_page)
+    app.router.add_get("/_sidecar/requests", live.requests)
+    app.router.add_get("/_sidecar/events", live.events)
     app.on_response_prepare.append(_guard)
     app.on_shutdown.append(live.close)
     return app
@@ -94,7 +94,8 @@ async def _say_it_as_biot(request: web.Request, handler: Handler) -> web.StreamR
             status=reply.status,
             body=error_body(failure, method=request.method.encode("latin-1", "replace"), trace_id=trace_id, route=""),
             content_type="application/json",
-            headers={"Proxy-Status": f"biot-sidecar; error={reply.proxy_error}"},
+            headers={"Proxy-Status": f"biot-sidecar; error={reply.proxy_error}"}
+            | ({"Allow": failure.allow} if failure.allow else {}),
         )
 
 
@@ -137,6 +138,8 @@ class _Live:
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        if request.method == "HEAD":
+            return response
         await response.prepare(request)
         with self._recorder.watching() as watcher:
             await response.write(_event("snapshot", News(self._recorder.records())))

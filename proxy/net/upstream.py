@@ -129,6 +129,8 @@ class UpstreamConnection(Connection, Upstream):
         return self.body_done and self.sound and not self.transport.is_closing()
 
     def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
+        if framing.no_answer(partial):
+            return broken_answer("it is not HTTP/1.1, nor 1.0")
         if framing.hopeless(partial, before):
             return broken_answer("its head is malformed")
         if len(partial) > framing.HEAD_LIMIT:

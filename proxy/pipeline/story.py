@@ -178,7 +178,7 @@ class Story:
         if own is not None:
             return await self._serve_own(client, head, own, target, exchange, traceparent)
         if self._forwarder is None:
-            raise faults.not_found()
+            raise faults.not_for_admins()
         if asks_for_icon(head, target):
             raise faults.no_icon()
         if self.draining:
@@ -279,7 +279,7 @@ class Story:
         inspector = self._inspector if path.startswith(OWN_PREFIX) else None
         known = self._pages.has(path)
         if not known and inspector is None:
-            raise faults.not_found()
+            raise faults.not_found() if self._forwarder is not None else faults.not_for_admins()
         if head.method not in OWN_METHODS:
             raise faults.method_refused("GET, HEAD")
         exchange.own = True

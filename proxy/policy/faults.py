@@ -170,6 +170,15 @@ def not_found() -> ClientFault:
     )
 
 
+def not_for_admins() -> ClientFault:
+    return ClientFault(
+        Code.NOT_FOUND,
+        "The admin listener serves /metrics, /healthz and /readyz, and forwards nothing.",
+        reason="path",
+        hint="Plugins call SIDECAR_LISTEN; /_sidecar/status is there, too.",
+    )
+
+
 def no_icon() -> ClientFault:
     return ClientFault(
         Code.NOT_FOUND,

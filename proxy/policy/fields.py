@@ -38,6 +38,8 @@ class Kind:
     TRACESTATE: Final = 15
 
 
+FRAMING: Final = frozenset({Kind.CONTENT_LENGTH, Kind.TRANSFER_ENCODING})
+
 KINDS: Final = {
     b"keep-alive": Kind.HOP,
     b"proxy-connection": Kind.HOP,
@@ -95,7 +97,8 @@ def kind_of(name: bytes) -> int:
 def sort_fields(fields: Headers, stops: frozenset[int]) -> tuple[list[bytes], dict[int, list[bytes]]]:
     """One pass over a message's fields: the lines that go on as they came, and the values that mean something to us.
 
-    Fields whose Kind is in `stops` are not among the lines. Values are without white space around them.
+    Fields whose Kind is in `stops` are not among the lines. Values are without white space around them, and so are the
+    lines that frame the message.
     """
     lines: list[bytes] = []
     special: dict[int, list[bytes]] = {}
@@ -109,6 +112,10 @@ def sort_fields(fields: Headers, stops: frozenset[int]) -> tuple[list[bytes], di
             else:
                 special[kind] = [value]
             if kind in stops:
+                continue
+            if kind in FRAMING:
+                # Every reader is to find the same there: `chunked` with white space behind it is not so to some.
+                lines.append(b"%b: %b" % (field[0], value))
                 continue
         lines.append(b": ".join(field))
     return lines, special

@@ -52,6 +52,7 @@ LENGTH_LIMIT: Final = 2**63
 # A method is a token; a target holds no white space, control character or `#` (RFC 9110, 5.6.2; RFC 9112, 3.2).
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f#]+) HTTP/1\.([01])")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t\x20-\x7e\x80-\xff]*))?")
+_VERSION: Final = b"HTTP/1."
 _DIGITS: Final = re.compile(rb"[0-9]{1,19}")
 # Seen before a head is whole: what no continuation can make right.
 _HOPELESS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r[^\n]")
@@ -229,6 +230,11 @@ def _response_framing(status: int, request_method: bytes, special: dict[int, lis
 def hopeless(partial: bytes | bytearray, start: int = 0) -> bool:
     """True when the bytes so far can no longer become a head: a bare CR or LF, a control character."""
     return _HOPELESS.search(partial, max(0, start - 1)) is not None
+
+
+def no_answer(partial: bytes | bytearray) -> bool:
+    """True when the bytes so far can no longer become an answer's status line: another protocol speaks there."""
+    return not partial.startswith(_VERSION[: len(partial)])
 
 
 def oversized_request(partial: bytes | bytearray) -> ClientFault | None:

@@ -10,7 +10,7 @@ from collections.abc import Set
 from typing import Final
 
 from proxy.message import Headers, RequestHead, ResponseHead
-from proxy.policy.fields import KINDS, REQUEST_STOPS, Kind, kind_of
+from proxy.policy.fields import FRAMING, KINDS, REQUEST_STOPS, Kind, kind_of, sort_fields
 from proxy.policy.placeholder import is_placeholder
 from proxy.policy.rules import Authorization, Interception, Rule
 
@@ -29,11 +29,10 @@ _TRACEPARENT: Final = Kind.TRACEPARENT
 _TRACESTATE: Final = Kind.TRACESTATE
 _TE: Final = Kind.TE
 _TRANSFER_ENCODING: Final = Kind.TRANSFER_ENCODING
-# What a message is framed by stays, whatever Connection says: it was judged, and the body goes out as it came in.
-_FRAMING: Final = frozenset({Kind.CONTENT_LENGTH, _TRANSFER_ENCODING})
 # A trailer must not carry what frames, routes or authorizes a message (RFC 9110, section 6.5.1).
-_TRAILER_STOPS: Final = REQUEST_STOPS | _FRAMING | {Kind.EXPECT}
+_TRAILER_STOPS: Final = REQUEST_STOPS | FRAMING | {Kind.EXPECT}
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
+NO_STOPS: Final[frozenset[int]] = frozenset()
 _RULED: Final = frozenset({b"authorization", b"allow-interception"})
 _TRACE_FIELDS: Final = frozenset({b"traceparent", b"tracestate"})
 # Options of Connection that name no field to strip.
@@ -111,7 +110,9 @@ def _plugins_own(head: RequestHead, rule: Rule) -> list[bytes]:
         passed.add(_INTERCEPTION)
     if rule.authorization is _KEEP and _AUTHORIZATION in special and not takes_own_token(rule, special[_AUTHORIZATION]):
         passed.add(_AUTHORIZATION)
-    return [b": ".join(field) for field in head.fields if _may_go(field, passed)] if passed else head.lines
+    if not passed:
+        return head.lines
+    return sort_fields([field for field in head.fields if _may_go(field, passed)], NO_STOPS)[0]
 
 
 def _may_go(field: tuple[bytes, bytes], passed: Set[int]) -> bool:
@@ -123,7 +124,7 @@ def _may_go(field: tuple[bytes, bytes], passed: Set[int]) -> bool:
 
 def _without(lines: list[bytes], names: Set[bytes]) -> list[bytes]:
     """`lines` less the fields of those names; what frames the message stays, whatever Connection says of it."""
-    return [line for line in lines if (name := _name(line)) not in names or KINDS.get(name) in _FRAMING]
+    return [line for line in lines if (name := _name(line)) not in names or KINDS.get(name) in FRAMING]
 
 
 def _name(line: bytes) -> bytes:

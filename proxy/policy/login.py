@@ -218,7 +218,8 @@ def _other_status(status: int) -> LoginFault:
             Code.LOGIN_REJECTED,
             f"The login was refused with {status}, but not by BioT's user management.",
             outcome="rejected",
-            hint="A firewall on the way may have refused it; check BIOT_BASE_URL.",
+            hint="BIOT_BASE_URL may lead elsewhere (BioT's API address has no path behind its host), or a firewall on "
+            "the way refused it.",
         )
     if status == 429 or status >= 500:
         return LoginFault(

@@ -181,11 +181,22 @@ async def test_refuses_in_the_shape_of_biots_errors(inspector: Inspector, method
     assert (error["code"], error["serviceName"], error["traceId"]) == (code, "biot-sidecar", trace_id)
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD", "DELETE"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("path", ["/_sidecar/", "/_sidecar/events", "/_sidecar/requests"])
-async def test_answers_only_get(inspector: Inspector, method: str, path: str) -> None:
+async def test_answers_only_get_and_head(inspector: Inspector, method: str, path: str) -> None:
     async with inspector.http.request(method, path) as response:
         assert response.status == 405
+        assert response.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/_sidecar/", "/_sidecar/events", "/_sidecar/requests"])
+async def test_head_is_get_without_its_body(inspector: Inspector, path: str) -> None:
+    async with inspector.http.head(path) as response:
+        assert response.status == 200
+        assert not await response.read()
+        told = response.content_type
+    async with inspector.http.get(path) as response:
+        assert response.content_type == told
 
 
 def test_only_its_owner_may_use_the_socket(inspector: Inspector) -> None:

@@ -22,6 +22,7 @@ REFUSALS = [
     (faults.host_refused("http://here"), Code.HOST_REFUSED, "host"),
     (faults.target_host_refused("http://here"), Code.HOST_REFUSED, "host"),
     (faults.no_icon(), Code.NOT_FOUND, "path"),
+    (faults.not_for_admins(), Code.NOT_FOUND, "path"),
     (faults.not_found(), Code.NOT_FOUND, "path"),
     (faults.bad_question(), Code.BAD_REQUEST, "path"),
     (faults.overloaded(256), Code.OVERLOADED, "overload"),

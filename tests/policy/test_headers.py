@@ -71,7 +71,16 @@ def test_white_space_around_a_value_is_no_part_of_what_it_means_and_goes_on_as_i
     answer = response(b"Retry-After: 1 ", b"Content-Encoding: gzip\t", b"Content-Length: 0 ")
     assert asked_pause(answer.headers, 0.0) == 1.0
     assert answer.headers[1:] == [(b"Content-Encoding", b"gzip"), (b"Content-Length", b"0")]
-    assert answer.lines == [b"Retry-After: 1 ", b"Content-Encoding: gzip\t", b"Content-Length: 0 "]
+    assert answer.lines == [b"Retry-After: 1 ", b"Content-Encoding: gzip\t", b"Content-Length: 0"]
+
+
+@pytest.mark.parametrize("by", [rule(), rule(authorization=Authorization.KEEP)], ids=["replace", "keep"])
+@pytest.mark.parametrize("field", [b"transfer-ENCODING: chunked", b"Content-LENGTH: 3"])
+def test_what_frames_a_message_goes_on_without_white_space_that_some_would_stumble_over(field, by):
+    name, _, value = field.partition(b": ")
+    sloppy = name + b":\t" + value + b" \t"
+    assert sent(sloppy, b"Authorization: x", by=by, line=b"POST / HTTP/1.1")[0] == field
+    assert answered(sloppy)[1:] == [field]
 
 
 # ---- towards BioT

@@ -152,6 +152,12 @@ def test_every_other_answer_has_a_name(status, body, outcome, code, blocks):
     assert (result.fault.outcome, result.fault.code, result.blocks) == (outcome, code, blocks)
 
 
+def test_a_refusal_that_is_not_biots_points_at_the_base_url_before_anything_else():
+    hint = setback(answered(403, b"<html>blocked</html>")).fault.hint
+    assert hint.startswith("BIOT_BASE_URL may lead elsewhere")
+    assert "path" in hint
+
+
 @pytest.mark.parametrize(
     ("fault", "outcome", "code"),
     [

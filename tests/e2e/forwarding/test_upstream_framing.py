@@ -88,6 +88,8 @@ HEADS = {
     "chunked in HTTP/1.0": lines(b"HTTP/1.0 200 OK", _CHUNKED) + _CHUNKED_BODY,
     "an interim answer that is no HTTP": b"HTTP/1.1 103 \r\nX : a\r\n\r\n" + response(200),
     "a bad answer behind an interim one": lines(b"HTTP/1.1 103 Early Hints") + _ok(_LENGTH, _CHUNKED),
+    "another protocol's first line": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "another protocol's first bytes": b"220 smtp",
     "a 204 with a length": lines(b"HTTP/1.1 204 No Content", _LENGTH) + b"hello",
     "an interim answer with a length": lines(b"HTTP/1.1 103 Early Hints", _LENGTH) + b"hello" + response(200),
     "a 204 with a coding": lines(b"HTTP/1.1 204 No Content", _CHUNKED) + b"0\r\n\r\n",
