@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from proxy.errors import BadSettings
+from proxy.net.threads import in_thread
 from proxy.pipeline.signal import timeout
 from proxy.policy.match import RouteTable
 from proxy.policy.routesfile import Loaded, Problem, counted, load
@@ -181,11 +182,11 @@ class RoutesFile:
         return await self._read_it()
 
     async def _read_it(self) -> bytes:
-        return await asyncio.to_thread(_content, self.path, self._read)
+        return await in_thread(lambda: _content(self.path, self._read), "routes")
 
     async def _judge(self, data: bytes) -> None:
         self._hash = hash(data)
-        loaded = await asyncio.to_thread(load, data, self.path)
+        loaded = await in_thread(lambda: load(data, self.path), "routes")
         if loaded.table is None:
             self._refuse([str(problem) for problem in loaded.errors])
             return

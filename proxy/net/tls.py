@@ -7,6 +7,7 @@ import ssl
 from typing import cast
 
 from proxy.errors import BadSettings
+from proxy.net.resolver import Resolver
 from proxy.net.tls_transport import TlsTransport
 from proxy.net.unreachable import SilentInHandshake
 from proxy.pipeline.signal import timeout
@@ -34,7 +35,7 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
 
 
 async def connect_tls(
-    protocol: asyncio.Protocol, host: str, port: int, context: ssl.SSLContext, *, seconds: float
+    protocol: asyncio.Protocol, host: str, port: int, context: ssl.SSLContext, *, seconds: float, resolver: Resolver
 ) -> None:
     """Connect to a server that proves to be `host`, within so many seconds. Raises OSError and TimeoutError."""
     loop = asyncio.get_running_loop()
@@ -43,7 +44,7 @@ async def connect_tls(
     stream = TlsTransport(protocol, context, host.removesuffix("."), ready)
     try:
         with timeout(seconds):
-            await loop.create_connection(lambda: cast(asyncio.Protocol, stream), host, port)
+            await resolver.connect(cast(asyncio.Protocol, stream), host, port)
             await ready
         return
     except TimeoutError:

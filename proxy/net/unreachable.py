@@ -15,6 +15,7 @@ CLIENT_CERTIFICATE: Final = "The server wants a client's certificate, and the si
 # X.509 verification (openssl/x509_vfy.h).
 _WRONG_NAME: Final = frozenset({62, 63, 64})
 _WRONG_TIME: Final = frozenset({9, 10})
+MORE_THREADS: Final = "Raise the limit of processes and threads (the container's pids limit, ulimit -u, TasksMax=)."
 _MEMORY: Final = ("this machine has no memory left for sockets", "Give the machine or the container more memory.")
 _FORBIDDEN: Final = ("this machine forbids it", "Look at the local firewall and the container's policy.")
 _LOCAL: Final = {
@@ -44,10 +45,16 @@ class SilentInHandshake(TimeoutError):
     """The server took the connection and did not finish the handshake in time."""
 
 
+class NoThread(OSError):
+    """The system allows no thread in which the name could be looked up."""
+
+
 def unreachable(error: OSError | TimeoutError, server: str, seconds: float) -> UpstreamFault:
     """Name a failed dial of `server` (host and port), which had `seconds`; nothing of a request was sent."""
     if isinstance(error, ssl.SSLError):
         reason, hint = _tls_reason(error)
+    elif isinstance(error, NoThread):
+        reason, hint = "no thread can be started here to look up its name", MORE_THREADS
     elif (number := _number(error)) in _LOCAL:
         reason, hint = _LOCAL[number]
     else:

@@ -10,6 +10,7 @@ from typing import Final, cast
 from proxy.errors import Failure
 from proxy.message import Body
 from proxy.net.connection import BODY, Connection
+from proxy.net.resolver import Resolver
 from proxy.net.sockets import bytes_sent, readable, rest_of
 from proxy.net.tls import connect_tls
 from proxy.net.tls_transport import TlsTransport
@@ -168,6 +169,7 @@ class Pool:
         self._wall = wall
         self._clock = clock
         self._connected = connected
+        self._resolver = Resolver(clock)
         self._idle: list[UpstreamConnection] = []
         self.active = 0
         self._closed = False
@@ -206,16 +208,17 @@ class Pool:
 
     async def _connect(self, protocol: asyncio.Protocol) -> None:
         """Raises OSError and TimeoutError."""
-        loop = asyncio.get_running_loop()
         address = self._address
         if self._tls is not None:
-            await connect_tls(protocol, address.host, address.port, self._tls, seconds=CONNECT_TIMEOUT)
+            await connect_tls(
+                protocol, address.host, address.port, self._tls, seconds=CONNECT_TIMEOUT, resolver=self._resolver
+            )
             return
         with timeout(CONNECT_TIMEOUT):
             if self._path:
-                await loop.create_unix_connection(lambda: protocol, self._path)
+                await asyncio.get_running_loop().create_unix_connection(lambda: protocol, self._path)
             else:
-                await loop.create_connection(lambda: protocol, address.host, address.port)
+                await self._resolver.connect(protocol, address.host, address.port)
 
     @property
     def server(self) -> str:
