@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if __name__ == "__main__" or sys.argv[0].endswith(("/biot-sidecar", "\\biot-sidecar.exe")):
+    # While the rest is imported Ctrl-C just ends the program (Python's own handler would show where that was).
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import importlib
 import io
 import os
 import re
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
@@ -45,8 +50,8 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
         output.prepare()
     _take_any_text()
     words = list(sys.argv[1:] if argv is None else argv)
-    if argv is None and not _ENDING.intersection(words[:1]):
-        _end_quietly()
+    if argv is None:
+        _end_quietly(_INTERRUPTED if _ENDING.intersection(words[:1]) else 0)
     try:
         status = _carry_out(words, os.environ if env is None else env)
         sys.stdout.flush()
@@ -71,12 +76,13 @@ def _carry_out(words: list[str], env: Mapping[str, str]) -> int:
     return _run(name, words, env)
 
 
-def _end_quietly() -> None:
-    """Until there is something to drain, a signal that says stop is a clean stop at once, for a container's first
-    process too; an exception out of it could hit the middle of any import.
+def _end_quietly(interrupted: int) -> None:
+    """Let a signal that says stop end the program at once, an interrupt with this status. Commands that have something
+    to drain or to tidy up replace this; an exception out of it could hit the middle of any import.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: os._exit(0))
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(interrupted))
+    if not interrupted:  # a clean stop, for a container's first process too
+        signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))
 
 
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
