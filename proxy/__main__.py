@@ -53,12 +53,21 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     if argv is None:
         _end_quietly(_INTERRUPTED if _ENDING.intersection(words[:1]) else 0)
     try:
-        status = _carry_out(words, os.environ if env is None else env)
+        status = _carry_out(words, _take_environment() if env is None else env)
         sys.stdout.flush()
     except output.OutputLost as error:
         output.drop()
         status = _say(f"the output cannot be written: {error}", 1)
     return status
+
+
+def _take_environment() -> dict[str, str]:
+    """The process's environment, for our own commands and those that we start; the process itself forgets where TLS
+    keys are to be logged: whatever library makes a TLS context would open that file.
+    """
+    env = dict(os.environ)
+    os.environ.pop("SSLKEYLOGFILE", None)
+    return env
 
 
 def _carry_out(words: list[str], env: Mapping[str, str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from typing import cast
 
@@ -11,6 +12,7 @@ from proxy.net.resolver import Resolver
 from proxy.net.tls_transport import TlsTransport
 from proxy.net.unreachable import SilentInHandshake
 from proxy.pipeline.signal import timeout
+from proxy.settings.ca_file import trust_file
 
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
@@ -20,16 +22,18 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # in TLS 1.2 a write would have to wait for it
+    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+        context.hostname_checks_common_name = False  # RFC 9525, section 2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate that is trusted needs no root
     context.set_alpn_protocols(["http/1.1"])
-    unreadable = False
-    try:
-        if ca_file is None:
-            context.load_default_certs()
-        else:
-            context.load_verify_locations(cafile=ca_file)
-    except (OSError, ssl.SSLError):
-        unreadable = True
-    if unreadable:
+    if ca_file is None:
+        context.load_default_certs()
+        return context
+    good = 0
+    with contextlib.suppress(OSError, ValueError):
+        good, _ = trust_file(context, ca_file)
+    if not good:
         raise BadSettings([f"SIDECAR_CA_FILE: {ca_file} holds no certificates in PEM form"])
     return context
 
@@ -40,8 +44,7 @@ async def connect_tls(
     """Connect to a server that proves to be `host`, within so many seconds. Raises OSError and TimeoutError."""
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-    # A name's final dot is DNS's alone (RFC 6066, section 3); certificates don't have it.
-    stream = TlsTransport(protocol, context, host.removesuffix("."), ready)
+    stream = TlsTransport(protocol, context, certified_name(host), ready)
     try:
         with timeout(seconds):
             await resolver.connect(cast(asyncio.Protocol, stream), host, port)
@@ -53,3 +56,8 @@ async def connect_tls(
         if not ready.done() or ready.cancelled() or ready.exception() is not None:
             stream.abort()
     raise SilentInHandshake if stream.connected else TimeoutError
+
+
+def certified_name(host: str) -> str:
+    """The name in certificates and in the handshake: a final dot is DNS's alone (RFC 6066, section 3)."""
+    return host.removesuffix(".")

@@ -70,9 +70,10 @@ def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> Upstr
     if url.query or url.fragment or "?" in text or "#" in text:
         raise ValueError("holds a query or fragment; only scheme, host, port and path prefix have a meaning")
     host = url.hostname
-    if not is_host(host):
+    name = host if is_ip(host) else host.removesuffix(".")  # the final dot is for DNS alone: no search domains
+    if not is_host(name):
         raise ValueError(f"{host!r} is no host name or address; write names in ASCII (punycode)")
-    if url.scheme == "http" and not (plain_http or is_loopback(host)):
+    if url.scheme == "http" and not (plain_http or is_loopback(name)):
         raise ValueError(
             f"{text!r} is plain http: tokens would travel in the clear; use https, or set SIDECAR_ALLOW_PLAIN_HTTP=1"
         )
@@ -81,7 +82,7 @@ def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> Upstr
         raise ValueError(f"the path {prefix!r} holds characters or dot segments that do not belong there")
     tls = url.scheme == "https"
     default = 443 if tls else 80
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{name}]" if ":" in name else name
     authority = shown if port in {None, default} else f"{shown}:{port}"
     return Upstream(
         tls=tls,

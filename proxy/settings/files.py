@@ -88,19 +88,3 @@ def _shown(path: str) -> str:
     if folder and "\0" not in folder and os.path.isdir(folder):
         return repr(path)
     return "the file that it names (write its path, not the secret)"
-
-
-def ca_file_problem(path: str) -> str:
-    """Why a file is no list of trusted CAs, or nothing."""
-    import ssl  # only where a CA file is set
-
-    try:
-        read_file(path, 0)
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
-    except ssl.SSLError:
-        return f"{path!r} holds no certificates in PEM form"
-    except OSError as error:
-        return f"{path!r} cannot be read: {error.strerror or 'no such thing'}"
-    except ValueError:
-        return "holds a NUL character"
-    return ""

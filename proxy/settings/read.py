@@ -14,9 +14,9 @@ from proxy.message import Secret
 from proxy.policy.durations import parse_duration
 from proxy.policy.nearest import nearest
 from proxy.settings.addresses import is_host, is_ip, is_loopback, parse_address, parse_base_url
+from proxy.settings.ca_file import ca_file_problem
 from proxy.settings.files import (
     UnreadableSecret,
-    ca_file_problem,
     odd_about_secret,
     read_secret,
     secret_file_problem,
@@ -64,6 +64,7 @@ class Reader:
         self._env = env
         self._flags = flags
         self.problems: list[str] = []
+        self._odd: list[str] = []
 
     def settings(self) -> Settings | None:
         upstream = self._upstream()
@@ -154,8 +155,12 @@ class Reader:
     def _upstream(self) -> Upstream | None:
         plain_http = self.switch("SIDECAR_ALLOW_PLAIN_HTTP")
         ca_file = self._text("SIDECAR_CA_FILE") or None
-        if ca_file is not None and (reason := ca_file_problem(ca_file)):
-            self._problem("SIDECAR_CA_FILE", reason)
+        if ca_file is not None:
+            reason, odd = ca_file_problem(ca_file)
+            if reason:
+                self._problem("SIDECAR_CA_FILE", reason)
+            if odd:
+                self._odd.append(f"SIDECAR_CA_FILE: {odd}")
         if not self._text(BASE_URL):
             self._problem(
                 BASE_URL, "is not set; it is BioT's address, such as https://api.<env>.<customer>.biot-med.com"
@@ -224,7 +229,7 @@ class Reader:
                 self._problem("SIDECAR_ALLOWED_HOSTS", f"{name!r} is no host name; write a, b.example, [::1]")
         if names:
             return frozenset(_without_port(name).encode("ascii", "replace") for name in names)
-        own = set() if upstream is None else {upstream.host.lower().encode()}
+        own = set() if upstream is None else {upstream.host.lower().removesuffix(".").encode()}
         return LOOPBACK_HOSTS | own | {SEED_HOST}
 
     def _allowed_origins(self) -> frozenset[bytes]:
@@ -262,7 +267,7 @@ class Reader:
                 self._problem(BASE_URL, f"points at the sidecar itself (port {address.port})")
 
     def _warnings(self) -> list[str]:
-        odd = self.misspelt()
+        odd = [*self.misspelt(), *self._odd]
         if not _UUID.fullmatch(self._text(USER_ID)):
             odd.append(f"{USER_ID} is not a UUID; BioT's service users have one as their id")
         return odd
@@ -299,7 +304,7 @@ def _is_text(value: str) -> bool:
 
 def _leads_to(upstream: Upstream, address: Address) -> bool:
     """True when a call of the upstream would arrive at `address`, as far as one can see."""
-    if not address.port or address.port != upstream.port or not is_loopback(upstream.host):
+    if not address.port or address.port != upstream.port or not is_loopback(upstream.host.removesuffix(".")):
         return False
     if is_ip(upstream.host) and is_ip(address.host) and is_loopback(address.host):
         return upstream.host == address.host

@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from proxy.errors import BadSettings
-from proxy.net.tls import tls_context
+from proxy.net.tls import certified_name, tls_context
 from tests.support.authority import Authority
 
 
@@ -36,3 +36,20 @@ def test_a_ca_file_that_holds_none_is_named(tmp_path, content):
     with pytest.raises(BadSettings) as caught:
         tls_context(str(file))
     assert caught.value.problems == [f"SIDECAR_CA_FILE: {file} holds no certificates in PEM form"]
+
+
+def test_names_count_where_certificates_keep_them_and_what_is_trusted_needs_nobody_above_it(tmp_path):
+    context = tls_context(str(Authority(tmp_path).ca_file))
+    assert not context.hostname_checks_common_name
+    assert context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
+def test_a_damaged_certificate_does_not_take_the_good_ones_along(tmp_path):
+    file = Authority(tmp_path).ca_file
+    file.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + file.read_bytes())
+    assert len(tls_context(str(file)).get_ca_certs()) == 1
+
+
+@pytest.mark.parametrize("host", ["api.example", "api.example."])
+def test_a_final_dot_of_a_name_stands_in_no_certificate(host):
+    assert certified_name(host) == "api.example"

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import socket
+import ssl
 import struct
 
 import pytest
 
 from proxy.errors import Code, UpstreamFault
 from proxy.net.fetch import Fetcher
-from proxy.net.tls import tls_context
+from proxy.net.tls import connect_tls, tls_context
+from proxy.net.unreachable import CLIENT_CERTIFICATE, SilentInHandshake, unreachable
 from proxy.net.upstream import IDLE_LIMIT, PROBE_AFTER
 from proxy.pipeline.signal import Sweep
 from proxy.policy.framing import response_head
@@ -349,6 +353,165 @@ async def test_a_server_without_tls_is_named(authority):
     async with server(plain) as port:
         message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
     assert message == f"BioT cannot be reached at 127.0.0.1:{port}: it speaks no TLS."
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+async def test_a_name_in_the_subject_alone_is_no_name(authority, name):
+    async with server(wait_for_end, authority.server_context(name, common_name_only=True)) as port:
+        fault = await fault_of(Wires(port, tls_context(str(authority.ca_file)), host=name))
+    assert "mismatch" in fault.message
+    assert "SIDECAR_CA_FILE" not in fault.hint
+
+
+async def test_an_intermediate_authority_that_is_trusted_needs_no_root(tmp_path):
+    below = Authority(tmp_path, above=Authority(tmp_path))
+    async with server(answer_each, below.server_context()) as port:
+        wires = Wires(port, tls_context(str(below.ca_file)))
+        await exchange(wires)
+        wires.pool.close()
+
+
+def refuse_strangers(listening: socket.socket, context: ssl.SSLContext) -> None:
+    """One handshake by OpenSSL's own hand: asyncio's server says nothing when one fails."""
+    accepted, _ = listening.accept()
+    with accepted, contextlib.suppress(ssl.SSLError):
+        context.wrap_socket(accepted, server_side=True).close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_server_that_wants_a_clients_certificate_is_named(authority, version):
+    context = authority.server_context()
+    context.minimum_version = context.maximum_version = version
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.ca_file)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        serving = asyncio.ensure_future(asyncio.to_thread(refuse_strangers, listening, context))
+        wires = Wires(port, tls_context(str(authority.ca_file)))
+        try:
+            connection = await wires.dial()
+        except UpstreamFault as error:
+            fault = error
+        else:
+            assert await wires.ask(connection) is None
+            fault = connection.failure
+        await serving
+    assert fault.code is Code.UPSTREAM_UNREACHABLE
+    assert f"127.0.0.1:{port}" in fault.message
+    assert "alert" in fault.message
+    assert fault.hint == CLIENT_CERTIFICATE
+
+
+async def test_a_server_that_is_silent_in_the_handshake_is_named(authority):
+    async with server(wait_for_end) as port:
+        with pytest.raises(SilentInHandshake):
+            await connect_tls(asyncio.Protocol(), "127.0.0.1", port, tls_context(str(authority.ca_file)), seconds=0.05)
+    assert "took the connection" in unreachable(SilentInHandshake(), "a:1", 5.0).message
+
+
+async def test_a_server_that_hangs_up_in_the_handshake_is_named(authority):
+    async def rude(reader, writer):
+        await reader.read(10)
+
+    async with server(rude) as port:
+        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+    assert (
+        message == f"BioT cannot be reached at 127.0.0.1:{port}: it closed the connection before TLS was agreed upon."
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EMFILE, "x"), "no file descriptors are left for it here"),
+        (OSError(errno.EADDRNOTAVAIL, "x"), "no local port is left for it"),
+        (OSError("Multiple exceptions: [Errno 24] Too many open files, [Errno 111] x"), "no file descriptors"),
+        (OSError(errno.ENOMEM, "x"), "no memory left"),
+        (PermissionError(errno.EPERM, "x"), "this machine forbids it"),
+    ],
+)
+def test_a_cause_on_this_side_sends_nobody_to_look_at_biot(error, words):
+    fault = unreachable(error, "api.example:443", 5.0)
+    assert words in fault.message
+    assert "BIOT_BASE_URL" not in fault.hint
+
+
+# ---- TLS at rest
+
+
+def half_a_record(writer) -> None:
+    """The first bytes of a record, behind what was written: an answer to come, or worse."""
+    with socket.socket(fileno=socket.dup(writer.get_extra_info("socket").fileno())) as raw:
+        raw.send(b"\x17\x03\x03\x00\x40poison")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_half_a_record_on_a_resting_connection_makes_it_unusable(authority, version):
+    speak = asyncio.Event()
+
+    async def talkative(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await speak.wait()
+        half_a_record(writer)
+        await reader.read()
+
+    context = authority.server_context()
+    context.minimum_version = context.maximum_version = version
+    async with server(talkative, context) as port:
+        wires = Wires(port, tls_context(str(authority.ca_file)))
+        connection = await wires.dial()
+        await body_of(wires, connection, await wires.ask(connection), Basin())
+        wires.pool.release(connection, keep=True)
+        speak.set()
+        await settled(lambda: not connection.sound)
+        assert wires.pool.take() is None
+
+
+async def test_session_tickets_make_no_connection_unusable(authority):
+    async with server(answer_each, authority.server_context()) as port:
+        wires = Wires(port, tls_context(str(authority.ca_file)))
+        for _ in range(5):
+            await exchange(wires)
+        assert wires.connects == [True]
+        wires.pool.close()
+
+
+# ---- what a loss means
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_request_whose_first_send_fails_was_not_sent(tls, authority):
+    reset = asyncio.Event()
+
+    async def vanish(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await reset.wait()
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    context = tls_context(str(authority.ca_file)) if tls else None
+    async with server(vanish, authority.server_context() if tls else None) as port:
+        wires = Wires(port, context)
+        connection = await wires.dial()
+        await body_of(wires, connection, await wires.ask(connection), Basin())
+        connection.transport.pause_reading()  # the loop does not hear of the reset before the request is written
+        reset.set()
+        await settled(connection.readable)
+        assert await wires.ask(connection) is None
+        assert (connection.lost, connection.unsent_request) == (True, True)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_request_that_left_before_the_loss_was_sent(tls, authority):
+    context = tls_context(str(authority.ca_file)) if tls else None
+    async with server(then(b"", reset=True), authority.server_context() if tls else None) as port:
+        wires = Wires(port, context)
+        connection = await wires.dial()
+        assert await wires.ask(connection) is None
+        assert (connection.lost, connection.unsent_request) == (True, False)
 
 
 # ---- whole requests of our own

@@ -140,3 +140,10 @@ def test_whatever_is_written_is_taken_or_refused_with_a_sentence(text, plain_htt
     for parse in (parse_address, lambda text: base_url(text, plain_http=plain_http)):
         said = refusal(parse, text)
         assert said == "" or len(said) > 10
+
+
+def test_a_final_dot_is_for_dns_alone():
+    upstream = base_url("https://api.example.:443")
+    assert (upstream.host, upstream.authority) == ("api.example.", b"api.example")
+    with pytest.raises(ValueError, match="no host name"):
+        base_url("https://api.example..:443")

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from proxy.message import Secret
-from proxy.settings.files import UnreadableSecret, ca_file_problem, odd_about_secret, read_secret, secret_file_problem
+from proxy.settings.ca_file import ca_file_problem
+from proxy.settings.files import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
 from tests.support.authority import Authority
 
 
@@ -65,20 +66,20 @@ def test_a_file_without_a_secret_is_refused_and_never_quoted(tmp_path, content, 
 def test_what_is_no_file_is_named(tmp_path, name, words):
     path = str(tmp_path / name)
     assert secret_file_problem(path) == f"{path!r} cannot be read: {words}"
-    assert ca_file_problem(path) == f"{path!r} cannot be read: {words}"
+    assert ca_file_problem(path)[0] == f"{path!r} cannot be read: {words}"
 
 
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     path = str(tmp_path / "pipe")
     assert secret_file_problem(path) == f"{path!r} cannot be read: it is a pipe, and it is read more than once"
-    assert ca_file_problem(path) == secret_file_problem(path)
+    assert ca_file_problem(path)[0] == secret_file_problem(path)
 
 
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/null"])
 def test_a_device_is_refused_instead_of_read_to_its_end(name):
     assert secret_file_problem(name) == f"{name!r} cannot be read: it is a device, and it is read more than once"
-    assert ca_file_problem(name) == secret_file_problem(name)
+    assert ca_file_problem(name)[0] == secret_file_problem(name)
 
 
 @pytest.mark.parametrize("given", ["canary", "can/ary+8=", "/canary/x"])
@@ -89,14 +90,40 @@ def test_a_secret_in_place_of_its_files_path_is_not_quoted(given):
 
 def test_a_name_with_a_nul_is_no_file():
     assert "NUL" in secret_file_problem("a\0b")
-    assert "NUL" in ca_file_problem("a\0b")
+    assert "NUL" in ca_file_problem("a\0b")[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
 def test_a_ca_file_without_certificates_is_refused(tmp_path, content):
     (tmp_path / "ca.pem").write_bytes(content)
-    assert "holds no certificates in PEM form" in ca_file_problem(str(tmp_path / "ca.pem"))
+    assert "holds no certificates in PEM form" in ca_file_problem(str(tmp_path / "ca.pem"))[0]
 
 
 def test_a_ca_file_with_one_is_taken(tmp_path):
-    assert ca_file_problem(str(Authority(tmp_path).ca_file)) == ""
+    assert ca_file_problem(str(Authority(tmp_path).ca_file)) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda pem: pem.replace(b"\nMI", b"\n!!", 1),
+        lambda pem: pem[: len(pem) // 2] + b"\n",
+        lambda pem: pem.replace(b"-----END CERTIFICATE-----", b"-----END CERTIFICATE----"),
+        lambda pem: b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+        lambda pem: "-----BEGIN CERTIFICATE-----\n\u201c\n-----END CERTIFICATE-----\n".encode(),
+    ],
+)
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_damaged_certificate_beside_a_good_one_is_warned_about(tmp_path, damage, behind):
+    file = Authority(tmp_path).ca_file
+    good = file.read_bytes()
+    file.write_bytes(good + damage(good) if behind else damage(good) + good)
+    problem, odd = ca_file_problem(str(file))
+    assert problem == ""
+    assert odd == f"{str(file)!r}: 1 of 2 certificates are damaged and not trusted"
+
+
+def test_a_file_of_damaged_certificates_alone_is_refused(tmp_path):
+    file = tmp_path / "ca.pem"
+    file.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert "holds no certificates" in ca_file_problem(str(file))[0]
