@@ -14,8 +14,9 @@ from proxy.errors import LoginFault
 from proxy.message import Secret, Token
 from proxy.net.secret import SecretSource, UnreadableSecret
 from proxy.pipeline import ports
-from proxy.pipeline.ports import LoginObserver
+from proxy.pipeline.ports import LoginObserver, RefusalJudge
 from proxy.policy.freshness import new_string, renewal_time, too_old_to_start, usable
+from proxy.policy.incurable import Route, fingerprint
 from proxy.policy.login import (
     OPEN_GATE,
     Gate,
@@ -64,6 +65,7 @@ class Tokens(ports.Tokens):
         clock: Callable[[], float],
         jitter: Callable[[], float],
         observer: LoginObserver,
+        refusals: RefusalJudge,
     ) -> None:
         self._obtain = obtain
         self._secret = secret
@@ -74,6 +76,8 @@ class Tokens(ports.Tokens):
         self._grant: Grant | None = None  # what the current token was made of
         self._jitter = jitter
         self._observer = observer
+        self._refusals = refusals
+        self.marked = refusals.marked
         self._token: Token | None = None
         self._renew_from = 0.0
         self._want: str = "start"  # why a login must come before the next call; empty: it need not
@@ -137,6 +141,19 @@ class Tokens(ports.Tokens):
             if self.good(token):
                 self._count()
                 return token
+
+    async def refused(self, token: Token, route: Route, *, replayed: bool, replayable: bool) -> bool:
+        """BioT refused this token on this route; True: send the call again with another."""
+        judgement = await self._refusals.judge(
+            route, fingerprint(token), self.age(token), replayed=replayed, replayable=replayable
+        )
+        if judgement != "pass":
+            self.reject(token)
+        return judgement == "replay"
+
+    def accepted(self, route: Route) -> None:
+        """BioT answered the route with something else than 401."""
+        self._refusals.accepted(route)
 
     def reject(self, token: Token) -> None:
         """BioT refused this token: drop it, if it is still the current one."""

@@ -15,6 +15,7 @@ from proxy.policy import faults
 from proxy.policy.fields import Kind
 from proxy.policy.framing import response_head
 from proxy.policy.headers import request_lines, request_start, response_bytes, takes_own_token
+from proxy.policy.incurable import route_of
 from proxy.policy.refusal import BODY_LIMIT, about_another_token, token_refused
 from proxy.policy.retry import RETRYABLE_STATUS, RetryBudget, asked_pause, may_retry, pause
 from proxy.policy.rules import Rule
@@ -129,15 +130,16 @@ class Flight:
                 collector: Collector | None = None
                 if status == 401 and token is not None and not about_another_token(exchange.verdict):
                     collector = await self._collect(upstream, answer)
-                    refused = not replayed and token_refused(answer.headers, b"".join(collector.pieces))
-                    if refused:
-                        tokens.reject(token)
-                    if refused and self._client.kept is not None:
+                    refused = token_refused(answer.headers, b"".join(collector.pieces))
+                    route, kept = route_of(self._head, exchange.verdict), self._client.kept is not None
+                    if refused and await tokens.refused(token, route, replayed=replayed, replayable=kept):
                         replayed = True
                         exchange.retries += ("token_not_valid",)
                         self._release(keep=answer.keep_alive)
                         continue
-                elif status in RETRYABLE_STATUS and await self._try_again(
+                elif status != 401 and token is not None and tokens.marked:
+                    tokens.accepted(route_of(self._head, exchange.verdict))
+                if status in RETRYABLE_STATUS and await self._try_again(
                     "status", asked_pause(answer.headers, self._shared.wall())
                 ):
                     continue

@@ -7,13 +7,14 @@ are found at fixed places, a Protocol's by their names, which took a tenth of a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple, Protocol, TypeVar
 
 from proxy.errors import Failure
 from proxy.exchange import Exchange
 from proxy.message import Answer, Body, Framing, Headers, Token
 from proxy.pipeline.signal import Signal
+from proxy.policy.incurable import Judgement, Route
 from proxy.policy.rules import Verdict
 from proxy.traits import trait
 
@@ -37,6 +38,8 @@ class Tokens(ABC):
 
     renewing: bool
     """The token that ready() gave last is old: a newer one is being fetched, or cannot be had."""
+    marked: Collection[Route]
+    """Routes that are known for their 401s: tell accepted() of their other answers."""
 
     @abstractmethod
     def enter(self) -> None:
@@ -63,8 +66,28 @@ class Tokens(ABC):
         """Wait for the login that is under way or start one; raises LoginFault. Cancelling it hurts nobody else."""
 
     @abstractmethod
-    def reject(self, token: Token) -> None:
-        """BioT refused this token: drop it if it is still the current one."""
+    async def refused(self, token: Token, route: Route, *, replayed: bool, replayable: bool) -> bool:
+        """BioT refused this token on this route: drop it, if another may help. True: send the call again with that.
+
+        `replayed`: this call had been refused before; `replayable`: all of it can be sent again.
+        """
+
+    @abstractmethod
+    def accepted(self, route: Route) -> None:
+        """BioT answered a call with our token with something else than 401."""
+
+
+class RefusalJudge(Protocol):
+    """Judges 401s about the token for the whole program (policy.incurable)."""
+
+    marked: Collection[Route]
+    """Routes whose other answers matter; always the same object."""
+
+    async def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+        """`token` is its fingerprint, `age` in seconds; the rest as in Tokens.refused."""
+
+    def accepted(self, route: Route) -> None:
+        """The route was answered with something else than 401."""
 
 
 class LoginObserver(Protocol):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -12,7 +12,8 @@ from proxy.exchange import Exchange
 from proxy.net.broker import BrokerClient
 from proxy.net.channel import Channel, ChannelClosed
 from proxy.net.tokens import Obtain, TokenRecord
-from proxy.pipeline.ports import LoopJudge, Observer
+from proxy.pipeline.ports import LoopJudge, Observer, RefusalJudge
+from proxy.policy.incurable import IncurableRoutes, Judgement, Route
 from proxy.policy.loopguard import LoopGuard
 from proxy.settings import Settings
 from proxy.wiring.parts import make_clock, make_fetcher, make_obtain
@@ -32,6 +33,7 @@ class Company(Protocol):
     obtain: Obtain
     """Gets a token for everybody."""
     loops: LoopJudge
+    refusals: RefusalJudge
     watcher: Observer | None
     """Who hears of requests for the inspector; None while that is off."""
     inspector_path: str
@@ -64,6 +66,7 @@ class Alone:
     def __init__(self, settings: Settings, pool: Pool, sweep: Sweep, observer: LoginObserver, report: Report) -> None:
         self.obtain: Obtain = make_obtain(settings, make_fetcher(settings, pool, sweep), observer)
         self.loops: LoopJudge = local_loops(settings.loop_limit)
+        self.refusals: RefusalJudge = LocalRefusals(make_clock())
         self.inspector = make_inspector(report) if settings.inspect else None
         self.watcher: Observer | None = None if self.inspector is None else self.inspector.recorder
         self.inspector_path = "" if self.inspector is None else self.inspector.path
@@ -97,7 +100,13 @@ class Member:
         self.inspector_path = inspector_path
         self.obtain: Obtain = BrokerClient(channel)
         self.loops: LoopJudge = self._admits
+        self._refusals = TheirRefusals(channel)
+        self.refusals: RefusalJudge = self._refusals
         self.watcher: Observer | None = Relay(channel) if inspector_path else None
+
+    async def take_refusals(self, routes: Sequence[Any]) -> None:
+        """The parent says for which routes other answers than 401 matter."""
+        self._refusals.take(routes)
 
     async def snapshots(self, own: bytes) -> list[bytes]:
         try:
@@ -138,6 +147,46 @@ class Relay:
 
     def finished(self, exchange: Exchange) -> None:
         self._channel.tell("record", self._record_of(exchange, 0))
+
+
+class LocalRefusals:
+    """Implements pipeline.ports.RefusalJudge in this process."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.routes = IncurableRoutes(clock)
+        self.marked: Collection[Route] = self.routes.cases
+
+    async def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+        return self.routes.judge(route, token, age, replayed=replayed, replayable=replayable)
+
+    def accepted(self, route: Route) -> None:
+        self.routes.accepted(route)
+
+
+class TheirRefusals:
+    """Implements pipeline.ports.RefusalJudge in a worker: its parent judges, and tells all workers of which routes."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._known: set[Route] = set()
+        self.marked: Collection[Route] = self._known
+
+    async def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+        try:
+            judgement: Judgement = await self._channel.call("refused", [*route, token, age, replayed, replayable])
+            return judgement
+        except ChannelClosed:
+            return "pass"
+
+    def accepted(self, route: Route) -> None:
+        if route in self._known:
+            self._known.discard(route)
+            self._channel.tell("accepted", list(route))
+
+    def take(self, routes: Iterable[Sequence[Any]]) -> None:
+        """These are the routes whose other answers matter."""
+        self._known.clear()
+        self._known.update((method, template) for method, template in routes)
 
 
 def local_loops(limit: int) -> LoopJudge:

@@ -20,6 +20,7 @@ from proxy.net.secret import SecretSource
 from proxy.net.sockets import HandedOver
 from proxy.net.tokens import TokenRecord
 from proxy.pipeline.signal import timeout
+from proxy.policy.incurable import IncurableRoutes, Judgement
 from proxy.settings import Settings
 from proxy.settings.names import FLAGS
 from proxy.telemetry.log import Log
@@ -95,6 +96,7 @@ class Parent:
             clock=make_clock(),
             jitter=random,
         )
+        self._refusals = IncurableRoutes(make_clock())
         self._workers: dict[int, Worker] = {}
         self._ready: set[int] = set()
         self._all_ready = asyncio.Event()
@@ -123,6 +125,8 @@ class Parent:
             "alive": alive,
             "token": self._broker.answer,
             "loop": self._judge_loop,
+            "refused": self._judge_refusal,
+            "accepted": self._note_accepted,
             "snapshots": self._snapshots,
             "logins": self._logins,
             "record": self._record,
@@ -131,6 +135,23 @@ class Parent:
     async def _judge_loop(self, content: Any) -> bool:
         trace_id, method, path = content
         return await self._own.loops(trace_id, method, path)
+
+    async def _judge_refusal(self, content: Any) -> Judgement:
+        method, template, token, age, replayed, replayable = content
+        known = list(self._refusals.cases)
+        judgement = self._refusals.judge((method, template), token, age, replayed=replayed, replayable=replayable)
+        if list(self._refusals.cases) != known:
+            self._tell_of_refusals()
+        return judgement
+
+    async def _note_accepted(self, content: Any) -> None:
+        method, template = content
+        self._refusals.accepted((method, template))
+        self._tell_of_refusals()
+
+    def _tell_of_refusals(self) -> None:
+        for worker in self._workers.values():
+            worker.channel.tell("refusals", [list(route) for route in self._refusals.cases])
 
     async def _snapshots(self, content: Any) -> list[bytes]:
         await asyncio.gather(*(self._count(worker) for worker in self._workers.values()))

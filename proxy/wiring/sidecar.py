@@ -110,6 +110,7 @@ class Sidecar:
             clock=make_clock(),
             jitter=random.random,
             observer=LoginObservers(*told, report=self.report),
+            refusals=self._company.refusals,
         )
 
     def _warn_of_secret(self, warning: str) -> None:

@@ -49,6 +49,7 @@ async def _work(settings: Settings, place: Place, log: Log) -> int:
             "snapshot": lambda _: _told(parts[0].snapshot()),
             "logins": lambda _: _told(parts[0].logins()),
             "alive?": alive,
+            "refusals": lambda routes: member.take_refusals(routes),
         },
         reporter(log),
     )

@@ -242,3 +242,42 @@ async def test_a_token_that_ends_beyond_all_dates_is_used_and_told_of(start, exp
     assert (await house.get("/_sidecar/status")).json["token"]["expires"] == "9999-12-31T23:59:59.000Z"
     assert (await house.get("/metrics")).status == 200
     assert '"event":"bug"' not in house.sidecar.log()
+
+
+ALWAYS_401 = {
+    "a gateway's": response(401, b"Content-Type: text/html", body=b"<html>no</html>"),
+    "BioT's": response(401, b"Content-Type: application/json", body=b'{"code": "TOKEN_NOT_VALID"}'),
+}
+
+
+@pytest.mark.parametrize(("seconds", "answer"), [(1, "a gateway's"), (11, "BioT's")])
+async def test_a_route_that_always_answers_401_costs_few_logins_and_nobody_elses_token(begin, seconds, answer):
+    life = await begin()
+    life.upstream.on("/always", ALWAYS_401[answer])
+    await life.call()
+    assert await logins_of_others(life.house, seconds=seconds, clock=life.clock) == 0
+    assert life.logins <= 8
+    assert len(life.upstream.seen("/always")) <= 60 + 7
+
+
+async def test_workers_know_of_each_others_routes_that_always_answer_401(start):
+    house = await start(SIDECAR_WORKERS="2")
+    house.upstream.on("/always", ALWAYS_401["BioT's"])
+    await house.warm_up()
+    assert await logins_of_others(house) == 0
+    assert len(house.upstream.logins) <= 4  # it takes a second or two
+    house.upstream.on("/always", response(200))
+    assert (await house.get("/always")).status == 200
+
+
+async def logins_of_others(house: House, *, seconds: float = 0.0, clock: ShiftedClock | None = None) -> int:
+    """Sixty calls, so many seconds apart, of a route that always answers 401: the logins of the calls in between."""
+    logins = 0
+    for _ in range(60):
+        assert (await house.get("/always")).status == 401
+        before = len(house.upstream.logins)
+        assert (await house.get("/x")).status == 200
+        logins += len(house.upstream.logins) - before
+        if clock is not None:
+            clock.go(seconds)
+    return logins

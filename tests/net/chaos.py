@@ -32,6 +32,7 @@ from proxy.policy.guards import Guards
 from proxy.policy.login import FIRST_BLOCK, FIRST_PAUSE, LONGEST_BLOCK, LONGEST_PAUSE
 from proxy.policy.rules import Rule
 from proxy.settings import Upstream
+from proxy.wiring.company import LocalRefusals
 from tests.support.fakes import FakePages, FakeRules, FakeTransport, Watch
 from tests.support.memory_store import MemoryStore
 
@@ -106,7 +107,7 @@ class House:
         )  # fmt: skip
         self.tokens = Tokens(
             obtain, SecretSource(Settings(world.file)), string_gap=30.0, fresh_for=300.0, wall=wall, clock=clock,
-            jitter=jitter, observer=self,
+            jitter=jitter, observer=self, refusals=LocalRefusals(clock),
         )  # fmt: skip
         forwarder = Forwarder(
             pool=self.pool, tokens=self.tokens, sweep=self.sweep, prefix=b"", authority=b"api.example",

@@ -11,6 +11,7 @@ from proxy.message import Secret, Token
 from proxy.net.secret import UnreadableSecret
 from proxy.net.tokens import Tokens
 from proxy.policy.login import Grant, Setback, Wanted
+from proxy.wiring.company import LocalRefusals
 
 LIFE = 1800.0
 
@@ -89,6 +90,7 @@ class House:
             clock=self.clock,
             jitter=lambda: 0.0,
             observer=self.watch,
+            refusals=LocalRefusals(self.clock),
         )
 
     @property

@@ -168,6 +168,35 @@ async def test_a_second_401_passes_through(sidecar):
     assert sidecar.tokens.rejected == [0]
 
 
+async def test_a_route_whose_401_no_token_cures_costs_no_further_login_and_drops_no_token_for_a_pause(sidecar):
+    plugin = await sidecar.ask(GET)
+    for _ in range(2):
+        await sidecar.answer(refused())
+    for _ in range(3):
+        await plugin.say(GET)
+        await sidecar.answer(refused())
+        assert sidecar.exchange.retries == ()
+    assert plugin.got == refused() * 4
+    assert (sidecar.tokens.rejected, sidecar.tokens.logins) == ([0], 1)
+    sidecar.clock.now += 1.1
+    await plugin.say(GET)
+    for _ in range(2):
+        await sidecar.answer(refused())
+    assert (sidecar.tokens.rejected, sidecar.tokens.logins) == ([0, 1], 2)
+    assert sidecar.exchange.retries == ("token_not_valid",)
+
+
+async def test_any_other_answer_of_a_marked_route_clears_its_mark(sidecar):
+    plugin = await sidecar.ask(GET)
+    for _ in range(2):
+        await sidecar.answer(refused())
+    assert list(sidecar.tokens.marked) == [(b"GET", "/template")]
+    sidecar.clock.now += 2
+    await plugin.say(GET)
+    await sidecar.answer(answer(404))
+    assert not sidecar.tokens.marked
+
+
 async def test_a_body_too_large_to_keep_is_not_sent_again_but_the_token_is_dropped(sidecar):
     big = b"x" * 70_000
     plugin = await sidecar.ask(b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70000\r\n\r\n" + big)

@@ -15,6 +15,7 @@ from proxy.pipeline.ports import Page
 from proxy.pipeline.signal import Signal, Sweep
 from proxy.pipeline.story import Limits, Story
 from proxy.policy.guards import Guards
+from proxy.policy.incurable import IncurableRoutes, Route, fingerprint
 from proxy.policy.loopguard import LoopGuard
 from proxy.policy.rules import Operation, Rule, Verdict
 
@@ -161,13 +162,15 @@ class FakePool:
 class FakeTokens:
     """Tokens numbered from 1; `fault` is what the next login raises."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.renewing = False
         self.fault: Failure | None = None
         self.hangs = False
         self.rejected: list[int] = []
         self.ran_out: set[Token] = set()
-        self.ages: dict[int, float] = {}  # by serial
+        self.ages: dict[int, float] = {}  # by serial; the first is old, those of logins are new
+        self.refusals = IncurableRoutes(clock)
+        self.marked = self.refusals.cases
         self.logins = 0
         self.calls = 0
         self.current: Token | None = Token("jwt-0", 0.0, 1e12, 0)
@@ -185,7 +188,7 @@ class FakeTokens:
         return token not in self.ran_out
 
     def age(self, token: Token) -> float:
-        return self.ages.get(token.serial, 100.0)
+        return self.ages.get(token.serial, 0.0 if token.serial else 100.0)
 
     async def get(self) -> Token:
         if self.hangs:
@@ -195,6 +198,17 @@ class FakeTokens:
         self.logins += 1
         self.current = Token(f"jwt-{self.logins}", 0.0, 1e12, self.logins)
         return self.current
+
+    async def refused(self, token: Token, route: Route, *, replayed: bool, replayable: bool) -> bool:
+        judgement = self.refusals.judge(
+            route, fingerprint(token), self.age(token), replayed=replayed, replayable=replayable
+        )
+        if judgement != "pass":
+            self.reject(token)
+        return judgement == "replay"
+
+    def accepted(self, route: Route) -> None:
+        self.refusals.accepted(route)
 
     def reject(self, token: Token) -> None:
         self.rejected.append(token.serial)
@@ -262,7 +276,7 @@ class FakeSidecar:
         self.clock = Clock(1000.0)
         self.wall = Clock(1_763_549_574.0)
         self.pool = FakePool()
-        self.tokens = FakeTokens()
+        self.tokens = FakeTokens(self.clock)
         self.rules = FakeRules(rule)
         self.watch = Watch()
         self.slept: list[float] = []
