@@ -52,7 +52,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 def _run_sidecar(flags: Mapping[str, str], env: Mapping[str, str], simulator: Child, signals: Signals) -> int:
     """From the sidecar's start to its end. It ends before the simulator, so that calls under way find an answer."""
-    words = [word for name, value in flags.items() for word in (FLAGS[name], value)]
+    words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
     sidecar = start_own(["serve", *words], env, signals)
     ready = sidecar.first_line(signals)
     if not places(ready):

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         return _say("there is no command to run; write: biot-sidecar exec -- CMD ARG...", 2)
     flags = flags_of(args)
     _refuse_unix_only(flags, env)
-    words = [word for name, value in flags.items() for word in (FLAGS[name], value)]
+    words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
     with Signals(FORWARDED) as signals:
         # Under systemd the service is CMD: the sidecar does not report in its place.
         own = {name: value for name, value in env.items() if name != "NOTIFY_SOCKET"}

@@ -11,6 +11,7 @@ from typing import Final
 
 from proxy.errors import BadSettings
 from proxy.net.sockets import HandedOver
+from proxy.settings import allows_remote
 from proxy.settings.addresses import is_loopback
 
 FIRST: Final = 3
@@ -29,7 +30,7 @@ def inherited_sockets(env: Mapping[str, str], pid: int) -> list[socket.socket]:
     count = env.get("LISTEN_FDS", "")
     if not (count.isascii() and count.isdecimal() and len(count) < 6):
         raise BadSettings([f"LISTEN_FDS: {count!r} is no number of sockets"])
-    remote = env.get("SIDECAR_ALLOW_REMOTE", "").strip().lower() in {"1", "true", "yes", "on"}
+    remote = allows_remote(env)
     problems: list[str] = []
     taken = []
     for descriptor in range(FIRST, FIRST + int(count)):

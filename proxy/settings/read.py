@@ -55,6 +55,11 @@ def load_listen(env: Mapping[str, str], flags: Mapping[str, str]) -> tuple[Addre
     return addresses
 
 
+def allows_remote(env: Mapping[str, str]) -> bool:
+    """SIDECAR_ALLOW_REMOTE alone, for listeners that others bind; nonsense, which `load` refuses, allows nothing."""
+    return Reader(env, {}).switch("SIDECAR_ALLOW_REMOTE")
+
+
 class Reader:
     """Reads settings one by one and keeps every problem; `flag_names` are what users call those that came as flags."""
 

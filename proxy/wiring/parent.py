@@ -282,7 +282,7 @@ class Parent:
         admin: Sequence[socket.socket],
     ) -> asyncio.subprocess.Process:
         listen, listen_admin = [sock.fileno() for sock in sockets], [sock.fileno() for sock in admin]
-        words = [word for name, value in self._flags.items() for word in (FLAGS[name], value)]
+        words = [f"{FLAGS[name]}={value}" for name, value in self._flags.items()]
         return await asyncio.create_subprocess_exec(
             *program.command("worker", *words),
             f"--number={number}",

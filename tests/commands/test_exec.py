@@ -53,6 +53,15 @@ def ran(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_flags_value_reaches_the_sidecar_whatever_it_begins_with(tmp_path, workers):
+    (tmp_path / "-routes.yaml").write_text("version: 1\n")
+    words = [*COMMAND, "exec", "--routes=-routes.yaml", "--", "true"]
+    env = PLAIN | NOBODY | {"SIDECAR_WORKERS": workers, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, "usage:" in done.stderr) == (0, False)
+
+
 # ---- what the command gets
 
 
@@ -75,9 +84,10 @@ def test_the_command_gets_the_sidecar_in_biots_place_and_no_secret(tmp_path):
 
 
 def test_the_secret_is_nowhere_in_the_commands_environment():
-    done = ran(*python(TELL), BIOT_SERVICE_USER_SECRET_KEY=SECRET)
+    done = ran(*python(TELL), BIOT_SERVICE_USER_SECRET_KEY=SECRET, SIDECAR_SECRET_COMMAND=f"echo {SECRET}")
     assert done.returncode == 0
     assert SECRET not in done.stdout
+    assert "SIDECAR_SECRET_COMMAND" not in done.stdout
 
 
 def test_the_command_calls_biot_without_credentials(biot):

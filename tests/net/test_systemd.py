@@ -106,14 +106,15 @@ def test_a_descriptor_that_was_promised_but_not_passed_is_named(tcp: socket.sock
     assert said["problems"][-1] == "LISTEN_FDS: the inherited descriptor 92 is not open"
 
 
+@pytest.mark.parametrize("yes", ["1", " TRUE ", "yes"])
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
-def test_a_socket_beyond_loopback_needs_the_same_permission_as_an_address(address: str) -> None:
+def test_a_socket_beyond_loopback_needs_the_same_permission_as_an_address(address: str, yes: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as sock:
         sock.bind((address, 0))
         sock.listen()
         (problem,) = activated(sock.fileno())["problems"]
-        assert activated(sock.fileno(), SIDECAR_ALLOW_REMOTE="1")["flags"] == [[False, False]]
+        assert activated(sock.fileno(), SIDECAR_ALLOW_REMOTE=yes)["flags"] == [[False, False]]
     assert f"listens on {address}, which is not loopback" in str(problem)
     assert "SIDECAR_ALLOW_REMOTE=1" in str(problem)
 
