@@ -7,7 +7,7 @@ PYTHONS := proxy tests deploy hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-compiled check format bench fuzz schema lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled check format bench fuzz schema lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -45,10 +45,22 @@ $(VENV)/.run: requirements.lock pyproject.toml $(if $(STALE),anew) | $(BIN)/pyth
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+# What `make test` needs; the tools that only a few tests want come with .dev.
+$(VENV)/.test: requirements-test.lock $(VENV)/.run
 	@echo "installing the test tools into $(VENV) ..."
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --require-hashes -r requirements-test.lock
 	@touch $@
+
+$(VENV)/.check: requirements-check.lock $(VENV)/.run
+	@echo "installing the linters into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements-check.lock
+	@touch $@
+
+# Everything.
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@echo "installing every tool into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $(VENV)/.test $(VENV)/.check $(VENV)/.compile $@
 
 # What the compiled form is made with; a C compiler and Python's headers come from elsewhere (hatch_build.py looks).
 $(VENV)/.compile: requirements-compile.lock $(VENV)/.run
@@ -59,21 +71,27 @@ $(VENV)/.compile: requirements-compile.lock $(VENV)/.run
 run: $(VENV)/.run ## start the sidecar on 127.0.0.1:8787; with BIOT_BASE_URL unset the BioT simulator too
 	@if [ -n "$$BIOT_BASE_URL" ]; then exec $(BIN)/biot-sidecar serve; else exec $(BIN)/biot-sidecar demo; fi
 
-test: $(VENV)/.dev ## run every test
-	@$(BIN)/python -m pytest
+# Side by side; tests/conftest.py says how many. What is given in TESTS replaces all tests.
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
+
+test: $(VENV)/.test ## run the tests, but for what takes long or needs more tools
+	@$(PYTEST) -m "not thorough" $(TESTS)
+
+test-all: $(VENV)/.dev ## run every test, with every tool
+	@$(PYTEST) $(TESTS)
 
 COMPILED_TESTS ?= -m e2e
 
 test-compiled: $(VENV)/.dev build/compiled ## run the tests that start the program, compiled; COMPILED_TESTS says which
-	@BIOT_SIDECAR_UNDER_TEST=build/compiled $(BIN)/python -m pytest $(COMPILED_TESTS)
+	@BIOT_SIDECAR_UNDER_TEST=build/compiled $(PYTEST) $(COMPILED_TESTS)
 
-check: $(VENV)/.dev ## format, lint, types, import contracts
+check: $(VENV)/.check ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check $(PYTHONS)
 	@$(BIN)/ruff check $(PYTHONS)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-format: $(VENV)/.dev ## rewrite the sources in the project's format
+format: $(VENV)/.check ## rewrite the sources in the project's format
 	@$(BIN)/ruff format $(PYTHONS)
 	@$(BIN)/ruff check --fix $(PYTHONS)
 
@@ -87,7 +105,7 @@ fuzz: $(VENV)/.dev ## run each fuzzer for FUZZ_SECONDS (300)
 	        -artifact_prefix=build/fuzz/ build/fuzz/$$name || exit 1; \
 	done
 
-bench: $(VENV)/.dev ## this proxy beside its peers in one run, figures as ratios
+bench: $(VENV)/.test ## this proxy beside its peers in one run, figures as ratios
 	@$(BIN)/python -m tests.bench
 
 schema: $(VENV)/.run ## write config/routes.schema.json anew
@@ -98,8 +116,10 @@ lock: $(VENV)/.run ## write the lock files anew
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --group build -o requirements.lock
 	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:compile -c requirements.lock -o requirements-compile.lock
-	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --group build --group compile --group dev -c requirements.lock \
-	    -c requirements-compile.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --group build --group compile --group test --group check --group dev \
+	    -c requirements.lock -c requirements-compile.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:test -c requirements-dev.lock -o requirements-test.lock
+	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:check -c requirements-dev.lock -o requirements-check.lock
 
 # The time of the last commit: the same sources make the same bytes, wherever and whenever.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)

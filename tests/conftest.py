@@ -1,9 +1,78 @@
-"""What holds for every test."""
+"""What holds for every test: how many run side by side, in which order, and what is said of those that did not."""
 
 from __future__ import annotations
 
+import os
+import random
+from collections import Counter
+
+import pytest
 from hypothesis import settings
+
+from tests.support.wants import PREFIX
 
 # A busy machine must not fail a test: no example has a deadline, the time limit per test is bound enough.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="all tests in a random order, the same for the same SEED"
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: two for each core, since many tests wait for a program."""
+    return min(2 * (os.cpu_count() or 1), 8)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (seed := config.getoption("--shuffle")) is not None:
+        random.Random(seed).shuffle(items)
+        return
+    if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
+        items[:] = slow_ones_first(items, workers)
+
+
+def slow_ones_first(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
+    """xdist gives each worker an equal stretch of the list, and whoever is done steals from the tail of another's: so
+    each stretch begins with its share of the slow tests. Those of one file stay together, since they do the same, and
+    so do those that are not slow.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    others = [item for item in items if not item.get_closest_marker("slow")]
+    files = list(dict.fromkeys(item.path for item in slow))
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        share = [item for item in slow if item.path in files[worker::workers]]
+        wanted = (len(items) - len(ordered)) // (workers - worker) - len(share)
+        ordered += share + others[:wanted]
+        del others[:wanted]
+    return ordered + others
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    reasons = Counter(why(report) for report in terminalreporter.stats.get("skipped", []))
+    if reasons:
+        terminalreporter.section("skipped", sep="-")
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.line(summed(reason, count))
+    if config.getoption("--shuffle") is not None:
+        terminalreporter.line(f"shuffled by --shuffle {config.getoption('--shuffle')}")
+
+
+def why(report: pytest.TestReport) -> str:
+    told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return told.removeprefix("Skipped: ")
+
+
+def summed(reason: str, count: int) -> str:
+    """One line about the tests that were skipped for one reason."""
+    tests = f"{count} test{'s' if count > 1 else ''}"
+    if not reason.startswith(PREFIX):
+        return f"skipped: {reason} ({tests})"
+    wanted, _, bringer = reason.partition(": ")
+    return f"skipped {wanted} ({tests}; {bringer})"

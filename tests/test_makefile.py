@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wants
+
 ROOT = Path(__file__).parents[1]
-PROMISED = {"run", "test", "check", "bench", "help"}
+PROMISED = {"run", "test", "test-all", "test-compiled", "check", "bench", "help"}
 # Stands for the program: says how it was called, and waits to be told to end.
 STUB = """#!/bin/sh
 trap 'echo ended; exit 0' TERM
@@ -21,7 +23,7 @@ echo "biot-sidecar $*"
 [ -z "$STUB_WAITS" ] || while :; do sleep 0.05; done
 """
 
-pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+pytestmark = wants.needs("make")
 
 
 def make(*words: str, **env: str) -> subprocess.CompletedProcess[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from proxy.settings.names import FLAGS, SETTINGS
 from tests.commands.processes import PATIENCE, running
 from tests.commands.support import ran
 from tests.deploy.programs import PLAIN, seen
+from tests.support import wants
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -68,8 +68,8 @@ def test_every_command_is_listed():
 
 
 def test_every_target_it_names_is_there():
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z]+)\b(?=`|$|\s{2,})", TEXT, re.MULTILINE)) <= targets
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)\b(?=`|$|\s{2,})", TEXT, re.MULTILINE)) <= targets
 
 
 def test_every_file_it_names_is_there():
@@ -105,8 +105,9 @@ def did(demo: tuple[str, str], command: list[str], code: str) -> tuple[str, tupl
     """What an example prints, and the last request that BioT got of it: method, intercepted, token."""
     biot, url = demo
     assert "http://127.0.0.1:8787" in code
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"{command[0]} is not installed")
+    wants.program(command[0])
+    if "curl" in code:
+        wants.program("curl")
     words = [*command, code.replace("http://127.0.0.1:8787", url)]
     done = subprocess.run(words, env=PLAIN, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
@@ -147,8 +148,7 @@ def test_a_patients_age_is_changed_without_token_or_header_and_intercepted(demo,
 @pytest.mark.e2e
 def test_without_the_sidecar_the_same_takes_a_login_and_two_headers(demo):
     biot, _ = demo
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
+    wants.program("node")
     code = 'const id = "11111111-1111-1111-1111-111111111111";' + block("js", "async function login")
     user = {
         "BIOT_SERVICE_USER_ID": "00000000-0000-4000-8000-000000000001",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import pytest
 
 from tests.commands.processes import PATIENCE, Running, gone, running
 from tests.deploy.programs import PLAIN
+from tests.support import wants
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -29,8 +29,7 @@ def introduced(demo: Running) -> list[str]:
 
 def pasted(line: str) -> dict:
     """What a shell makes of one."""
-    if shutil.which("curl") is None:
-        pytest.skip("curl is not installed")
+    wants.program("curl")
     ran = subprocess.run(["sh", "-c", line], env=PLAIN, capture_output=True, timeout=PATIENCE, check=True)
     return json.loads(ran.stdout)
 

@@ -19,6 +19,7 @@ import pytest
 from tests.deploy.lambda_api import RUNTIME, Environment, LambdaApi
 from tests.deploy.programs import DEPLOY, PLAIN, SECRET, USER, free_port, logins, simulator
 from tests.deploy.wall_clock import WallClock
+from tests.support import wants
 from tests.support.form import UNDER_TEST
 
 LAMBDA = DEPLOY / "aws-lambda"
@@ -73,9 +74,7 @@ def function(
     shutil.copytree(LAMBDA / "examples" / language, task)
     if handler:
         (task / FILES[language]).write_text(handler)
-    interpreter = {"python": sys.executable, "node": shutil.which("node")}[language]
-    if interpreter is None:
-        pytest.skip("node is not installed")
+    interpreter = wants.program({"python": sys.executable, "node": "node"}[language])
     runtime = [interpreter, str(HERE / {"python": "runtime.py", "node": "runtime.mjs"}[language])]
     extensions: list[Path] = []
     if way == "image":
@@ -275,6 +274,7 @@ def test_a_bundle_for_another_python_says_so(bundle: Path, tmp_path: Path) -> No
     assert "there is no python2.0 here" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_bundle_may_take_a_python_along(tmp_path: Path) -> None:
     home, folder = tmp_path / "python", tmp_path / "biot_sidecar"
     (home / "bin").mkdir(parents=True)

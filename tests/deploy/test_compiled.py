@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -19,6 +18,7 @@ from proxy import __version__
 from tests.commands.processes import running
 from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, simulator
 from tests.deploy.test_supply_chain import PATIENT_ID, copy_of_sources
+from tests.support import wants
 from tests.support.form import FORM, UNDER_TEST
 
 COMPILED = {**PLAIN, "BIOT_SIDECAR_COMPILED": "1"}
@@ -31,11 +31,16 @@ LISTED: list[str] = WHEEL["hooks"]["custom"]["modules"]
 
 WAITS = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.Yield, ast.YieldFrom)
 
-needs_compiler = pytest.mark.skipif(
-    shutil.which(sysconfig.get_config_var("CC").split()[0]) is None
-    or not Path(sysconfig.get_path("include"), "Python.h").is_file(),
-    reason="there is no C compiler, or there are no headers of this Python",
-)
+
+def missing_for_compiling() -> list[str]:
+    has_compiler = wants.found(sysconfig.get_config_var("CC").split()[0])
+    has_headers = Path(sysconfig.get_path("include"), "Python.h").is_file()
+    has_mypyc = wants.importable("mypyc") and wants.importable("setuptools")
+    given = {"cc": has_compiler, "Python.h": has_headers, "mypyc": has_mypyc}
+    return [name for name, there in given.items() if not there]
+
+
+needs_compiler = pytest.mark.skipif(bool(missing_for_compiling()), reason=wants.reason(*missing_for_compiling()))
 needs_compiled = pytest.mark.skipif(not UNDER_TEST, reason="`make test-compiled` runs it")
 
 
@@ -81,6 +86,7 @@ def test_an_editable_install_is_never_compiled(sources: Path) -> None:
     assert not [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(SUFFIX)]
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_compiled_wheel_is_for_this_platform_and_holds_both_forms(sources: Path, tmp_path: Path) -> None:
     wheel = built(sources, COMPILED)
@@ -120,6 +126,7 @@ def test_what_compiling_needs_is_told_in_one_line(
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_what_cannot_be_compiled_is_told_in_mypys_words(sources: Path) -> None:
     with (sources / SMALL[0]).open("a") as module:

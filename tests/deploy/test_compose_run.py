@@ -92,6 +92,7 @@ def filled(text: str) -> str:
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
+@pytest.mark.slow
 def test_the_event_goes_through_plugin_and_sidecar_to_the_simulator(tmp_path: Path) -> None:
     composition = Composition(tmp_path)
     assert [name for name in SERVICES if "profiles" not in SERVICES[name]] == [

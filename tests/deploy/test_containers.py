@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tests.deploy.programs import DEPLOY, ROOT
+from tests.support import wants
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -26,7 +27,7 @@ def named(path: Path) -> str:
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES, ids=named)
 def test_hadolint_finds_nothing_in_a_dockerfile(dockerfile: Path) -> None:
-    linted = subprocess.run([BIN / "hadolint", "--no-color", dockerfile], capture_output=True, text=True)
+    linted = subprocess.run([wants.program("hadolint"), "--no-color", dockerfile], capture_output=True, text=True)
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
@@ -43,7 +44,7 @@ def test_every_image_is_named_by_an_exact_version() -> None:
 
 
 def test_the_compose_file_fits_the_compose_specification() -> None:
-    check = [BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"]
+    check = [wants.program("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"]
     checked = subprocess.run(check, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

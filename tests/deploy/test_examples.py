@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from urllib.error import HTTPError
 import pytest
 
 from tests.deploy.programs import DEPLOY, PLAIN, ROOT, call, logins, program, seen, sidecar, simulator
+from tests.support import wants
 
 EXAMPLES = DEPLOY / "examples"
 PYTHON = str(EXAMPLES / "python" / "plugin.py")
@@ -25,7 +25,7 @@ HEADERS = {"hooktype": "NOTIFICATION", "traceparent": f"00-{TRACE}-00f067aa0ba90
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
-LANGUAGES = ["python", "javascript", "java", "go"]
+LANGUAGES = ["python", "javascript", "java", pytest.param("go", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="module")
@@ -35,25 +35,17 @@ def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         case "python":
             return [sys.executable, PYTHON]
         case "javascript":
-            return [installed("node"), str(EXAMPLES / "javascript" / "plugin.mjs")]
+            return [wants.program("node"), str(EXAMPLES / "javascript" / "plugin.mjs")]
         case "java":
-            return [installed("java"), str(EXAMPLES / "java" / "Plugin.java")]
+            return [wants.program("java"), str(EXAMPLES / "java" / "Plugin.java")]
         case _:
             return [str(compiled_go(EXAMPLES / "go" / "main.go", tmp_path_factory.mktemp("go")))]
-
-
-def installed(name: str) -> str:
-    """A program of the packages beside this Python, or the machine's."""
-    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{PLAIN['PATH']}")
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 def compiled_go(source: Path, folder: Path) -> Path:
     """The program; what Go has compiled of its library is kept for the next run."""
     env = {**PLAIN, "GOCACHE": str(ROOT / "build" / "go"), "GOTOOLCHAIN": "local", "GOPROXY": "off"}
-    build = [installed("go"), "build", "-o", str(folder / "plugin"), str(source)]
+    build = [wants.program("go"), "build", "-o", str(folder / "plugin"), str(source)]
     built = subprocess.run(build, env=env, cwd=folder, capture_output=True, text=True)
     assert built.returncode == 0, built.stderr
     return folder / "plugin"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
 from tests.deploy.programs import DEPLOY, ROOT, SECRET, USER
+from tests.support import wants
 
 BASE = DEPLOY / "kubernetes" / "base"
 DEPLOYMENT, SERVICE = yaml.safe_load_all((BASE / "plugin.yaml").read_text())
@@ -24,15 +23,12 @@ POD: dict[str, Any] = DEPLOYMENT["spec"]["template"]["spec"]
 @pytest.mark.parametrize("version", ["1.29", "1.33", "1.37"])
 @pytest.mark.parametrize("manifest", [DEPLOYMENT, SERVICE], ids=lambda manifest: manifest["kind"])
 def test_a_manifest_fits_the_schemas_of_kubernetes(manifest: dict[str, Any], version: str) -> None:
-    kubernetes_validate.validate(manifest, version, strict=True)
+    wants.module("kubernetes_validate").validate(manifest, version, strict=True)
 
 
 def rendered(folder: str) -> dict[tuple[str, str], dict[str, Any]]:
     """What kustomize makes of a folder: (kind, name) -> manifest."""
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("kubectl is not installed")
-    command = [kubectl, "kustomize", BASE.parent / folder]
+    command = [wants.program("kubectl"), "kustomize", BASE.parent / folder]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(text)}
 
@@ -47,7 +43,7 @@ def test_the_example_overlay_puts_its_own_images_and_biot_into_the_base() -> Non
     manifests = rendered("example")
     for (kind, _), manifest in manifests.items():
         if kind != "PodMonitor":  # the operator's own kind
-            kubernetes_validate.validate(manifest, "1.37", strict=True)
+            wants.module("kubernetes_validate").validate(manifest, "1.37", strict=True)
     pod = manifests["Deployment", "biot-plugin"]["spec"]["template"]["spec"]
     assert pod["initContainers"][0]["image"] == "registry.example/biot-sidecar:0.1.0"
     assert manifests["ConfigMap", "biot"]["data"] == {"base-url": "https://api.dev.example.biot-med.com"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import yaml
 
 from proxy.telemetry import state
 from tests.deploy.promql import NotPromQL, Query, Selector, read
+from tests.support import wants
 from tests.support.finished import exchange, refused
 from tests.telemetry.reading import new_metrics, samples
 
@@ -24,7 +24,7 @@ SCRAPING = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "dashboard.json").read_text())
 RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-PROMTOOL = shutil.which("promtool")
+PROMTOOL = wants.found("promtool")
 
 TARGET_LABELS = {"job", "instance"}
 OF_PROMETHEUS = {"up": {"job": {"biot-sidecar"}, "instance": set()}, "ALERTS": {}}
@@ -174,7 +174,7 @@ def test_prometheus_scrapes_the_sidecar_of_the_compose_file_and_reads_the_alerts
     assert [PROMETHEUS / name for name in SCRAPING["rule_files"]] == [PROMETHEUS / "alerts.yml"]
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian package prometheus) is not installed")
+@wants.needs("promtool")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -189,7 +189,7 @@ def test_promtool_agrees(arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian package prometheus) is not installed")
+@wants.needs("promtool")
 def test_promtool_takes_every_query_of_the_dashboard(tmp_path):
     queries = [resolved(text) for _, text in DASHBOARD_QUERIES if not text.startswith("label_values")]
     recorded = [{"record": f"panel:{number}", "expr": text} for number, text in enumerate(queries)]
@@ -201,7 +201,7 @@ def test_promtool_takes_every_query_of_the_dashboard(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian package prometheus) is not installed")
+@wants.needs("promtool")
 def test_promtool_finds_nothing_to_say_about_the_metrics_themselves():
     from proxy.telemetry.exposition import render
 

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 
 from proxy import __version__
 from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, program
+from tests.support import wants
 
 SOURCES = ["proxy", "config", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"]
 
@@ -128,7 +129,7 @@ def test_the_installed_demo_runs_in_an_empty_folder(installed: Path, tmp_path: P
 
 def test_the_sbom_tool_lists_what_an_environment_holds(installed: Path, tmp_path: Path) -> None:
     bom = tmp_path / "bom.json"
-    tool = [Path(sys.executable).with_name("cyclonedx-py"), "environment", "--output-reproducible", "--of", "JSON"]
+    tool = [wants.program("cyclonedx-py"), "environment", "--output-reproducible", "--of", "JSON"]
     subprocess.run([*tool, "-o", bom, installed.with_name("python")], check=True, capture_output=True)
     found = json.loads(bom.read_text())
     assert found["bomFormat"] == "CycloneDX"

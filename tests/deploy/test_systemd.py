@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.programs import DEADLINE, DEPLOY, PLAIN, ROOT, SECRET, USER, call, free_port, simulator
+from tests.support import wants
 
 UNITS = DEPLOY / "systemd"
 PROGRAM = "/opt/biot-sidecar/bin/biot-sidecar"
@@ -23,10 +23,7 @@ SERVICE = (UNITS / "biot-sidecar.service").read_text()
 
 def analyze(*words: str | Path) -> str:
     """What systemd-analyze says; it must be content."""
-    tool = shutil.which("systemd-analyze")
-    if tool is None:
-        pytest.skip("systemd-analyze is not installed")
-    said = subprocess.run([tool, *words], capture_output=True, text=True)
+    said = subprocess.run([wants.program("systemd-analyze"), *words], capture_output=True, text=True)
     assert said.returncode == 0, said.stdout + said.stderr
     assert said.stderr == ""
     return said.stdout
@@ -57,9 +54,7 @@ def test_the_secret_comes_as_a_credential_and_from_nowhere_else() -> None:
 
 @pytest.mark.e2e
 def test_the_first_call_on_the_socket_starts_the_sidecar(tmp_path: Path) -> None:
-    activate = shutil.which("systemd-socket-activate")
-    if activate is None:
-        pytest.skip("systemd-socket-activate is not installed")
+    activate = wants.program("systemd-socket-activate")
     with simulator(tmp_path) as biot, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(DEADLINE)

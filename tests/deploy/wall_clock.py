@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import wants
+
 
 class WallClock:
     """Processes started with `variables` read this clock; libfaketime stands between them and the machine's."""
@@ -13,7 +15,7 @@ class WallClock:
     def __init__(self, file: Path) -> None:
         libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
         if not libraries:
-            pytest.skip("libfaketime is not installed")
+            pytest.skip(wants.reason("libfaketime"))
         self._file = file
         self.move_on(0)
         self.variables = {

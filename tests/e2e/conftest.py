@@ -25,7 +25,9 @@ async def shared_house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def house(shared_house: House) -> AsyncIterator[House]:
-    """The module's program, on a blank page."""
+    """The module's program, on a blank page: whatever the test before left behind, a token is in hand."""
+    shared_house.upstream.forget()
+    await shared_house.warm_up()
     shared_house.upstream.forget()
     yield shared_house
     failures = list(shared_house.upstream.failures)

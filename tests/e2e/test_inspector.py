@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inspector.browser import Browser, chromium, running_browser
+from tests.inspector.browser import Browser, running_browser, wants_chromium
 from tests.support.judge import assert_ours
 from tests.support.live import LIVE
 from tests.support.rawclient import RawClient
@@ -164,8 +164,7 @@ async def test_open_pages_do_not_hold_up_a_stop(start, tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if chromium() is None:
-        pytest.skip("Chromium or its driver is missing: install chromium and chromium-driver to look at the page")
+    wants_chromium()
     with running_browser(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 

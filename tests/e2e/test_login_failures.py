@@ -98,6 +98,7 @@ async def test_each_failure_says_what_it_was_and_what_to_do(start, failure):
     assert answer.json["details"]["hint"] in told["message"]
 
 
+@pytest.mark.slow
 async def test_a_login_that_never_ends_is_given_up_after_ten_seconds(start):
     async def silent(exchange: Exchange) -> None:
         await exchange.abandoned()

@@ -75,6 +75,7 @@ def test_an_error_of_the_sidecars_own_reaches_the_sdk_typed(tmp_path: Path) -> N
         assert denied.value.data.trace_id
 
 
+@pytest.mark.slow
 def test_a_login_by_the_ums_sdk_gets_a_placeholder_that_its_models_accept(tmp_path: Path) -> None:
     with both(tmp_path) as (biot, url):
         with api(ums_sdk, "ServiceUserAPIApi", f"{url}/ums") as services:

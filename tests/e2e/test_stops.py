@@ -167,14 +167,17 @@ async def stop_often(folder: Path, stops: int, **settings: str) -> Counter[str]:
     return total
 
 
+@pytest.mark.slow
 async def test_a_hundred_stops_under_load_lose_no_request_that_was_accepted(tmp_path: Path) -> None:
     await stop_often(tmp_path, 100)
 
 
+@pytest.mark.slow
 async def test_workers_stop_under_load_as_one_process_does(tmp_path: Path) -> None:
     await stop_often(tmp_path, 8, SIDECAR_WORKERS="2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_a_socket_file_is_no_worse_than_a_port(tmp_path: Path, workers: str) -> None:
     await stop_often(tmp_path, 6, SIDECAR_LISTEN="unix:", SIDECAR_WORKERS=workers)

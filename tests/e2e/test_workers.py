@@ -190,6 +190,7 @@ async def test_workers_do_not_outlive_their_parent(start):
     await until(gone)
 
 
+@pytest.mark.slow
 async def test_a_hangup_lets_every_worker_read_the_routes_again(start):
     house = await start(SIDECAR_WORKERS="2")
     path = house.sidecar.stderr.parent / "routes.yaml"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +10,13 @@ import pytest
 
 from tests.fuzz import seeds
 from tests.fuzz.naive import NaiveChunks, NaiveRefusal, naive_request
+from tests.support import wants
 
 HERE = Path(__file__).parent
-NO_ATHERIS = not (sys.platform == "linux" and platform.machine() == "x86_64")
 
 
-@pytest.mark.skipif(NO_ATHERIS, reason="atheris is published for Linux on x86-64 alone")
+@pytest.mark.slow
+@wants.needs_module("atheris")
 @pytest.mark.parametrize(("name", "runs"), [("fuzz_framing", 40_000), ("fuzz_wire", 1500)])
 def test_a_fuzzer_finds_nothing_in_a_bounded_run(name, runs, tmp_path):
     seeds.plant(tmp_path)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from selenium import webdriver
-from selenium.webdriver import ActionChains
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.wait import WebDriverWait
+from tests.support import wants
+
+if wants.importable("selenium"):
+    from selenium import webdriver
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.remote.webelement import WebElement
+    from selenium.webdriver.support.wait import WebDriverWait
 
 DEADLINE = 10.0
 _FLAGS = [
@@ -32,22 +34,28 @@ _FLAGS = [
 ]
 
 
-def chromium() -> str | None:
-    """Where Chromium is, if its driver is there too."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    return path if shutil.which("chromedriver") else None
+def wants_chromium() -> None:
+    """Without Chromium, its driver and what speaks with them the test is skipped."""
+    wants.module("selenium")
+    wants.program("chromedriver")
+    if _chromium() is None:
+        wants.program("chromium")
+
+
+def _chromium() -> str | None:
+    return wants.found("chromium") or wants.found("google-chrome")
 
 
 @contextmanager
 def running_browser(folder: Path) -> Iterator[Browser]:
     options = webdriver.ChromeOptions()
-    options.binary_location = chromium() or ""
+    options.binary_location = _chromium() or ""
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     for flag in (*_FLAGS, f"--user-data-dir={folder}"):
         options.add_argument(flag)
     if os.geteuid() == 0:
         options.add_argument("--no-sandbox")  # Chromium's own sandbox does not work for root
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver = webdriver.Chrome(options=options, service=Service(wants.program("chromedriver")))
     try:
         yield Browser(driver)
     finally:

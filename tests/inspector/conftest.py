@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.inspector.browser import Browser, chromium, running_browser
+from tests.inspector.browser import Browser, running_browser, wants_chromium
 from tests.inspector.desk import Desk, running_desk
 
 
 @pytest.fixture(scope="session")
 def chromium_window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One Chromium for all tests: it takes a second to start."""
-    if chromium() is None:
-        pytest.skip("Chromium or its driver is missing: install chromium and chromium-driver to look at the page")
+    wants_chromium()
     with running_browser(tmp_path_factory.mktemp("chromium")) as browser:
         yield browser
 

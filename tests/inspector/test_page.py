@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from selenium.webdriver.common.keys import Keys
 
 from proxy.errors import Code
 from proxy.policy.rules import Rule
@@ -13,6 +12,10 @@ from proxy.telemetry.log import iso
 from tests.inspector.browser import Browser
 from tests.inspector.desk import Desk, sidecar_status
 from tests.inspector.examples import FILES, TRACE, finished, verdict
+from tests.support import wants
+
+if wants.importable("selenium"):
+    from selenium.webdriver.common.keys import Keys
 
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=alert(1)>"
 RTL = "\u202etxt.exe"
@@ -90,6 +93,7 @@ def test_keeps_no_more_than_the_last_five_hundred(page: Browser, desk: Desk) -> 
     assert len(page.rows()) == 500
 
 
+@pytest.mark.slow
 def test_a_long_session_does_not_grow(page: Browser, desk: Desk) -> None:
     def newest() -> str:
         # Elements that the driver has handed out live on: none may be asked for here.

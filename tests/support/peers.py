@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.support import wants
 from tests.support.rawclient import RawClient
 from tests.support.wire import DEADLINE
 
@@ -51,15 +50,6 @@ backend biot
 """
 
 
-def missing() -> list[str]:
-    """Which of the two programs this machine lacks."""
-    return [name for name in ("nginx", "haproxy") if not find(name)]
-
-
-def find(name: str) -> str | None:
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
 @asynccontextmanager
 async def nginx(folder: Path, port: int) -> AsyncIterator[str]:
     """The path of nginx's socket."""
@@ -80,8 +70,7 @@ async def haproxy(folder: Path, port: int) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _running(command: list[str], folder: Path) -> AsyncIterator[None]:
-    program = find(command[0])
-    assert program is not None
+    program = wants.program(command[0])
     with (folder / f"{command[0]}.out").open("wb") as out:
         process = await asyncio.create_subprocess_exec(program, *command[1:], stdout=out, stderr=out)
     try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import select
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,9 +19,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
-import pytest
-
 from tests.deploy.programs import PLAIN
+from tests.support import wants
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
@@ -91,9 +89,7 @@ class Talker:
 def talker(language: str, folder: Path) -> Iterator[Client]:
     """A running client program; the test is skipped where its runtime is missing."""
     program, *words = LANGUAGES[language]
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} is not installed")
+    found = wants.program(program)
     with subprocess.Popen(
         [found, *words], env=PLAIN, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -107,10 +103,7 @@ class Curl:
     """curl, a process for each call. Extra `words` go to its command line."""
 
     def __init__(self, folder: Path) -> None:
-        found = shutil.which("curl")
-        if found is None:
-            pytest.skip("curl is not installed")
-        self._curl = found
+        self._curl = wants.program("curl")
         self._folder = folder
 
     def __call__(

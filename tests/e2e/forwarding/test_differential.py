@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e.forwarding.ambiguous import BODIES, HEADS
+from tests.support import wants
 from tests.support.live import LIVE
-from tests.support.peers import haproxy, missing, nginx
+from tests.support.peers import haproxy, nginx
 from tests.support.rawclient import RawClient
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.wire import Cut, lines
 
 pytestmark = [
     *LIVE,
-    pytest.mark.skipif(bool(missing()), reason=f"not installed (Debian packages nginx-light, haproxy): {missing()}"),
+    wants.needs("nginx", "haproxy"),
 ]
 
 LF_AS_LINE_END = (

@@ -135,6 +135,7 @@ class Worker:
             self.client = None
 
 
+@pytest.mark.slow
 async def test_under_load_with_aborts_every_answer_goes_to_its_own_request(house):
     house.upstream.on("/soak", Fickle())
     workers = [Worker(house.sidecar.port, number) for number in range(WORKERS)]

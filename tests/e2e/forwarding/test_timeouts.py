@@ -115,6 +115,7 @@ async def test_the_timeout_begins_anew_when_a_slow_upload_ends(house):
     assert_passed_on(await client.read_answer(), 200)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(40)
 async def test_a_head_that_does_not_arrive_within_10_seconds_is_a_408(house):
     """The one test that waits for the fixed deadline; its cases wait side by side."""

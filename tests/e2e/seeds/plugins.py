@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import select
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from proxy.simulator import seed
 from tests.deploy.programs import PLAIN, SECRET, USER, call
+from tests.support import wants
 
 HERE = Path(__file__).parent
 LANGUAGES = {"python": [sys.executable, "seed_plugin.py"], "javascript": ["node", "seed_plugin.mjs"]}
@@ -50,9 +48,7 @@ class Plugin:
 def plugin(language: str, base_url: str, **env: str) -> Iterator[Plugin]:
     """A seed plugin as one runs it outside of Lambda; the test is skipped where its language is not installed."""
     program, source = LANGUAGES[language]
-    found = shutil.which(program)
-    if found is None:
-        pytest.skip(f"{program} is not installed")
+    found = wants.program(program)
     given = {**PLAIN, "BIOT_BASE_URL": base_url, "AWS_REGION": "x", "AWS_EXECUTION_ENV": "x", **env}
     with subprocess.Popen(
         [found, str(HERE / source)], env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
