@@ -285,6 +285,24 @@ async def test_a_post_lost_before_its_answer_is_never_sent_again(sidecar):
     assert len(sidecar.pool.dialled) == 1
 
 
+async def test_a_retry_that_the_budget_withholds_is_told(sidecar):
+    hints = []
+    for _ in range(3):
+        sidecar.pool.faults = [faults.lost_before_answer(sent=False) for _ in range(3)]
+        plugin = await sidecar.ask(GET)
+        hints.append(error(plugin.got)[1]["details"]["hint"])
+    assert ["It was not tried again" in hint for hint in hints] == [False, True, True]
+
+
+async def test_a_put_that_was_lost_once_may_have_been_carried_out_though_later_tries_were_not_sent(sidecar):
+    plugin = await sidecar.ask(POST.replace(b"POST", b"PUT"))
+    sidecar.pool.faults = [faults.lost_before_answer(sent=False) for _ in range(2)]
+    sidecar.upstream.lose()
+    await sidecar.settle()
+    assert sidecar.exchange.retries == ("reset", "connect")
+    assert "may have been carried out" in error(plugin.got)[1]["details"]["hint"]
+
+
 @pytest.mark.parametrize("status", [502, 503, 504])
 async def test_a_get_is_sent_again_after_a_gateways_error(sidecar, status):
     plugin = await sidecar.ask(GET)
