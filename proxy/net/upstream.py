@@ -57,7 +57,8 @@ class UpstreamConnection(Connection, Upstream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._tls = transport if isinstance(transport, TlsTransport) else None
+        below: object = transport  # no type says that a transport may be ours, and the compiler believes types
+        self._tls = below if isinstance(below, TlsTransport) else None
 
     def eof_received(self) -> bool:
         if self.pooled:
