@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -35,6 +36,19 @@ class Output(io.TextIOWrapper):
             raise OutputLost(reason)
 
 
+class Notes(io.TextIOWrapper):
+    """Standard error. What cannot be written there can be told nowhere, and changes no exit status."""
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
+
+
 def prepare() -> None:
     """Make the process's streams fit for use."""
     # A socket that got one of their numbers would also get what we print and log.
@@ -47,6 +61,9 @@ def prepare() -> None:
     if isinstance(given, io.TextIOWrapper):
         encoding, lines, at_once = given.encoding, given.line_buffering, given.write_through
         sys.stdout = Output(given.detach(), encoding, line_buffering=lines, write_through=at_once)
+    told = sys.stderr
+    if isinstance(told, io.TextIOWrapper):
+        sys.stderr = Notes(told.detach(), told.encoding, line_buffering=True)
 
 
 def drop() -> None:

@@ -95,6 +95,23 @@ def test_output_that_cannot_be_written_is_one_line_and_status_1(words):
 
 
 @pytest.mark.e2e
+@pytest.mark.parametrize(("words", "status"), [("check", 0), ("nonsense", 2), ("serve --nonsense", 2), ("login", 1)])
+def test_what_cannot_be_told_changes_no_exit_status(words, status):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, *words.split()], env=PLAIN, cwd=ROOT, stdout=-1, stderr=full, timeout=30)
+    assert done.returncode == status
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("words", ["version", "check", "serve", "simulate", "demo"])
+def test_output_that_cannot_be_written_nor_told_of_is_status_1(words):
+    env = PLAIN | NOBODY | {"SIDECAR_SIMULATOR_LISTEN": "127.0.0.1:0"}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, words], env=env, cwd=ROOT, stdout=full, stderr=full, timeout=30)
+    assert done.returncode == 1
+
+
+@pytest.mark.e2e
 @pytest.mark.parametrize("words", ["--help", "check", "explain GET /a"])
 def test_output_that_nobody_reads_is_no_traceback_and_a_closed_one_no_error(words):
     piped = f'{{ "$@" {words}; echo $? >&2; }} | true'
