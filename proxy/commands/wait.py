@@ -13,7 +13,7 @@ from typing import Final
 from proxy.commands.flags import add_setting_flags, flags_of
 from proxy.errors import BadSettings
 from proxy.policy.durations import parse_duration, show_duration
-from proxy.settings import load_listen
+from proxy.settings import load_listen, misspelt
 from proxy.settings.names import FLAGS
 from proxy.settings.values import Address
 
@@ -47,6 +47,8 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     )
     if reason:
         print(f"biot-sidecar: not ready after {show_duration(args.timeout)} at {address}: {reason}", file=sys.stderr)
+        for warning in misspelt(env):  # it may listen where a setting with a slip in its name says
+            print(f"biot-sidecar: {warning}", file=sys.stderr)
     return 1 if reason else 0
 
 
@@ -123,6 +125,6 @@ def _first_address(flags: Mapping[str, str], env: Mapping[str, str]) -> Address:
 
 def _duration(text: str) -> float:
     try:
-        return parse_duration(text)
+        return parse_duration(text.strip())
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None

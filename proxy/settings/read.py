@@ -55,6 +55,11 @@ def load_listen(env: Mapping[str, str], flags: Mapping[str, str]) -> tuple[Addre
     return addresses
 
 
+def misspelt(env: Mapping[str, str]) -> list[str]:
+    """A warning for each name in the environment that is a setting's but for a slip."""
+    return Reader(env, {}).misspelt()
+
+
 def allows_remote(env: Mapping[str, str]) -> bool:
     """SIDECAR_ALLOW_REMOTE alone, for listeners that others bind; nonsense, which `load` refuses, allows nothing."""
     return Reader(env, {}).switch("SIDECAR_ALLOW_REMOTE")

@@ -126,6 +126,11 @@ def test_after_the_timeout_it_says_where_and_why(capsys):
     assert done.err == [f"biot-sidecar: not ready after 50ms at {where}: Connection refused"]
 
 
+def test_a_misspelt_setting_is_named_with_it(capsys):
+    done = ran(capsys, "wait", "--timeout", " 0 ", f"--listen=127.0.0.1:{free_port()}", SIDECAR_LISTN="x")
+    assert done.err[1:] == ["biot-sidecar: SIDECAR_LISTN is no setting; did you mean SIDECAR_LISTEN?"]
+
+
 def test_the_first_of_several_addresses_counts_and_flags_over_the_environment(capsys):
     first, second = (f"127.0.0.1:{free_port()}" for _ in range(2))
     assert f"at {first}:" in ran(capsys, "wait", "--timeout=0", SIDECAR_LISTEN=f" {first} , {second}").err[0]
