@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.message import Answer, Framing, Headers
+from proxy.errors import UpstreamFault
+from proxy.message import Answer, Framing, Headers, ResponseHead
 from proxy.net.upstream import Pool, UpstreamConnection
 from proxy.pipeline.collector import Collector
 from proxy.pipeline.signal import Signal, Sweep
 from proxy.pipeline.signal import timeout as patience
 from proxy.policy import framing
 from proxy.policy.faults import broken_answer, lost_before_answer, timed_out
+from proxy.policy.framing import unasked_interim
+from proxy.policy.retry import FIRST_PAUSE, IDEMPOTENT
 from proxy.settings import Upstream as Address
 
 
@@ -24,14 +27,27 @@ class Fetcher:
         self._user_agent = user_agent
 
     async def __call__(
-        self, method: bytes, path: bytes, headers: Headers, body: bytes, *, timeout: float, limit: int
+        self,
+        method: bytes,
+        path: bytes,
+        headers: Headers,
+        body: bytes,
+        *,
+        timeout: float,
+        limit: int,
+        repeatable: bool = False,
     ) -> Answer:
-        """One request, one answer, read to the end. Raises UpstreamFault."""
+        """One request, one answer, read to the end. Raises UpstreamFault.
+
+        Over a second connection where the first cannot be had, or is lost before its answer and the request may be
+        carried out twice: because of its method, or since it is `repeatable`.
+        """
         signal = Signal(asyncio.get_running_loop())
         self._sweep.watch(signal)
         try:
             with patience(timeout):
-                return await self._fetch(signal, self._bytes(method, path, headers, body), method, limit)
+                request = self._bytes(method, path, headers, body)
+                return await self._try_twice(signal, request, method, limit, repeatable or method in IDEMPOTENT)
         except TimeoutError:
             fault = timed_out(timeout)
         finally:
@@ -46,6 +62,15 @@ class Fetcher:
         lines.append(b"Content-Length: %d" % len(body))
         return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
+    async def _try_twice(self, signal: Signal, request: bytes, method: bytes, limit: int, repeatable: bool) -> Answer:
+        try:
+            return await self._fetch(signal, request, method, limit)
+        except UpstreamFault as fault:
+            if fault.retryable != "connect" and not (fault.retryable and repeatable):
+                raise
+        await asyncio.sleep(FIRST_PAUSE)
+        return await self._fetch(signal, request, method, limit)
+
     async def _fetch(self, signal: Signal, request: bytes, method: bytes, limit: int) -> Answer:
         # A new connection: a login must not be lost to a pooled one that died unseen.
         connection = await self._pool.dial(signal)
@@ -53,14 +78,22 @@ class Fetcher:
         try:
             connection.begin(signal)
             connection.write(request)
-            head = framing.response_head(await self._head(connection, signal), method)
-            if head.status < 200:
-                raise broken_answer("an interim answer was not asked for")
+            head = await self._final_head(connection, signal, method)
             body = await self._body(connection, signal, head.framing, limit)
             keep = head.keep_alive
             return Answer(head.status, head.headers, body)
         finally:
             self._pool.release(connection, keep=keep)
+
+    async def _final_head(self, connection: UpstreamConnection, signal: Signal, method: bytes) -> ResponseHead:
+        """The final answer's head; interim ones (RFC 9110, section 15.2) are read past."""
+        interims = 0
+        while (head := framing.response_head(await self._head(connection, signal), method)).status < 200:
+            interims += 1
+            if unasked_interim(head.status, interims):
+                raise broken_answer("an interim answer that was not asked for")
+            connection.expect_head()
+        return head
 
     async def _head(self, connection: UpstreamConnection, signal: Signal) -> bytes:
         while connection.raw_head is None:

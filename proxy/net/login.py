@@ -65,6 +65,7 @@ class Login:
                 login_body(self._user_id, secret.reveal()),
                 timeout=TIMEOUT,
                 limit=ANSWER_LIMIT,
+                repeatable=True,
             )
         except UpstreamFault as fault:
             return read_fault(fault)

@@ -13,14 +13,13 @@ from proxy.pipeline.ports import Client, Peer, Pool, Tokens, Upstream
 from proxy.pipeline.signal import Sweep, timeout
 from proxy.policy import faults
 from proxy.policy.fields import Kind
-from proxy.policy.framing import response_head
+from proxy.policy.framing import response_head, unasked_interim
 from proxy.policy.headers import request_lines, request_start, response_bytes, takes_own_token
 from proxy.policy.incurable import route_of
 from proxy.policy.refusal import BODY_LIMIT, about_another_token, token_refused
 from proxy.policy.retry import RETRYABLE_STATUS, RetryBudget, asked_pause, may_retry, pause
 from proxy.policy.rules import Rule
 
-INTERIM_MOST: Final = 32
 STALL_SLICES: Final = 12
 
 
@@ -248,7 +247,7 @@ class Flight:
                 self._exchange.first_byte = self._shared.clock() - self._sent_at
                 return answer
             self._interims += 1
-            if answer.status == 101 or self._interims > INTERIM_MOST:
+            if unasked_interim(answer.status, self._interims):
                 raise faults.broken_answer("an interim answer that was not asked for")
             if self._head.modern:
                 self._client.write(response_bytes(answer, modern=True, close=False))

@@ -110,9 +110,19 @@ class Fetch(Protocol):
     """One whole request of our own to the upstream, for logins. Raises UpstreamFault."""
 
     async def __call__(
-        self, method: bytes, path: bytes, headers: Headers, body: bytes, *, timeout: float, limit: int
+        self,
+        method: bytes,
+        path: bytes,
+        headers: Headers,
+        body: bytes,
+        *,
+        timeout: float,
+        limit: int,
+        repeatable: bool = False,
     ) -> Answer:
-        """`path` is relative to the base URL; `timeout` in seconds covers all; `limit` bounds the body in bytes."""
+        """`path` is relative to the base URL; `timeout` in seconds covers all; `limit` bounds the body in bytes.
+        `repeatable`: BioT may carry it out twice, whatever its method.
+        """
 
 
 class Observer(Protocol):

@@ -46,6 +46,7 @@ from proxy.policy.memo import KEY_LIMIT, Memo
 START_LINE_LIMIT: Final = 64 * 1024
 FIELDS_LIMIT: Final = 64 * 1024
 FIELD_COUNT_LIMIT: Final = 256
+INTERIM_MOST: Final = 32
 HEAD_LIMIT: Final = START_LINE_LIMIT + FIELDS_LIMIT
 LENGTH_LIMIT: Final = 2**63
 
@@ -254,3 +255,8 @@ def _request_line_complaint(line: bytes) -> str:
     if len(parts) == 3 and b"#" in parts[1]:
         return "the target holds a `#`; a fragment is never sent"
     return "the request line is malformed"
+
+
+def unasked_interim(status: int, count: int) -> bool:
+    """True for an interim answer's status that nobody asked for (101), or that is one of too many before one answer."""
+    return status == 101 or count > INTERIM_MOST

@@ -28,9 +28,9 @@ class Desk:
         self.finished: list[tuple] = []
         self.login = Login(self._fetch, "user", wall=self.wall, clock=self.wall, observer=self)
 
-    async def _fetch(self, method, path, headers, body, *, timeout, limit) -> Answer:
+    async def _fetch(self, method, path, headers, body, *, timeout, limit, repeatable) -> Answer:
         self.asked.append((method, path, headers, json.loads(body)))
-        assert (timeout, limit) == (TIMEOUT, 64 * 1024)
+        assert (timeout, limit, repeatable) == (TIMEOUT, 64 * 1024, True)
         end, seconds = self.ends.pop(0)
         self.wall.now += seconds
         if isinstance(end, Answer):

@@ -17,6 +17,7 @@ from proxy.net.tls import connect_tls, tls_context
 from proxy.net.unreachable import CLIENT_CERTIFICATE, SilentInHandshake, unreachable
 from proxy.net.upstream import IDLE_LIMIT, PROBE_AFTER
 from proxy.pipeline.signal import Sweep
+from proxy.policy import faults
 from proxy.policy.framing import response_head
 from tests.net.wires import DEADLINE, Basin, Wires, free_port, server, settled
 from tests.support.authority import Authority
@@ -517,12 +518,14 @@ async def test_a_request_that_left_before_the_loss_was_sent(tls, authority):
 # ---- whole requests of our own
 
 
-async def fetch(port: int, limit: int = 1000, timeout: float = DEADLINE):
+async def fetch(port: int, limit: int = 1000, timeout: float = DEADLINE, repeatable: bool = False):
     wires = Wires(port)
     sweep = Sweep(asyncio.get_running_loop(), lambda: 0.0)
     fetcher = Fetcher(wires.pool, wires.pool._address, sweep, b"agent/1")
     try:
-        return await fetcher(b"POST", b"/login", [(b"X-Own", b"1")], b"{}", timeout=timeout, limit=limit)
+        return await fetcher(
+            b"POST", b"/login", [(b"X-Own", b"1")], b"{}", timeout=timeout, limit=limit, repeatable=repeatable
+        )
     finally:
         wires.pool.close()
         sweep.close()
@@ -551,7 +554,8 @@ async def test_a_fetch_sends_one_request_and_reads_the_whole_answer():
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "broke off halfway"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"a" * 5000, "larger than any login's"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n", "interim answer"),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "interim answer"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 33, "interim answer"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", "chunk size"),
         (b"junk\r\n\r\n", "status line"),
     ],
@@ -562,6 +566,53 @@ async def test_a_fetch_that_is_answered_badly_says_so(raw, words):
             await fetch(port)
     assert caught.value.code is Code.UPSTREAM_PROTOCOL
     assert words in caught.value.message
+
+
+async def test_a_fetch_reads_past_interim_answers():
+    interims = b"".join(b"HTTP/1.1 %d X\r\nLink: </a>\r\n\r\n" % status for status in (100, 102, 103))
+    async with server(then(interims + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as port:
+        assert (await fetch(port)).body == b"ok"
+
+
+@pytest.mark.parametrize("losses", [0, 1, 2])
+@pytest.mark.parametrize("repeatable", [False, True])
+async def test_a_fetch_that_may_be_repeated_goes_over_a_second_connection_if_the_first_is_lost(losses, repeatable):
+    asked = []
+
+    async def login(reader, writer):
+        asked.append(await reader.readuntil(b"{}"))
+        if len(asked) > losses:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        else:
+            writer.transport.abort()
+
+    async with server(login) as port:
+        if losses <= repeatable:
+            assert (await fetch(port, repeatable=repeatable)).body == b"ok"
+        else:
+            with pytest.raises(UpstreamFault) as caught:
+                await fetch(port, repeatable=repeatable)
+            assert caught.value.retryable == "reset"
+    assert len(asked) == min(losses, repeatable) + 1
+    assert len(set(asked)) == 1
+
+
+async def test_a_fetch_that_cannot_connect_tries_once_more():
+    async with server(then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as port:
+        wires = Wires(port)
+        sweep = Sweep(asyncio.get_running_loop(), lambda: 0.0)
+        dial, failures = wires.pool.dial, [faults.lost_before_answer(sent=False)]
+
+        async def dial_once_in_vain(signal):
+            if failures:
+                raise failures.pop()
+            return await dial(signal)
+
+        wires.pool.dial = dial_once_in_vain
+        fetcher = Fetcher(wires.pool, wires.pool._address, sweep, b"agent/1")
+        assert (await fetcher(b"POST", b"/login", [], b"{}", timeout=DEADLINE, limit=10)).body == b"ok"
+        wires.pool.close()
+        sweep.close()
 
 
 async def test_a_fetch_that_is_not_answered_says_so():
