@@ -107,6 +107,10 @@ class ClientConnection(Connection, Client):
     def ended(self) -> bool:
         return self.lost or self._ended
 
+    def expect_head(self) -> None:
+        self.kept = None  # between requests nothing of the last one is held
+        super().expect_head()
+
     def expect_body(self, framing: Framing) -> None:
         super().expect_body(framing)
         self.kept = []

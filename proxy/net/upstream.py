@@ -238,6 +238,8 @@ class Pool:
                 connection.abort()
             return
         connection.pooled = True
+        if connection.uses:
+            connection.raw_head = None  # with the cookies in it; one that came before any request is a fault still
         connection.idle_since = self._clock()
         connection.idle_at = self._wall()
         connection.signal = _NOBODY

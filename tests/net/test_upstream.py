@@ -75,6 +75,23 @@ async def exchange(wires: Wires) -> None:
     wires.pool.release(connection, keep=True)
 
 
+async def test_a_resting_connection_holds_nothing_of_its_last_answer():
+    async def set_cookies(reader, writer):
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: canary\r\nContent-Length: 2\r\n\r\nok")
+
+    async with server(set_cookies) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        assert wires.pool.idle == 1
+        (resting,) = wires.pool._idle
+        held = [value for name in dir(resting) if isinstance(value := getattr(resting, name), bytes | bytearray)]
+        assert not any(b"canary" in value for value in held)
+        await exchange(wires)
+        assert wires.connects == [True]
+        wires.pool.close()
+
+
 # ---- the pool
 
 

@@ -249,6 +249,14 @@ async def test_one_who_asks_much_at_once_does_not_hold_up_others(sidecar):
     assert greedy.got.count(b"ok\n") < 10
 
 
+async def test_a_resting_connection_holds_nothing_of_its_last_request(sidecar):
+    await sidecar.ask(GET.replace(b"GET", b"POST")[:-2] + b"Content-Length: 4\r\n\r\nbody")
+    (connection,) = sidecar.listener._connections.values()
+    assert connection.kept
+    await sidecar.answer(OK)
+    assert (connection.raw_head, connection.kept, connection.held) == (None, None, b"")
+
+
 async def test_a_page_is_answered_here_and_counted_nowhere(sidecar):
     plugin = await sidecar.ask(HEALTH * 2)
     assert plugin.got.count(b"HTTP/1.1 200 OK\r\n") == 2
