@@ -10,7 +10,9 @@ from typing import Final, cast
 from proxy.errors import Failure
 from proxy.message import Framing
 from proxy.net import farewell
+from proxy.net.accepting import Acceptor
 from proxy.net.connection import BODY, HEAD, HOLD, Connection
+from proxy.net.descriptors import Reserve
 from proxy.net.sockets import BACKLOG, HandedOver, SocketFile, readable, take_again, take_no_more
 from proxy.pipeline.ports import Client, Sink
 from proxy.pipeline.signal import Signal
@@ -25,6 +27,8 @@ TLS_HANDSHAKE: Final = 0x16
 """The first byte of a ClientHello (RFC 8446, section 5.1), and of no request."""
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks at a plugin that could leave without a word."""
+ROOM: Final = 16
+"""Resting connections that are closed at once for others that wait."""
 ACCEPT_TIME: Final = 0.02
 """Seconds in which a closing listener still takes the connections that the kernel holds for it."""
 
@@ -98,6 +102,11 @@ class ClientConnection(Connection, Client):
         self.lost = True
         if self._task is not None and not self._task.done():
             self._task.cancel()
+
+    @property
+    def resting(self) -> bool:
+        """True between two requests."""
+        return bool(self.progress) and self._mode == HEAD and not (self._partial or self._ended or self.lost)
 
     @property
     def head_begun(self) -> bool:
@@ -180,13 +189,18 @@ class ClientConnection(Connection, Client):
 
 
 class Listener:
-    """Listens at one or more addresses and serves each connection with `converse`."""
+    """Listens at one or more addresses and serves each connection with `converse`.
+
+    `short` hears when connections have to wait for a descriptor; with a `reserve` they need not.
+    """
 
     def __init__(
         self,
         converse: Callable[[ClientConnection], Awaitable[None]],
         report: Callable[[BaseException], None],
         *,
+        short: Callable[[], None] = lambda: None,
+        reserve: Reserve | None = None,
         still_listens: Callable[[asyncio.Transport], bool] = farewell.still_listens,
         has_gone: Callable[[asyncio.Transport], bool] = farewell.has_gone,
     ) -> None:
@@ -194,9 +208,12 @@ class Listener:
         self._report = report
         self.still_listens = still_listens
         self.has_gone = has_gone
-        self._servers: list[asyncio.Server] = []
+        self._short = short
+        self._reserve = reserve
+        self._acceptors: list[Acceptor] = []
         self._sockets: list[socket.socket] = []
-        self._borrowed: list[asyncio.Server] = []
+        self._borrowed: list[Acceptor] = []
+        self._rested: dict[ClientConnection, int] = {}
         self._files: list[SocketFile] = []
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
 
@@ -205,14 +222,29 @@ class Listener:
         loop = asyncio.get_running_loop()
         if isinstance(sock, SocketFile):
             self._files.append(sock)
-        serve = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-        server = await serve(lambda: cast(asyncio.Protocol, ClientConnection(self, loop)), sock=sock, backlog=BACKLOG)
-        if isinstance(sock, HandedOver):
-            self._borrowed.append(server)
-        else:
+        if not isinstance(sock, HandedOver):
             take_again(sock.fileno())
-            self._servers.append(server)
+        acceptor = Acceptor(
+            sock,
+            lambda: cast(asyncio.Protocol, ClientConnection(self, loop)),
+            self._report,
+            short=self._short,
+            make_room=self.make_room,
+            reserve=self._reserve,
+        )
+        if isinstance(sock, HandedOver):
+            self._borrowed.append(acceptor)
+        else:
+            self._acceptors.append(acceptor)
             self._sockets.append(sock)
+
+    def make_room(self) -> None:
+        """Close some connections that rest since the last call, the oldest first: others wait for their descriptors."""
+        resting = {one: one.progress for one in self._connections.values() if one.resting}
+        since = [one for one, progress in resting.items() if self._rested.get(one) == progress]
+        self._rested = resting
+        for connection in since[:ROOM]:
+            connection.close()
 
     def serve(self, connection: ClientConnection) -> asyncio.Task[None]:
         task = asyncio.ensure_future(self._converse(connection))
@@ -233,8 +265,8 @@ class Listener:
 
     async def refuse_new(self) -> None:
         """Close the listening sockets; connections that are there, or that the kernel holds for us, go on."""
-        for server in self._borrowed:
-            server.close()
+        for acceptor in self._borrowed:
+            acceptor.close()
         self._borrowed.clear()
         descriptors = [sock.fileno() for sock in self._sockets]
         for file in self._files:
@@ -242,13 +274,13 @@ class Listener:
         for descriptor in descriptors:
             take_no_more(descriptor)
         await asyncio.sleep(ACCEPT_TIME)
-        for _ in range(BACKLOG):  # a turn of the loop takes one (libuv), and a busy machine may have left us none
+        for _ in range(BACKLOG):  # a turn of the loop takes one, and a busy machine may have left us none
             if not any(map(readable, descriptors)):
                 break
             await asyncio.sleep(0)
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors.clear()
         self._sockets.clear()
 
     def wake_all(self) -> None:

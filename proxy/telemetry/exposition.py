@@ -187,6 +187,12 @@ def _program(state: State) -> Iterator[Metric]:
         "config_last_reload_successful", "1 if the routes file that was read last is in force.", state.reload_successful
     )
     yield _counter(
+        "descriptor_shortages",
+        "Times that new connections had to wait because no file descriptor was left for them.",
+        (),
+        [((), state.descriptor_shortages)],
+    )
+    yield _counter(
         "worker_restarts",
         "Serving processes that took the place of one that ended (exit) or did not answer (unresponsive).",
         ("reason",),

@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Final
 
 PAUSE_MOST: Final = 0.05
@@ -59,10 +60,14 @@ def steps() -> Iterator[str]:
 
 
 class Library:
-    """The library, imported once for whoever asks first. `clock` tells monotonic seconds."""
+    """The library, imported once for whoever asks first.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    `clock` tells monotonic seconds; inside `room()` there are descriptors for a file that is read.
+    """
+
+    def __init__(self, clock: Callable[[], float], room: Callable[[], AbstractContextManager[None]]) -> None:
         self._clock = clock
+        self._room = room
         self._loading: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
@@ -72,10 +77,13 @@ class Library:
         await asyncio.shield(self._loading)
 
     async def _load(self) -> None:
-        began = self._clock()
-        for _ in steps():
-            await asyncio.sleep(min(self._clock() - began, PAUSE_MOST))
+        left = steps()
+        while True:
             began = self._clock()
+            with self._room():
+                if next(left, None) is None:
+                    return
+            await asyncio.sleep(min(self._clock() - began, PAUSE_MOST))
 
     async def close(self) -> None:
         """Give up what is under way."""

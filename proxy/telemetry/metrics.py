@@ -113,6 +113,10 @@ class Metrics:
         self._state.reloads["success" if success else "failure"] += 1
         self._state.reload_successful = success
 
+    def descriptors_short(self) -> None:
+        """New connections have to wait until a file descriptor is free."""
+        self._state.descriptor_shortages += 1
+
     def worker_restarted(self, reason: str) -> None:
         """One of several serving processes ended (`exit`) or hung (`unresponsive`), and another takes its place."""
         self._state.worker_restarts[reason] += 1

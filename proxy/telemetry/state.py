@@ -72,6 +72,7 @@ class State:
     in_flight: int = field(default=0, metadata=SUM_OF_LIVING)
     idle: int = field(default=0, metadata=SUM_OF_LIVING)
     active: int = field(default=0, metadata=SUM_OF_LIVING)
+    descriptor_shortages: int = 0
     worker_restarts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RESTARTS, 0))
     lines_dropped: int = 0  # of the log
     process: Process = field(default_factory=Process)

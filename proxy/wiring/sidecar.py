@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.exchange import Exchange
+from proxy.net.descriptors import Reserve
 from proxy.net.listener import Listener
 from proxy.net.reload import RoutesFile
 from proxy.net.secret import SecretSource
@@ -48,6 +49,8 @@ from proxy.wiring.parts import (
 GRACE: Final = 0.25
 """Seconds in which a stopping sidecar still tells idle connections that it stops, instead of hanging up on them."""
 HOUSEKEEPING: Final = 5.0
+SHORTAGE: Final = 60.0
+"""Seconds without a shortage of descriptors after which the next one is told of again."""
 DRAIN_LOOK: Final = 0.02
 INSPECTOR: Final = Upstream(tls=False, host="inspector", port=0, authority=b"inspector", prefix=b"")
 
@@ -71,14 +74,21 @@ class Sidecar:
         self._forwarder = self._make_forwarder(self._pool, settings.upstream)
         self._guards = Guards(settings.allowed_hosts, settings.allowed_origins)
         self._story = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
-        self._listener = Listener(self._story.converse, self.report)
-        self._admin = Listener(self._make_story(None, everything=False).converse, self.report)
+        self._reserve = Reserve()
+        self._listener = Listener(self._story.converse, self.report, short=self._descriptors_short)
+        self._admin = Listener(
+            self._make_story(None, everything=False).converse,
+            self.report,
+            short=self._descriptors_short,
+            reserve=self._reserve,
+        )
+        self._short_until = 0.0  # monotonic seconds
         self._metrics.lines_dropped = log.lines_dropped
         log.before_event = self._ended.flush
         self._metrics.gauges = lambda: (self._story.in_flight, self._pool.idle, self._pool.active)
         self._keeping: list[asyncio.Task[None]] = []
         self._reported = 0  # requests
-        self._library = Library(time.monotonic)
+        self._library = Library(time.monotonic, self._reserve.lent)
 
     # ---- the parts
 
@@ -180,14 +190,15 @@ class Sidecar:
     def snapshot(self) -> bytes:
         """What this process has counted."""
         self._ended.flush()
-        return self._metrics.snapshot()
+        with self._reserve.lent():
+            return self._metrics.snapshot()
 
     def news(self) -> bytes | None:
         """What this process has counted, if requests have ended since the last time."""
         before = self._reported
         self._ended.flush()
         self._reported = self._ended.told
-        return self._metrics.snapshot() if self._reported != before else None
+        return self.snapshot() if self._reported != before else None
 
     def logins(self) -> list[TokenRecord]:
         """The latest tokens and failed logins that this process has seen."""
@@ -249,6 +260,7 @@ class Sidecar:
             task.cancel()
         await asyncio.gather(*self._keeping, return_exceptions=True)
         await self._library.close()
+        self._reserve.close()
         await self._tokens.close()
         self._ended.flush()
         await self._company.close()
@@ -270,6 +282,20 @@ class Sidecar:
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             self._pool.expire_idle()
+            self._reserve.refill()
+
+    def _descriptors_short(self) -> None:
+        """Counted each time; told once, until there has been no shortage for a while."""
+        self._metrics.descriptors_short()
+        now, until = time.monotonic(), self._short_until
+        self._short_until = now + SHORTAGE
+        if now >= until:
+            self._log.event(
+                "warning",
+                "descriptors",
+                "no file descriptor is left for new connections; they wait, and connections at rest are closed for "
+                "them. Raise the limit of open files (ulimit -n, LimitNOFILE=)",
+            )
 
     def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

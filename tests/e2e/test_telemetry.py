@@ -193,6 +193,32 @@ async def test_a_full_disk_takes_no_half_lines_and_what_is_lost_is_counted(start
     assert [line["lines"] for line in told if line["event"] == "log_lines_dropped"] == [dropped]
 
 
+# ---- where descriptors are used up
+
+
+async def test_without_descriptors_nobody_is_reset_and_the_admin_listener_answers(start):
+    house = await start(SIDECAR_ADMIN_LISTEN="127.0.0.1:0")
+    await house.warm_up()
+    limit = 64
+    resource.prlimit(house.sidecar.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+    clients = [await house.client() for _ in range(2 * limit)]
+
+    async def ask(client: RawClient) -> int:
+        async with asyncio.timeout(20):
+            return (await client.ask(request("GET", "/x"))).status
+
+    asked = [asyncio.ensure_future(ask(client)) for client in clients]
+    for _ in range(3):
+        admin = await house.admin()
+        seen = samples_of(await admin.ask(request("GET", "/metrics")), parse_text)
+        admin.close()
+    assert await asyncio.gather(*asked) == [200] * len(clients)
+    assert seen[key("descriptor_shortages_total")] >= 1
+    told = [line for line in await logged(house) if line["event"] != "request"]
+    assert [line["level"] for line in told if line["event"] == "descriptors"] == ["warning"]
+    assert not [line for line in told if line["event"] == "bug"]
+
+
 # ---- everything that can be counted
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
 
@@ -42,7 +43,7 @@ def test_no_step_imports_more_than_a_few_modules_and_none_is_left_for_the_page()
 
 async def test_others_have_their_turn_between_two_steps(monkeypatch):
     turns = []
-    monkeypatch.setattr(library, "steps", lambda: iter(range(5)))
+    monkeypatch.setattr(library, "steps", lambda: iter(range(1, 6)))
     loop = asyncio.get_running_loop()
 
     def turn() -> None:
@@ -51,7 +52,7 @@ async def test_others_have_their_turn_between_two_steps(monkeypatch):
 
     loop.call_soon(turn)
     times = iter(range(100))
-    await Library(lambda: float(next(times)) / 1e6).load()
+    await Library(lambda: float(next(times)) / 1e6, nullcontext).load()
     assert len(turns) >= 5
 
 
@@ -60,10 +61,10 @@ async def test_all_who_ask_share_one_import_and_one_who_leaves_takes_nothing_alo
 
     def steps():
         begun.append(1)
-        yield from range(3)
+        yield from range(1, 4)
 
     monkeypatch.setattr(library, "steps", steps)
-    shared = Library(lambda: 0.0)
+    shared = Library(lambda: 0.0, nullcontext)
     leaves = asyncio.ensure_future(shared.load())
     stays = asyncio.ensure_future(shared.load())
     await asyncio.sleep(0)
@@ -83,7 +84,7 @@ async def test_an_import_that_failed_is_tried_again(monkeypatch):
         yield 1
 
     monkeypatch.setattr(library, "steps", steps)
-    shared = Library(lambda: 0.0)
+    shared = Library(lambda: 0.0, nullcontext)
     with pytest.raises(OSError, match="Too many"):
         await shared.load()
     await shared.load()
