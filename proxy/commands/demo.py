@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Run both until a signal; 0, or the exit status of the one that did not start, or 1 if one ended by itself."""
-    if env.get(BASE_URL):
+    if env.get(BASE_URL, "").strip():
         print(f"biot-sidecar: the demo brings its own BioT along; {BASE_URL} is not called", file=sys.stderr)
     with Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)) as signals:
         flags = flags_of(args)

@@ -138,7 +138,7 @@ def _say_ready(
     where, beside = (", ".join(map(bound, some)) for some in (sockets, admin))
     file = os.path.abspath(settings.routes)
     said = [f"listening on {where}", f"admin pages on {beside}" * bool(beside), f"{counted(routes, 'route')} of {file}"]
-    log.event("info", "ready", "; ".join(filter(None, said)), routes=routes, routes_file=file)
+    log.event("info", "ready", "; ".join(filter(None, said)))
     log.flush()
     print(f"biot-sidecar ready on {where} -> {settings.upstream.url}", flush=True)  # noqa: T201 - the ready line
     notify(env, "READY=1")
