@@ -87,7 +87,7 @@ def request_lines(head: RequestHead, rule: Rule, user_agent: bytes, traceparent:
         lines = [*lines, b"traceparent: " + traceparent]
     if rule.interception is _ON:
         lines = [*lines, b"allow-interception: 1"]
-    if _TE in head.special and _takes_trailers(head.special[_TE]):
+    if _TE in head.special and head.modern and _takes_trailers(head.special[_TE]):
         lines = [*lines, b"TE: trailers", b"Connection: TE"]
     return b"\r\n".join(lines)
 

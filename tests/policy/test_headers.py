@@ -144,6 +144,10 @@ def test_that_trailers_are_wanted_is_said_on_every_connection(te, named):
     assert answered(te, *named) == [b"HTTP/1.1 200 OK"]
 
 
+def test_an_http_1_0_client_gets_no_trailers_whatever_it_says():
+    assert sent(b"TE: trailers", line=b"GET / HTTP/1.0") == ADDED
+
+
 def test_tracestate_goes_with_a_traceparent_that_was_made_anew():
     state = [b"tracestate: a=1", b"TraceState: b=2"]
     assert sent(*state) == ADDED
