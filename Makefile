@@ -7,7 +7,7 @@ PYTHONS := proxy tests deploy hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-compiled check format bench fuzz schema lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled check types format bench fuzz schema lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -88,8 +88,11 @@ test-compiled: $(VENV)/.dev build/compiled ## run the tests that start the progr
 check: $(VENV)/.check ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check $(PYTHONS)
 	@$(BIN)/ruff check $(PYTHONS)
-	@$(BIN)/mypy
+	@$(BIN)/python -m tests.typecheck
 	@$(BIN)/lint-imports
+
+types: $(VENV)/.check ## mypy for each platform
+	@$(BIN)/python -m tests.typecheck
 
 format: $(VENV)/.check ## rewrite the sources in the project's format
 	@$(BIN)/ruff format $(PYTHONS)
