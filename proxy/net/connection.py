@@ -11,18 +11,15 @@ known, too, before the head that it belongs to goes anywhere.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import struct
 from typing import Final
 
 from proxy.errors import Failure
-from proxy.message import BODY_CHUNKED, BODY_LENGTH, BODY_NONE, Body, Framing, Headers
-from proxy.pipeline.ports import Peer, Sink, Source
+from proxy.message import BODY_CHUNKED, BODY_LENGTH, BODY_NONE, Framing, Headers
+from proxy.net.sender import Sender
+from proxy.pipeline.ports import Sink
 from proxy.pipeline.signal import Signal
-from proxy.policy.chunked import ChunkedDecoder, encode_chunks, encode_end
+from proxy.policy.chunked import ChunkedDecoder
 from proxy.policy.framing import BadFraming
-from proxy.policy.headers import safe_trailers
 
 HOLD_LIMIT: Final = 64 * 1024
 """Bytes that wait for their reader before the sender is told to pause."""
@@ -40,46 +37,33 @@ HOLD: Final = 2  # to something nobody has asked for yet
 DISCARD: Final = 3  # to nobody: a refused upload
 
 
-class Connection(Peer):
+class Connection(Sender):
     """The byte side of one connection, an asyncio.Protocol; listener and upstream add what is theirs."""
 
     __slots__ = (
         "_ahead",
         "_ahead_size",
-        "_corked",
         "_decoder",
         "_framing",
         "_inbox",
         "_left",
         "_mode",
-        "_out_chunked",
         "_partial",
         "_reading_paused",
         "_sink",
-        "_source",
         "_trailers",
         "body_bytes",
         "body_done",
         "failure",
-        "full",
-        "lost",
-        "progress",
         "raw_head",
-        "signal",
-        "transport",
-        "written",
     )
 
-    transport: asyncio.Transport
-
     def __init__(self, signal: Signal) -> None:
-        self.signal = signal
+        super().__init__(signal)
         self.raw_head: bytes | None = None
         self.failure: Failure | None = None  # what arrived cannot be trusted
-        self.lost = False  # no more bytes will come or go
         self.body_done = True  # the current message's body has been read to its end
         self.body_bytes = 0  # body bytes read of the current message
-        self.progress = 0  # grows with everything that arrives
         self._mode = HEAD
         self._partial = bytearray()
         self._inbox = b""
@@ -89,18 +73,10 @@ class Connection(Peer):
         self._ahead: list[bytes] = []  # of a chunked body, decoded and not asked for yet
         self._ahead_size = 0  # bytes that arrived for it
         self._sink: Sink | None = None
-        self._source: Source | None = None
-        self.full = False  # the transport holds all it wants to
         self._trailers: Headers = []
-        self._corked: list[bytes] | None = None
-        self._out_chunked = False
         self._reading_paused = False
-        self.written = 0  # bytes handed to the transport
 
     # ---- asyncio's callbacks
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         self.progress += 1
@@ -111,23 +87,6 @@ class Connection(Peer):
             self._body_bytes(data)
         elif mode == HOLD:
             self._hold(data)
-
-    def pause_writing(self) -> None:
-        self.full = True
-        if self._source is not None:
-            self._source.pause_reading()
-
-    def resume_writing(self) -> None:
-        self.progress += 1
-        self.full = False
-        if self._source is not None:
-            self._source.resume_reading()
-        else:
-            self.signal.wake()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.lost = True
-        self.signal.wake()
 
     # ---- reading
 
@@ -363,67 +322,3 @@ class Connection(Peer):
         if self._reading_paused and not self.lost:
             self._reading_paused = False
             self.transport.resume_reading()
-
-    # ---- writing
-
-    def cork(self) -> None:
-        """Hold what is written until uncork(), so that a head and its body leave in one system call (8 us each)."""
-        self._corked = []
-
-    def uncork(self) -> None:
-        held, self._corked = self._corked, None
-        if held:
-            self.write(held[0] if len(held) == 1 else b"".join(held))
-
-    def write(self, data: bytes) -> None:
-        if self._corked is not None:
-            self._corked.append(data)
-        elif not self.lost:
-            self.written += len(data)
-            self.transport.write(data)
-
-    def _write(self, parts: list[bytes]) -> None:
-        if self._corked is not None:
-            self._corked += parts
-        elif len(parts) == 1:
-            self.write(parts[0])
-        elif not self.lost:
-            for part in parts:
-                self.written += len(part)
-            self.transport.writelines(parts)
-
-    def frame_output(self, body: Body) -> None:
-        """How the body that goes out next is framed."""
-        self._out_chunked = body is BODY_CHUNKED
-
-    def attach(self, source: Source | None) -> None:
-        self._source = source
-        if source is not None and self.full:
-            source.pause_reading()
-
-    def write_body(self, pieces: list[bytes]) -> None:
-        self._write(encode_chunks(pieces) if self._out_chunked else pieces)
-
-    def end_body(self, trailers: Headers) -> None:
-        if self._out_chunked:
-            self._write([encode_end(safe_trailers(trailers))])
-
-    @property
-    def unsent(self) -> int:
-        """Bytes written that the kernel has not taken yet."""
-        return 0 if self.lost else self.transport.get_write_buffer_size()
-
-    def close(self) -> None:
-        """End the connection when what was written has gone out."""
-        if not self.lost:
-            self.transport.close()
-
-    def abort(self) -> None:
-        """End the connection at once, with a reset where a clean end could be taken for a body's."""
-        if self.lost:
-            return
-        raw = self.transport.get_extra_info("socket")
-        if raw is not None:
-            with contextlib.suppress(OSError):
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.transport.abort()

@@ -13,6 +13,7 @@ import pytest
 
 from proxy.errors import Code, UpstreamFault
 from proxy.net.fetch import Fetcher
+from proxy.net.resolver import Resolver
 from proxy.net.tls import connect_tls, tls_context
 from proxy.net.unreachable import CLIENT_CERTIFICATE, SilentInHandshake, unreachable
 from proxy.net.upstream import IDLE_LIMIT, PROBE_AFTER
@@ -421,9 +422,10 @@ async def test_a_server_that_wants_a_clients_certificate_is_named(authority, ver
 
 
 async def test_a_server_that_is_silent_in_the_handshake_is_named(authority):
+    context = tls_context(str(authority.ca_file))
     async with server(wait_for_end) as port:
         with pytest.raises(SilentInHandshake):
-            await connect_tls(asyncio.Protocol(), "127.0.0.1", port, tls_context(str(authority.ca_file)), seconds=0.05)
+            await connect_tls(asyncio.Protocol(), "127.0.0.1", port, context, seconds=0.05, resolver=Resolver(float))
     assert "took the connection" in unreachable(SilentInHandshake(), "a:1", 5.0).message
 
 
