@@ -39,6 +39,7 @@ LABEL org.opencontainers.image.title="biot-sidecar" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${BASE}"
 COPY --from=build /opt/biot-sidecar /opt/biot-sidecar
+COPY deploy/docker/healthy /opt/biot-sidecar/bin/
 COPY config/routes.yaml config/routes.schema.json /etc/biot-sidecar/
 COPY LICENSE THIRD-PARTY-NOTICES.txt /usr/share/doc/biot-sidecar/
 # Nothing is written at run time: the root file system may be read-only.
@@ -49,7 +50,6 @@ WORKDIR /
 # A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
 USER 10001:10001
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
-    CMD ["biot-sidecar", "wait", "--timeout", "2s"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --start-interval=1s --retries=3 CMD ["healthy"]
 ENTRYPOINT ["biot-sidecar"]
 CMD ["serve"]

@@ -43,6 +43,6 @@ echo 'from proxy.__main__ import main; raise SystemExit(main())' > "$out/lib/__m
 # The folder is read-only on Lambda and its time stamps are lost on the way: byte code that is trusted as it is.
 "$python" -m compileall -q --invalidation-mode unchecked-hash "$out/lib"
 
-cp -r "$here/bin" "$here/start.py" "$here/start.mjs" "$repo/config/routes.yaml" "$out/"
-sed -i "s/^version=.*/version=$version/" "$out/bin/biot-sidecar"
+cp -r "$here/bin" "$here/extension.py" "$here/start.py" "$here/start.mjs" "$repo/config/routes.yaml" "$out/"
+sed -i "s/^version=.*/version=$version/" "$out/bin/python"
 if [ -n "${PYTHON_HOME-}" ]; then cp -r "$PYTHON_HOME" "$out/python"; fi

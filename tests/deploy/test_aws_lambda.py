@@ -202,6 +202,8 @@ def test_the_first_event_waits_until_the_sidecar_is_ready(bundle: Path, tmp_path
     home = tmp_path / "home"
     (home / "bin").mkdir(parents=True)
     os.mkfifo(home / "gate")
+    shutil.copy(bundle / "extension.py", home)
+    shutil.copy(bundle / "bin" / "python", home / "bin")
     held = home / "bin" / "biot-sidecar"
     held.write_text(f'#!/bin/sh\nread open < {home}/gate\nexec {bundle}/bin/biot-sidecar "$@"\n')
     held.chmod(0o755)
@@ -216,6 +218,49 @@ def test_the_first_event_waits_until_the_sidecar_is_ready(bundle: Path, tmp_path
         assert started.result() is True
         assert plugin.api.waiting == {RUNTIME, "biot-sidecar"}
         plugin.age()
+
+
+def test_the_extension_needs_nothing_but_a_shell_and_the_sidecars_interpreter(bundle: Path, tmp_path: Path) -> None:
+    """Slim bases have no curl, some no bash."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("dirname", "readlink"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    (tools / f"python{sys.version_info.major}.{sys.version_info.minor}").symlink_to(sys.executable)
+    with (
+        simulator(tmp_path) as biot,
+        function(tmp_path, bundle, "python", "image", biot, PATH=str(tools)) as plugin,
+    ):
+        assert plugin.start(), (plugin.api.errors, plugin.environment.log())
+        plugin.age()
+    assert "bash" not in (bundle / "bin" / "plugin-env").read_text()
+
+
+def outside_of_lambda(bundle: Path, tools: Path) -> subprocess.CompletedProcess[str]:
+    """What `docker run IMAGE` starts: the image's entry point, with the operator's own settings."""
+    env = {
+        "PATH": f"{tools}:/usr/bin:/bin",
+        "BIOT_BASE_URL": "https://api.example",
+        "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
+    }
+    entry = [bundle / "bin" / "plugin-env", "sh", "-c", 'echo "plugin: $BIOT_BASE_URL"', "index.handler"]
+    return subprocess.run(entry, env=env, capture_output=True, text=True, timeout=30)
+
+
+def test_outside_of_lambda_the_emulator_starts_the_sidecar_with_the_real_settings(bundle: Path, tmp_path: Path) -> None:
+    """Else the sidecar would be told to forward to itself."""
+    emulator = tmp_path / "aws-lambda-rie"
+    emulator.write_text('#!/bin/sh\necho "sidecar: $BIOT_BASE_URL"\nAWS_LAMBDA_RUNTIME_API=127.0.0.1:9001 exec "$@"\n')
+    emulator.chmod(0o755)
+    ran = outside_of_lambda(bundle, tmp_path)
+    assert ran.stdout.splitlines() == ["sidecar: https://api.example", "plugin: http://127.0.0.1:8787"], ran.stderr
+
+
+@pytest.mark.skipif(Path("/usr/local/bin/aws-lambda-rie").exists(), reason="this machine has an emulator")
+def test_outside_of_lambda_an_image_without_the_emulator_says_so(bundle: Path, tmp_path: Path) -> None:
+    ran = outside_of_lambda(bundle, tmp_path)
+    assert ran.returncode == 1
+    assert "no aws-lambda-rie" in ran.stderr
 
 
 def test_lambda_hears_of_a_sidecar_that_cannot_start(bundle: Path, tmp_path: Path) -> None:
@@ -266,10 +311,10 @@ def test_a_bundle_is_compiled_on_request(bundle: Path) -> None:
 
 def test_a_bundle_for_another_python_says_so(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, tmp_path / "other")
-    program = tmp_path / "other" / "bin" / "biot-sidecar"
+    program = tmp_path / "other" / "bin" / "python"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     program.write_text(program.read_text().replace(f"version={version}", "version=2.0"))
-    ended = subprocess.run([program, "--version"], capture_output=True, text=True)
+    ended = subprocess.run([program.with_name("biot-sidecar"), "--version"], capture_output=True, text=True)
     assert ended.returncode == 1
     assert "there is no python2.0 here" in ended.stderr
 

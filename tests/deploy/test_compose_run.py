@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -13,16 +14,18 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.programs import DEADLINE, PLAIN, ROOT, free_port, logins, program, seen
-from tests.deploy.test_containers import COMPOSE, SERVICES
+from tests.deploy.programs import DEADLINE, DEPLOY, PLAIN, ROOT, free_port, logins, program, seen
+from tests.deploy.test_containers import DOCKERFILE, SERVICES, filled
 from tests.deploy.test_examples import PATIENT
 
 pytestmark = pytest.mark.e2e
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
-IMAGE_CHECK = shlex.split(
-    " ".join(re.findall(r'"([^"]+)"', re.search(r"^ +CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[1]))
-)
-PROGRAMS = {"biot-sidecar": [sys.executable, "-m", "proxy"], "python": [sys.executable]}
+IMAGE_CHECK = json.loads(re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[1])
+PROGRAMS = {
+    "biot-sidecar": [sys.executable, "-m", "proxy"],
+    "python": [sys.executable],
+    "healthy": [str(DEPLOY / "docker" / "healthy")],
+    "bash": ["bash"],
+}
 PORTS = (8080, 8787, 8788, 8789)
 
 
@@ -32,9 +35,8 @@ class Composition:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._here = {f":{port}": f":{free_port()}" for port in PORTS}
-        self._here |= {f"//{name}:": "//127.0.0.1:" for name in SERVICES}
-        for name, secret in COMPOSE["secrets"].items():
-            self._here[f"/run/secrets/{name}"] = str(ROOT / filled(secret["file"]))
+        self._here |= {f"/{name}:": "/127.0.0.1:" for name in SERVICES}
+        self._here |= {f"/{name}/": "/127.0.0.1/" for name in SERVICES}
 
     @contextmanager
     def running(self, name: str) -> Iterator[None]:
@@ -47,8 +49,10 @@ class Composition:
             assert process.stop() == 0, process.log()
 
     def run(self, name: str) -> str:
-        """What a service that ends by itself has said."""
-        ended = self._run(name, SERVICES[name]["command"])
+        """What a service has said of which only an idle process is left."""
+        shell, _, script = SERVICES[name]["command"]
+        assert shell == "sh"
+        ended = self._run(name, shlex.split(script.partition(" && ")[0]))
         assert ended.returncode == 0, ended.stdout
         return ended.stdout
 
@@ -79,23 +83,19 @@ class Composition:
 
     def _on_this_machine(self, name: str, text: str) -> str:
         for volume in SERVICES[name].get("volumes", []):
-            outside, inside, _ = volume.split(":")
+            outside, inside, _ = filled(volume).split(":")
             text = re.sub(rf"^{inside}(?=/)", str(ROOT / outside), text)
-        text = re.sub(r", (8\d{3})\)", lambda port: f", {self._here[f':{port[1]}'][1:]})", text)
+        text = re.sub(r"^(exec .*)/(8\d{3})$", lambda port: f"{port[1]}/{self._here[f':{port[2]}'][1:]}", text)
         for there, here in self._here.items():
             text = text.replace(there, here)
         return text
-
-
-def filled(text: str) -> str:
-    """A value with compose's ${NAME:-default} filled in by the defaults."""
-    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 @pytest.mark.slow
 def test_the_event_goes_through_plugin_and_sidecar_to_the_simulator(tmp_path: Path) -> None:
     composition = Composition(tmp_path)
     assert [name for name in SERVICES if "profiles" not in SERVICES[name]] == [
+        "pod",
         "sidecar",
         "plugin",
         "event",
@@ -116,6 +116,7 @@ def depends(name: str) -> dict[str, Any]:
 
 
 def test_services_start_in_the_order_in_which_they_need_each_other() -> None:
-    assert depends("sidecar") == {"simulator": {"condition": "service_healthy"}}
-    assert depends("plugin") == {"sidecar": {"condition": "service_healthy", "restart": True}}
+    pod = {"condition": "service_started", "restart": True}
+    assert depends("sidecar") == {"pod": pod, "simulator": {"condition": "service_healthy"}}
+    assert depends("plugin") == {"pod": pod, "sidecar": {"condition": "service_healthy"}}
     assert depends("event") == {"plugin": {"condition": "service_healthy"}}

@@ -18,7 +18,13 @@ from tests.support import wants
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 DOCKERFILES = [ROOT / "Dockerfile", *sorted(DEPLOY.rglob("Dockerfile"))]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 BIN = Path(sys.executable).parent
+
+
+def filled(text: str) -> str:
+    """A value with compose's ${NAME:-default} filled in by the defaults."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
 
 
 def named(path: Path) -> str:
@@ -66,10 +72,39 @@ def test_what_a_dockerfile_copies_exists_and_is_not_ignored(dockerfile: Path) ->
             assert any(source == name or source.startswith(name + "/") for name in kept), source
 
 
-def test_the_plugin_shares_the_sidecars_network_and_nobody_else_reaches_the_sidecar() -> None:
-    assert SERVICES["plugin"]["network_mode"] == "service:sidecar"
+def test_sidecar_and_plugin_share_a_network_that_outlives_either_and_nobody_else_reaches_the_sidecar() -> None:
+    """Whoever joins the network of a container that comes back after a crash is left in the old one, cut off."""
+    holder = SERVICES["pod"]
+    assert (holder["command"], holder["init"], holder["restart"]) == (["sleep", "infinity"], True, "unless-stopped")
+    for name in ("sidecar", "plugin"):
+        assert SERVICES[name]["network_mode"] == "service:pod"
+        assert SERVICES[name]["depends_on"]["pod"] == {"condition": "service_started", "restart": True}
+        assert name in holder["networks"]["default"]["aliases"]
     assert "SIDECAR_LISTEN" not in SERVICES["sidecar"]["environment"]
     assert "SIDECAR_ALLOW_REMOTE" not in SERVICES["sidecar"]["environment"]
+
+
+def test_nothing_ends_by_itself_since_up_and_wait_would_take_it_for_failed() -> None:
+    assert SERVICES["event"]["command"][-1].endswith(" && exec sleep infinity")
+    assert {name for name, service in SERVICES.items() if service["restart"] == "no"} == {"event"}
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if "healthcheck" in SERVICES[name]])
+def test_health_is_looked_at_soon_and_then_seldom(name: str) -> None:
+    check = SERVICES[name]["healthcheck"]
+    assert (check["start_interval"], check["interval"]) == ("1s", "10s")
+
+
+def test_no_health_check_starts_an_interpreter() -> None:
+    """Which costs 20 to 100 ms of CPU each time, for ever."""
+    (image,) = re.findall(r"^HEALTHCHECK .*--start-interval=1s .*CMD (.*)$", DOCKERFILE, re.MULTILINE)
+    checks = [
+        service["healthcheck"].get("test", ["CMD", *json.loads(image)])
+        for service in SERVICES.values()
+        if "healthcheck" in service
+    ]
+    assert {check[1] for check in checks} == {"healthy", "bash"}
+    assert (DEPLOY / "docker" / "healthy").read_text().startswith("#!/bin/bash\n")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -82,15 +117,21 @@ def test_a_service_is_confined(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_finds_what_it_mounts(name: str) -> None:
-    mounts = [volume.split(":")[0] for volume in SERVICES[name].get("volumes", [])]
+    mounts = [filled(volume).split(":")[0] for volume in SERVICES[name].get("volumes", [])]
     assert [mount for mount in mounts if mount.startswith("./") and not (ROOT / mount).exists()] == []
 
 
-def test_secrets_are_files_and_no_environment_holds_one() -> None:
+def test_secrets_are_files_in_mounted_folders_and_no_environment_holds_one() -> None:
+    """Of a file that is mounted alone (as `secrets:` are) a new one, renamed into its place, never arrives."""
+    assert "secrets" not in COMPOSE
     for service in SERVICES.values():
         assert "BIOT_SERVICE_USER_SECRET_KEY" not in service.get("environment", {})
-        assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"])
-    assert all(set(secret) == {"file"} for secret in COMPOSE["secrets"].values())
+        assert "secrets" not in service
+    for name in ("sidecar", "simulator"):
+        folder = Path(SERVICES[name]["environment"]["BIOT_SERVICE_USER_SECRET_KEY_FILE"]).parent
+        (mounted,) = [filled(volume) for volume in SERVICES[name]["volumes"] if f":{folder}:" in volume]
+        assert mounted.endswith(":ro")
+        assert (ROOT / mounted.split(":")[0] / "secret-key").is_file()
 
 
 def test_prometheus_scrapes_where_the_sidecars_admin_listener_is() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,28 +29,41 @@ def test_a_manifest_fits_the_schemas_of_kubernetes(manifest: dict[str, Any], ver
     wants.module("kubernetes_validate").validate(manifest, version, strict=True)
 
 
-def rendered(folder: str) -> dict[tuple[str, str], dict[str, Any]]:
+def rendered(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """What kustomize makes of a folder: (kind, name) -> manifest."""
-    command = [wants.program("kubectl"), "kustomize", BASE.parent / folder]
+    command = [wants.program("kubectl"), "kustomize", folder]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(text)}
 
 
 def test_kustomize_keeps_the_names_so_that_changed_rules_are_reloaded() -> None:
-    rules = rendered("base")["ConfigMap", "biot-routes"]
+    rules = rendered(BASE)["ConfigMap", "biot-routes"]
     # A name that follows the content would restart the pods instead.
     assert rules["data"]["routes.yaml"] == (BASE / "routes.yaml").read_text()
 
 
 def test_the_example_overlay_puts_its_own_images_and_biot_into_the_base() -> None:
-    manifests = rendered("example")
-    for (kind, _), manifest in manifests.items():
-        if kind != "PodMonitor":  # the operator's own kind
-            wants.module("kubernetes_validate").validate(manifest, "1.37", strict=True)
+    manifests = rendered(BASE.parent / "example")
+    for manifest in manifests.values():  # no kind that a cluster may lack: it would apply none of them
+        wants.module("kubernetes_validate").validate(manifest, "1.37", strict=True)
     pod = manifests["Deployment", "biot-plugin"]["spec"]["template"]["spec"]
     assert pod["initContainers"][0]["image"] == "registry.example/biot-sidecar:0.1.0"
     assert manifests["ConfigMap", "biot"]["data"] == {"base-url": "https://api.dev.example.biot-med.com"}
-    assert ("PodMonitor", "biot-sidecar") in manifests
+
+
+def test_the_example_overlay_brings_the_monitor_where_its_lines_are_uncommented(tmp_path: Path) -> None:
+    folders = shutil.copytree(BASE.parent, tmp_path / "kubernetes")
+    overlay = folders / "example" / "kustomization.yaml"
+    overlay.write_text(overlay.read_text().replace("# components:\n#   - ", "components:\n  - "))
+    assert ("PodMonitor", "biot-sidecar") in rendered(folders / "example")
+
+
+def test_the_monitor_names_the_job_as_the_alerts_do() -> None:
+    """The operator's own name for it is NAMESPACE/NAME, which no alert asks for."""
+    (endpoint,) = MONITOR["spec"]["podMetricsEndpoints"]
+    alerts = (DEPLOY / "prometheus" / "alerts.yml").read_text()
+    (job,) = set(re.findall(r'job="([^"]+)"', alerts))
+    assert {"targetLabel": "job", "replacement": job} in endpoint["relabelings"]
 
 
 def test_the_sidecar_starts_before_the_plugin_and_outlives_it() -> None:

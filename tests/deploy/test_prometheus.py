@@ -27,9 +27,11 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 PROMTOOL = wants.found("promtool")
 
 TARGET_LABELS = {"job", "instance"}
-OF_PROMETHEUS = {"up": {"job": {"biot-sidecar"}, "instance": set()}, "ALERTS": {}}
+(SCRAPED,) = SCRAPING["scrape_configs"]
+OF_PROMETHEUS = {"up": {"job": {SCRAPED["job_name"]}, "instance": set()}, "ALERTS": {}}
 FUNCTIONS = {
     "clamp_min", "count", "histogram_quantile", "increase", "label_values", "max", "min", "rate", "sum", "time", "topk",
+    "vector",
 }  # fmt: skip
 
 
@@ -213,6 +215,32 @@ def test_promtool_finds_nothing_to_say_about_the_metrics_themselves():
 
 
 # ---- dashboard
+
+# One sidecar, minute by minute since its start: nothing has failed, and its one login came before the first scrape.
+CALM = {
+    'biot_sidecar_requests_total{job="j", instance="a", route="r", status="200"}': "0+60x20",
+    'biot_sidecar_token_requests_total{job="j", instance="a", result="hit"}': "0+60x20",
+    'biot_sidecar_logins_total{job="j", instance="a", outcome="success", reason="start"}': "1x20",
+}
+
+
+@wants.needs("promtool")
+@pytest.mark.parametrize(
+    ("title", "place", "shown"), [("Errors", 0, 0), ("Errors", 1, 0), ("Calls per login", 0, 1200)]
+)
+def test_a_panel_shows_a_figure_before_anything_went_wrong(title, place, shown, tmp_path):
+    (panel,) = [panel for panel in PANELS if panel["title"] == title]
+    query = resolved(panel["targets"][place]["expr"])
+    for variable in ("job", "instance", "route"):
+        query = query.replace(f"${variable}", ".*")
+    series = [{"series": name, "values": values} for name, values in CALM.items()]
+    wanted = {"expr": f"round({query})", "eval_time": "20m", "exp_samples": [{"labels": "{}", "value": shown}]}
+    file = tmp_path / "test.yml"
+    file.write_text(
+        yaml.safe_dump({"tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [wanted]}]})
+    )
+    done = subprocess.run([str(PROMTOOL), "test", "rules", str(file)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])

@@ -32,6 +32,7 @@ BROUGHT_BY = {
     "chromium": "Debian: chromium",
     "chromedriver": "Debian: chromium-driver",
     "curl": "Debian: curl",
+    "docker": "an engine that DOCKER_HOST names, with compose and buildx",
     "git": "Debian: git",
     "haproxy": "Debian: haproxy",
     "java": "Debian: default-jdk-headless",
