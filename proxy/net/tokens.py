@@ -118,6 +118,10 @@ class Tokens(ports.Tokens):
         self._count()
         return token
 
+    def in_hand(self) -> bool:
+        """True if a call would not have to wait for a login."""
+        return not self._want and usable(self._token, self._clock())
+
     def good(self, token: Token) -> bool:
         """True while it is neither refused nor near its end."""
         return token is not self._refused and usable(token, self._clock())

@@ -54,6 +54,10 @@ class Tokens(ABC):
         """The token to use at once, or None if this call must wait for a login."""
 
     @abstractmethod
+    def in_hand(self) -> bool:
+        """True if a call would not have to wait for a login."""
+
+    @abstractmethod
     def good(self, token: Token) -> bool:
         """True while this token may still be sent."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -16,12 +15,13 @@ from proxy.message import RequestHead
 from proxy.pipeline.collector import Collector, Nowhere
 from proxy.pipeline.forward import Forwarder
 from proxy.pipeline.ports import Client, LoopJudge, Observer, Pages, Rules
-from proxy.pipeline.signal import Sweep, timeout
+from proxy.pipeline.signal import Sweep
+from proxy.pipeline.slots import Slots
 from proxy.policy import faults
 from proxy.policy.fields import Kind
 from proxy.policy.framing import request_head
 from proxy.policy.guards import OWN_PREFIX, Guards, asks_for_icon, own_path
-from proxy.policy.headers import interception_action
+from proxy.policy.headers import interception_action, takes_own_token
 from proxy.policy.placeholder import logs_in, might_log_in, placeholder_answer
 from proxy.policy.replies import REPLIES, answer_bytes, error_bytes
 from proxy.policy.rules import Authorization, Retry, Rule, Verdict
@@ -29,7 +29,6 @@ from proxy.policy.trace import Traceparents, trace_id_of
 
 LOGIN_BODY_LIMIT: Final = 64 * 1024
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-QUEUE_TIME: Final = 1.0
 OWN_METHODS: Final = frozenset({b"GET", b"HEAD"})
 _INTERCEPTED: Final = frozenset({"set", "passed"})
 INSPECTOR_RULE: Final = Rule(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
@@ -85,9 +84,8 @@ class Story:
         self._clock = clock
         self._traceparents = Traceparents(random_bits)
         self._loops = loops
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._slots = Slots(limits.in_flight_requests, _always if forwarder is None else forwarder.tokens.in_hand)
         self._number, self._step = numbering
-        self._forwarding = 0
         self.in_flight = 0
         self.draining = False
         self.closing = False
@@ -213,14 +211,15 @@ class Story:
             rule = dataclasses.replace(rule, authorization=Authorization.NONE)
         if exchange.interception in _INTERCEPTED and Kind.TRACEPARENT in head.special:
             await self._guard_against_loops(head, target, exchange)
-        if self._forwarding < self._limits.in_flight_requests:
-            self._forwarding += 1
+        slots = self._slots
+        if slots.taken < slots.at_ease:
+            slots.taken += 1
         else:
-            await self._wait_for_place()
+            await slots.take(takes_own_token(rule, head.special.get(Kind.AUTHORIZATION)))
         try:
             return await forwarder.flight(client, head, target, rule, exchange, traceparent).fly()
         finally:
-            self._leave_place()
+            slots.leave()
 
     def _trace(self, head: RequestHead, exchange: Exchange) -> bytes:
         """The request's own traceparent, or one for it; the exchange takes the trace id."""
@@ -237,33 +236,6 @@ class Story:
         if not await self._loops(exchange.trace_id, head.method, target.partition(b"?")[0]):
             template = exchange.verdict.template if exchange.verdict is not None else ""
             raise faults.loop_detected(self._limits.loop_requests, head.method.decode("ascii"), template)
-
-    # ---- places
-
-    async def _wait_for_place(self) -> None:
-        """Become one of the requests in flight, once another has ended. Raises ClientFault."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
-        try:
-            with timeout(QUEUE_TIME):
-                await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._leave_place()
-            raise
-        except TimeoutError:
-            pass
-        if turn.cancelled():
-            raise faults.overloaded(self._limits.in_flight_requests)
-
-    def _leave_place(self) -> None:
-        """Hand the place to whoever has waited longest."""
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._forwarding -= 1
 
     # ---- answers of our own
 
@@ -382,6 +354,10 @@ class Story:
         self.draining = True
         if self._forwarder is not None:
             self._forwarder.draining = True
+
+
+def _always() -> bool:
+    return True
 
 
 def _check(verdict: Verdict) -> None:

@@ -349,3 +349,22 @@ async def test_a_login_reads_past_interim_answers_and_survives_a_reset(start):
     assert (await house.get("/x")).status == 200
     assert len(upstream.logins) == 2
     assert (await counted(house))[key("logins_total", outcome="success", reason="start")] == 1
+
+
+async def test_callers_that_wait_for_a_hanging_login_leave_places_to_those_that_need_no_token(start):
+    async def hang(exchange: Exchange) -> None:
+        await exchange.body()
+        await exchange.abandoned()
+
+    house = await start(SIDECAR_MAX_IN_FLIGHT="40", SIDECAR_LOGIN_AT_START="0")
+    house.upstream.login_script = hang
+    waiting = [asyncio.ensure_future(house.get("/x")) for _ in range(60)]
+    async with asyncio.timeout(8):
+        while not house.upstream.logins:
+            await asyncio.sleep(0.01)
+    for _ in range(5):
+        assert (await house.get("/none/x")).status == 200
+    assert not any(one.done() and one.result().status != 503 for one in waiting)
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)

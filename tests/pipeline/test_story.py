@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.errors import Code
-from proxy.pipeline import story
+from proxy.message import Token
+from proxy.pipeline import slots
 from proxy.pipeline.story import Limits
 from proxy.policy.login import LOGIN_PATH
-from proxy.policy.rules import Interception, Operation, Rule
+from proxy.policy.rules import Authorization, Interception, Operation, Rule
 from tests.support.fakes import FakeSidecar
 
 GET = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -171,7 +172,7 @@ async def test_a_request_beyond_the_limit_waits_for_a_place(start):
 
 
 async def test_a_request_that_waits_too_long_for_a_place_is_a_503(start, monkeypatch):
-    monkeypatch.setattr(story, "QUEUE_TIME", 0.0)
+    monkeypatch.setattr(slots, "QUEUE_TIME", 0.0)
     sidecar = crowded(start)
     await sidecar.ask(GET)
     second = await sidecar.ask(GET)
@@ -198,6 +199,33 @@ async def test_a_place_given_to_one_who_has_just_left_goes_to_the_next(start):
     assert third.got == OK
 
 
+async def test_those_that_wait_for_a_token_leave_a_quarter_of_the_places_to_those_that_need_none(start):
+    sidecar = start(limits=Limits(in_flight_requests=8))
+    sidecar.tokens.current, sidecar.tokens.hangs = None, True
+    waiting = [await sidecar.ask(GET) for _ in range(20)]
+    assert sidecar.story._slots.taken == 6
+    sidecar.rules.rule = Rule(name="no token", source="f:1", authorization=Authorization.NONE)
+    for _ in range(3):  # one leaves its place to nobody who would wait for a token
+        plugin = await sidecar.ask(GET)
+        await sidecar.answer(OK)
+        assert plugin.got == OK
+        assert sidecar.story._slots.taken == 6
+    waiting[0].transport.lose()
+    await sidecar.settle()
+    assert sidecar.story._slots.taken == 6  # the next in their own queue has it
+
+
+async def test_when_the_token_comes_those_that_queued_for_it_have_every_place(start):
+    sidecar = start(limits=Limits(in_flight_requests=8))
+    sidecar.tokens.current, sidecar.tokens.hangs = None, True
+    waiting = [await sidecar.ask(GET) for _ in range(7)]
+    sidecar.tokens.current, sidecar.tokens.hangs = Token("jwt", 0.0, 1e12, 7), False
+    waiting[0].transport.lose()
+    await sidecar.settle()
+    await sidecar.answer(OK)
+    assert waiting[6].got == OK
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from(["ask", "answer", "leave", "settle", "hurry"]), st.integers(0, 9)), max_size=40
 )
@@ -221,7 +249,7 @@ async def test_no_place_is_ever_lost_whoever_leaves_when(steps):
             await asyncio.sleep(0)
         else:
             await sidecar.settle()
-        assert 0 <= sidecar.story._forwarding <= 2
+        assert 0 <= sidecar.story._slots.taken <= 2
     for plugin in plugins:
         plugin.transport.lose()
     await sidecar.settle()

@@ -184,6 +184,9 @@ class FakeTokens:
     def ready(self) -> Token | None:
         return self.current
 
+    def in_hand(self) -> bool:
+        return self.current is not None
+
     def good(self, token: Token) -> bool:
         return token not in self.ran_out
 
@@ -363,5 +366,5 @@ class FakeSidecar:
         self.sweep.close()
         assert not self.bugs, self.bugs
         assert self.listener.open == 0
-        assert (self.story.in_flight, self.story._forwarding, self.tokens.calls, self.pool.active) == (0, 0, 0, 0)
+        assert (self.story.in_flight, self.story._slots.taken, self.tokens.calls, self.pool.active) == (0, 0, 0, 0)
         assert not self.sweep._watched
