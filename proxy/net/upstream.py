@@ -51,7 +51,7 @@ class UpstreamConnection(Connection, Upstream):
 
     def data_received(self, data: bytes) -> None:
         if self.pooled:
-            self._pool.drop(self)
+            self._pool.drop(self, "upstream")
             return
         super().data_received(data)
 
@@ -62,7 +62,7 @@ class UpstreamConnection(Connection, Upstream):
 
     def eof_received(self) -> bool:
         if self.pooled:
-            self._pool.drop(self)
+            self._pool.drop(self, "upstream")
             return False
         self._farewell = True  # TLS tells of close_notify alone (net.tls_transport): anybody can forge another end
         if self._mode == BODY:
@@ -147,7 +147,8 @@ class Pool:
     """Connections to the one upstream; the one used last is taken first, so that the others may age out.
 
     `wall` tells seconds since the epoch, `clock` monotonic ones: a machine that slept, or was set, finds the
-    two apart, and trusts no connection of before. `connected` is told of every dial: True for success.
+    two apart, and trusts no connection of before. `connected` is told of every dial: True for success; `ended` of
+    every connection's end, by why: idle, upstream, error, surplus.
     `path` names a unix socket to dial instead. `idle_most` connections may rest: as many as may be in flight, for fewer
     would have a steady load dial anew (700 us of CPU per request over TLS where 110 do).
     """
@@ -160,6 +161,7 @@ class Pool:
         wall: Callable[[], float],
         clock: Callable[[], float],
         connected: Callable[[bool], None],
+        ended: Callable[[str], None] = lambda reason: None,
         path: str = "",
         idle_most: int = IDLE_MOST,
     ) -> None:
@@ -170,6 +172,7 @@ class Pool:
         self._wall = wall
         self._clock = clock
         self._connected = connected
+        self._ended = ended
         self._resolver = Resolver(clock)
         self._idle: list[UpstreamConnection] = []
         self.active = 0
@@ -191,6 +194,7 @@ class Pool:
                 self.active += 1
                 return connection
             connection.abort()
+            self._ended("idle" if rest > IDLE_LIMIT else "upstream")
         return None
 
     async def dial(self, signal: Signal) -> UpstreamConnection:
@@ -231,6 +235,7 @@ class Pool:
         """Give a connection back after its exchange; what cannot be trusted again is closed."""
         self.active -= 1
         if not (keep and connection.reusable) or self._closed or len(self._idle) >= self._idle_most:
+            self._ended(_end_reason(connection, keep=keep))
             connection.detach()
             if connection.body_done:
                 connection.close()
@@ -246,21 +251,23 @@ class Pool:
         self._idle.append(connection)
         connection.resume_reading()
 
-    def drop(self, connection: UpstreamConnection) -> None:
-        """Something arrived on a resting connection: never use it again."""
+    def drop(self, connection: UpstreamConnection, reason: str) -> None:
+        """Never use a resting connection again, as when something arrived on it."""
         connection.pooled = False
         self._idle.remove(connection)
         connection.abort()
+        self._ended(reason)
 
     def lost(self, connection: UpstreamConnection) -> None:
         if connection.pooled:
             connection.pooled = False
             self._idle.remove(connection)
+            self._ended("upstream")
 
     def expire_idle(self) -> None:
         """Close the connections that rested too long."""
         for connection in [one for one in self._idle if self._rest(one) > IDLE_LIMIT]:
-            self.drop(connection)
+            self.drop(connection, "idle")
 
     def _rest(self, connection: UpstreamConnection) -> float:
         """Seconds that a connection has rested; no end of them if the two clocks disagree."""
@@ -270,7 +277,16 @@ class Pool:
     def close(self) -> None:
         self._closed = True
         for connection in list(self._idle):
-            self.drop(connection)
+            self.drop(connection, "surplus")
+
+
+def _end_reason(connection: UpstreamConnection, *, keep: bool) -> str:
+    """Why a connection is not kept after its exchange: a failure, the upstream's will, or because there are enough."""
+    if connection.reusable:
+        return "surplus" if keep else "upstream"  # its answer said so
+    if connection.failure is None and (connection.lost or connection.body_done):
+        return "upstream"
+    return "error"
 
 
 class _Nobody(Signal):

@@ -177,6 +177,13 @@ def _upstream(state: State) -> Iterator[Metric]:
     connections.add_metric(("active",), state.active)
     yield connections
     yield _counter("upstream_connects", "Connections dialled to BioT.", ("outcome",), _singles(state.connects))
+    yield _counter(
+        "upstream_connections_closed",
+        "Connections to BioT that were closed: too old (age), at rest for too long (idle), by BioT (upstream), for a "
+        "fault (error), since new settings are in force (reload) or there were enough (surplus).",
+        ("reason",),
+        _singles(state.closed),
+    )
 
 
 def _program(state: State) -> Iterator[Metric]:

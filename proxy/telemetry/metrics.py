@@ -108,6 +108,10 @@ class Metrics:
         """BioT was dialled."""
         self._state.connects["success" if success else "failure"] += 1
 
+    def disconnected(self, reason: str) -> None:
+        """A connection to BioT was closed. Labels as in `upstream_connections_closed_total`."""
+        self._state.closed[reason] += 1
+
     def reloaded(self, success: bool) -> None:
         """The routes file was read again; False: it was not taken."""
         self._state.reloads["success" if success else "failure"] += 1

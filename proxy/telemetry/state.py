@@ -31,6 +31,7 @@ REFUSALS: Final = (
 RETRIES: Final = ("connect", "reset", "status", "token_not_valid")
 TOKEN_RESULTS: Final = ("hit", "stale", "wait", "fail")
 OUTCOMES: Final = ("success", "failure")
+CLOSINGS: Final = ("age", "reload", "idle", "upstream", "error", "surplus")
 RESTARTS: Final = ("exit", "unresponsive")
 
 # Upper bounds in seconds: the sidecar's own part is a fraction of one millisecond to the length of a login.
@@ -63,6 +64,7 @@ class State:
         default_factory=lambda: {(outcome, reason): 0 for outcome in LOGIN_OUTCOMES for reason in LOGIN_REASONS}
     )
     connects: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
+    closed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLOSINGS, 0))
     reloads: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     reload_successful: bool = field(default=True, metadata=EVERY_LIVING)
     token_expires: float = field(default=0.0, metadata=LATEST)  # wall-clock seconds; 0: no token yet

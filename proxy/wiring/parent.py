@@ -83,7 +83,7 @@ class Parent:
         self._report = reporter(log)
         self._metrics = make_metrics()
         self._sweep = make_sweep()
-        self._pool = make_pool(settings, self._metrics.connected)
+        self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
         self._metrics.lines_dropped = log.lines_dropped
         self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
         self._own = Alone(

@@ -46,7 +46,9 @@ def in_flight_most(settings: Settings) -> int:
     return -(-settings.max_in_flight // settings.workers)
 
 
-def make_pool(settings: Settings, connected: Callable[[bool], None]) -> Pool:
+def make_pool(
+    settings: Settings, connected: Callable[[bool], None], ended: Callable[[str], None] = lambda reason: None
+) -> Pool:
     """Raises BadSettings for a CA file without certificates."""
     upstream = settings.upstream
     return Pool(
@@ -55,6 +57,7 @@ def make_pool(settings: Settings, connected: Callable[[bool], None]) -> Pool:
         wall=time.time,
         clock=time.monotonic,
         connected=connected,
+        ended=ended,
         idle_most=in_flight_most(settings),
     )
 

@@ -65,7 +65,7 @@ class Sidecar:
         self._log = log
         self._metrics = make_metrics()
         self._sweep = make_sweep()
-        self._pool = make_pool(settings, self._metrics.connected)
+        self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
         self.report = reporter(log)
         self._company = join(self._pool, self._sweep, LoginObservers(self._metrics, log, report=self.report))
         self.routes = self._read_routes()

@@ -24,6 +24,7 @@ from tests.support.wire import lines, request, response
 
 pytestmark = LIVE
 
+CLOSED = "upstream_connections_closed_total"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01".encode()
 
@@ -279,6 +280,28 @@ async def test_a_client_that_speaks_tls_is_told_so(start):
     assert "http://" in answer.json["details"]["hint"]
     (line,) = [line for line in await logged(house) if line["event"] == "request"]
     assert (line["reason"], line["status"], line["method"]) == ("tls_hello", 400, "_OTHER")
+
+
+async def test_every_connection_that_ends_is_counted_once_under_its_reason(start):
+    house = await start(SIDECAR_MAX_IN_FLIGHT="1")
+    await house.warm_up()
+
+    async def closed() -> dict[str, float]:
+        seen = samples_of(await house.get("/metrics"), parse_text)
+        return {dict(labels)["reason"]: value for (name, labels), value in seen.items() if name == CLOSED and value}
+
+    house.upstream.on("/last", response(200, b"Connection: close"))
+    await house.get("/last")
+    assert await closed() == {"upstream": 1}
+    house.upstream.on("/once/bad", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n")
+    assert (await house.get("/once/bad")).status == 502
+    assert await closed() == {"upstream": 1, "error": 1}
+    house.upstream.on("/once/lost", then_reset())
+    assert (await house.get("/once/lost")).status == 502
+    assert await closed() == {"upstream": 2, "error": 1}
+    assert (await house.get("/x")).status == 200
+    await house.upstream.stop_listening()
+    assert await closed() == {"upstream": 3, "error": 1}
 
 
 async def test_every_other_try_is_counted_under_its_reason(start):

@@ -52,6 +52,12 @@ ENUMS = {
     ],
     "upstream_connections": [{"state": "idle"}, {"state": "active"}],
     "upstream_connects_total": [{"outcome": "success"}, {"outcome": "failure"}],
+    "upstream_connections_closed_total": [
+        {"reason": reason} for reason in ["age", "reload", "idle", "upstream", "error", "surplus"]
+    ],
+    "worker_restarts_total": [{"reason": "exit"}, {"reason": "unresponsive"}],
+    "descriptor_shortages_total": [{}],
+    "log_lines_dropped_total": [{}],
     "config_reloads_total": [{"outcome": "success"}, {"outcome": "failure"}],
     "request_duration_seconds_count": [{"route": "one"}, {"route": "two"}, {"route": "unmatched"}],
     "upstream_request_duration_seconds_count": [{"route": "one"}, {"route": "two"}, {"route": "unmatched"}],
