@@ -283,6 +283,13 @@ class Listener:
         self._acceptors.clear()
         self._sockets.clear()
 
+    def let_go(self) -> None:
+        """Take no more, at once: the loop must not look at a socket that others close (libuv would abort)."""
+        for acceptor in [*self._borrowed, *self._acceptors]:
+            acceptor.close()
+        self._borrowed.clear()
+        self._acceptors.clear()
+
     def wake_all(self) -> None:
         """Let every conversation look at the state of things."""
         for connection in self._connections.values():

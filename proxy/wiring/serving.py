@@ -50,6 +50,7 @@ async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
         sockets = _held(held, inherited_sockets(env, os.getpid()) or _alone(settings, _LISTEN, settings.listen))
         admin = _held(held, _alone(settings, _ADMIN, settings.admin_places))
         stop = Stop(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
+        held.callback(sidecar.let_go)
         await sidecar.start(sockets, admin)
         _say_ready(sockets, admin, len(sidecar.routes.table.rules), settings, env, log)
         await stop.asked.wait()

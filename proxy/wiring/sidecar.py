@@ -244,6 +244,11 @@ class Sidecar:
             self._tokens.start()
         self._keeping = [asyncio.ensure_future(self._keep_house()), asyncio.ensure_future(self.routes.watch())]
 
+    def let_go(self) -> None:
+        """Let the loop look at the listening sockets no more, however this ends."""
+        self._listener.let_go()
+        self._admin.let_go()
+
     async def stop(self, hurry: asyncio.Event) -> None:
         """Take no new connections, let requests under way end, at most for the drain timeout or until hurried."""
         self._story.drain()
