@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from proxy.errors import BadSettings
+from proxy.net.aside import no_collections
 from proxy.net.threads import in_thread
 from proxy.pipeline.signal import timeout
 from proxy.policy.match import RouteTable
+from proxy.policy.pace import Pace, let_go, no_pause
 from proxy.policy.routesfile import Loaded, Problem, counted, load
 from proxy.policy.rules import Verdict
 from proxy.settings.files import read_file
@@ -27,6 +29,9 @@ PATIENT_LOOKS: Final = 27
 """After so many a file that changes again and again is taken when it rests at all."""
 SETTLING_MOST: Final = 47
 LARGEST: Final = 8 * 1024 * 1024
+TOLD_AT_ONCE: Final = 50
+"""Lines that are logged at once; then others have TOLD_PAUSE seconds for their turn."""
+TOLD_PAUSE: Final = 0.01
 _TRUSTED_AGE: Final = 1.0
 """Seconds after which a file's time stamp tells of every further change; clocks of file systems are coarse."""
 
@@ -64,7 +69,8 @@ class RoutesFile:
     """Implements pipeline.ports.Rules by the table in force.
 
     `wall` tells seconds since the epoch, `reloaded` learns whether a reload took, `on_swap` sees each new table before
-    any request does, `log` gets a level (info, warning, error) and a line.
+    any request does, `log` gets a level (info, warning, error) and a line. Reloads work in steps, beside the loop, and
+    call `pace` between them; there `prepare` may do for a table what would keep `on_swap` long.
     """
 
     def __init__(
@@ -74,7 +80,9 @@ class RoutesFile:
         wall: Callable[[], float],
         log: Callable[[str, str], None],
         reloaded: Callable[[bool], None] = lambda taken: None,
+        prepare: Callable[[RouteTable, Pace], None] = lambda table, pace: None,
         on_swap: Callable[[RouteTable], None] = lambda table: None,
+        pace: Pace = no_pause,
         read: Callable[[str], bytes] = read_routes_file,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -82,7 +90,9 @@ class RoutesFile:
         self._wall = wall
         self._log = log
         self._reloaded = reloaded
+        self._prepare = prepare
         self._on_swap = on_swap
+        self._pace = pace
         self._read = read
         self._sleep = sleep
         self._wake = asyncio.Event()
@@ -97,11 +107,14 @@ class RoutesFile:
     def load_first(self) -> None:
         """Read the file before anything is served. Raises BadSettings with every problem."""
         data = _content(self.path, self._read)
-        loaded = load(data, self.path)
+        with no_collections():
+            loaded = load(data, self.path)
         self._hash = hash(data)
         self._at = self._wall()
         if loaded.table is None:
             raise BadSettings([str(problem) for problem in loaded.errors])
+        for problem in loaded.warnings:
+            self._log("warning", str(problem))
         self._take(loaded.table, loaded)
 
     @property
@@ -140,7 +153,7 @@ class RoutesFile:
             self._stamp = None
             self._hash = None  # whatever comes back is judged again, the old content too
             if asked or self._error != error.problems[0]:
-                self._refuse(error.problems)
+                await self._refuse(error.problems)
             return
         self._stamp = stamp if stamp is not None and self._wall() - stamp[0] / 1e9 > _TRUSTED_AGE else None
         if data is not None and (asked or self._news(data)):
@@ -186,31 +199,54 @@ class RoutesFile:
 
     async def _judge(self, data: bytes) -> None:
         self._hash = hash(data)
-        loaded = await in_thread(lambda: load(data, self.path), "routes")
+        with no_collections():
+            loaded = await in_thread(lambda: self._load(data), "routes")
         if loaded.table is None:
-            self._refuse([str(problem) for problem in loaded.errors])
+            await self._refuse([str(problem) for problem in loaded.errors])
             return
+        await self._replace(loaded.table, loaded)
+        await self._tell("warning", map(str, loaded.warnings))
+        self._log("info", f"{self.path} is in force: {counted(len(loaded.table.rules), 'route')}")
+
+    def _load(self, data: bytes) -> Loaded:
+        loaded = load(data, self.path, pace=self._pace)
+        if loaded.table is not None:
+            self._prepare(loaded.table, self._pace)
+        return loaded
+
+    async def _replace(self, table: RouteTable, loaded: Loaded) -> None:
+        """Put the table in force, and free the old one, which requests under way do not need any more."""
+        old = [self.table]
         self._at = self._wall()
         self._error = None
-        self._take(loaded.table, loaded)
+        self._take(table, loaded)
         self._reloaded(True)
-        self._log("info", f"{self.path} is in force: {counted(len(loaded.table.rules), 'route')}")
+        await in_thread(lambda: self._free(old), "routes")
+
+    def _free(self, tables: list[RouteTable]) -> None:
+        """The list's one table, which nobody else holds."""
+        parts = tables.pop().parts(self._pace)
+        let_go(parts, self._pace)
+
+    async def _tell(self, level: str, lines: Iterable[str]) -> None:
+        """Log the lines, of which there may be thousands."""
+        for number, line in enumerate(lines, 1):
+            self._log(level, line)
+            if number % TOLD_AT_ONCE == 0:
+                await asyncio.sleep(TOLD_PAUSE)
 
     def _take(self, table: RouteTable, loaded: Loaded) -> None:
         self.warnings = loaded.warnings
-        for problem in loaded.warnings:
-            self._log("warning", str(problem))
         self._on_swap(table)
         self.table = table
         self.verdict = table.verdict
 
-    def _refuse(self, problems: list[str]) -> None:
+    async def _refuse(self, problems: list[str]) -> None:
         self._at = self._wall()
         self._error = problems[0] + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
-        for problem in problems:
-            self._log("error", problem)
-        self._log("error", f"{self.path} was not taken; the routes read before stay in force")
         self._reloaded(False)
+        await self._tell("error", problems)
+        self._log("error", f"{self.path} was not taken; the routes read before stay in force")
 
 
 def _stamp(path: str) -> tuple[int, ...] | None:

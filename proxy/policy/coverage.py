@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from proxy.policy.pace import Pace, no_pause
 from proxy.policy.pattern import Pattern
 
 ANY: Final = ""
@@ -31,8 +32,9 @@ class Coverage:
     `visits` counts what looking for overlaps has cost.
     """
 
-    def __init__(self, patterns: Iterable[tuple[int, Pattern]] = ()) -> None:
+    def __init__(self, patterns: Iterable[tuple[int, Pattern]] = (), *, pace: Pace = no_pause) -> None:
         self._root = _Node()
+        self._pace = pace
         self.visits = 0
         for number, pattern in patterns:
             self.add(number, pattern)
@@ -46,6 +48,14 @@ class Coverage:
         first = node.rests if pattern.rest else node.ends
         for method in pattern.methods or (ANY,):
             first.setdefault(method, number)
+
+    def parts(self) -> list[object]:
+        """Every node, for pace.let_go(): a node after those below it."""
+        nodes = [self._root]
+        for node in nodes:
+            self._pace()
+            nodes += node.children.values()
+        return list(reversed(nodes))
 
     def covering(self, pattern: Pattern, *, before: int = NEVER) -> frozenset[int] | None:
         """Numbers below `before` that together take every request of `pattern`; None: some request is left to it."""
@@ -83,6 +93,7 @@ class Coverage:
         length = len(pattern.segments)
         todo = [(self._root, 0)]
         while todo:
+            self._pace()
             node, depth = todo.pop()
             self.visits += 1 + len(node.here)
             found.update(

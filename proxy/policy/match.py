@@ -8,6 +8,7 @@ from typing import Final
 
 from proxy.policy.memo import Memo
 from proxy.policy.operations import find_operation, services
+from proxy.policy.pace import Pace, no_pause
 from proxy.policy.pattern import Pattern, parse_pattern
 from proxy.policy.readings import BadPath, Segments, readings, reads_one_way, segments_of
 from proxy.policy.rules import Operation, Rule, Verdict
@@ -22,16 +23,23 @@ DENIED_UNMATCHED: Final = "no rule allows this request (unmatched: deny)"
 class RouteTable:
     """Rules in the order of the file; the first that matches wins, `unmatched` stands for the rest."""
 
-    def __init__(self, rules: Sequence[Rule], unmatched: Rule, *, deny_unmatched: bool = False) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], unmatched: Rule, *, deny_unmatched: bool = False, pace: Pace = no_pause
+    ) -> None:
         self.rules = tuple(rules)
         self.unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED) if deny_unmatched else unmatched
         self.deny_unmatched = deny_unmatched
-        self._patterns = [(index, pattern) for index, rule in enumerate(self.rules) for pattern in patterns_of(rule)]
-        self._trie = Trie(self._patterns)
+        self._patterns = _compiled(self.rules, pace)
+        self._trie = Trie(self._patterns, pace=pace)
         denies = deny_unmatched or any(rule.deny is not None for rule in self.rules)
-        self._folded = Trie(self._patterns, folded=True) if denies else None
+        self._folded = Trie(self._patterns, folded=True, pace=pace) if denies else None
         self._verdicts: dict[tuple[int | None, str, str], Verdict] = {}
         self._cache: Memo[tuple[bytes, bytes], Verdict] = Memo(_CACHE_MOST)
+
+    def parts(self, pace: Pace) -> list[object]:
+        """What this table is made of, for pace.let_go() when nobody uses it any more."""
+        folded = [] if self._folded is None else self._folded.parts(pace)
+        return [*self.rules, *self._verdicts.values(), *self._patterns, *self._trie.parts(pace), *folded]
 
     def verdict(self, method: bytes, target: bytes) -> Verdict:
         """What the rules say of a request with this raw origin-form target. Never raises."""
@@ -116,6 +124,15 @@ class RouteTable:
 def _names_a_token(verdict: Verdict) -> bool:
     """True for BioT's operations on a token in the path: it is not to lie about."""
     return verdict.operation is not None and "{token}" in verdict.operation.path
+
+
+def _compiled(rules: Sequence[Rule], pace: Pace) -> list[tuple[int, Pattern]]:
+    compiled: list[tuple[int, Pattern]] = []
+    for index, rule in enumerate(rules):
+        for text in rule.patterns:
+            pace()
+            compiled.append((index, parse_pattern(text)))
+    return compiled
 
 
 def patterns_of(rule: Rule) -> list[Pattern]:

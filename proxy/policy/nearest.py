@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from proxy.policy.pace import Pace, no_pause
+
 _SHORTENED: Final = 3  # letters that may stand for the one word that begins with them
 
 
-def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6, *, pace: Pace = no_pause) -> str | None:
     """The known word most like `word`, or None when none is; `likeness` is difflib's ratio, 0 to 1."""
     import difflib  # 3 ms to import, and needed only for mistakes
 
@@ -17,5 +19,13 @@ def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
         longer = [one for one in words if one.startswith(word)]
         if len(longer) == 1:
             return longer[0]
-    found = difflib.get_close_matches(word, words, 1, likeness)
-    return found[0] if found else None
+    # difflib.get_close_matches(word, words, 1, likeness), in steps.
+    matcher = difflib.SequenceMatcher()
+    matcher.set_seq2(word)
+    best: tuple[float, str] = (likeness, "")
+    for one in words:
+        pace()
+        matcher.set_seq1(one)
+        if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= best[0]:
+            best = max(best, (matcher.ratio(), one))
+    return best[1] or None

@@ -10,6 +10,7 @@ import msgspec
 from proxy.policy.coverage import Coverage
 from proxy.policy.nearest import nearest
 from proxy.policy.operations import operations, pattern_of, services
+from proxy.policy.pace import Pace, no_pause
 from proxy.policy.pattern import Pattern
 from proxy.policy.rules import Operation
 
@@ -30,7 +31,7 @@ def operations_of(pattern: Pattern) -> list[Operation]:
     return [operations()[number] for number in _known().overlapping(pattern)]
 
 
-def why_unknown(pattern: Pattern) -> str:
+def why_unknown(pattern: Pattern, pace: Pace = no_pause) -> str:
     """A sentence with what to write instead, or nothing."""
     segments = pattern.segments
     if doubled_service(segments):
@@ -44,7 +45,7 @@ def why_unknown(pattern: Pattern) -> str:
     methods = _methods_there(pattern)
     if methods:
         return f"BioT has {', '.join(methods)} there"
-    near = nearest(_outline(pattern), _outlines(), _LIKENESS)
+    near = nearest(_outline(pattern), _outlines(), _LIKENESS, pace=pace)
     return "" if near is None else f"did you mean {_outlines()[near]}?"
 
 

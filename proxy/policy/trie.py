@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from proxy.policy.case_folding import fold_case
+from proxy.policy.pace import Pace, no_pause
 from proxy.policy.pattern import Pattern
 
 NEVER: Final = 1 << 60
@@ -27,10 +28,11 @@ class Trie:
     `plain` says that folding changed no pattern: a folded tree of them is the plain one.
     """
 
-    def __init__(self, patterns: Iterable[tuple[int, Pattern]], *, folded: bool = False) -> None:
+    def __init__(self, patterns: Iterable[tuple[int, Pattern]], *, folded: bool = False, pace: Pace = no_pause) -> None:
         self._root = _Node()
         self.plain = True
         for number, pattern in patterns:
+            pace()
             self._add(number, pattern, folded)
 
     def _add(self, number: int, pattern: Pattern, folded: bool) -> None:
@@ -42,6 +44,16 @@ class Trie:
         ends = node.rests if pattern.rest else node.ends
         for method in pattern.methods or ("",):
             ends[method] = min(number, ends.get(method, NEVER))
+
+    def parts(self, pace: Pace) -> list[object]:
+        """Every node, for pace.let_go(): a node after those below it."""
+        nodes: list[_Node] = [self._root]
+        for node in nodes:
+            pace()
+            nodes += node.literals.values()
+            if node.any_segment is not None:
+                nodes.append(node.any_segment)
+        return list(reversed(nodes))
 
     def find(self, method: str, segments: tuple[bytes, ...]) -> int | None:
         """The number of the first pattern, or None."""

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from proxy.exchange import Exchange
+from proxy.policy.pace import Pace
 from proxy.policy.rules import Interception
 from proxy.telemetry.process import read_process
 from proxy.telemetry.state import (
@@ -41,13 +42,25 @@ class Metrics:
         self._token_requests = state.token_requests
         self._request_bytes = 0
         self._response_bytes = 0
+        self._prepared: dict[str, Route] = {}
         self.gauges: Gauges = lambda: (0, 0, 0)
         self.lines_dropped: Callable[[], int] = lambda: 0
 
     def routes(self, names: Iterable[str]) -> None:
         """These rules are in force now: their series exist from here on. Those of earlier rules stay."""
+        prepared, self._prepared = self._prepared, {}
         for name in names:
-            self._route(name)
+            if name not in self._routes:
+                self._routes[name] = prepared.get(name) or Route()
+
+    def prepare(self, names: Iterable[str], pace: Pace) -> None:
+        """Make what routes() will need, aside: another thread may run this."""
+        prepared: dict[str, Route] = {}
+        for name in names:
+            pace()
+            if name not in self._routes:
+                prepared[name] = Route()
+        self._prepared = prepared
 
     def _route(self, name: str) -> Route:
         return self._routes.setdefault(name, Route())

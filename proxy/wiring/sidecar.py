@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from proxy.exchange import Exchange
+from proxy.net.aside import Rests
 from proxy.net.descriptors import Reserve
 from proxy.net.listener import Listener
 from proxy.net.reload import RoutesFile
@@ -100,7 +101,9 @@ class Sidecar:
             wall=time.time,
             reloaded=self._metrics.reloaded if first else lambda taken: None,
             log=lambda level, message: self._log.event(level, "routes", message) if first else None,
+            prepare=lambda table, pace: self._metrics.prepare([rule.name for rule in table.rules], pace),
             on_swap=self._take_table,
+            pace=Rests(time.monotonic, time.sleep),
         )
         routes.load_first()
         return routes

@@ -92,6 +92,9 @@ class Bench:
         pace, figures, upstream = self.pace, self.figures, self._upstream
         for connections in TLS_CONNECTIONS if suffix else CONNECTIONS:
             print(f"  {connections} connections{suffix.replace('_', ' ')}", flush=True)
+            if suffix:
+                for program in programs:
+                    measure.warm_up(program, connections=connections)
             for turn in range(pace.turns):
                 for program in _turned(programs, turn):
                     measure.under_load(figures, program, suffix=suffix, seconds=pace.seconds, connections=connections)

@@ -19,6 +19,7 @@ from tests.bench.upstream import BIG
 CONNECTIONS: Final = (1, 32, 128, 256)
 TLS_CONNECTIONS: Final = (32, 128, 256)
 IDLE_CONNECTIONS: Final = 1000
+WARM_UPS_MOST: Final = 10
 _MIB: Final = 1024 * 1024
 
 
@@ -92,6 +93,14 @@ def startup(figures: Figures, program: Program) -> None:
     finally:
         program.stop()
         gc.collect()
+
+
+def warm_up(program: Program, *, connections: int) -> None:
+    """Let it dial so many connections to BioT, which over TLS takes longer than a turn on a busy machine."""
+    for _ in range(WARM_UPS_MOST):
+        if load.wrk(program.port, connections=connections, seconds=1).requests > connections:
+            return
+    raise RuntimeError(f"{program.name} answers nothing at {connections} connections")
 
 
 def under_load(figures: Figures, program: Program, *, suffix: str, seconds: float, connections: int = 32) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from proxy.net.reload import (
     PATIENT_LOOKS,
     QUIET_LOOKS,
     SETTLING_MOST,
+    TOLD_AT_ONCE,
     RoutesFile,
     load_routes_file,
     read_routes_file,
@@ -360,3 +362,30 @@ def test_a_file_without_end_is_not_read_to_its_end(tmp_path):
     with pytest.raises(BadSettings) as caught:
         load_routes_file(str(tmp_path / "big"))
     assert caught.value.problems == [f"{tmp_path}/big:1:1: error: the file is larger than 8 MiB"]
+
+
+@pytest.mark.parametrize("last", ["", "  - {name: last, match: nonsense}\n"], ids=["taken", "refused"])
+async def test_thousands_of_problems_are_told_a_few_at_a_time(place, last):
+    method = "get" if last else "GET"  # an error each, or a warning
+    routes = "".join(f"  - {{name: r{number}, match: {method} /nowhere/{number}}}\n" for number in range(300))
+    place.write("version: 1\nroutes:\n" + routes + last)
+    told: list[int] = []
+    loop = asyncio.get_running_loop()
+
+    def count() -> None:
+        told.append(len(place.lines))
+        loop.call_soon(count)
+
+    count()
+    await place.routes.look()
+    assert len(place.lines) > 300
+    assert max(after - before for before, after in itertools.pairwise(told)) <= TOLD_AT_ONCE + 1
+
+
+async def test_what_a_table_needs_is_prepared_before_it_is_in_force(place):
+    seen = []
+    place.routes._prepare = lambda table, pace: seen.append((table.rules[0].name, place.route))
+    place.write(TWO)
+    await place.routes.look()
+    assert seen == [("two", "one")]
+    assert place.route == "two"

@@ -278,6 +278,19 @@ def test_a_rule_that_a_reload_removed_keeps_its_counts():
     assert value(seen, "interception_total", route="new", action="set") == 0
 
 
+def test_what_was_prepared_aside_is_counted_in_when_the_rules_are_in_force():
+    metrics, paces = new_metrics(), []
+    metrics.routes(["old"])
+    metrics.prepare(["old", "new"], lambda: paces.append(1))
+    assert len(paces) == 2
+    assert frozenset({"route": "new", "action": "set"}.items()) not in label_sets(
+        samples(metrics), "interception_total"
+    )
+    metrics.routes(["old", "new"])
+    seen = samples(metrics)
+    assert value(seen, "interception_total", route="new", action="set") == 0
+
+
 # ---- whatever clients do
 
 

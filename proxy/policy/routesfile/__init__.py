@@ -5,13 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from proxy.policy.match import RouteTable
-from proxy.policy.routesfile.document import Mapping, read_document
+from proxy.policy.pace import Pace, let_go, no_pause
+from proxy.policy.routesfile.document import Mapping, parts_of, read_document
 from proxy.policy.routesfile.expectations import run_tests
 from proxy.policy.routesfile.foreign import names_a_section, refuse_foreign
 from proxy.policy.routesfile.meaning import judge_meaning
 from proxy.policy.routesfile.problem import Problem, Problems, counted
 from proxy.policy.routesfile.reach import judge_reach
-from proxy.policy.routesfile.sections import read_sections
+from proxy.policy.routesfile.sections import Sections, read_sections
 
 __all__ = ["Loaded", "Problem", "counted", "load"]
 
@@ -32,21 +33,36 @@ class Loaded(msgspec.Struct, frozen=True, eq=False):
         return tuple(problem for problem in self.problems if problem.severity == "warning")
 
 
-def load(data: bytes, file: str) -> Loaded:
-    """Read and judge a routes file and run its own tests; `file` is what messages call it. Never raises."""
+def load(data: bytes, file: str, *, pace: Pace = no_pause) -> Loaded:
+    """Read and judge a routes file and run its own tests; `file` is what messages call it. Never raises.
+
+    `pace` is called between the steps of the work, and of the work of freeing what it needed.
+    """
     foreign = not names_a_section(data)
-    problems = Problems(file, foreign=foreign)
+    problems = Problems(file, foreign=foreign, pace=pace)
     root = read_document(data, problems)
     if root is not None and (foreign or not isinstance(root, Mapping)):
         refuse_foreign(root, problems)
     if root is None or foreign or not isinstance(root, Mapping):
         return Loaded(None, problems.in_order())
+    table, sections = _judged(root, problems)
+    parts = [*parts_of(root), *sections.routes, *sections.tests]
+    tests = len(sections.tests)
+    del root, sections
+    if table is not None and problems.any_error:
+        parts, table = [*table.parts(pace), *parts], None
+    let_go(parts, pace)
+    return Loaded(table, problems.in_order(), tests)
+
+
+def _judged(root: Mapping, problems: Problems) -> tuple[RouteTable | None, Sections]:
+    """The table, if the rules are right, and what the file says; `problems` gets the rest."""
     sections = read_sections(root, problems)
     judge_reach(sections.routes, problems)
     judge_meaning(sections.routes, problems)
     if not sections.rules_whole:
-        return Loaded(None, problems.in_order(), len(sections.tests))
+        return None, sections
     rules = [route.rule for route in sections.routes]
-    table = RouteTable(rules, sections.unmatched, deny_unmatched=sections.deny_unmatched)
+    table = RouteTable(rules, sections.unmatched, deny_unmatched=sections.deny_unmatched, pace=problems.pace)
     run_tests(table, sections.tests, problems)
-    return Loaded(None if problems.any_error else table, problems.in_order(), len(sections.tests))
+    return table, sections

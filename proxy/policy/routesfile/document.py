@@ -14,10 +14,13 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from proxy.policy.pace import Pace
 from proxy.policy.routesfile.problem import Problems, quoted
 from proxy.policy.routesfile.syntax import TOO_DEEP, place_of, syntax_problem
 
 DEEPEST: Final = 12
+_SEARCHED: Final = 16 * 1024
+"""Characters that are searched at once."""
 # libyaml is ten times faster than the parser in Python; wheels have it, some distributions' builds do not.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # What YAML calls not printable, and line ends that editors do not count. Named one by one: compiling the much longer
@@ -71,6 +74,7 @@ def read_document(data: bytes, problems: Problems) -> Node | None:
     if text is None:
         return None
     lines = _LINE_END.split(text)
+    problems.pace()
     try:
         return _Builder(yaml.parse(text, Loader=_LOADER), lines, problems).document()
     except _Stop:
@@ -93,12 +97,26 @@ def _decoded(data: bytes, problems: Problems) -> str | None:
         line, column = _place(data[: error.start].decode())
         problems.error_at(line, column, f"byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8")
         return None
-    unwelcome = _UNWELCOME.search(text)
+    unwelcome = _first_unwelcome(text, problems.pace)
     if unwelcome is None:
         return text
     name = "a NUL character" if unwelcome[0] == "\0" else f"the control character U+{ord(unwelcome[0]):04X}"
     problems.error_at(*_place(text[: unwelcome.start()]), f"{name} does not belong in a text file; remove it")
     return None
+
+
+def _first_unwelcome(text: str, pace: Pace) -> re.Match[str] | None:
+    for start in range(0, len(text), _SEARCHED):
+        pace()
+        if (found := _UNWELCOME.search(text, start, start + _SEARCHED)) is not None:
+            return found
+    return None
+
+
+def parts_of(root: Node) -> list[object]:
+    """What a document is made of, for pace.let_go(): each item of its lists."""
+    values = [value for _, value in root.entries] if isinstance(root, Mapping) else []
+    return [item for value in values if isinstance(value, Sequence) for item in value.items]
 
 
 def _place(before: str) -> tuple[int, int]:
@@ -128,6 +146,7 @@ class _Builder:
         return root
 
     def _node(self, event: Any, depth: int) -> Node:
+        self._problems.pace()
         place = self._place(event)
         if depth > DEEPEST:
             self._problems.error(place, TOO_DEEP)

@@ -16,6 +16,7 @@ from proxy.policy.rules import Verdict
 def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> None:
     """Report every expectation that does not hold, with what came out instead."""
     for case in cases:
+        problems.pace()
         verdict = table.verdict(case.method.encode(), case.path.encode())
         request = f"{case.method} {case.path.partition('?')[0]}"
         if verdict.path_refused is not None:

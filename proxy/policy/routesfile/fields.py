@@ -216,7 +216,7 @@ def known_name(node: Node, names: set[str], problems: Problems) -> str | None:
     written = text(node, problems, "route is the name of a route, or unmatched")
     if written is None or written in names or written == UNMATCHED:
         return written
-    near = nearest(written, [*names, UNMATCHED])
+    near = nearest(written, [*names, UNMATCHED], pace=problems.pace)
     hint = f"; did you mean {near}?" if near else ""
     problems.error(node, f"route: there is no route {quoted(written)}{hint}")
     return None

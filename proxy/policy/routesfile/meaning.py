@@ -28,6 +28,7 @@ def _warn_of_strangers(route: Route, problems: Problems, *, hint: bool) -> int:
     """Report patterns that no known operation fits; how many there were."""
     found = 0
     for pattern, place in route.matches:
+        problems.pace()
         odd = odd_method(pattern)
         if odd:
             problems.warning(place, f"{pattern.text}: {odd}")
@@ -40,7 +41,7 @@ def _warn_of_strangers(route: Route, problems: Problems, *, hint: bool) -> int:
 
 
 def _warn_of_stranger(pattern: Pattern, place: Scalar, problems: Problems, *, hint: bool) -> None:
-    reason = why_unknown(pattern) if hint else ""
+    reason = why_unknown(pattern, problems.pace) if hint else ""
     problems.warning(place, f"no known BioT operation is {pattern.text}{'; ' if reason else ''}{reason}")
 
 

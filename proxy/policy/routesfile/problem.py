@@ -6,6 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from proxy.policy.pace import Pace, no_pause
+
 _QUOTED_MOST = 60
 
 
@@ -33,10 +35,14 @@ class Problem(msgspec.Struct, frozen=True, order=True):
 
 
 class Problems:
-    """Collects the problems of one file. `foreign`: it may be anything, such as a secret, so none of it is quoted."""
+    """Collects the problems of one file. `foreign`: it may be anything, such as a secret, so none of it is quoted.
 
-    def __init__(self, file: str, *, foreign: bool = False) -> None:
+    `pace` is to be called between the steps of the work.
+    """
+
+    def __init__(self, file: str, *, foreign: bool = False, pace: Pace = no_pause) -> None:
         self.file = file
+        self.pace = pace
         self._foreign = foreign
         self._found: list[Problem] = []
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from proxy.policy.coverage import Coverage, intersection
+from proxy.policy.pace import let_go
 from proxy.policy.pattern import Pattern
 from proxy.policy.routesfile.problem import Problems, listed, quoted
 from proxy.policy.routesfile.sections import Route
@@ -17,7 +18,11 @@ _EFFECTS: Final = ("interception", "authorization", "timeout", "retry")
 
 def judge_reach(routes: Sequence[Route], problems: Problems) -> None:
     """Report unreachable routes as errors, the rest as warnings."""
-    _Reach(routes, problems).judge()
+    reach = _Reach(routes, problems)
+    reach.judge()
+    parts = reach.parts()
+    del reach
+    let_go(parts, problems.pace)
 
 
 class _Reach:
@@ -26,15 +31,20 @@ class _Reach:
     def __init__(self, routes: Sequence[Route], problems: Problems) -> None:
         self._routes = routes
         self._problems = problems
-        self._earlier = Coverage()
+        self._earlier = Coverage(pace=problems.pace)
         # Compared for every pair that overlaps, and there may be millions.
-        self._effects: list[tuple[Any, ...]] = [
-            (route.rule.deny is not None, *(getattr(route.rule, effect) for effect in _EFFECTS)) for route in routes
-        ]
+        self._effects: list[tuple[Any, ...]] = []
+
+    def parts(self) -> list[object]:
+        """What this is made of, for pace.let_go()."""
+        return [*self._effects, *self._earlier.parts()]
 
     def judge(self) -> None:
         comparing = True
         for number, route in enumerate(self._routes):
+            self._problems.pace()
+            rule = route.rule
+            self._effects.append((rule.deny is not None, *(getattr(rule, effect) for effect in _EFFECTS)))
             if comparing and self._earlier.visits > _VISITS_MOST:
                 self._problems.warning(route.place, "too many routes cross; from here on they are not compared")
                 comparing = False
@@ -66,6 +76,7 @@ class _Reach:
     def _add(self, number: int, route: Route) -> None:
         own = Coverage()
         for pattern, place in route.matches:
+            self._problems.pace()
             if own.covering(pattern) is not None:
                 self._problems.warning(
                     place, f"{pattern.text} adds nothing: what stands before it in this match takes all of it"
@@ -80,6 +91,7 @@ class _Reach:
         told: set[int] = set()
         for pattern, place in route.matches:
             for other in self._earlier.overlapping(pattern):
+                self._problems.pace()
                 if not self._disagree(other, number) or other in told:
                     continue
                 crossing = self._crossing(pattern, route, other)

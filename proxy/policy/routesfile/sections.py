@@ -111,6 +111,7 @@ def _routes(entries: Entries, unmatched: Rule, lines: dict[str, int], problems: 
 
 def _route(node: Node, unmatched: Rule, lines: dict[str, int], problems: Problems) -> Route | None:
     """The route, or None if it has no name or no match that could be read."""
+    problems.pace()
     own = fields.mapping(node, problems, "a route", "a route is a mapping with name and match")
     _insist(node, own, _NEEDED_BY_ROUTE, "this route", problems)
     name = _unique_name(own, lines, problems)
@@ -150,6 +151,7 @@ def _tests(entries: Entries, names: set[str], problems: Problems) -> tuple[Case,
 
 
 def _test(node: Node, names: set[str], problems: Problems) -> Case | None:
+    problems.pace()
     own = fields.mapping(node, problems, "a test", "a test is a mapping with request and expect")
     _insist(node, own, _NEEDED_BY_TEST, "this test", problems)
     request = fields.request(own["request"][1], problems) if "request" in own else None
