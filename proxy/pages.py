@@ -24,6 +24,9 @@ class Sources(Protocol):
     def unready(self) -> str | None:
         """Why requests could not be served now; None when they can."""
 
+    def token_state(self) -> dict[str, str | None]:
+        """The token's `state`, as in the status, and the `last_error` of its logins since one went well."""
+
     async def status(self) -> dict[str, Any]: ...
 
     def explain(self, method: str, path: str) -> dict[str, Any]: ...
@@ -59,7 +62,8 @@ class OwnPages:
 
     async def _readyz(self, query: bytes, accept: bytes) -> Page:
         reason = self._sources.unready()
-        return Page(200, TEXT, b"ready\n") if reason is None else Page(503, TEXT, f"not ready: {reason}\n".encode())
+        told = {"ready": reason is None, "reason": reason, "token": self._sources.token_state()}
+        return Page(200 if reason is None else 503, JSON, _json(told))
 
     async def _status(self, query: bytes, accept: bytes) -> Page:
         return Page(200, JSON, _json(await self._sources.status()))

@@ -21,6 +21,9 @@ class FakeSources:
     def unready(self) -> str | None:
         return self.reason
 
+    def token_state(self):
+        return {"state": "none", "last_error": "BioT answered 500"}
+
     async def status(self):
         return {"routes": []}
 
@@ -47,10 +50,14 @@ async def test_the_process_is_healthy_while_it_answers(sources):
 
 
 async def test_readiness_says_why_not(sources):
-    assert (await get(sources, b"/readyz")).status == 200
+    token = {"state": "none", "last_error": "BioT answered 500"}
+    page = await get(sources, b"/readyz")
+    assert (page.status, page.content_type) == (200, "application/json")
+    assert json.loads(page.body) == {"ready": True, "reason": None, "token": token}
     sources.reason = "logins are blocked"
     page = await get(sources, b"/readyz")
-    assert (page.status, page.body) == (503, b"not ready: logins are blocked\n")
+    assert page.status == 503
+    assert json.loads(page.body) == {"ready": False, "reason": "logins are blocked", "token": token}
 
 
 async def test_status_and_explain_are_json(sources):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import socket
 import sys
@@ -25,12 +26,16 @@ TRY: Final = 1.0
 LARGEST: Final = 4096
 _REQUEST: Final = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 _STATUS: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
+_IN_HAND: Final = frozenset({"valid", "renewing"})
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     add_setting_flags(parser, LISTEN)
+    parser.add_argument(
+        "--token", action="store_true", help="wait until a token is in hand, too: BioT has let the service user in"
+    )
     parser.add_argument(
         "--timeout", type=_duration, default="30s", metavar="DURATION", help="give up after this long (default 30s)"
     )
@@ -40,7 +45,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0 when the sidecar is ready, 1 after the timeout, with the reason on stderr. Raises BadSettings."""
     address = _first_address(flags_of(args), env)
     reason = wait_until_ready(
-        lambda timeout: look(address, timeout),
+        lambda timeout: look(address, timeout, token=args.token),
         args.timeout,
         clock=time.monotonic,  # noqa: TID251 - a command hands the real clock out
         sleep=time.sleep,
@@ -68,8 +73,8 @@ def wait_until_ready(
         sleep(min(POLL, left))
 
 
-def look(address: Address, timeout: float) -> str:
-    """Ask the sidecar at `address` for /readyz; why it is not ready, or nothing."""
+def look(address: Address, timeout: float, *, token: bool = False) -> str:
+    """Ask the sidecar at `address` for /readyz; why it is not ready, or has no `token` in hand, or nothing."""
     try:
         answer = _answer(address, timeout)
     except TimeoutError:
@@ -79,7 +84,11 @@ def look(address: Address, timeout: float) -> str:
     status = _STATUS.match(answer)
     if status is None:
         return "something else than a sidecar listens there"
-    return "" if status[1] == b"200" else _reason(int(status[1]), answer)
+    told = _told(answer)
+    if status[1] != b"200":
+        reason = told.get("reason") if status[1] == b"503" else None
+        return _printable(reason) if isinstance(reason, str) else f"it answers with status {int(status[1])}"
+    return _no_token(told.get("token")) if token else ""
 
 
 def _answer(address: Address, timeout: float) -> bytes:
@@ -105,13 +114,28 @@ def _connected(address: Address, timeout: float) -> socket.socket:
     return sock
 
 
-def _reason(status: int, answer: bytes) -> str:
-    """What a 503 says of itself; of other answers the status alone. Nothing in it steers a terminal."""
-    body = answer.partition(b"\r\n\r\n")[2].decode("ascii", "replace").strip()
-    if status != 503 or not body.startswith("not ready: "):
-        return f"it answers with status {status}"
-    said = "".join(character for character in body.removeprefix("not ready: ") if character.isprintable())
-    return said[:300]
+def _told(answer: bytes) -> dict[str, object]:
+    """The JSON object of an answer; empty if it holds none."""
+    try:
+        told = json.loads(answer.partition(b"\r\n\r\n")[2])
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _no_token(token: object) -> str:
+    """Why no token is in hand, or nothing."""
+    if not isinstance(token, dict) or not isinstance(token.get("state"), str):
+        return "it does not say whether a token is in hand"
+    if token["state"] in _IN_HAND:
+        return ""
+    error = token.get("last_error")
+    return f"no token is in hand: {_printable(error) if isinstance(error, str) else token['state']}"
+
+
+def _printable(text: str) -> str:
+    """Nothing in it steers a terminal."""
+    return "".join(character for character in text if character.isprintable())[:300]
 
 
 def _first_address(flags: Mapping[str, str], env: Mapping[str, str]) -> Address:

@@ -275,19 +275,24 @@ class Tokens(ports.Tokens):
         message = setback.fault.message if setback is not None else ""
         return f"logins are blocked for {self._gate.until - now:.0f}s more. {message}"
 
-    def status(self) -> dict[str, Any]:
-        """`state` is valid, renewing, waiting, blocked or none; times are wall-clock seconds or None."""
+    def state(self) -> dict[str, str | None]:
+        """`state` is valid, renewing, waiting, blocked or none; `last_error` of the logins since one went well."""
         now = self._clock()
-        token = self._token if usable(self._token, now) else None
-        if token is not None:
+        if usable(self._token, now):
             state = "renewing" if self._login is not None else "valid"
         elif self._login is not None:
             state = "waiting"
         else:
             state = "blocked" if self._gate.blocked(now) else "none"
-        grant = None if token is None else self._grant
+        setback = self._gate.setback
+        return {"state": state, "last_error": None if setback is None else in_words(setback.fault)}
+
+    def status(self) -> dict[str, Any]:
+        """`state` as in state(); times are wall-clock seconds or None."""
+        now = self._clock()
+        grant = self._grant if usable(self._token, now) else None
         return {
-            "state": state,
+            "state": self.state()["state"],
             "obtained": None if grant is None else grant.obtained,
             "expires": None if grant is None else grant.expires,
             "blocked_until": self._on_wall(self._gate.until, now) if self._gate.blocked(now) else None,

@@ -220,6 +220,9 @@ class Sidecar:
     def unready(self) -> str | None:
         return "the sidecar is stopping" if self._story.draining else self._tokens.unready()
 
+    def token_state(self) -> dict[str, str | None]:
+        return self._tokens.state()
+
     async def status(self) -> dict[str, Any]:
         return status(
             table=self.routes.table,

@@ -93,10 +93,12 @@ def answering(request):
     ("answering", "reason"),
     [
         (b"HTTP/1.1 200 OK\r\n\r\nready", ""),
-        (b"HTTP/1.1 503 X\r\n\r\nnot ready: the sidecar is stopping\n", "the sidecar is stopping"),
-        (b"HTTP/1.1 503 X\r\n\r\nnot ready: \x1b[31mred\n", "[31mred"),
+        (b'HTTP/1.1 503 X\r\n\r\n{"reason": "the sidecar is stopping"}', "the sidecar is stopping"),
+        (b'HTTP/1.1 503 X\r\n\r\n{"reason": "\\u001b[31mred"}', "[31mred"),
+        (b'HTTP/1.1 503 X\r\n\r\n{"reason": 7}', "it answers with status 503"),
+        (b"HTTP/1.1 503 X\r\n\r\n[]", "it answers with status 503"),
         (b"HTTP/1.1 503 X\r\n\r\nsomething", "it answers with status 503"),
-        (b"HTTP/1.1 404 X\r\n\r\nnot ready: really", "it answers with status 404"),
+        (b'HTTP/1.1 404 X\r\n\r\n{"reason": "really"}', "it answers with status 404"),
         (b"220 mail.example ESMTP", "something else than a sidecar listens there"),
         (b"", "something else than a sidecar listens there"),
     ],
@@ -104,6 +106,21 @@ def answering(request):
 )
 def test_a_look_tells_what_is_there(answering, reason):
     assert look(answering, 5.0) == reason
+
+
+@pytest.mark.parametrize(
+    ("answering", "reason"),
+    [
+        (b'HTTP/1.1 200 OK\r\n\r\n{"token": {"state": "valid", "last_error": null}}', ""),
+        (b'HTTP/1.1 200 OK\r\n\r\n{"token": {"state": "renewing", "last_error": "x"}}', ""),
+        (b'HTTP/1.1 200 OK\r\n\r\n{"token": {"state": "waiting", "last_error": null}}', "no token is in hand: waiting"),
+        (b'HTTP/1.1 200 OK\r\n\r\n{"token": {"state": "none", "last_error": "500"}}', "no token is in hand: 500"),
+        (b"HTTP/1.1 200 OK\r\n\r\nready", "it does not say whether a token is in hand"),
+    ],
+    indirect=["answering"],
+)
+def test_a_look_for_a_token_tells_why_there_is_none(answering, reason):
+    assert look(answering, 5.0, token=True) == reason
 
 
 def test_a_look_at_nobody_says_so():

@@ -50,6 +50,9 @@ class FakeSources:
     def unready(self) -> str | None:
         return None
 
+    def token_state(self) -> dict[str, str | None]:
+        return {"state": "valid", "last_error": None}
+
     async def status(self) -> dict[str, Any]:
         return self.said
 

@@ -96,7 +96,7 @@ async def test_who_asks_on_a_resting_connection_hears_that_the_program_stops(sta
     await until_refused(house)  # the signal has arrived
     await asyncio.sleep(2 * GRACE)
     answer = await asking.ask(request("GET", "/readyz"))
-    assert (answer.status, answer.body) == (503, b"not ready: the sidecar is stopping\n")
+    assert (answer.status, answer.json["reason"]) == (503, "the sidecar is stopping")
     answer = await calling.ask(request("GET", "/late"))
     assert_ours(answer, 503, "SIDECAR_DRAINING")
     assert answer.head.values(b"retry-after") == [b"1"]
