@@ -24,6 +24,10 @@ from proxy.settings import Upstream as Address
 CONNECT_TIMEOUT: Final = 5.0
 IDLE_LIMIT: Final = 50.0
 """Seconds a pooled connection may rest: less than the 60 s after which BioT's load balancer drops it."""
+SPARE: Final = 32
+"""Connections that may rest that long; what is beyond is a burst's, and over TLS each holds 50 KB."""
+SURPLUS_REST: Final = 15.0
+"""Seconds that the others may rest."""
 PROBE_AFTER: Final = 1.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
 IDLE_MOST: Final = 256
@@ -265,9 +269,13 @@ class Pool:
             self._ended("upstream")
 
     def expire_idle(self) -> None:
-        """Close the connections that rested too long."""
+        """Close the connections that rested too long; of those that a burst left, all but a few much earlier."""
+        surplus = self._idle[: max(0, len(self._idle) - SPARE)]  # the one used last stands last
         for connection in [one for one in self._idle if self._rest(one) > IDLE_LIMIT]:
             self.drop(connection, "idle")
+        for connection in surplus:
+            if connection.pooled and self._rest(connection) > SURPLUS_REST:
+                self.drop(connection, "surplus")
 
     def _rest(self, connection: UpstreamConnection) -> float:
         """Seconds that a connection has rested; no end of them if the two clocks disagree."""

@@ -35,6 +35,7 @@ from proxy.telemetry.log import Log
 from proxy.telemetry.logins import LoginObservers
 from proxy.telemetry.status import status
 from proxy.wiring.company import Company
+from proxy.wiring.memory import Trimmer
 from proxy.wiring.parts import (
     USER_AGENT,
     first_of,
@@ -290,9 +291,11 @@ class Sidecar:
             await asyncio.sleep(DRAIN_LOOK)
 
     async def _keep_house(self) -> None:
+        memory = Trimmer()
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             self._pool.expire_idle()
+            memory.look(idle=not self._story.in_flight)
             self._reserve.refill()
 
     def _descriptors_short(self) -> None:

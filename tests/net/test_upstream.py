@@ -16,7 +16,7 @@ from proxy.net.fetch import Fetcher
 from proxy.net.resolver import Resolver
 from proxy.net.tls import connect_tls, tls_context
 from proxy.net.unreachable import CLIENT_CERTIFICATE, SilentInHandshake, unreachable
-from proxy.net.upstream import IDLE_LIMIT, PROBE_AFTER
+from proxy.net.upstream import IDLE_LIMIT, PROBE_AFTER, SPARE, SURPLUS_REST
 from proxy.pipeline.signal import Sweep
 from proxy.policy import faults
 from proxy.policy.framing import response_head
@@ -204,6 +204,24 @@ async def test_connections_that_rested_too_long_are_closed():
         wires.clocks.sleep(IDLE_LIMIT + 1.0)
         wires.pool.expire_idle()
         assert wires.pool.idle == 0
+
+
+async def test_what_a_burst_left_in_the_pool_is_closed_early():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        connections = [await wires.dial() for _ in range(SPARE + 8)]
+        for connection in connections:
+            await body_of(wires, connection, await wires.ask(connection), Basin())
+            wires.pool.release(connection, keep=True)
+        wires.clocks.sleep(SURPLUS_REST)
+        wires.pool.expire_idle()
+        assert wires.pool.idle == SPARE + 8
+        wires.clocks.sleep(1.0)
+        wires.pool.expire_idle()
+        assert wires.pool.idle == SPARE
+        assert wires.pool.take() is connections[-1]
+        wires.pool.release(connections[-1], keep=False)
+        wires.pool.close()
 
 
 async def test_the_connection_used_last_is_taken_first():
