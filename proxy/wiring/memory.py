@@ -20,6 +20,8 @@ AGAIN: Final = 4
 
 def resident() -> int:
     """Bytes of this process that lie in memory; 0 where the system does not tell (proc(5))."""
+    if sys.platform == "win32":
+        return 0
     try:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
