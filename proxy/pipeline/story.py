@@ -228,7 +228,7 @@ class Story:
             if trace_id is not None:
                 exchange.trace_id = trace_id
                 return sent
-        made = self._traceparents.new()
+        made = self._traceparents.new(exchange.at - exchange.started)
         exchange.trace_id = made[3:35].decode()
         return made
 
@@ -298,7 +298,7 @@ class Story:
         if client.lost:
             return False
         if not exchange.trace_id:
-            exchange.trace_id = self._traceparents.new()[3:35].decode()
+            exchange.trace_id = self._traceparents.new(exchange.at - exchange.started)[3:35].decode()
         keep = exchange.keep_alive and client.failure is None and not self.draining and self._body_is_here(client)
         exchange.status = REPLIES[failure.code].status
         exchange.request_bytes = client.body_bytes

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+LEAP: Final = 0.5
+"""Seconds by which the clocks may part while nothing but their slewing happens."""
 AT_ONCE: Final = 32
 """Traceparents for which random digits are drawn together."""
 _DIGITS: Final = 48  # of a trace id (32) and a span id (16)
@@ -25,17 +27,26 @@ def trace_id_of(value: bytes) -> str | None:
 
 
 class Traceparents:
-    """Makes traceparents out of random bits; `random_bits` returns as many as it is asked for."""
+    """Makes traceparents out of random bits; `random_bits` returns as many as it is asked for.
+
+    Bits in store are thrown away when the clocks have parted since they were drawn: the machine may be a clone, started
+    from a snapshot of one that still holds the same bits.
+    """
 
     def __init__(self, random_bits: Callable[[int], int]) -> None:
         self._random_bits = random_bits
         self._digits = b""
         self._left = 0
+        self._apart = 0.0
 
-    def new(self) -> bytes:
-        """A traceparent; its trace id is bytes 3 to 35."""
+    def new(self, apart: float) -> bytes:
+        """A traceparent; its trace id is bytes 3 to 35. `apart`: by how many seconds the wall clock is ahead of the
+        monotonic one.
+        """
         end = self._left
-        if not end:
+        leap = apart - self._apart
+        if not end or leap > LEAP or leap < -LEAP:
+            self._apart = apart
             self._digits = (self._random_bits(_BITS) | _NEVER_ZERO).to_bytes(_BITS // 8, "big").hex().encode()
             end = len(self._digits)
         start = self._left = end - _DIGITS

@@ -8,7 +8,6 @@ import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from random import random
 from typing import Any, Final
 
 import msgspec
@@ -28,7 +27,7 @@ from proxy.telemetry.logins import LoginObservers
 from proxy.telemetry.state import remains
 from proxy.wiring.company import Alone
 from proxy.wiring.liveness import ASK_EVERY, Liveness, Punctuality
-from proxy.wiring.parts import first_of, make_clock, make_metrics, make_pool, make_sweep, reporter
+from proxy.wiring.parts import RANDOM, first_of, make_clock, make_metrics, make_pool, make_sweep, reporter
 
 RESTART_PAUSE: Final = 1.0
 """Seconds between the end of a worker that nobody told to end and the start of the next."""
@@ -94,7 +93,7 @@ class Parent:
             SecretSource(settings, self._warn_of_secret, settings.warnings).read,
             wall=time.time,
             clock=make_clock(),
-            jitter=random,
+            jitter=RANDOM.random,
         )
         self._refusals = IncurableRoutes(make_clock())
         self._workers: dict[int, Worker] = {}

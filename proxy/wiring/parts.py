@@ -28,6 +28,8 @@ from proxy.telemetry.log import Log
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.stderr import Stderr
 
+RANDOM: Final = random.SystemRandom()
+"""The system's randomness: a generator of our own would repeat itself in clones of a snapshot."""
 MOMENT: Final = 0.1
 """Seconds for which finished requests, and lines of the log, are collected."""
 USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
@@ -92,7 +94,7 @@ def _shared(login: Login, store: Secret, settings: Settings, observer: LoginObse
         base_url=settings.upstream.url,
         wall=time.time,
         clock=make_clock(),
-        jitter=random.random,
+        jitter=RANDOM.random,
         random_bytes=os.urandom,
         sleep=asyncio.sleep,
     )

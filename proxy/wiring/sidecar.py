@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import socket
 import time
 from collections.abc import Callable
@@ -37,6 +36,7 @@ from proxy.telemetry.status import status
 from proxy.wiring.company import Company
 from proxy.wiring.memory import Trimmer
 from proxy.wiring.parts import (
+    RANDOM,
     USER_AGENT,
     first_of,
     in_a_moment,
@@ -122,7 +122,7 @@ class Sidecar:
             fresh_for=settings.fresh_for,
             wall=time.time,
             clock=make_clock(),
-            jitter=random.random,
+            jitter=RANDOM.random,
             observer=LoginObservers(*told, report=self.report),
             refusals=self._company.refusals,
         )
@@ -141,7 +141,7 @@ class Sidecar:
             stall=Limits().stall,
             clock=time.monotonic,
             wall=time.time,
-            jitter=random.random,
+            jitter=RANDOM.random,
             sleep=asyncio.sleep,
         )
 
@@ -169,7 +169,7 @@ class Sidecar:
             plugin_login=settings.plugin_login,
             wall=time.time,
             clock=time.monotonic,
-            random_bits=random.getrandbits,
+            random_bits=RANDOM.getrandbits,
             loops=company.loops,
             inspector=inspector,
             numbering=(company.number + 1 - company.size, company.size),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from random import Random
 
 import pytest
@@ -46,14 +48,14 @@ def test_what_is_no_traceparent_has_no_trace_id(value):
 def test_whatever_the_random_bits_the_traceparents_made_of_them_are_valid(random_bits):
     traceparents = Traceparents(random_bits)
     for _ in range(2 * AT_ONCE + 1):
-        made = traceparents.new()
+        made = traceparents.new(0.0)
         assert trace_id_of(made) == made[3:35].decode()
         assert len(made) == 55
 
 
 def test_no_two_traceparents_share_an_id():
     traceparents = Traceparents(Random(7).getrandbits)
-    made = [traceparents.new() for _ in range(10 * AT_ONCE)]
+    made = [traceparents.new(0.0) for _ in range(10 * AT_ONCE)]
     assert len({one[3:35] for one in made}) == len({one[36:52] for one in made}) == len(made)
 
 
@@ -61,3 +63,14 @@ def test_no_two_traceparents_share_an_id():
 def test_no_value_is_too_odd_to_be_judged(value):
     trace_id = trace_id_of(value)
     assert trace_id is None or len(trace_id) == 32
+
+
+@pytest.mark.parametrize("apart", [1e9, -1e9, 0.6])
+def test_a_clone_of_a_snapshot_makes_other_ids_than_its_siblings(apart):
+    draws = itertools.count(1)
+    original = Traceparents(lambda bits: next(draws))
+    original.new(0.0)
+    clone = copy.copy(original)
+    assert clone.new(0.4) == original.new(-0.4)  # the clocks are only slewed
+    assert clone.new(apart) != original.new(0.0)
+    assert next(draws) == 3
