@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from proxy.message import Secret
 from proxy.settings import Settings
 from proxy.settings.files import UnreadableSecret, odd_about_secret, read_secret
-from proxy.settings.names import SECRET_FILE
+from proxy.settings.names import SECRET, SECRET_FILE
 
 __all__ = ["SecretSource", "UnreadableSecret"]
 
@@ -31,6 +31,13 @@ class SecretSource:
         self._stamp: tuple[int, ...] = ()
         self._last: Secret | None = None
         self._changed = False
+
+    @property
+    def remedy(self) -> str:
+        """What makes another secret count."""
+        if self._secret is None:
+            return f"another secret in the file that {SECRET_FILE} names is taken at once"
+        return f"another {SECRET} needs a restart"
 
     def read(self) -> Secret:
         """The secret as it is now. Raises UnreadableSecret."""

@@ -26,6 +26,7 @@ from proxy.policy.login import (
     after_new_secret,
     after_setback,
     in_words,
+    paused_hint,
     unreadable_secret,
 )
 
@@ -140,7 +141,7 @@ class Tokens(ports.Tokens):
             elif (old := self._still_good()) is not None:
                 token = old
             else:
-                raise LoginFault(result.code, result.message, outcome=result.outcome, hint=result.hint)
+                raise LoginFault(result.code, result.message, outcome=result.outcome, hint=self._hint(result))
             # Between the login's end and this caller's turn others may have had the token refused, or time passed.
             if self.good(token):
                 self._count()
@@ -165,6 +166,12 @@ class Tokens(ports.Tokens):
             self._token = None
             self._want = "token_not_valid"
             self._refused = token
+
+    def _hint(self, fault: LoginFault) -> str:
+        now = self._clock()
+        if not self._gate.blocked(now):
+            return fault.hint
+        return paused_hint(fault.hint, self._on_wall(self._gate.until, now), self._secret.remedy)
 
     def _count(self) -> None:
         if self.history:

@@ -124,6 +124,13 @@ def in_words(fault: LoginFault) -> str:
     return f"{fault.message} {fault.hint}".strip()
 
 
+def paused_hint(hint: str, until: float, remedy: str) -> str:
+    """A rejected login's hint for the calls that it fails: `until` when, in wall-clock seconds, and what ends it."""
+    moment = datetime.fromtimestamp(max(0.0, min(until, LATEST)), UTC).isoformat(timespec="seconds")
+    paused = f"Logins are paused until {moment.replace('+00:00', 'Z')}, so that BioT does not lock the user"
+    return f"{hint} {paused}; {remedy}."
+
+
 def unreadable_secret(reason: str) -> Setback:
     """The secret's file cannot be read now; perhaps it is being replaced."""
     return Setback(
@@ -194,8 +201,7 @@ def _rejected() -> LoginFault:
         Code.LOGIN_REJECTED,
         "BioT rejected the service user's id or secret (LOGIN_FAILED).",
         outcome="rejected",
-        hint="Check BIOT_SERVICE_USER_ID and the secret, whose key may have expired. "
-        "Logins are paused so that BioT does not lock the user.",
+        hint="Check BIOT_SERVICE_USER_ID and the secret, whose key may have expired.",
     )
 
 
@@ -204,7 +210,7 @@ def _locked() -> LoginFault:
         Code.LOGIN_REJECTED,
         "BioT has locked the service user after failed logins (SERVICE_LOCKED).",
         outcome="locked",
-        hint="Find who logs in with a wrong secret, then unlock the user or wait. Logins are paused meanwhile.",
+        hint="Find who logs in with a wrong secret, then unlock the user or wait.",
     )
 
 

@@ -62,6 +62,7 @@ async def test_a_rejected_login_says_what_to_do(capsys):
     )
     assert said.err[1].startswith("biot-sidecar: Check BIOT_SERVICE_USER_ID")
     assert "canary-wrong" not in str(said)
+    assert "paused" not in str(said)
 
 
 async def test_an_answer_that_is_no_login_is_told_in_one_sentence(capsys):

@@ -108,3 +108,9 @@ def test_a_file_that_is_gone_for_a_moment_is_no_change_until_it_comes_back_with_
     file.unlink()
     write(file, b"two")
     assert source.changed()
+
+
+def test_it_says_what_makes_another_secret_count(file):
+    assert from_file(file).remedy.endswith("is taken at once")
+    of_environment = SecretSource(SimpleNamespace(secret=Secret("s"), secret_file=None))  # type: ignore[arg-type]
+    assert of_environment.remedy == "another BIOT_SERVICE_USER_SECRET_KEY needs a restart"

@@ -25,6 +25,8 @@ class Clock:
 
 
 class FakeSecret:
+    remedy = "write another one"
+
     def __init__(self) -> None:
         self.text = "one"
         self.was_read = ""
@@ -313,6 +315,20 @@ async def test_a_wrong_secret_costs_one_login_per_block():
         assert house.logins == expected
     assert "blocked" in (house.tokens.unready() or "")
     assert house.tokens.status()["state"] == "blocked"
+
+
+async def test_callers_hear_until_when_logins_are_paused_and_how_to_go_on():
+    house = House()
+    house.answers = [failed(blocks=True), failed()]
+    with pytest.raises(LoginFault) as caught:
+        await house.call()
+    assert caught.value.hint.endswith(
+        "Logins are paused until 2025-11-19T10:53:54Z, so that BioT does not lock the user; write another one."
+    )
+    house.clock.now += 61
+    with pytest.raises(LoginFault) as caught:
+        await house.call()
+    assert "paused" not in caught.value.hint
 
 
 async def test_a_changed_secret_lifts_a_block():
