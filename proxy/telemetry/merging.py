@@ -22,10 +22,15 @@ def _least_known(mine: float, other: float) -> float:
     return min(mine, other) if mine and other else mine or other
 
 
+def _union(mine: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*mine, *other]))
+
+
 LATEST: Final[Mapping[str, Any]] = {MERGE: max}
 EARLIEST: Final[Mapping[str, Any]] = {MERGE: _least_known}
 EVERY_LIVING: Final[Mapping[str, Any]] = {MERGE: operator.and_, LIVING: True}
 SUM_OF_LIVING: Final[Mapping[str, Any]] = {LIVING: True}
+ALL_OF_LIVING: Final[Mapping[str, Any]] = {MERGE: _union, LIVING: True}
 LATEST_OF_LIVING: Final[Mapping[str, Any]] = {MERGE: max, LIVING: True}
 LEAST_OF_LIVING: Final[Mapping[str, Any]] = {MERGE: _least_known, LIVING: True}
 

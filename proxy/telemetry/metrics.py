@@ -10,6 +10,7 @@ import msgspec
 from proxy.exchange import Exchange
 from proxy.policy.pace import Pace
 from proxy.policy.rules import Interception
+from proxy.telemetry.gone_routes import GoneRoutes
 from proxy.telemetry.process import read_process
 from proxy.telemetry.state import (
     CLIENT_GONE,
@@ -31,10 +32,10 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 class Metrics:
     """Implements pipeline.ports.Observer and LoginObserver.
 
-    `gauges` and `lines_dropped`, the log's, are set by whoever knows.
+    `gauges` and `lines_dropped`, the log's, are set by whoever knows. `clock` tells monotonic seconds.
     """
 
-    def __init__(self, *, version: str, python: str) -> None:
+    def __init__(self, *, version: str, python: str, clock: Callable[[], float] = lambda: 0.0) -> None:
         state = self._state = State(version, python)
         # What every request adds to is at hand here: compiled, the fields of State are looked up by their names.
         self._routes = state.routes
@@ -42,16 +43,24 @@ class Metrics:
         self._token_requests = state.token_requests
         self._request_bytes = 0
         self._response_bytes = 0
+        self._gone = GoneRoutes(clock)
         self._prepared: dict[str, Route] = {}
         self.gauges: Gauges = lambda: (0, 0, 0)
         self.lines_dropped: Callable[[], int] = lambda: 0
 
     def routes(self, names: Iterable[str]) -> None:
-        """These rules are in force now: their series exist from here on. Those of earlier rules stay."""
+        """These rules are in force now: their series exist from here on. Those of earlier rules stay for a while."""
         prepared, self._prepared = self._prepared, {}
-        for name in names:
+        in_force = list(names)
+        for name in in_force:
             if name not in self._routes:
                 self._routes[name] = prepared.get(name) or Route()
+        self._gone.take([*in_force, UNMATCHED], self._routes)
+
+    def scrape(self) -> None:
+        """The next snapshot is for a scrape: routes that are gone long enough are not in it."""
+        for name in self._gone.scrape():
+            self._routes.pop(name, None)
 
     def prepare(self, names: Iterable[str], pace: Pace) -> None:
         """Make what routes() will need, aside: another thread may run this."""
@@ -63,6 +72,7 @@ class Metrics:
         self._prepared = prepared
 
     def _route(self, name: str) -> Route:
+        self._gone.count(name)
         return self._routes.setdefault(name, Route())
 
     def finished(self, exchange: Exchange) -> None:
@@ -142,6 +152,7 @@ class Metrics:
         """Everything counted so far, for telemetry.state.total() in this process or another."""
         state = self._state
         state.request_bytes, state.response_bytes = self._request_bytes, self._response_bytes
+        state.dropped = self._gone.dropped
         state.in_flight, state.idle, state.active = self.gauges()
         state.lines_dropped = self.lines_dropped()
         state.process = read_process()

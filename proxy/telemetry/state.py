@@ -8,7 +8,15 @@ from typing import Final
 
 import msgspec
 
-from proxy.telemetry.merging import EVERY_LIVING, LATEST, LATEST_OF_LIVING, SUM_OF_LIVING, forget_living, merged
+from proxy.telemetry.merging import (
+    ALL_OF_LIVING,
+    EVERY_LIVING,
+    LATEST,
+    LATEST_OF_LIVING,
+    SUM_OF_LIVING,
+    forget_living,
+    merged,
+)
 from proxy.telemetry.process import Process
 from proxy.telemetry.tallies import Histogram, Route, histogram
 
@@ -77,10 +85,18 @@ class State:
     descriptor_shortages: int = 0
     worker_restarts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RESTARTS, 0))
     lines_dropped: int = 0  # of the log
+    dropped: tuple[str, ...] = field(default=(), metadata=ALL_OF_LIVING)  # routes that are shown no more
     process: Process = field(default_factory=Process)
 
 
+class _Dropped(msgspec.Struct):
+    """The one field of a State."""
+
+    dropped: tuple[str, ...] = ()
+
+
 _DECODER: Final = msgspec.msgpack.Decoder(State)
+_DROPPED_DECODER: Final = msgspec.msgpack.Decoder(_Dropped)
 
 
 def remains(snapshots: Sequence[bytes]) -> bytes:
@@ -96,4 +112,15 @@ def total(snapshots: Sequence[bytes]) -> State:
     first, *others = map(_DECODER.decode, snapshots)
     for other in others:
         merged(first, other)
+    for name in first.dropped:
+        first.routes.pop(name, None)
     return first
+
+
+def drop_routes(remains: bytes, living: Sequence[bytes]) -> bytes:
+    """What `remains` has, less the routes that a living process shows no more."""
+    state = _DECODER.decode(remains)
+    for snapshot in living:
+        for name in _DROPPED_DECODER.decode(snapshot).dropped:
+            state.routes.pop(name, None)
+    return msgspec.msgpack.encode(state)

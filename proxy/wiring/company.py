@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from proxy.pipeline.signal import Sweep
 
 Report = Callable[[BaseException], None]
+Snapshot = Callable[[bool], bytes]
+"""What a process has counted; True: a scrape will show it."""
 
 
 class Company(Protocol):
@@ -43,8 +45,8 @@ class Company(Protocol):
     size: int
     """Processes that serve requests."""
 
-    async def snapshots(self, own: bytes) -> list[bytes]:
-        """Everybody's counts, this process's `own` included (telemetry.metrics)."""
+    async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
+        """Everybody's counts, this process's `own` included (telemetry.metrics); `scraped`: a scrape shows them."""
 
     async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
         """The latest tokens and failed logins, oldest first, of which this process has seen `own`."""
@@ -71,8 +73,8 @@ class Alone:
         self.watcher: Observer | None = None if self.inspector is None else self.inspector.recorder
         self.inspector_path = "" if self.inspector is None else self.inspector.path
 
-    async def snapshots(self, own: bytes) -> list[bytes]:
-        return [own]
+    async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
+        return [own(scraped)]
 
     async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
         return own
@@ -108,11 +110,11 @@ class Member:
         """The parent says for which routes other answers than 401 matter."""
         self._refusals.take(routes)
 
-    async def snapshots(self, own: bytes) -> list[bytes]:
+    async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
         try:
-            return list(await self._channel.call("snapshots"))
+            return list(await self._channel.call("snapshots", scraped))
         except ChannelClosed:
-            return [own]
+            return [own(scraped)]
 
     async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
         try:

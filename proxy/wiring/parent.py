@@ -24,7 +24,7 @@ from proxy.settings import Settings
 from proxy.settings.names import FLAGS
 from proxy.telemetry.log import Log
 from proxy.telemetry.logins import LoginObservers
-from proxy.telemetry.state import remains
+from proxy.telemetry.state import drop_routes, remains
 from proxy.wiring.company import Alone
 from proxy.wiring.liveness import ASK_EVERY, Liveness, Punctuality
 from proxy.wiring.parts import RANDOM, first_of, make_clock, make_metrics, make_pool, make_sweep, reporter
@@ -55,10 +55,10 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
 
-    async def ask(self, name: str) -> Any:
+    async def ask(self, name: str, content: Any = None) -> Any:
         """What it answers; None if it does not, or not in time."""
         with contextlib.suppress(ChannelClosed, TimeoutError), timeout(ANSWER_TIME):
-            return await self.channel.call(name)
+            return await self.channel.call(name, content)
         return None
 
     def has_counted(self, snapshot: bytes | None) -> None:
@@ -153,12 +153,15 @@ class Parent:
             worker.channel.tell("refusals", [list(route) for route in self._refusals.cases])
 
     async def _snapshots(self, content: Any) -> list[bytes]:
-        await asyncio.gather(*(self._count(worker) for worker in self._workers.values()))
-        return [self._metrics.snapshot(), *self._gone, *(one.counted for one in self._workers.values() if one.counted)]
+        """`content`: they are for a scrape."""
+        await asyncio.gather(*(self._count(worker, content) for worker in self._workers.values()))
+        living = [one.counted for one in self._workers.values() if one.counted]
+        self._gone = [drop_routes(one, living) for one in self._gone]
+        return [self._metrics.snapshot(), *self._gone, *living]
 
-    async def _count(self, worker: Worker) -> None:
+    async def _count(self, worker: Worker, scraped: Any) -> None:
         # One that has left a question unanswered for a second would make everybody wait.
-        if not worker.liveness.unanswered and (snapshot := await worker.ask("snapshot")):
+        if not worker.liveness.unanswered and (snapshot := await worker.ask("snapshot", scraped)):
             worker.has_counted(snapshot)
 
     async def _logins(self, content: Any) -> Any:

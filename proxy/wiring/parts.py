@@ -36,7 +36,7 @@ USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
 
 
 def make_metrics() -> Metrics:
-    return Metrics(version=__version__, python=platform.python_version())
+    return Metrics(version=__version__, python=platform.python_version(), clock=time.monotonic)
 
 
 def make_sweep() -> Sweep:

@@ -191,9 +191,11 @@ class Sidecar:
 
     # ---- its own pages (proxy.pages.Sources)
 
-    def snapshot(self) -> bytes:
-        """What this process has counted."""
+    def snapshot(self, scraped: bool = False) -> bytes:
+        """What this process has counted; `scraped`: a scrape will show it."""
         self._ended.flush()
+        if scraped:
+            self._metrics.scrape()
         with self._reserve.lent():
             return self._metrics.snapshot()
 
@@ -209,7 +211,7 @@ class Sidecar:
         return list(self._tokens.history)
 
     async def render_metrics(self, accept: str) -> tuple[str, bytes]:
-        snapshots = await self._company.snapshots(self.snapshot())
+        snapshots = await self._company.snapshots(self.snapshot, scraped=True)
         await self._library.load()
         content_type, pieces = render_in_pieces(snapshots, accept)
         page = []
@@ -227,7 +229,7 @@ class Sidecar:
     async def status(self) -> dict[str, Any]:
         return status(
             table=self.routes.table,
-            snapshots=await self._company.snapshots(self.snapshot()),
+            snapshots=await self._company.snapshots(self.snapshot, scraped=False),
             token=self._tokens.status(),
             history=await self._company.logins(self.logins()),
             reload=self.routes.reload_state,

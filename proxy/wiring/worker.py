@@ -46,7 +46,7 @@ async def _work(settings: Settings, place: Place, log: Log) -> int:
 
     channel = Channel(
         {
-            "snapshot": lambda _: _told(parts[0].snapshot()),
+            "snapshot": lambda scraped: _told(parts[0].snapshot(bool(scraped))),
             "logins": lambda _: _told(parts[0].logins()),
             "alive?": alive,
             "refusals": lambda routes: member.take_refusals(routes),
