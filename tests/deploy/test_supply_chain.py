@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from importlib.metadata import distribution
 from itertools import pairwise
@@ -19,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from proxy import __version__
-from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, program
+from tests.deploy.programs import DEPLOY, PLAIN, ROOT, SECRET, USER, call, program
 from tests.support import wants
 
 SOURCES = ["proxy", "config", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"]
@@ -162,3 +163,20 @@ def shipped(name: str, *extras: str) -> set[str]:
         if wanted and canonicalize_name(needed.name) not in found:
             found |= shipped(needed.name, *needed.extras)
     return found
+
+
+def test_every_extra_that_a_page_names_is_there_and_all_holds_the_others() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    pages = [ROOT / "README.md", *DEPLOY.rglob("*.md")]
+    named = {name for page in pages for name in re.findall(r"biot-sidecar\[(\w+)\]", page.read_text())}
+    assert named
+    assert named <= extras.keys()
+    assert extras["all"] == [f"biot-sidecar[{','.join(name for name in extras if name != 'all')}]"]
+
+
+def test_an_extra_asks_for_nothing_that_the_lock_does_not_hold() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    wanted = {re.split("[>=\\[]", one)[0] for extra in extras.values() for one in extra} - {"biot-sidecar"}
+    locked = set(re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    assert wanted <= locked
