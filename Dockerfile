@@ -26,7 +26,7 @@ RUN BIOT_SIDECAR_COMPILED=1 python -m hatchling build --target wheel -d /wheels
 # hadolint ignore=DL3013
 RUN python -m venv --without-pip /opt/biot-sidecar \
     && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels biot-sidecar \
-    && /opt/biot-sidecar/bin/python -P -c "from proxy.pipeline import forward as it; assert it.__file__.endswith('.so'), it"
+    && /opt/biot-sidecar/bin/python -P -c "from biot_sidecar.http import proxy as it; assert it.__file__.endswith('.so'), it"
 
 FROM ${BASE}
 ARG BASE

@@ -112,7 +112,7 @@ bench: $(VENV)/.test ## this proxy beside its peers in one run, figures as ratio
 	@$(BIN)/python -m tests.bench
 
 schema: $(VENV)/.run ## write config/routes.schema.json anew
-	@$(BIN)/python -m proxy.policy.schema > config/routes.schema.json.new
+	@$(BIN)/python -m biot_sidecar.routing.file.schema > config/routes.schema.json.new
 	@mv config/routes.schema.json.new config/routes.schema.json
 
 lock: $(VENV)/.run ## write the lock files anew
@@ -131,7 +131,7 @@ wheel: $(VENV)/.run $(if $(filter 1,$(COMPILED)),$(VENV)/.compile) ## dist/*.whl
 	@rm -f dist/*.whl
 	@BIOT_SIDECAR_COMPILED=$(COMPILED) $(BIN)/python -m hatchling build --target wheel -d dist
 
-# The whole package, compiled for .venv's Python: PYTHONPATH=build/compiled python -P -m proxy serve
+# The whole package, compiled for .venv's Python: PYTHONPATH=build/compiled python -P -m biot_sidecar serve
 build/compiled: pyproject.toml hatch_build.py $(VENV)/.compile $(shell find proxy config -type f -not -name '*.pyc')
 	@rm -rf $@ $@.wheel && mkdir -p $@.wheel && touch $@.wheel/.begun
 	@BIOT_SIDECAR_COMPILED=1 $(BIN)/python -m hatchling build --target wheel -d $@.wheel

@@ -28,14 +28,14 @@ SETUP = """
 import sys
 from setuptools import setup
 from mypyc.build import mypycify
-extensions = mypycify(sys.argv[2:], opt_level="2", debug_level="0", group_name="proxy")
+extensions = mypycify(sys.argv[2:], opt_level="2", debug_level="0", group_name="biot_sidecar")
 for extension in extensions:
     extension.extra_compile_args.append("-Wno-error")
     if sys.platform == "linux":
         extension.extra_compile_args += ["-fvisibility=hidden", "-ffunction-sections"]
         extension.extra_compile_args.append("-fno-asynchronous-unwind-tables")
         extension.extra_link_args.append("-Wl,--gc-sections")
-setup(name="proxy", script_args=["-q", "build_ext", "--build-lib", sys.argv[1]], ext_modules=extensions)
+setup(name="biot_sidecar", script_args=["-q", "build_ext", "--build-lib", sys.argv[1]], ext_modules=extensions)
 """
 
 
@@ -72,9 +72,20 @@ class Compiled(BuildHookInterface[BuilderConfig]):
 
     def _compile(self, work: Path, built: Path) -> subprocess.CompletedProcess[str]:
         """Compiles a copy of the sources in `work`; the extensions lie in `built` then, as the wheel will have them."""
-        shutil.copytree(Path(self.root, "proxy"), work / "proxy", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            Path(self.root, "proxy", "biot_sidecar"),
+            work / "biot_sidecar",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
         options = [f"--config-file={self.root}/pyproject.toml", "--no-warn-unused-ignores"]
-        command = [sys.executable, "-c", SETUP, str(built), *options, *self.config["modules"]]
+        command = [
+            sys.executable,
+            "-c",
+            SETUP,
+            str(built),
+            *options,
+            *(module.removeprefix("proxy/") for module in self.config["modules"]),
+        ]
         return subprocess.run(
             command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )

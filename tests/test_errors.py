@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from proxy.errors import BadSettings, ClientFault, Code, Failure, LoginFault, UpstreamFault
+from biot_sidecar.errors import BadSettings, ClientFault, Code, Failure, LoginFault, UpstreamFault
 
 
 @pytest.mark.parametrize("code", Code)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted((ROOT / "proxy").rglob("*.py"))
+SOURCES = sorted((ROOT / "proxy" / "biot_sidecar").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 LONGEST = 400
 """Lines of a source file."""
@@ -52,14 +52,16 @@ def policies() -> list[Path]:
 
 @pytest.mark.parametrize("path", policies(), ids=name_of)
 def test_each_policy_is_imported_by_tests_of_policy(path):
-    module = f"proxy.policy.{path.stem}"
+    module = f"biot_sidecar.routing.{path.stem}"
     tests = (written(test) for test in (ROOT / "tests").rglob("test_*.py"))
-    assert any(f"from {module} import" in text or f"from proxy.policy import {path.stem}" in text for text in tests)
+    assert any(
+        f"from {module} import" in text or f"from biot_sidecar.routing import {path.stem}" in text for text in tests
+    )
 
 
 def test_starting_to_serve_imports_nothing_heavy():
     """Heavy imports cost a start 100 ms and more, and a sidecar starts with its plugin."""
-    asked = "import sys, proxy.wiring, proxy.__main__; print(*sorted({n.partition('.')[0] for n in sys.modules}))"
+    asked = "import sys, biot_sidecar.process, biot_sidecar.__main__; print(*sorted({n.partition('.')[0] for n in sys.modules}))"
     run = subprocess.run(
         [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )

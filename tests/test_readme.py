@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from biot_sidecar.__main__ import ABOUT, COMMANDS
+from biot_sidecar.settings.names import FLAGS, SETTINGS
 
-from proxy.__main__ import ABOUT, COMMANDS
-from proxy.settings.names import FLAGS, SETTINGS
-from tests.commands.processes import PATIENCE, running
-from tests.commands.support import ran
+from tests.cli.processes import PATIENCE, running
+from tests.cli.support import ran
 from tests.deploy.programs import PLAIN, seen
 from tests.support import wants
 
@@ -74,7 +74,7 @@ def test_every_target_it_names_is_there():
 
 def test_every_file_it_names_is_there():
     named = set(re.findall(r"`((?:config|proxy|deploy|tests)/[\w./-]+|[A-Z]+\.md)`", TEXT))
-    assert named >= {"config/routes.yaml", "proxy/__init__.py"}
+    assert named >= {"config/routes.yaml", "proxy/biot_sidecar/__init__.py"}
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

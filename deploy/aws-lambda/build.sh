@@ -39,7 +39,7 @@ read -ra needed <<< "cachetools httptools msgspec prometheus-client pyyaml uvloo
 "${pip[@]}" "${into[@]}" --no-deps biot-sidecar
 "${pip[@]}" "${into[@]}" "${needed[@]}"
 rm -rf "$out/lib/bin"
-echo 'from proxy.__main__ import main; raise SystemExit(main())' > "$out/lib/__main__.py"
+echo 'from biot_sidecar.__main__ import main; raise SystemExit(main())' > "$out/lib/__main__.py"
 # The folder is read-only on Lambda and its time stamps are lost on the way: byte code that is trusted as it is.
 "$python" -m compileall -q --invalidation-mode unchecked-hash "$out/lib"
 

@@ -73,7 +73,7 @@ def sidecar(job: Job, *, table: str = RULES, interpreted: bool = False, **settin
         "PYTHONPATH": str(ROOT if interpreted else COMPILED),
         **settings,
     }
-    command = [sys.executable, "-P", "-m", "proxy", "serve"]
+    command = [sys.executable, "-P", "-m", "biot_sidecar", "serve"]
     return Program(name, command, port, job.folder / f"{name}.log", environment, job.folder, piped=True)
 
 

@@ -83,7 +83,7 @@ def simulator(folder: Path, port: int = 0, *options: str, **variables: str) -> I
     """The BioT simulator; yields its base URL."""
     listen = ["--listen", f"127.0.0.1:{port}", *options]
     env = {"BIOT_SERVICE_USER_ID": USER, "BIOT_SERVICE_USER_SECRET_KEY": SECRET, **variables}
-    with program(folder, "simulator", [sys.executable, "-m", "proxy", "simulate", *listen], env) as running:
+    with program(folder, "simulator", [sys.executable, "-m", "biot_sidecar", "simulate", *listen], env) as running:
         yield running.first_line.split()[3]
 
 
@@ -97,7 +97,7 @@ def sidecar(folder: Path, base_url: str, **settings: str) -> Iterator[str]:
         "SIDECAR_LISTEN": "127.0.0.1:0",
         **settings,
     }
-    with program(folder, "sidecar", [sys.executable, "-m", "proxy", "serve"], env) as running:
+    with program(folder, "sidecar", [sys.executable, "-m", "biot_sidecar", "serve"], env) as running:
         yield "http://" + running.first_line.split()[3]
         assert running.stop() == 0, running.log()
 

@@ -300,12 +300,12 @@ def test_a_plugin_whose_sidecar_cannot_start_does_not_start_either(way: str, bun
 
 def test_a_bundle_is_spared_the_packages_that_serve_does_not_import(bundle: Path) -> None:
     packages = {path.name for path in (bundle / "lib").iterdir()}
-    assert {"proxy", "uvloop", "httptools"} < packages
+    assert {"biot_sidecar", "uvloop", "httptools"} < packages
     assert not packages & {"aiohttp", "cryptography", "redis"}
 
 
 def test_a_bundle_is_compiled_on_request(bundle: Path) -> None:
-    compiled = [path.name for path in (bundle / "lib").glob("proxy/pipeline/*.so")]
+    compiled = [path.name for path in (bundle / "lib").glob("proxy/biot_sidecar/http/*.so")]
     assert bool(compiled) is bool(UNDER_TEST)
 
 

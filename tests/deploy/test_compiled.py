@@ -12,10 +12,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from biot_sidecar import __version__
 from packaging.tags import sys_tags
 
-from proxy import __version__
-from tests.commands.processes import running
+from tests.cli.processes import running
 from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, simulator
 from tests.deploy.test_supply_chain import PATIENT_ID, copy_of_sources
 from tests.support import wants
@@ -24,7 +24,7 @@ from tests.support.form import FORM, UNDER_TEST
 COMPILED = {**PLAIN, "BIOT_SIDECAR_COMPILED": "1"}
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 LIBRARY = "proxy__mypyc" + SUFFIX
-SMALL = ["proxy/policy/durations.py", "proxy/policy/retry.py"]
+SMALL = ["proxy/biot_sidecar/durations.py", "proxy/biot_sidecar/routing/retry.py"]
 """A minute is too long for a test: these take seconds."""
 WHEEL = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
 LISTED: list[str] = WHEEL["hooks"]["custom"]["modules"]
@@ -98,10 +98,12 @@ def test_a_compiled_wheel_is_for_this_platform_and_holds_both_forms(sources: Pat
     assert {name for name in names if name.endswith(SUFFIX)} == {LIBRARY, *map(extension, SMALL)}
     assert {str(path.relative_to(ROOT)) for path in ROOT.glob("proxy/**/*.py")} <= names
     assert not list(sources.rglob(f"*{SUFFIX}"))
-    asked = "from proxy.policy import retry; print(retry.__file__)"
+    asked = "from biot_sidecar.routing import retry; print(retry.__file__)"
     path = {"PYTHONPATH": str(tmp_path / "installed")}
     ran = subprocess.run([sys.executable, "-P", "-c", asked], env=PLAIN | path, capture_output=True, text=True)
-    assert ran.stdout.strip() == str(tmp_path / "installed" / extension("proxy/policy/retry.py")), ran.stderr
+    assert ran.stdout.strip() == str(tmp_path / "installed" / extension("proxy/biot_sidecar/routing/retry.py")), (
+        ran.stderr
+    )
 
 
 @pytest.mark.parametrize(

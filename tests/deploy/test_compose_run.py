@@ -21,7 +21,7 @@ from tests.deploy.test_examples import PATIENT
 pytestmark = pytest.mark.e2e
 IMAGE_CHECK = json.loads(re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[1])
 PROGRAMS = {
-    "biot-sidecar": [sys.executable, "-m", "proxy"],
+    "biot-sidecar": [sys.executable, "-m", "biot_sidecar"],
     "python": [sys.executable],
     "healthy": [str(DEPLOY / "docker" / "healthy")],
     "bash": ["bash"],

@@ -106,7 +106,7 @@ def test_the_secret_is_a_file_that_only_the_sidecar_sees() -> None:
 
 
 def test_the_rules_of_the_base_are_right() -> None:
-    command = [sys.executable, "-m", "proxy", "check", "--routes", str(BASE / "routes.yaml")]
+    command = [sys.executable, "-m", "biot_sidecar", "check", "--routes", str(BASE / "routes.yaml")]
     user = {"BIOT_SERVICE_USER_ID": USER, "BIOT_SERVICE_USER_SECRET_KEY": SECRET}
     settings = {"BIOT_BASE_URL": "https://api.example", **user}
     checked = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True)

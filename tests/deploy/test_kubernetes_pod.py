@@ -75,7 +75,7 @@ def pod(folder: Path, base_url: str, secret: str = SECRET) -> Iterator[Pod]:
     admin = free_port()
     env["SIDECAR_ADMIN_LISTEN"] = env["SIDECAR_ADMIN_LISTEN"].replace("8789", str(admin))
     env["SIDECAR_LISTEN"] = "127.0.0.1:0"
-    with program(folder, "sidecar", [sys.executable, "-m", "proxy", "serve"], env) as running:
+    with program(folder, "sidecar", [sys.executable, "-m", "biot_sidecar", "serve"], env) as running:
         yield Pod("http://" + running.first_line.split()[3], admin, routes, user)
         assert running.stop() == 0, running.log()
 

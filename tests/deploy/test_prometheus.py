@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from biot_sidecar.telemetry import snapshot as state
 
-from proxy.telemetry import state
 from tests.deploy.promql import NotPromQL, Query, Selector, read
 from tests.support import wants
 from tests.support.finished import exchange, refused
@@ -205,7 +205,7 @@ def test_promtool_takes_every_query_of_the_dashboard(tmp_path):
 
 @wants.needs("promtool")
 def test_promtool_finds_nothing_to_say_about_the_metrics_themselves():
-    from proxy.telemetry.exposition import render
+    from biot_sidecar.telemetry.exposition import render
 
     metrics = new_metrics()
     metrics.finished(exchange())

@@ -16,10 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from biot_sidecar import __version__
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from proxy import __version__
 from tests.deploy.programs import DEPLOY, PLAIN, ROOT, SECRET, USER, call, program
 from tests.support import wants
 
@@ -101,7 +101,10 @@ def test_the_wheel_carries_the_shipped_rules_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for name in ("routes.yaml", "routes.schema.json"):
             assert archive.read(f"proxy/data/{name}") == (ROOT / "config" / name).read_bytes()
-        assert {name.split("/")[0] for name in archive.namelist()} == {"proxy", f"biot_sidecar-{__version__}.dist-info"}
+        assert {name.split("/")[0] for name in archive.namelist()} == {
+            "biot_sidecar",
+            f"biot_sidecar-{__version__}.dist-info",
+        }
         sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("proxy/**/*") if path.is_file()}
         assert {name for name in sources if "__pycache__" not in name} <= set(archive.namelist())
 

@@ -67,7 +67,7 @@ def test_the_first_call_on_the_socket_starts_the_sidecar(tmp_path: Path) -> None
             "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
         }
         given = [word for name, value in settings.items() for word in ("-E", f"{name}={value}")]
-        command = [activate, "-l", f"127.0.0.1:{port}", *given, sys.executable, "-m", "proxy", "serve"]
+        command = [activate, "-l", f"127.0.0.1:{port}", *given, sys.executable, "-m", "biot_sidecar", "serve"]
         with waiting(command, port):
             assert call("GET", f"http://127.0.0.1:{port}{PATIENT}")["_id"] == PATIENT.rpartition("/")[2]
             assert b"READY=1" in systemd.recv(1000)

@@ -25,7 +25,7 @@ if held != 3:
     os.dup2(held, 3)
     os.close(held)
 os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
-os.execv(sys.executable, [sys.executable, "-m", "proxy"])
+os.execv(sys.executable, [sys.executable, "-m", "biot_sidecar"])
 """
 
 

@@ -198,7 +198,7 @@ async def test_a_file_whose_own_tests_fail_never_takes_effect(start):
 async def run_program(*words: str, **env: str) -> tuple[int, str, str]:
     """Exit status, stdout and stderr."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "proxy", *words,
+        sys.executable, "-m", "biot_sidecar", *words,
         env={"PATH": "/usr/bin:/bin", **FORM, **env}, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

@@ -13,10 +13,10 @@ import biotmed_measurement_sdk as measurement_sdk
 import biotmed_organization_sdk as organization_sdk
 import biotmed_ums_sdk as ums_sdk
 import pytest
+from biot_sidecar.simulator import seed
 from biotmed_organization_sdk import exceptions as organization_errors
 from biotmed_ums_sdk import exceptions as ums_errors
 
-from proxy.simulator import seed
 from tests.deploy.programs import call, free_port, logins, seen, sidecar, simulator
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]

@@ -9,11 +9,11 @@ import ssl
 from collections.abc import Callable, Iterable
 
 import pytest
+from biot_sidecar.telemetry import snapshot as state
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from proxy.telemetry import state
 from tests.support.exchanges import Exchange
 from tests.support.judge import assert_ours
 from tests.support.live import LIVE

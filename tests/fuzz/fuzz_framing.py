@@ -9,12 +9,12 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["proxy.policy", "proxy.message", "proxy.errors"]):
-    from proxy.errors import ClientFault, UpstreamFault
-    from proxy.message import Body
-    from proxy.policy.chunked import ChunkedDecoder
-    from proxy.policy.fields import BadFields, parse_fields
-    from proxy.policy.framing import BadFraming, hopeless, request_head, response_head
+with atheris.instrument_imports(include=["biot_sidecar.routing", "biot_sidecar.http.messages", "biot_sidecar.errors"]):
+    from biot_sidecar.errors import ClientFault, UpstreamFault
+    from biot_sidecar.http.chunked import ChunkedDecoder
+    from biot_sidecar.http.framing import BadFraming, hopeless, request_head, response_head
+    from biot_sidecar.http.header_fields import BadFields, parse_fields
+    from biot_sidecar.http.messages import Body
 
 from tests.fuzz.naive import NaiveChunks, naive_request
 

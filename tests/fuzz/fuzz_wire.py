@@ -10,7 +10,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["proxy"]):
+with atheris.instrument_imports(include=["biot_sidecar"]):
     from tests.fuzz.naive import NaiveChunks, NaiveRefusal, fields_of, insist, lines_of, naive_request
     from tests.support.fakes import FakeSidecar
 

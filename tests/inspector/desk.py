@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import web
-
-from proxy.exchange import Exchange
-from proxy.inspector.recorder import Recorder
-from proxy.inspector.server import make_app
-from proxy.pages import OwnPages
+from biot_sidecar.http.exchange import Exchange
+from biot_sidecar.http.local_endpoints import OwnPages
+from biot_sidecar.inspector.recorder import Recorder
+from biot_sidecar.inspector.server import make_app
 
 PLAIN = {"interception": "off", "authorization": "replace", "retry": "idempotent", "deny": None}
 """What a rule does that says nothing else."""
@@ -37,7 +36,7 @@ def sidecar_status(
 
 
 class FakeSources:
-    """proxy.pages.Sources: what the test says."""
+    """biot_sidecar.http.local_endpoints.Sources: what the test says."""
 
     def __init__(self) -> None:
         self.said = sidecar_status()

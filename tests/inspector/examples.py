@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.exchange import Exchange
-from proxy.policy.rules import Authorization, Interception, Rule, Verdict
+from biot_sidecar.http.exchange import Exchange
+from biot_sidecar.routing.route import Authorization, Interception, Rule, Verdict
 
 AT = 1_785_000_000.0
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

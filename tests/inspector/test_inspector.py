@@ -9,9 +9,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from biot_sidecar.errors import BadSettings
+from biot_sidecar.inspector.inspector import Inspector
 
-from proxy.errors import BadSettings
-from proxy.inspector.inspector import Inspector
 from tests.inspector.examples import finished
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from proxy.inspector.masking import FIELDS_MOST, HARMLESS, TEXT_MOST, Field, shown_fields
+from biot_sidecar.inspector.masking import FIELDS_MOST, HARMLESS, TEXT_MOST, Field, shown_fields
 
 CANARY = "canary-7f3a"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from biot_sidecar.errors import Code
+from biot_sidecar.routing.route import Rule
+from biot_sidecar.telemetry.access_log import iso
 
-from proxy.errors import Code
-from proxy.policy.rules import Rule
-from proxy.telemetry.log import iso
 from tests.inspector.browser import Browser
 from tests.inspector.desk import Desk, sidecar_status
 from tests.inspector.examples import FILES, TRACE, finished, verdict

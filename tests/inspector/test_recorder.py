@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import msgspec
 import pytest
+from biot_sidecar.errors import Code
+from biot_sidecar.inspector.masking import Field
+from biot_sidecar.inspector.record import Durations, Record, durations_of, record_of
+from biot_sidecar.inspector.recorder import KEPT, Recorder
 
-from proxy.errors import Code
-from proxy.inspector.masking import Field
-from proxy.inspector.record import Durations, Record, durations_of, record_of
-from proxy.inspector.recorder import KEPT, Recorder
 from tests.inspector.examples import AT, TRACE, finished
 
 CANARY = b"canary-7f3a"

@@ -16,9 +16,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from biot_sidecar.inspector.recorder import Recorder
+from biot_sidecar.inspector.server import make_app, start
 
-from proxy.inspector.recorder import Recorder
-from proxy.inspector.server import make_app, start
 from tests.inspector.examples import finished
 
 SECRET = "canary-7f3a"
@@ -104,7 +104,9 @@ async def test_names_the_type_of_each_part(inspector: Inspector, name: str, cont
 def test_no_two_scripts_give_a_name_twice() -> None:
     """They share one scope, where a second function would silently take the first one's place."""
     texts = [
-        file.read_text() for file in files("proxy.inspector").joinpath("static").iterdir() if file.name.endswith(".js")
+        file.read_text()
+        for file in files("biot_sidecar.inspector").joinpath("static").iterdir()
+        if file.name.endswith(".js")
     ]
     names = [name for text in texts for name in re.findall(r"^(?:const|function|class) (\w+)", text, re.MULTILINE)]
     assert len(names) > 30
@@ -112,14 +114,14 @@ def test_no_two_scripts_give_a_name_twice() -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
-    for file in files("proxy.inspector").joinpath("static").iterdir():
+    for file in files("biot_sidecar.inspector").joinpath("static").iterdir():
         text = file.read_text().replace("http://www.w3.org/2000/svg", "")
         assert "http://" not in text, file.name
         assert "https://" not in text, file.name
 
 
 def test_no_part_of_the_page_makes_markup_out_of_text() -> None:
-    for file in files("proxy.inspector").joinpath("static").iterdir():
+    for file in files("biot_sidecar.inspector").joinpath("static").iterdir():
         text = file.read_text()
         for sink in (
             "innerHTML",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from proxy.errors import BadSettings
-from proxy.settings import Settings, load
+from biot_sidecar.errors import BadSettings
+from biot_sidecar.settings import Settings, load
 
 USER = "6f1c7e0a-8a44-4b0a-9c2e-0d9a5d2f4b11"
 SECRET = "canary-secret-9d41c0"

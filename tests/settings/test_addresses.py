@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from biot_sidecar.settings import Address, Upstream
+from biot_sidecar.settings.addresses import is_loopback, parse_address, parse_base_url
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.settings import Address, Upstream
-from proxy.settings.addresses import is_loopback, parse_address, parse_base_url
 
 
 def refusal(parse: Callable[[str], object], text: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.ca_file import ca_file_problem
+from biot_sidecar.settings.files import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
 
-from proxy.message import Secret
-from proxy.settings.ca_file import ca_file_problem
-from proxy.settings.files import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
 from tests.support.authority import Authority
 
 

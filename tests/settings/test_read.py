@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from biot_sidecar.errors import BadSettings
+from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings import Address, load
+from biot_sidecar.settings.names import DEFAULTS, FLAGS
 
-from proxy.errors import BadSettings
-from proxy.message import Secret
-from proxy.settings import Address, load
-from proxy.settings.names import DEFAULTS, FLAGS
 from tests.settings.given import ENOUGH, SECRET, USER, environment, problem, problems, settings
 
 

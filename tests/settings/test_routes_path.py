@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from proxy.settings.routes_path import find_routes_file
+from biot_sidecar.settings.routes_path import find_routes_file
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "routes.yaml"
 

@@ -17,7 +17,7 @@ from tests.settings.given import SECRET, environment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 
-COMMAND = [sys.executable, "-m", "proxy"]
+COMMAND = [sys.executable, "-m", "biot_sidecar"]
 NOBODY = {"BIOT_BASE_URL": "http://127.0.0.1:9", "SIDECAR_LOGIN_AT_START": "0"}
 
 

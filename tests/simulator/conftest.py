@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from biot_sidecar.simulator.login import Signer
+from biot_sidecar.simulator.server import running_simulator
 
-from proxy.simulator.login import Signer
-from proxy.simulator.server import running_simulator
 from tests.simulator.helpers import CREDENTIALS, Desk
 
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+from biot_sidecar.simulator.login import Signer
+from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
+from biot_sidecar.simulator.simulator import Incoming, Simulator
+from biot_sidecar.simulator.values import Answer, Call, Json
 from hypothesis import HealthCheck, settings
-
-from proxy.simulator.login import Signer
-from proxy.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
-from proxy.simulator.simulator import Incoming, Simulator
-from proxy.simulator.values import Answer, Call, Json
 
 # For tests with generated data: none of them is a test of speed, and the machine may be busy.
 relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 from aiohttp import web
+from biot_sidecar.errors import AddressInUse
+from biot_sidecar.simulator import seed
+from biot_sidecar.simulator.app import make_app
+from biot_sidecar.simulator.faults import Fault
+from biot_sidecar.simulator.interception import MOST_RUNNING
+from biot_sidecar.simulator.login import Signer
+from biot_sidecar.simulator.options import SimulatorOptions
+from biot_sidecar.simulator.server import running_simulator
 
-from proxy.errors import AddressInUse
-from proxy.simulator import seed
-from proxy.simulator.app import make_app
-from proxy.simulator.faults import Fault
-from proxy.simulator.interception import MOST_RUNNING
-from proxy.simulator.login import Signer
-from proxy.simulator.options import SimulatorOptions
-from proxy.simulator.server import running_simulator
 from tests.simulator.helpers import CREDENTIALS, Clock
 
 LOGIN = "/ums/v2/services/accessToken"
@@ -340,7 +340,7 @@ async def test_faults_of_the_options_hold_from_the_start(signer: Signer) -> None
 async def test_one_line_is_logged_per_request_without_query_and_token(
     http: Client, token: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO, logger="proxy.simulator"):
+    with caplog.at_level(logging.INFO, logger="biot_sidecar.simulator"):
         await ask(http, "GET", f"{DEMO}?q=private", token, headers={"allow-interception": "1"})
         await ask(http, "GET", DEMO, "bad.token.here")
         await ask(http, "GET", "/_simulator/stats")
@@ -363,7 +363,7 @@ async def test_a_caller_that_goes_away_leaves_one_line_and_no_traceback(
     base_url: str, http: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     parts = urlsplit(base_url)
-    with caplog.at_level(logging.INFO, logger="proxy.simulator"):
+    with caplog.at_level(logging.INFO, logger="biot_sidecar.simulator"):
         _, writer = await asyncio.open_connection(parts.hostname, parts.port)
         writer.write(b"POST /ums/v2/services/accessToken HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
         await writer.drain()

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from proxy.__main__ import main
-from proxy.commands import simulate
+from biot_sidecar.__main__ import main
+from biot_sidecar.cli import simulate
 
 ROOT = Path(simulate.__file__).parents[2]
 
@@ -28,7 +27,7 @@ def started(*flags: str, **env: str) -> Iterator[tuple[str, subprocess.Popen[str
     """The ready line and the process, which is stopped at the end of the block if it still runs."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("BIOT_", "SIDECAR_"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "proxy", "simulate", "--listen", "127.0.0.1:0", *flags],
+        [sys.executable, "-m", "biot_sidecar", "simulate", "--listen", "127.0.0.1:0", *flags],
         env=clean | env,
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -204,7 +203,7 @@ def test_the_help_tells_of_endpoints_and_faults(capsys: pytest.CaptureFixture[st
 
 
 def test_the_faults_of_the_help_can_be_read(capsys: pytest.CaptureFixture[str]) -> None:
-    from proxy.simulator.faults import read
+    from biot_sidecar.simulator.faults import read
 
     assert run("--help") == 0
     lines = capsys.readouterr().out.split("faults FILE (YAML):\n")[1].split("  faults: token_not_valid")[0]
@@ -213,14 +212,14 @@ def test_the_faults_of_the_help_can_be_read(capsys: pytest.CaptureFixture[str]) 
 
 @pytest.mark.parametrize("imported", ["aiohttp", "cryptography", "jwt", "yaml"])
 def test_the_command_costs_the_others_nothing_to_import(imported: str) -> None:
-    code = f"import sys, proxy.commands.simulate; sys.exit({imported!r} in sys.modules)"
+    code = f"import sys, biot_sidecar.cli.simulate; sys.exit({imported!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
 def test_without_its_packages_it_says_which_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("proxy.simulator")]:
+    for name in [name for name in sys.modules if name.startswith("biot_sidecar.simulator")]:
         monkeypatch.delitem(sys.modules, name)
     absent: Any = None  # what makes `import aiohttp` fail
     monkeypatch.setitem(sys.modules, "aiohttp", absent)

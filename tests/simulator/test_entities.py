@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from biot_sidecar.simulator import seed
+from biot_sidecar.simulator.entities import ORGANIZATION_ID, merged
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.simulator import seed
-from proxy.simulator.entities import ORGANIZATION_ID, merged
 from tests.simulator.helpers import NOW, Desk, relaxed
 
 PATIENTS = "/organization/v1/users/patients"

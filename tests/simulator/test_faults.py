@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from biot_sidecar.simulator.faults import KINDS, LOGIN, BadFaults, Fault, FaultBook, from_document, read
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.simulator.faults import KINDS, LOGIN, BadFaults, Fault, FaultBook, from_document, read
 from tests.simulator.helpers import relaxed
 
 EXAMPLE = """\

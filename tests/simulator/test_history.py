@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from biot_sidecar.simulator import seed
+from biot_sidecar.simulator.history import History, Seen, printable
 
-from proxy.simulator import seed
-from proxy.simulator.history import History, Seen, printable
 from tests.simulator.helpers import NOW, Desk
 
 DEMO = f"/organization/v1/users/patients/{seed.PATIENT_ID}"

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from biot_sidecar.simulator import seed
+from biot_sidecar.simulator.interception import status_name
+from biot_sidecar.simulator.interceptors import ADAPT, POST, PRE, from_control
+from biot_sidecar.simulator.login import Signer
 
-from proxy.simulator import seed
-from proxy.simulator.interception import status_name
-from proxy.simulator.interceptors import ADAPT, POST, PRE, from_control
-from proxy.simulator.login import Signer
 from tests.simulator.helpers import CREDENTIALS, Desk, ScriptedPost
 
 PATIENTS = "/organization/v1/users/patients"

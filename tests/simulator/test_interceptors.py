@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from proxy.simulator.interceptors import (
+from biot_sidecar.simulator.interceptors import (
     ADAPT,
     DEFAULT_ORDER,
     POST,
@@ -19,8 +18,8 @@ from proxy.simulator.interceptors import (
     from_subscription,
     is_loopback,
 )
-from proxy.simulator.router import Operation
-from proxy.simulator.values import Answer, BiotError, Call
+from biot_sidecar.simulator.router import Operation
+from biot_sidecar.simulator.values import Answer, BiotError, Call
 
 
 def nothing(call: Call) -> Answer:

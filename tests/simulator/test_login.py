@@ -9,12 +9,12 @@ from typing import Any
 
 import jwt
 import pytest
+from biot_sidecar.http.messages import Secret
+from biot_sidecar.simulator.login import ServiceLogin, Signer
+from biot_sidecar.simulator.options import SimulatorOptions
+from biot_sidecar.simulator.values import Answer, BiotError, Call, instant
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from proxy.message import Secret
-from proxy.simulator.login import ServiceLogin, Signer
-from proxy.simulator.options import SimulatorOptions
-from proxy.simulator.values import Answer, BiotError, Call, instant
 from tests.simulator.helpers import CREDENTIALS, NOW
 
 WRONG = CREDENTIALS | {"secretKey": "wrong"}
@@ -102,7 +102,7 @@ def test_several_wrong_secrets_in_a_row_lock_the_service_user_and_say_so(
     signer: Signer, caplog: pytest.LogCaptureFixture
 ) -> None:
     door = Door(signer, SimulatorOptions(lock_after=3, lock_seconds=60))
-    with caplog.at_level(logging.WARNING, logger="proxy.simulator"):
+    with caplog.at_level(logging.WARNING, logger="biot_sidecar.simulator"):
         for _ in range(3):
             assert door.refusal(WRONG) == (403, "LOGIN_FAILED")
     assert caplog.messages == ["the service user is locked for 60s after 3 failed logins in a row"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from proxy.simulator.router import Operation, Router, service_of
-from proxy.simulator.values import Answer, Call
+from biot_sidecar.simulator.router import Operation, Router, service_of
+from biot_sidecar.simulator.values import Answer, Call
 
 
 def nothing(call: Call) -> Answer:

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from biot_sidecar.simulator import search
+from biot_sidecar.simulator.values import BiotError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.simulator import search
-from proxy.simulator.values import BiotError
 from tests.simulator.helpers import relaxed
 
 ANNA = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from biot_sidecar.simulator.login import Signer
+from biot_sidecar.simulator.options import SimulatorOptions
+from biot_sidecar.simulator.router import SERVICES
 
-from proxy.simulator.login import Signer
-from proxy.simulator.options import SimulatorOptions
-from proxy.simulator.router import SERVICES
 from tests.simulator.helpers import NOW, Desk
 
 

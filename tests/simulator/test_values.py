@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from biot_sidecar.simulator.values import BiotError, Call, instant, mandatory, timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.simulator.values import BiotError, Call, instant, mandatory, timestamp
 from tests.simulator.helpers import NOW, relaxed
 
 

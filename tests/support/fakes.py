@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from proxy.errors import Failure
-from proxy.exchange import Exchange
-from proxy.message import Token
-from proxy.net.listener import ClientConnection, Listener
-from proxy.net.upstream import UpstreamConnection
-from proxy.pipeline.forward import Forwarder
-from proxy.pipeline.ports import Page
-from proxy.pipeline.signal import Signal, Sweep
-from proxy.pipeline.story import Limits, Story
-from proxy.policy.guards import Guards
-from proxy.policy.incurable import IncurableRoutes, Route, fingerprint
-from proxy.policy.loopguard import LoopGuard
-from proxy.policy.rules import Operation, Rule, Verdict
+from biot_sidecar.auth.incurable_routes import IncurableRoutes, Route, fingerprint
+from biot_sidecar.errors import Failure
+from biot_sidecar.http.admission import Guards
+from biot_sidecar.http.deadlines import Signal, Sweep
+from biot_sidecar.http.exchange import Exchange
+from biot_sidecar.http.interfaces import Page
+from biot_sidecar.http.listener import ClientConnection, Listener
+from biot_sidecar.http.messages import Token
+from biot_sidecar.http.proxy import Forwarder
+from biot_sidecar.http.server import Limits, Story
+from biot_sidecar.http.upstream_pool import UpstreamConnection
+from biot_sidecar.routing.loop_limiter import LoopGuard
+from biot_sidecar.routing.route import Operation, Rule, Verdict
 
 RULE = Rule(name="a rule", source="f:1")
 QUIET_ROUNDS = 25

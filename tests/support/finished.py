@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.exchange import Exchange
-from proxy.policy.rules import Interception, Rule, Verdict
+from biot_sidecar.http.exchange import Exchange
+from biot_sidecar.routing.route import Interception, Rule, Verdict
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 UNDER_TEST = os.environ.get("BIOT_SIDECAR_UNDER_TEST", "")
 """`build/compiled`, for one."""
 _ROOT = Path(__file__).resolve().parents[2]
-if UNDER_TEST and not Path(UNDER_TEST, "proxy").is_dir():
-    raise SystemExit(f"BIOT_SIDECAR_UNDER_TEST: there is no proxy in {UNDER_TEST}")
+if UNDER_TEST and not Path(UNDER_TEST, "biot_sidecar").is_dir():
+    raise SystemExit(f"BIOT_SIDECAR_UNDER_TEST: there is no biot_sidecar in {UNDER_TEST}")
 FORM = {"PYTHONPATH": f"{Path(UNDER_TEST).resolve()}:{_ROOT}", "PYTHONSAFEPATH": "1"} if UNDER_TEST else {}
 """Environment of a process that is the program, or starts it. Safe: `-m` does not look where the process runs."""

@@ -9,13 +9,13 @@ SHORT = 0.4
 """Seconds in which a head must arrive, and a login be answered."""
 
 if __name__ == "__main__":
-    from proxy.net import login
-    from proxy.pipeline.story import Limits
-    from proxy.wiring import sidecar
+    from biot_sidecar.auth import login_client as login
+    from biot_sidecar.http.server import Limits
+    from biot_sidecar.process import sidecar
 
     login.TIMEOUT = SHORT
     login.SUSPENDED = 3600.0  # one login is one login
     sidecar.Limits = functools.partial(Limits, head=SHORT)
-    from proxy.__main__ import main
+    from biot_sidecar.__main__ import main
 
     sys.exit(main())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from proxy.net.token_store import StoreAway
-from proxy.policy.sharing import Stored
+from biot_sidecar.auth.redis_store import StoreAway
+from biot_sidecar.auth.token_cipher import Stored
 
 
 class MemoryStore:

@@ -40,6 +40,6 @@ def _shift(real, file: str):
 
 if __name__ == "__main__":
     time.time = _shift(time.time, os.environ[FILE])
-    from proxy.__main__ import main
+    from biot_sidecar.__main__ import main
 
     sys.exit(main())

@@ -100,7 +100,7 @@ async def start_sidecar(
     *,
     routes: str = ROUTES,
     patience: float = START,
-    module: str = "proxy",
+    module: str = "biot_sidecar",
     **settings: str,
 ) -> Sidecar:
     """Starts `serve` on a free port, within `patience` seconds; `settings` are environment variables over the plainest

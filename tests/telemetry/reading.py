@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from biot_sidecar.telemetry.exposition import render
+from biot_sidecar.telemetry.metrics import Metrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-
-from proxy.telemetry.exposition import render
-from proxy.telemetry.metrics import Metrics
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], Any]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from biot_sidecar.telemetry.exposition import render
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.telemetry.exposition import render
 from tests.support.finished import exchange
 from tests.telemetry.reading import new_metrics, samples
 

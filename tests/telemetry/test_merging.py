@@ -11,12 +11,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from biot_sidecar.telemetry import merging
+from biot_sidecar.telemetry import snapshot as state
+from biot_sidecar.telemetry.exposition import render
+from biot_sidecar.telemetry.process_metrics import read_process
+from biot_sidecar.telemetry.snapshot import State
 from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR
 
-from proxy.telemetry import merging, state
-from proxy.telemetry.exposition import render
-from proxy.telemetry.process import read_process
-from proxy.telemetry.state import State
 from tests.telemetry.reading import new_metrics, samples
 
 SUMS_UNLESS_DECLARED = {
@@ -145,6 +146,6 @@ def test_a_system_without_proc_shows_no_process_instead_of_zeros(tmp_path):
 
 
 def test_the_process_is_read_without_the_library():
-    code = "import sys, proxy.telemetry.metrics as m; m.Metrics(version='', python='').snapshot(); "
+    code = "import sys, biot_sidecar.telemetry.metrics as m; m.Metrics(version='', python='').snapshot(); "
     code += "sys.exit('prometheus_client' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=os.getcwd()).returncode == 0

@@ -7,13 +7,14 @@ import sys
 from itertools import pairwise, product
 
 import pytest
+from biot_sidecar.errors import Code
+from biot_sidecar.http import error_texts as faults
+from biot_sidecar.routing.route import Interception
+from biot_sidecar.telemetry import histogram as tallies
+from biot_sidecar.telemetry import snapshot as state
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.errors import Code
-from proxy.policy import faults
-from proxy.policy.rules import Interception
-from proxy.telemetry import state, tallies
 from tests.support.finished import exchange, refused, verdict
 from tests.telemetry.reading import OPENMETRICS, label_sets, new_metrics, samples, value
 
@@ -319,7 +320,7 @@ def test_a_rule_may_have_any_name(name, accept):
 
 def test_counting_does_not_import_prometheus_client():
     program = (
-        "import sys; from proxy.telemetry import exposition, log, metrics, status, stderr;"
+        "import sys; from biot_sidecar.telemetry import access_log, exposition, metrics, status, stderr;"
         "metrics.Metrics(version='1', python='3').snapshot();"
         "sys.exit(any(name.startswith('prometheus_client') for name in sys.modules))"
     )

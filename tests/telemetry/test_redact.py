@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from biot_sidecar.telemetry.redact import HIDDEN, KEYS_MOST, printable, query_keys
 from hypothesis import given
 from hypothesis import strategies as st
-
-from proxy.telemetry.redact import HIDDEN, KEYS_MOST, printable, query_keys
 
 JWT = b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJlIG9mIG5vIGltcG9ydGFuY2U"
 

@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 
 import pytest
+from biot_sidecar.routing.route import Authorization, Interception, Retry, Rule
+from biot_sidecar.routing.table import RouteTable
+from biot_sidecar.telemetry.status import status
 
-from proxy.policy.match import RouteTable
-from proxy.policy.rules import Authorization, Interception, Retry, Rule
-from proxy.telemetry.status import status
 from tests.support.finished import exchange, refused, verdict
 from tests.telemetry.reading import new_metrics
 

@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-
-from proxy.telemetry.stderr import Stderr, whole_lines
+from biot_sidecar.telemetry.stderr import Stderr, whole_lines
 
 
 class Pipe:

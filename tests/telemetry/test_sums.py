@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from biot_sidecar.telemetry import snapshot as state
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.telemetry import state
 from tests.support.finished import TRACE, exchange, refused, verdict
 from tests.telemetry.reading import OPENMETRICS, new_metrics, samples, value
 

@@ -40,7 +40,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
             "SIDECAR_LISTEN": f"127.0.0.1:0, [::1]:0, unix:{socket}",
         }
-        with program(folder, "sidecar", [sys.executable, "-m", "proxy"], env) as running:
+        with program(folder, "sidecar", [sys.executable, "-m", "biot_sidecar"], env) as running:
             four, six, unix = running.first_line.removeprefix("biot-sidecar ready on ").partition(" -> ")[0].split(", ")
             assert unix == f"unix:{socket}"
             yield Stage(biot, f"http://{four}", f"http://{six}", socket)

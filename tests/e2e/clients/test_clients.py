@@ -10,8 +10,8 @@ from threading import Thread
 from urllib.parse import quote, quote_plus
 
 import pytest
+from biot_sidecar.simulator import seed
 
-from proxy.simulator import seed
 from tests.deploy.programs import call
 from tests.e2e.clients.asked import Client, talker
 from tests.e2e.clients.conftest import Stage

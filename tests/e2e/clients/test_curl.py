@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
+from biot_sidecar.simulator import seed
 
-from proxy.simulator import seed
 from tests.e2e.clients.asked import Curl
 from tests.e2e.clients.conftest import Stage
 

@@ -6,8 +6,8 @@ import signal
 import time
 
 import pytest
+from biot_sidecar.process.sidecar import GRACE
 
-from proxy.wiring.sidecar import GRACE
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
 from tests.support.sidecar import until_refused

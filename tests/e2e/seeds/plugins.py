@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from proxy.simulator import seed
+from biot_sidecar.simulator import seed
+
 from tests.deploy.programs import PLAIN, SECRET, USER, call
 from tests.support import wants
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from biot_sidecar.simulator import seed
 
-from proxy.simulator import seed
 from tests.deploy.programs import call, seen, sidecar, simulator
 from tests.e2e.seeds.plugins import DUMMY, LOGIN, REAL, TRACE, event, plugin, signed_event
 

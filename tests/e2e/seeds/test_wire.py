@@ -6,8 +6,8 @@ import asyncio
 import json
 
 import pytest
+from biot_sidecar.simulator import seed
 
-from proxy.simulator import seed
 from tests.e2e.seeds.plugins import DUMMY, TRACE, event, plugin
 from tests.support.wire import response
 

@@ -1,0 +1,138 @@
+"""Routes whose 401 no token cures: they must not cost a login per call, nor the other routes' token.
+
+    401 about an old token ---> login, replay ---> anything else: cured
+                                      |
+                                     401 ---> the route is marked: for a pause its 401s pass through and drop no
+                                              token; after it the next is judged anew. Pauses double.
+
+A 401 about a young token is a refusal like the replay's, since BioT gave that token a moment ago; but one of them in a
+pause is tried with another token, for it may really have been revoked. Where the body was not kept there is no replay:
+the login that comes before the route's next call is the try then.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final, Literal
+
+from biot_sidecar.http.messages import RequestHead, Token
+from biot_sidecar.routing.route import Verdict
+
+Route = tuple[bytes, str]
+"""A method and a path's template; where the template stands for many, or there is none, the path without its ids."""
+Judgement = Literal["pass", "drop", "replay"]
+"""What becomes of a 401: passed through, and with the token dropped or not; or the call is sent again with another."""
+
+YOUNG: Final = 10.0
+"""Seconds of age below which a token that is refused is no worse than another would be."""
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+MANY_MARKS: Final = 7
+SAME_TOKEN: Final = 600.0
+"""Seconds for which, after so many marks in a row, a token that the route refused when it was new is not replaced."""
+ROUTES_MOST: Final = 256
+_FINGERPRINT: Final = 8
+
+
+_ID: Final = re.compile(rb"(?<=/)(?!v\d{1,2}(?:/|$))(?:[^/]*\d[^/]*|[^/]{40,})")
+_PATH_MOST: Final = 512
+
+
+def fingerprint(token: Token) -> bytes:
+    """Tells tokens apart, in whatever process they are, without their text."""
+    return sha256(token.authorization).digest()[:_FINGERPRINT]
+
+
+def route_of(head: RequestHead, verdict: Verdict | None) -> Route:
+    """What a 401 is judged by."""
+    template = "" if verdict is None else verdict.template
+    if template and "**" not in template:
+        return head.method, template
+    path = head.target.partition(b"?")[0][:_PATH_MOST]
+    return head.method, _ID.sub(b"{id}", path).decode("latin-1")
+
+
+class _Case:
+    """One route's; moments of the elapsed clock, tokens by their fingerprints."""
+
+    __slots__ = ("dropped", "drops", "marked", "marks", "refused", "replaced", "tried", "until")
+
+    def __init__(self) -> None:
+        self.marks = 0  # in a row
+        self.marked = -math.inf  # the last of them
+        self.until = -math.inf  # when the pause is over
+        self.refused = b""  # the token that the last mark was about
+        self.tried = -math.inf  # when another token was last tried
+        self.replaced = b""  # the token that it was to replace
+        self.drops = 0  # tokens dropped without a replay whose outcome is still unknown
+        self.dropped = -math.inf  # the last of them
+
+
+class IncurableRoutes:
+    """Judges the 401s about a token; `clock` is an elapsed clock (policy.elapsed)."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.cases: dict[Route, _Case] = {}
+
+    def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+        """BioT refused a token of this fingerprint and `age` in seconds; `replayed`: the call's first one before it."""
+        now = self._clock()
+        case = self._case(route)
+        if now < case.until:
+            return "pass"
+        young = age < YOUNG
+        if replayed and not young:  # others had obtained it, and shared it
+            return "pass" if token == case.refused else "drop"
+        tried = young and _tried_in_pause(case, token, now) if replayable else _tried_since_drop(case, token, now)
+        if replayed or tried:
+            return _mark(case, token, now)
+        if case.marks >= MANY_MARKS and token == case.refused and now < case.marked + SAME_TOKEN:
+            return "pass"
+        case.replaced = token
+        if replayable:
+            case.tried = now
+            return "replay"
+        case.dropped = now
+        case.drops += 1
+        return "drop"
+
+    def accepted(self, route: Route) -> None:
+        """BioT answered the route with something else than 401: its next one is judged as if it were the first."""
+        self.cases.pop(route, None)
+
+    def _case(self, route: Route) -> _Case:
+        case = self.cases.get(route)
+        if case is None:
+            if len(self.cases) >= ROUTES_MOST:
+                del self.cases[next(iter(self.cases))]
+            case = self.cases[route] = _Case()
+        return case
+
+
+def _tried_since_drop(case: _Case, token: bytes, now: float) -> bool:
+    """True for a token that was obtained because this route had refused the one before."""
+    if not case.drops or token == case.replaced or now >= case.dropped + LONGEST_PAUSE:
+        return False
+    # Two in the first second may be two tokens that were revoked; no more.
+    return case.drops > 1 or case.marks > 0 or now >= case.dropped + FIRST_PAUSE
+
+
+def _tried_in_pause(case: _Case, token: bytes, now: float) -> bool:
+    """True if another token has been tried in this pause; the one that it replaced may still be under way."""
+    return token != case.replaced and now < case.tried + _pause(case.marks)
+
+
+def _mark(case: _Case, token: bytes, now: float) -> Judgement:
+    case.marks += 1
+    case.marked, case.until = now, now + _pause(case.marks)
+    case.refused, case.drops = token, 0
+    return "pass"
+
+
+def _pause(marks: int) -> float:
+    """Seconds; doubled with each mark in a row."""
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(max(marks - 1, 0), 10))

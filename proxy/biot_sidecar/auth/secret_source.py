@@ -1,0 +1,81 @@
+"""Where the service user's secret comes from, the environment or a file that may change; and where it must not go."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from collections.abc import Callable, Iterable
+
+from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings import Settings
+from biot_sidecar.settings.files import UnreadableSecret, odd_about_secret, read_secret
+from biot_sidecar.settings.names import SECRET, SECRET_FILE
+
+__all__ = ["SecretSource", "UnreadableSecret"]
+
+
+class SecretSource:
+    """Reads the secret before each login; a final line ending is no part of it.
+
+    `warn` is told, once, what seldom belongs to a secret and stands around a file's; `told` was said at the start.
+    """
+
+    def __init__(
+        self, settings: Settings, warn: Callable[[str], None] = lambda warning: None, told: Iterable[str] = ()
+    ) -> None:
+        self._warn = warn
+        self._told = set(told)
+        self._secret = settings.secret
+        self._file = settings.secret_file
+        self._stamp: tuple[int, ...] = ()
+        self._last: Secret | None = None
+        self._changed = False
+
+    @property
+    def remedy(self) -> str:
+        """What makes another secret count."""
+        if self._secret is None:
+            return f"another secret in the file that {SECRET_FILE} names is taken at once"
+        return f"another {SECRET} needs a restart"
+
+    def read(self) -> Secret:
+        """The secret as it is now. Raises UnreadableSecret."""
+        if self._secret is not None:
+            return self._secret
+        self._stamp = self._look()
+        self._changed = False
+        self._last = read_secret(self._file or "")
+        self._warn_once(odd_about_secret(self._last))
+        return self._last
+
+    def _warn_once(self, odd: str) -> None:
+        warning = odd and f"{SECRET_FILE}: {odd}"
+        if warning and warning not in self._told:
+            self._warn(warning)
+        self._told = {warning}
+
+    def changed(self) -> bool:
+        """True when the secret is another one than the last that was read; cheap enough for every call."""
+        if self._secret is not None:
+            return False
+        if (stamp := self._look()) != self._stamp:
+            self._stamp = stamp
+            with contextlib.suppress(UnreadableSecret):
+                self._changed = read_secret(self._file or "") != self._last
+        return self._changed
+
+    def _look(self) -> tuple[int, ...]:
+        try:
+            state = os.stat(self._file or "")
+        except OSError:
+            return ()
+        return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def forbid_core_dumps() -> None:
+    """Keep the secret and the tokens out of core files, this process's and its workers'."""
+    # 1 stops dumps to a program as well, which 0 does not (core(5)).
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it, and then has its own view of dumps
+        resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))

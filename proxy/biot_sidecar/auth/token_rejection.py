@@ -1,0 +1,39 @@
+"""Did BioT refuse the token, or something else? Only 401 TOKEN_NOT_VALID is about the token (BioT API)."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Final
+
+from biot_sidecar.http.messages import Headers
+from biot_sidecar.routing.route import Verdict
+
+BODY_LIMIT: Final = 64 * 1024
+
+
+def about_another_token(verdict: Verdict | None) -> bool:
+    """True for public operations, such as /ums/v1/tokens/{token}: their 401 speaks of a token in the path."""
+    return verdict is not None and verdict.operation is not None and verdict.operation.public
+
+
+def token_refused(headers: Headers, body: bytes) -> bool:
+    """True for a 401 whose JSON has `code` TOKEN_NOT_VALID, or whose body is not BioT's at all."""
+    try:
+        answer = json.loads(_plain(headers, body))
+    except (ValueError, RecursionError):  # no JSON, or nested without end
+        return True
+    if not isinstance(answer, dict) or not isinstance(answer.get("code"), str):
+        return True
+    return bool(answer["code"] == "TOKEN_NOT_VALID")
+
+
+def _plain(headers: Headers, body: bytes) -> bytes:
+    """`body` without gzip or deflate, as plugins that accept compression get it; bounded against bombs."""
+    coding = b",".join(value for name, value in headers if name.lower() == b"content-encoding").lower()
+    if coding not in {b"gzip", b"x-gzip", b"deflate"}:
+        return body
+    try:
+        return zlib.decompressobj(wbits=47).decompress(body, BODY_LIMIT)
+    except zlib.error:
+        return b""

@@ -1,0 +1,113 @@
+"""`biot-sidecar demo`: a BioT simulator and a sidecar in front of it, with three calls to try."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from biot_sidecar.cli.children import Child, Signals, finish, reap, start_own
+from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.ready_line import base_url, places
+from biot_sidecar.settings.names import BASE_URL, DEFAULTS, FLAGS, SECRET, SIMULATOR_LISTEN, USER_ID
+from biot_sidecar.settings.simulator import names_service_user
+
+_SIMULATOR: Final = re.compile(r"BioT simulator on (\S+) ")
+_PATIENT: Final = "/organization/v1/users/patients/11111111-1111-1111-1111-111111111111"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The sidecar's flags, less the upstream: that is the simulator."""
+    add_setting_flags(parser, "SIDECAR_LISTEN", "SIDECAR_ADMIN_LISTEN", "SIDECAR_ROUTES")
+    parser.add_argument(
+        "--simulator-listen",
+        dest=SIMULATOR_LISTEN,
+        metavar="HOST:PORT",
+        help=f"the simulator's address (default {DEFAULTS[SIMULATOR_LISTEN]}; port 0: any); {SIMULATOR_LISTEN}",
+    )
+
+
+def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """Run both until a signal; 0, or the exit status of the one that did not start, or 1 if one ended by itself."""
+    if env.get(BASE_URL, "").strip():
+        print(f"biot-sidecar: the demo brings its own BioT along; {BASE_URL} is not called", file=sys.stderr)
+    with Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)) as signals:
+        flags = flags_of(args)
+        where = {name: flags.pop(name) for name in (SIMULATOR_LISTEN,) if name in flags}
+        simulator = start_own(["simulate"], {**env, **where}, signals)
+        introduction = simulator.first_line(signals)
+        found = _SIMULATOR.match(introduction)
+        if found is None:
+            return _unstarted(simulator, signals)
+        print(introduction, flush=True)
+        try:
+            return _run_sidecar(flags, sidecar_environment(env, found[1]), simulator, signals)
+        finally:
+            finish(simulator, signals)
+
+
+def _run_sidecar(flags: Mapping[str, str], env: Mapping[str, str], simulator: Child, signals: Signals) -> int:
+    """From the sidecar's start to its end. It ends before the simulator, so that calls under way find an answer."""
+    words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
+    sidecar = start_own(["serve", *words], env, signals)
+    ready = sidecar.first_line(signals)
+    if not places(ready):
+        return _unstarted(sidecar, signals, simulator)
+    print(ready, try_these(places(ready)[0], env[BASE_URL]), sep="\n", flush=True)
+    broken = _watch(signals, simulator, sidecar)
+    if broken:
+        print("biot-sidecar: the simulator or the sidecar ended by itself, so the demo is over", file=sys.stderr)
+    finish(sidecar, signals, simulator)
+    return 1 if broken else 0
+
+
+def _unstarted(child: Child, signals: Signals, *others: Child) -> int:
+    """The exit status when a child said why it cannot start, or when we were told to end meanwhile."""
+    told = signals.ending
+    status = finish(child, signals, *others)
+    return 0 if told else status
+
+
+def _watch(signals: Signals, *children: Child) -> bool:
+    """Wait until we are told to end, False, or until a child has ended by itself, True."""
+    while all(child.status is None for child in children):
+        number, _ = signals.next()
+        if number != signal.SIGCHLD:
+            return False
+        reap(*children)
+    return True
+
+
+def sidecar_environment(env: Mapping[str, str], simulator: str) -> dict[str, str]:
+    """The sidecar's: it calls the simulator, as the service user that the simulator knows, and logs for people."""
+    given = {"SIDECAR_LOG_FORMAT": "text", **env, BASE_URL: simulator}
+    if not names_service_user(env):
+        from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID  # imports PyYAML
+
+        given |= {USER_ID: DEFAULT_SERVICE_USER_ID, SECRET: DEFAULT_SECRET}
+    return given
+
+
+def try_these(place: str, simulator: str) -> str:
+    """Three calls to paste into another terminal, for a sidecar that listens at `place`."""
+    url = base_url(place)
+    curl = "curl -s" if url else f"curl -s --unix-socket {shlex.quote(place.removeprefix('unix:'))}"
+    patient = (url or "http://127.0.0.1") + _PATIENT
+    return f"""
+Try, in another terminal:
+
+  # a patient; nobody sent a token
+  {curl} {patient}
+
+  # a change that a rule lets interceptors see: the answer says "sampleInterceptor": "was here"
+  {curl} -X PATCH {patient} -H 'content-type: application/json' -d '{{"age": 43}}'
+
+  # what the simulator's interceptors were asked
+  curl -s {simulator}/_simulator/interceptions
+
+Ctrl-C ends both.
+"""

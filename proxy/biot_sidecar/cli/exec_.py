@@ -1,0 +1,114 @@
+"""`biot-sidecar exec -- CMD ARG...`: a command with a sidecar beside it, for as long as it runs."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from biot_sidecar.cli.children import Child, Signals, finish, reap, start, start_own
+from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.ready_line import base_url, places
+from biot_sidecar.errors import BadSettings
+from biot_sidecar.settings import load_listen
+from biot_sidecar.settings.names import BASE_URL, FLAGS, SECRET, SECRET_FILE
+
+_EPILOG: Final = """\
+CMD finds the sidecar's address in BIOT_BASE_URL (and in SIDECAR_URL), and localhost in NO_PROXY. It does not get
+BIOT_SERVICE_USER_SECRET_KEY, ..._SECRET_KEY_FILE, SIDECAR_SECRET_COMMAND and SIDECAR_TOKEN_STORE. A plugin that insists
+on logging in itself is content with any secret: exec -- env BIOT_SERVICE_USER_SECRET_KEY=unused CMD.
+
+CMD gets the signals that exec gets, and exec ends with CMD's exit status: 128+n after signal n, 127 if there is no such
+command, 126 if it cannot be run. The sidecar ends after CMD. Should it end before, CMD is told to end (SIGTERM) and the
+exit status is 1.
+"""
+FORWARDED: Final = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+)
+_WITHHELD: Final = frozenset({SECRET, SECRET_FILE, "SIDECAR_SECRET_COMMAND", "SIDECAR_TOKEN_STORE"})
+_NO_PROXY: Final = ("localhost", "127.0.0.1")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The settings' flags, then the command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.usage = "%(prog)s [FLAG...] -- CMD [ARG...]"
+    add_setting_flags(parser)
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments")
+
+
+def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """The command's exit status, or the sidecar's if it does not start. Raises BadSettings."""
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not command:
+        return _say("there is no command to run; write: biot-sidecar exec -- CMD ARG...", 2)
+    flags = flags_of(args)
+    _refuse_unix_only(flags, env)
+    words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
+    with Signals(FORWARDED) as signals:
+        # Under systemd the service is CMD: the sidecar does not report in its place.
+        own = {name: value for name, value in env.items() if name != "NOTIFY_SOCKET"}
+        sidecar = start_own(["serve", *words], own, signals)
+        url = next(filter(None, map(base_url, places(sidecar.first_line(signals)))), None)
+        if url is None:  # the command has not run
+            told = signals.ending
+            status = finish(sidecar, signals)
+            return 128 + told if told else status or 1
+        status = _run_beside(sidecar, command, command_environment(env, url), signals)
+        finish(sidecar, signals)
+    return status
+
+
+def _run_beside(sidecar: Child, words: Sequence[str], env: Mapping[str, str], signals: Signals) -> int:
+    """Run the command to its end; its exit status, or 1 if the sidecar ended first."""
+    try:
+        command = start(words, env, signals)
+    except FileNotFoundError:
+        return _say(f"{words[0]}: there is no such command", 127)
+    except (OSError, ValueError) as error:
+        return _say(f"{words[0]}: cannot be run: {getattr(error, 'strerror', None) or error}", 126)
+    lost = False
+    while command.status is None:
+        number, from_terminal = signals.next()
+        if number != signal.SIGCHLD:
+            # What the terminal sends, it sends to the command as well.
+            if not from_terminal:
+                command.send(number)
+            continue
+        reap(command, sidecar)
+        if sidecar.status is not None and command.status is None and not lost:
+            lost = True
+            _say(f"the sidecar ended (status {sidecar.status}), so {words[0]} is told to end too", 1)
+            command.send(signal.SIGTERM)
+    return 1 if lost else command.status
+
+
+def command_environment(env: Mapping[str, str], url: str) -> dict[str, str]:
+    """What the command gets: the sidecar's address in place of BioT's, and nothing that opens BioT without it."""
+    given = {name: value for name, value in env.items() if name not in _WITHHELD}
+    # Some programs read only one of the two spellings, and none reads both.
+    known = [part for name in ("NO_PROXY", "no_proxy") for part in env.get(name, "").split(",")]
+    no_proxy = ",".join(dict.fromkeys(part.strip() for part in [*known, *_NO_PROXY] if part.strip()))
+    return given | {BASE_URL: url, "SIDECAR_URL": url, "NO_PROXY": no_proxy, "no_proxy": no_proxy}
+
+
+def _refuse_unix_only(flags: Mapping[str, str], env: Mapping[str, str]) -> None:
+    if all(address.path for address in load_listen(env, flags)):
+        name = FLAGS["SIDECAR_LISTEN"] if "SIDECAR_LISTEN" in flags else "SIDECAR_LISTEN"
+        raise BadSettings(
+            [f"{name}: {BASE_URL} cannot name a unix socket; add an address for the command, such as 127.0.0.1:0"]
+        )
+
+
+def _say(text: str, status: int) -> int:
+    print(f"biot-sidecar: {text}", file=sys.stderr)
+    return status

@@ -1,0 +1,39 @@
+"""`biot-sidecar login`: logs in once and says what happened, never the token."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+
+from biot_sidecar.auth.login_response import Setback
+from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.durations import show_duration
+from biot_sidecar.settings import load
+from biot_sidecar.telemetry.access_log import iso
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_setting_flags(parser, "BIOT_BASE_URL")
+
+
+def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """0 with a token that BioT gave, 1 with the reason on stderr. Raises BadSettings."""
+    settings = load(env, flags_of(args))
+    for warning in settings.warnings:
+        print(f"biot-sidecar: {warning}", file=sys.stderr)
+    from biot_sidecar.process.oneshot import timed_login  # only once there is something to do
+
+    result, seconds = timed_login(settings)
+    took = f"{seconds * 1000:.0f} ms"
+    if isinstance(result, Setback):
+        fault = result.fault
+        for line in filter(None, [f"{fault.message} ({fault.code.wire}, after {took})", fault.hint]):
+            print(f"biot-sidecar: {line}", file=sys.stderr)
+        return 1
+    life = show_duration(round(result.expires - result.obtained))
+    print(
+        f"logged in at {settings.upstream.url} as {settings.service_user_id} in {took}; "
+        f"the token expires at {iso(result.expires)}, in {life}"
+    )
+    return 0

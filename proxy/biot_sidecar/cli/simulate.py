@@ -1,0 +1,120 @@
+"""`biot-sidecar simulate`: the BioT simulator alone, until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from biot_sidecar.cli.flags import flags_of
+from biot_sidecar.errors import AddressInUse, BadSettings
+from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.files import read_file
+from biot_sidecar.settings.names import DEFAULTS, SIMULATOR_LISTEN, set_elsewhere
+from biot_sidecar.settings.simulator import TOKEN_LIFE, SimulatorSettings, load_simulator
+from biot_sidecar.settings.values import Address
+
+if TYPE_CHECKING:
+    from biot_sidecar.simulator.faults import Fault
+    from biot_sidecar.simulator.options import SimulatorOptions
+
+_EPILOG = """\
+The simulator knows the service user in BIOT_SERVICE_USER_ID and BIOT_SERVICE_USER_SECRET_KEY (or ..._KEY_FILE), else a
+default one that it prints. It listens on loopback only, unless SIDECAR_ALLOW_REMOTE=1.
+
+what it shows of itself:
+  GET  /_simulator/requests       the last requests: method, path, header names, whether the token was valid
+  GET  /_simulator/interceptions  the interceptors, and which ran for which request; POST one, DELETE all or /{id}
+  GET  /_simulator/faults         the faults and what is left of them; PUT {"faults": [...]}, DELETE
+  GET  /_simulator/stats          logins, requests, uses of each token
+  DELETE /_simulator/tokens       makes every token given so far invalid
+  *    /_simulator/echo           sends the body back
+
+faults FILE (YAML):
+  faults:
+    - {match: GET /organization/v1/users/patients/**, fault: status, status: 503, retry_after: 2, after: 1, count: 3}
+    - {fault: service_locked, count: 1}
+    - {match: "* /device/**", fault: slow, delay: 1.5s}
+  faults: token_not_valid, login_failed, service_locked, slow, reset, half_answer, bad_json, status
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    where = DEFAULTS[SIMULATOR_LISTEN]
+    parser.add_argument(
+        "--listen",
+        dest=SIMULATOR_LISTEN,
+        metavar="HOST:PORT",
+        help=f"default {where}; port 0: any; {SIMULATOR_LISTEN}",
+    )
+    parser.add_argument("--faults", metavar="FILE", help="faults to rehearse from the start, see below")
+    parser.add_argument(TOKEN_LIFE, default="30m", metavar="DURATION", help="such as 90s or 1m30s; default 30m")
+
+
+def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """Serve until a signal. Raises BadSettings and AddressInUse."""
+    settings = load_simulator(env, flags_of(args), args.token_life)
+    for warning in settings.warnings:
+        print(f"biot-sidecar: {warning}", file=sys.stderr)
+    options, shown = _options(settings, args.faults)
+    try:
+        asyncio.run(_serve(options, settings.listen, shown))
+    except AddressInUse as error:
+        reason = str(error)
+    else:
+        return 0
+    raise AddressInUse(f"{reason}; {set_elsewhere(SIMULATOR_LISTEN)}")
+
+
+async def _serve(options: SimulatorOptions, address: Address, shown: str) -> None:
+    from biot_sidecar.simulator.server import running_simulator
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running_simulator(options, address.host, address.port) as base_url:
+        print(f"BioT simulator on {base_url} (service user {options.service_user_id}, secret {shown})", flush=True)
+        await stop.wait()
+
+
+def _options(settings: SimulatorSettings, faults_file: str | None) -> tuple[SimulatorOptions, str]:
+    """The options, and what may be shown of the secret; raises BadSettings."""
+    try:
+        # aiohttp, cryptography and jwt cost 150 ms and are of no use to the other commands.
+        from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
+        from biot_sidecar.simulator.server import running_simulator  # noqa: F401
+    except ModuleNotFoundError as error:
+        missing = f"the simulator needs the package {error.name}, which is not installed here"
+        raise BadSettings([missing]) from None
+    known = _faults(faults_file) if faults_file is not None else ()
+    identity, secret = settings.user or (DEFAULT_SERVICE_USER_ID, Secret(DEFAULT_SECRET))
+    options = SimulatorOptions(identity, secret, settings.token_life, known)
+    return options, "from the environment" if settings.user else DEFAULT_SECRET
+
+
+def _faults(path: str) -> tuple[Fault, ...]:
+    from biot_sidecar.simulator import faults
+
+    reason = ""
+    try:
+        data = read_file(path, faults.LARGEST + 1)
+        if len(data) <= faults.LARGEST:
+            return faults.read(data.decode())
+        reason = f"the file is larger than {faults.LARGEST // 1024} KiB"
+    except OSError as error:
+        reason = f"the file cannot be read: {error.strerror or 'no such file'}"
+    except UnicodeDecodeError:
+        reason = "this is not UTF-8 text"
+    except faults.BadFaults as error:
+        reason = str(error)
+    except ValueError:
+        reason = "the file cannot be read: its name holds a NUL character"
+    raise BadSettings([f"{path}: error: {reason}"])

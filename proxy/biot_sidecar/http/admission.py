@@ -1,0 +1,152 @@
+"""Who may call at all: the Host that DNS rebinding betrays, a browser's cross-site call, the method, the target."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from biot_sidecar.errors import ClientFault, Code
+from biot_sidecar.http.error_texts import host_refused, refused, target_host_refused, trace_refused, tunnel_refused
+from biot_sidecar.http.header_fields import Kind
+from biot_sidecar.http.messages import RequestHead
+
+OWN_PATHS: Final = frozenset({b"/metrics", b"/healthz", b"/readyz"})
+OWN_PREFIX: Final = b"/_sidecar"
+_OWN_BEGINNINGS: Final = frozenset({b"m", b"h", b"r", b"_", b"%", b"/"})
+"""What follows the first slash of one of ours, however it is spelled."""
+
+# Host = uri-host [ ":" port ] (RFC 9110, section 7.2); names, IPv4 and bracketed IPv6, no user information.
+_HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~-]+)(?::[0-9]{0,5})?")
+_ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)", re.DOTALL)
+_REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE"})
+_CROSS_SITE: Final = frozenset({b"cross-site", b"same-site"})
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
+def host_allowed(value: bytes, allowed: frozenset[bytes]) -> bool:
+    """True when `value`, a Host field or an authority, names an allowed host, whatever its port and spelling.
+
+    Loopback addresses always are. Names below `localhost` are what it is (RFC 6761, section 6.3).
+    """
+    match = _HOST.fullmatch(value)
+    if match is None:
+        return False
+    host = match[1].lower().removesuffix(b".")
+    if host in allowed or (host.endswith(b".localhost") and b"localhost" in allowed):
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip(b"[]").decode("ascii"))
+    except ValueError:
+        return False
+    if host.startswith(b"[") is not isinstance(address, ipaddress.IPv6Address):
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    return address.is_loopback or str(address).encode() in allowed
+
+
+def names_no_host(value: bytes) -> bool:
+    """True for what clients of a unix socket put into Host: nothing, or the socket's path."""
+    return not value or b"/" in value or b"%2f" in value.lower()
+
+
+class Guards:
+    """The guards of one configuration. `check` refuses; what it returns is the target in origin-form.
+
+    `allowed_hosts` None allows any: the admin listener, which holds nothing that a rebound name could steal. `here` is
+    where the sidecar can be called, for hints; known once it listens.
+    """
+
+    def __init__(self, allowed_hosts: frozenset[bytes] | None, allowed_origins: frozenset[bytes]) -> None:
+        self._hosts = None if allowed_hosts is None else frozenset(map(_canonical, allowed_hosts))
+        self._origins = frozenset(origin.lower() for origin in allowed_origins)
+        self.here = "the address that the sidecar listens on"
+        self._seen: set[bytes] = set()  # Host values that passed; few, since each names an allowed host
+
+    def check(self, head: RequestHead, *, unix: bool = False) -> bytes:
+        """The target in origin-form (or `*`). Raises ClientFault.
+
+        `unix`: it came over a unix socket, which no browser reaches.
+        """
+        special = head.special
+        if head.method in _REFUSED_METHODS:
+            # Before the Host: that of a CONNECT names the tunnel's other end (RFC 9110, section 9.3.6).
+            raise tunnel_refused(self.here) if head.method == b"CONNECT" else trace_refused()
+        for value in special.get(Kind.HOST, ()):
+            if value not in self._seen and not (unix and names_no_host(value)) and not self._host_allowed(value):
+                raise host_refused(self.here) if head.target[0] == 0x2F else target_host_refused(self.here)
+        if Kind.FETCH_SITE in special or Kind.ORIGIN in special:
+            self._check_browser(special)
+        target = head.target
+        return target if target[0] == 0x2F else self._origin_form(head)
+
+    def _host_allowed(self, value: bytes) -> bool:
+        if self._hosts is not None and not host_allowed(value, self._hosts):
+            return False
+        if len(self._seen) < 64 and len(value) <= 255:
+            self._seen.add(value)
+        return True
+
+    def _check_browser(self, special: dict[int, list[bytes]]) -> None:
+        origins = special.get(Kind.ORIGIN)
+        if origins is not None:
+            refused = any(origin.lower() not in self._origins for origin in origins)
+        else:
+            refused = any(site.lower() in _CROSS_SITE for site in special[Kind.FETCH_SITE])
+        if refused:
+            raise ClientFault(
+                Code.BROWSER_REFUSED,
+                "A web page of another site may not call the sidecar.",
+                reason="browser",
+                hint="If the page is yours, add its origin to SIDECAR_ALLOWED_ORIGINS.",
+            )
+
+    def _origin_form(self, head: RequestHead) -> bytes:
+        if head.target == b"*" and head.method == b"OPTIONS":
+            return head.target
+        match = _ABSOLUTE.fullmatch(head.target)
+        if match is None:
+            raise refused("the target is neither a path nor an http(s) address")
+        authority, rest = match.groups()
+        if not self._host_allowed(authority):
+            raise target_host_refused(self.here)
+        if not rest and head.method == b"OPTIONS":
+            return b"*"  # RFC 9112, section 3.2.4
+        return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def _canonical(host: bytes) -> bytes:
+    """An allowed host as `host_allowed` looks for it: an address in its shortest form (RFC 5952)."""
+    host = host.strip(b"[]").lower()
+    try:
+        return str(ipaddress.ip_address(host.decode("ascii"))).encode()
+    except ValueError:
+        return host
+
+
+def asks_for_icon(head: RequestHead, target: bytes) -> bool:
+    """True for a browser that asks for an icon by itself, beside a page that it was refused or shown."""
+    if not target.startswith(b"/favicon.ico") or target.partition(b"?")[0] != b"/favicon.ico":
+        return False
+    return head.method == b"GET" and any(name.lower() == b"sec-fetch-dest" for name, _ in head.headers)
+
+
+def own_path(target: bytes) -> bytes | None:
+    """The path when `target` belongs to the sidecar itself, in its plain spelling, else None.
+
+    Any spelling that BioT might read as one of ours counts: escapes, doubled and final slashes.
+    """
+    if target[1:2] not in _OWN_BEGINNINGS:
+        return None
+    path = target.partition(b"?")[0]
+    if b"%" in path or b"//" in path or path.endswith(b"/"):
+        path = _plain(path)
+    if path in OWN_PATHS or path == OWN_PREFIX or path.startswith(OWN_PREFIX + b"/"):
+        return path
+    return None
+
+
+def _plain(path: bytes) -> bytes:
+    decoded = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), path)
+    return b"/" + b"/".join(segment for segment in decoded.split(b"/") if segment)

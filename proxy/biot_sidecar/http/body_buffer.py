@@ -1,0 +1,51 @@
+"""Small bodies that somebody here must read: a refusal, a login's answer, a plugin's own login."""
+
+from __future__ import annotations
+
+from biot_sidecar.http.interfaces import Sink, Source
+from biot_sidecar.http.messages import Headers
+
+
+class Collector(Sink):
+    """A sink that keeps a body; beyond `limit` bytes it stops its source, which can be relayed on from there."""
+
+    def __init__(self, limit: int) -> None:
+        self.pieces: list[bytes] = []
+        self.trailers: Headers = []
+        self.overflowed = False
+        self.full = False
+        self._limit = limit
+        self._size = 0
+        self._source: Source | None = None
+
+    def write_body(self, pieces: list[bytes]) -> None:
+        self.pieces += pieces
+        self._size += sum(map(len, pieces))
+        source = self._source
+        if self._size > self._limit and source is not None:
+            self.overflowed = True
+            source.detach()
+            source.pause_reading()
+            source.signal.wake()
+
+    def end_body(self, trailers: Headers) -> None:
+        self.trailers = trailers
+
+    def attach(self, source: Source | None) -> None:
+        self._source = source
+
+
+class Nowhere(Sink):
+    """A sink for what nobody wants."""
+
+    def __init__(self) -> None:
+        self.full = False
+
+    def write_body(self, pieces: list[bytes]) -> None:
+        pass
+
+    def end_body(self, trailers: Headers) -> None:
+        pass
+
+    def attach(self, source: Source | None) -> None:
+        pass

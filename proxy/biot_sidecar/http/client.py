@@ -1,0 +1,121 @@
+"""Whole requests of our own over the connections that everybody's take: logins."""
+
+from __future__ import annotations
+
+import asyncio
+
+from biot_sidecar.errors import UpstreamFault
+from biot_sidecar.http import framing
+from biot_sidecar.http.body_buffer import Collector
+from biot_sidecar.http.deadlines import Signal, Sweep
+from biot_sidecar.http.deadlines import timeout as patience
+from biot_sidecar.http.error_texts import broken_answer, lost_before_answer, timed_out
+from biot_sidecar.http.framing import unasked_interim
+from biot_sidecar.http.messages import Answer, Framing, Headers, ResponseHead
+from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
+from biot_sidecar.routing.retry import FIRST_PAUSE, IDEMPOTENT
+from biot_sidecar.settings import Upstream as Address
+
+
+class Fetcher:
+    """Whole requests of our own (logins) over the same connections as everybody's."""
+
+    def __init__(self, pool: Pool, address: Address, sweep: Sweep, user_agent: bytes) -> None:
+        self._pool = pool
+        self._address = address
+        self._sweep = sweep
+        self._user_agent = user_agent
+
+    async def __call__(
+        self,
+        method: bytes,
+        path: bytes,
+        headers: Headers,
+        body: bytes,
+        *,
+        timeout: float,
+        limit: int,
+        repeatable: bool = False,
+    ) -> Answer:
+        """One request, one answer, read to the end. Raises UpstreamFault.
+
+        Over a second connection where the first cannot be had, or is lost before its answer and the request may be
+        carried out twice: because of its method, or since it is `repeatable`.
+        """
+        signal = Signal(asyncio.get_running_loop())
+        self._sweep.watch(signal)
+        try:
+            with patience(timeout):
+                request = self._bytes(method, path, headers, body)
+                return await self._try_twice(signal, request, method, limit, repeatable or method in IDEMPOTENT)
+        except TimeoutError:
+            fault = timed_out(timeout)
+        finally:
+            self._sweep.forget(signal)
+        raise fault
+
+    def _bytes(self, method: bytes, path: bytes, headers: Headers, body: bytes) -> bytes:
+        address = self._address
+        lines = [b"%b %b%b HTTP/1.1" % (method, address.prefix, path), b"Host: " + address.authority]
+        lines += [b"User-Agent: " + self._user_agent, b"Accept: application/json"]
+        lines += [b"%b: %b" % field for field in headers]
+        lines.append(b"Content-Length: %d" % len(body))
+        return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+    async def _try_twice(self, signal: Signal, request: bytes, method: bytes, limit: int, repeatable: bool) -> Answer:
+        try:
+            return await self._fetch(signal, request, method, limit)
+        except UpstreamFault as fault:
+            if fault.retryable != "connect" and not (fault.retryable and repeatable):
+                raise
+        await asyncio.sleep(FIRST_PAUSE)
+        return await self._fetch(signal, request, method, limit)
+
+    async def _fetch(self, signal: Signal, request: bytes, method: bytes, limit: int) -> Answer:
+        # A new connection: a login must not be lost to a pooled one that died unseen.
+        connection = await self._pool.dial(signal)
+        keep = False
+        try:
+            connection.begin(signal)
+            connection.write(request)
+            head = await self._final_head(connection, signal, method)
+            body = await self._body(connection, signal, head.framing, limit)
+            keep = head.keep_alive
+            return Answer(head.status, head.headers, body)
+        finally:
+            self._pool.release(connection, keep=keep)
+
+    async def _final_head(self, connection: UpstreamConnection, signal: Signal, method: bytes) -> ResponseHead:
+        """The final answer's head; interim ones (RFC 9110, section 15.2) are read past."""
+        interims = 0
+        while (head := framing.response_head(await self._head(connection, signal), method)).status < 200:
+            interims += 1
+            if unasked_interim(head.status, interims):
+                raise broken_answer("an interim answer that was not asked for")
+            connection.expect_head()
+        return head
+
+    async def _head(self, connection: UpstreamConnection, signal: Signal) -> bytes:
+        while connection.raw_head is None:
+            if connection.failure is not None:
+                raise connection.failure
+            if connection.lost:
+                raise lost_before_answer(sent=True)
+            await signal.next()
+        return connection.raw_head
+
+    async def _body(self, connection: UpstreamConnection, signal: Signal, how: Framing, limit: int) -> bytes:
+        collector = Collector(limit)
+        connection.expect_body(how)
+        connection.relay_to(collector)
+        while not connection.body_done:
+            if connection.failure is not None:
+                raise connection.failure
+            if connection.lost or collector.overflowed:
+                break
+            await signal.next()
+        if collector.overflowed:
+            raise broken_answer("it is larger than any login's could be")
+        if not connection.body_done:
+            raise broken_answer("it broke off halfway")
+        return b"".join(collector.pieces)

@@ -1,0 +1,122 @@
+"""Why no connection to BioT came about, or one ended in TLS: in words that say what to look at."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+import ssl
+from typing import Final
+
+from biot_sidecar.errors import Code, UpstreamFault
+
+CHECK: Final = "Check BIOT_BASE_URL and the network between here and BioT."
+CLIENT_CERTIFICATE: Final = "The server wants a client's certificate, and the sidecar has none to show."
+# X.509 verification (openssl/x509_vfy.h).
+_WRONG_NAME: Final = frozenset({62, 63, 64})
+_WRONG_TIME: Final = frozenset({9, 10})
+MORE_THREADS: Final = "Raise the limit of processes and threads (the container's pids limit, ulimit -u, TasksMax=)."
+_MEMORY: Final = ("this machine has no memory left for sockets", "Give the machine or the container more memory.")
+_FORBIDDEN: Final = ("this machine forbids it", "Look at the local firewall and the container's policy.")
+_LOCAL: Final = {
+    errno.EMFILE: ("no file descriptors are left for it here", "Raise the limit of open files (ulimit -n)."),
+    errno.ENFILE: ("this machine has no file descriptors left", "Look for what holds them; fs.file-max is the limit."),
+    errno.EADDRNOTAVAIL: (
+        "no local port is left for it",
+        "Look for what holds them (ss -s); net.ipv4.ip_local_port_range is the limit.",
+    ),
+    errno.ENOBUFS: _MEMORY,
+    errno.ENOMEM: _MEMORY,
+    errno.EPERM: _FORBIDDEN,
+    errno.EACCES: _FORBIDDEN,
+}
+"""Causes on this side: no look at BioT helps."""
+
+
+class NoTls(ssl.SSLError):
+    """The server's first byte begins no TLS record."""
+
+
+class ClosedInHandshake(ConnectionError):
+    """The server closed the connection instead of finishing the handshake."""
+
+
+class SilentInHandshake(TimeoutError):
+    """The server took the connection and did not finish the handshake in time."""
+
+
+class NoThread(OSError):
+    """The system allows no thread in which the name could be looked up."""
+
+
+def unreachable(error: OSError | TimeoutError, server: str, seconds: float) -> UpstreamFault:
+    """Name a failed dial of `server` (host and port), which had `seconds`; nothing of a request was sent."""
+    if isinstance(error, ssl.SSLError):
+        reason, hint = _tls_reason(error)
+    elif isinstance(error, NoThread):
+        reason, hint = "no thread can be started here to look up its name", MORE_THREADS
+    elif (number := _number(error)) in _LOCAL:
+        reason, hint = _LOCAL[number]
+    else:
+        reason, hint = _network_reason(error, number, seconds), CHECK
+    return UpstreamFault(
+        Code.UPSTREAM_UNREACHABLE,
+        f"BioT cannot be reached at {server}: {reason}.",
+        hint=hint,
+        retryable="connect",
+    )
+
+
+def tls_broken(error: ssl.SSLError, server: str) -> UpstreamFault:
+    """Name what ended TLS after the handshake, before an answer: in TLS 1.3 the server judges our half of it later."""
+    reason, hint = _tls_reason(error)
+    return UpstreamFault(
+        Code.UPSTREAM_UNREACHABLE, f"BioT at {server} ended the connection: {reason}.", hint=hint, retryable="reset"
+    )
+
+
+def _tls_reason(error: ssl.SSLError) -> tuple[str, str]:
+    """What went wrong in TLS, and what to look at."""
+    if isinstance(error, NoTls):
+        return "it speaks no TLS", "Check scheme and port of BIOT_BASE_URL."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message.rstrip('.')})", _distrust(error.verify_code)
+    alert = re.search(r"ALERT_(.+)", error.reason or "")
+    if alert is None:
+        return f"TLS failed ({(error.reason or 'no reason given').replace('_', ' ').lower()})", CHECK
+    name = alert[1].replace("_", " ").lower()
+    if "certificate" in name or name == "handshake failure":
+        return f"it refused TLS with the alert {name!r}", CLIENT_CERTIFICATE
+    return f"it refused TLS with the alert {name!r}", CHECK
+
+
+def _distrust(code: int) -> str:
+    if code in _WRONG_NAME:
+        return "Check BIOT_BASE_URL: what answers there is another server."
+    if code in _WRONG_TIME:
+        return "Check this machine's clock; if it is right, the server needs a new certificate."
+    return "Check BIOT_BASE_URL; an authority of your own goes into SIDECAR_CA_FILE."
+
+
+def _network_reason(error: OSError, number: int, seconds: float) -> str:
+    if isinstance(error, SilentInHandshake):
+        return f"it took the connection, but TLS was not agreed upon within {seconds:g}s"
+    if isinstance(error, ClosedInHandshake):
+        return "it closed the connection before TLS was agreed upon"
+    if isinstance(error, socket.gaierror):
+        return "its name could not be resolved"
+    if number == errno.ECONNREFUSED:
+        return "it refused the connection"
+    if isinstance(error, TimeoutError):
+        return f"connecting timed out after {seconds:g}s" if number == 0 else "connecting timed out"
+    return f"the connection failed ({error.strerror or type(error).__name__})"
+
+
+def _number(error: OSError) -> int:
+    """The error's number; the first one's, where several addresses were tried, which a loop tells as text; 0: none."""
+    if isinstance(error, socket.gaierror):
+        return 0
+    if error.errno is not None:
+        return error.errno
+    found = re.search(r"\[Errno (\d+)\]", str(error))
+    return int(found[1]) if found else 0

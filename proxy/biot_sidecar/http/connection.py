@@ -1,0 +1,324 @@
+"""One connection, either side: bytes come in as heads and bodies, bodies go straight on to the peer.
+
+A connection only cuts and passes on; one coroutine per client tells what to do next. Whatever that coroutine may be
+waiting for (a head, a body's end, a loss, a deadline) wakes the one Signal it shares with both its connections, and it
+looks at their state itself: no event is lost, none needs a queue.
+
+A chunked body is decoded as it arrives, whoever it may be for and even before that is known: what is wrong with it is
+known, too, before the head that it belongs to goes anywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from biot_sidecar.errors import Failure
+from biot_sidecar.http.chunked import ChunkedDecoder
+from biot_sidecar.http.connection_output import Sender
+from biot_sidecar.http.deadlines import Signal
+from biot_sidecar.http.framing import BadFraming
+from biot_sidecar.http.interfaces import Sink
+from biot_sidecar.http.messages import BODY_CHUNKED, BODY_LENGTH, BODY_NONE, Framing, Headers
+
+HOLD_LIMIT: Final = 64 * 1024
+"""Bytes that wait for their reader before the sender is told to pause."""
+
+PIECES_MOST: Final = 16
+"""Chunks that go on as they came, of those that came at once; more of them go on as one."""
+
+PIECES_PER_TURN: Final = 2048
+
+
+# What the next byte belongs to.
+HEAD: Final = 0
+BODY: Final = 1
+HOLD: Final = 2  # to something nobody has asked for yet
+DISCARD: Final = 3  # to nobody: a refused upload
+
+
+class Connection(Sender):
+    """The byte side of one connection, an asyncio.Protocol; listener and upstream add what is theirs."""
+
+    __slots__ = (
+        "_ahead",
+        "_ahead_size",
+        "_decoder",
+        "_framing",
+        "_inbox",
+        "_left",
+        "_mode",
+        "_partial",
+        "_reading_paused",
+        "_sink",
+        "_trailers",
+        "body_bytes",
+        "body_done",
+        "failure",
+        "raw_head",
+    )
+
+    def __init__(self, signal: Signal) -> None:
+        super().__init__(signal)
+        self.raw_head: bytes | None = None
+        self.failure: Failure | None = None  # what arrived cannot be trusted
+        self.body_done = True  # the current message's body has been read to its end
+        self.body_bytes = 0  # body bytes read of the current message
+        self._mode = HEAD
+        self._partial = bytearray()
+        self._inbox = b""
+        self._framing = Framing(BODY_NONE)
+        self._left = 0
+        self._decoder: ChunkedDecoder | None = None
+        self._ahead: list[bytes] = []  # of a chunked body, decoded and not asked for yet
+        self._ahead_size = 0  # bytes that arrived for it
+        self._sink: Sink | None = None
+        self._trailers: Headers = []
+        self._reading_paused = False
+
+    # ---- asyncio's callbacks
+
+    def data_received(self, data: bytes) -> None:
+        self.progress += 1
+        mode = self._mode
+        if mode == HEAD:
+            self._head_bytes(data)
+        elif mode == BODY:
+            self._body_bytes(data)
+        elif mode == HOLD:
+            self._hold(data)
+
+    # ---- reading
+
+    def expect_head(self) -> None:
+        """The next bytes begin a message; those already here count."""
+        self.raw_head = None
+        self._decoder = None
+        self._mode = HEAD
+        if held := self._inbox:
+            self._inbox = b""
+            self._head_bytes(held)
+        if self._reading_paused:
+            self.resume_reading()
+
+    def _head_bytes(self, data: bytes) -> None:
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or self._partial or data[0] in b"\r\n":
+            data, end = self._piece_together(data)
+            if end < 0:
+                return
+        end += 4
+        self._mode = HOLD
+        if end == len(data):
+            self.raw_head = data
+        else:
+            self.raw_head, self._inbox = data[:end], data[end:]
+        self.signal.wake()
+
+    def _piece_together(self, data: bytes) -> tuple[bytes, int]:
+        """A head that comes in pieces, or after empty lines: what there is of it, and where it ends; -1: not yet."""
+        partial = self._partial
+        before = len(partial)
+        partial += data
+        before = max(0, before - self._skip_empty_lines(partial))
+        end = partial.find(b"\r\n\r\n", max(0, before - 3))
+        if end >= 0:
+            data = bytes(partial)
+            partial.clear()
+        elif (fault := self._partial_fault(partial, before)) is not None:
+            self._fail(fault)
+        return data, end
+
+    def _skip_empty_lines(self, partial: bytearray) -> int:
+        """Drop empty lines before a head where they are allowed; how many bytes that were."""
+        return 0
+
+    def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
+        """What is wrong with a head of which `partial` has arrived, the first `before` bytes judged already."""
+        raise NotImplementedError
+
+    def _fail(self, failure: Failure) -> None:
+        self.failure = failure
+        self._mode = DISCARD
+        self._partial.clear()
+        self._drop_held()
+        self.signal.wake()
+
+    def _drop_held(self) -> None:
+        self._inbox = b""
+        self._ahead = []
+
+    def _hold(self, data: bytes) -> None:
+        decoder = self._decoder
+        if decoder is not None and not (self.body_done or decoder.finished):
+            self._decode_ahead(decoder, data)
+        else:
+            self._inbox += data
+        if self._ahead_size + len(self._inbox) > HOLD_LIMIT:
+            self.pause_reading()
+
+    def _decode_ahead(self, decoder: ChunkedDecoder, data: bytes) -> None:
+        self._ahead_size += len(data)
+        try:
+            pieces, used = decoder.feed(data)
+        except BadFraming as error:
+            self._fail(self._body_fault(str(error)))
+            return
+        self._ahead += pieces if len(pieces) <= PIECES_MOST else [b"".join(pieces)]
+        if decoder.finished:
+            self._inbox = data[used:]
+
+    @property
+    def held(self) -> bytes:
+        """Bytes that arrived behind the current message."""
+        return self._inbox
+
+    def expect_body(self, framing: Framing) -> None:
+        """The head is read; a body framed like this follows it. It is held until relay_to says where it goes."""
+        self.body_bytes = 0
+        self._framing = framing
+        self._left = framing.length
+        body = framing.body
+        self.body_done = body is BODY_NONE or (body is BODY_LENGTH and not self._left)
+        if body is not BODY_CHUNKED:
+            self._decoder = None
+            return
+        self._decoder = ChunkedDecoder()
+        self._trailers = []
+        self._ahead_size = 0
+        if held := self._inbox:
+            self._inbox = b""
+            self._hold(held)
+
+    @property
+    def body_here(self) -> bool:
+        """True when all of the current message's body has arrived, read or not."""
+        if self.body_done:
+            return True
+        decoder = self._decoder
+        if decoder is not None:
+            return decoder.finished
+        return self._framing.body is BODY_LENGTH and len(self._inbox) >= self._left
+
+    def take_whole(self) -> bytes | None:
+        """The body, if all of it is here already and unread; the usual case, and the cheap one. None: relay it."""
+        left = self._left
+        if left == 0 or len(self._inbox) < left or self._framing.body is not BODY_LENGTH or self.body_done:
+            return None
+        inbox = self._inbox
+        body, self._inbox = (inbox, b"") if len(inbox) == left else (inbox[:left], inbox[left:])
+        self._left = 0
+        self.body_bytes = left
+        self.body_done = True
+        return body
+
+    def relay_to(self, sink: Sink) -> None:
+        """Send the body's rest there, from now on as it arrives; nothing of one that cannot be trusted."""
+        if self.body_done:
+            sink.end_body(self._trailers)
+            return
+        if self.failure is not None:
+            return
+        self.resume_reading()
+        self._sink = sink
+        sink.attach(self)
+        self._mode = BODY
+        decoder = self._decoder
+        if decoder is not None:
+            self._deliver_ahead(decoder)
+        elif held := self._inbox:
+            self._inbox = b""
+            self._body_bytes(held)
+
+    def _deliver_ahead(self, decoder: ChunkedDecoder) -> None:
+        pieces, self._ahead, self._ahead_size = self._ahead, [], 0
+        if pieces:
+            self._deliver(pieces)
+        if decoder.finished:
+            self._finish_body(decoder.trailers)
+
+    def detach(self) -> None:
+        """Stop relaying; what comes next is held."""
+        if self._sink is not None:
+            self._sink.attach(None)
+            self._sink = None
+        if self._mode == BODY:
+            self._mode = HOLD
+
+    def discard(self) -> None:
+        """Read and forget whatever still comes."""
+        self.detach()
+        self._mode = DISCARD
+        self._drop_held()
+        self.resume_reading()
+
+    def _body_bytes(self, data: bytes) -> None:
+        kind = self._framing.body
+        if kind is BODY_LENGTH:
+            if len(data) > self._left:
+                self._inbox = data[self._left :]
+                data = data[: self._left]
+            self._left -= len(data)
+            self._deliver([data])
+            if not self._left:
+                self._finish_body([])
+        elif kind is BODY_CHUNKED:
+            self._chunk_bytes(data)
+        else:
+            self._deliver([data])
+
+    def _chunk_bytes(self, data: bytes) -> None:
+        decoder = self._decoder
+        assert decoder is not None  # noqa: S101 - set by expect_body
+        try:
+            pieces, used = decoder.feed(data)
+        except BadFraming as error:
+            self.detach()
+            self._fail(self._body_fault(str(error)))
+            return
+        if pieces:
+            # Chunks of a byte or two would cost a hundred times their weight on their further way.
+            self._deliver(pieces if len(pieces) <= PIECES_MOST else [b"".join(pieces)])
+        if decoder.finished:
+            self._inbox = data[used:]
+            self._finish_body(decoder.trailers)
+        elif len(pieces) > PIECES_PER_TURN:
+            self._take_turns()
+
+    def _take_turns(self) -> None:
+        """Let other connections have their turn; the loop reads from one as long as it finds something there."""
+        self.pause_reading()
+        asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._sink is None or not self._sink.full:
+            self.resume_reading()
+
+    def _body_fault(self, reason: str) -> Failure:
+        raise NotImplementedError
+
+    def _deliver(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self.body_bytes += len(piece)
+        if self._sink is not None:
+            self._sink.write_body(pieces)
+
+    def _finish_body(self, trailers: Headers) -> None:
+        sink = self._sink
+        self.detach()
+        self._mode = HOLD
+        self.body_done = True
+        self._trailers = trailers
+        if sink is not None:
+            sink.end_body(trailers)
+        self.signal.wake()
+
+    def pause_reading(self) -> None:
+        if not self._reading_paused and not self.lost:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._reading_paused and not self.lost:
+            self._reading_paused = False
+            self.transport.resume_reading()

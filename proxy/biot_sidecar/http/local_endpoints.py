@@ -1,0 +1,81 @@
+"""The sidecar's own pages: /metrics, /healthz, /readyz and those under /_sidecar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http.interfaces import Page
+from biot_sidecar.routing.pattern import METHOD
+
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+
+
+class Sources(Protocol):
+    """What the pages tell of."""
+
+    async def render_metrics(self, accept: str) -> tuple[str, bytes]:
+        """Content type and exposition."""
+
+    def unready(self) -> str | None:
+        """Why requests could not be served now; None when they can."""
+
+    def token_state(self) -> dict[str, str | None]:
+        """The token's `state`, as in the status, and the `last_error` of its logins since one went well."""
+
+    async def status(self) -> dict[str, Any]: ...
+
+    def explain(self, method: str, path: str) -> dict[str, Any]: ...
+
+
+class OwnPages:
+    """`names` limits them: the admin listener serves only the first three."""
+
+    def __init__(self, sources: Sources, *, everything: bool) -> None:
+        self._sources = sources
+        self._pages: dict[bytes, Callable[[bytes, bytes], Awaitable[Page]]] = {
+            b"/metrics": self._metrics,
+            b"/healthz": self._healthz,
+            b"/readyz": self._readyz,
+        }
+        if everything:
+            self._pages[b"/_sidecar/status"] = self._status
+            self._pages[b"/_sidecar/explain"] = self._explain
+
+    def has(self, path: bytes) -> bool:
+        """True when there is a page of that name."""
+        return path in self._pages
+
+    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page:
+        """The page of that name. Raises Failure for a query that it cannot answer."""
+        return await self._pages[path](query, accept)
+
+    async def _metrics(self, query: bytes, accept: bytes) -> Page:
+        return Page(200, *await self._sources.render_metrics(accept.decode("latin-1")))
+
+    async def _healthz(self, query: bytes, accept: bytes) -> Page:
+        return Page(200, TEXT, b"ok\n")
+
+    async def _readyz(self, query: bytes, accept: bytes) -> Page:
+        reason = self._sources.unready()
+        told = {"ready": reason is None, "reason": reason, "token": self._sources.token_state()}
+        return Page(200 if reason is None else 503, JSON, _json(told))
+
+    async def _status(self, query: bytes, accept: bytes) -> Page:
+        return Page(200, JSON, _json(await self._sources.status()))
+
+    async def _explain(self, query: bytes, accept: bytes) -> Page:
+        text = query.decode("utf-8", "surrogateescape")
+        given = parse_qs(text, keep_blank_values=True, errors="surrogateescape")
+        method, path = (given.get(name, [""])[-1] for name in ("method", "path"))
+        if not METHOD.fullmatch(method) or not (path.startswith("/") or path == "*"):
+            raise faults.bad_question()
+        return Page(200, JSON, _json(self._sources.explain(method, path)))
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, indent=2).encode() + b"\n"

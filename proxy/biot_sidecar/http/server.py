@@ -1,0 +1,367 @@
+"""The story of a client's connection: read a head, judge it, answer it here or hand it to forward, again."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from biot_sidecar.auth.placeholder import logs_in, might_log_in, placeholder_answer
+from biot_sidecar.errors import ClientFault, Failure
+from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http.admission import OWN_PREFIX, Guards, asks_for_icon, own_path
+from biot_sidecar.http.body_buffer import Collector, Nowhere
+from biot_sidecar.http.deadlines import Sweep
+from biot_sidecar.http.error_catalogue import REPLIES, answer_bytes, error_bytes
+from biot_sidecar.http.exchange import Exchange
+from biot_sidecar.http.framing import request_head
+from biot_sidecar.http.header_fields import Kind
+from biot_sidecar.http.header_rules import interception_action, takes_own_token
+from biot_sidecar.http.in_flight_slots import Slots
+from biot_sidecar.http.interfaces import Client, LoopJudge, Observer, Pages, Rules
+from biot_sidecar.http.messages import RequestHead
+from biot_sidecar.http.proxy import Forwarder
+from biot_sidecar.http.traceparent import Traceparents, trace_id_of
+from biot_sidecar.routing.route import Authorization, Retry, Rule, Verdict
+
+LOGIN_BODY_LIMIT: Final = 64 * 1024
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+OWN_METHODS: Final = frozenset({b"GET", b"HEAD"})
+_INTERCEPTED: Final = frozenset({"set", "passed"})
+INSPECTOR_RULE: Final = Rule(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Seconds, unless their names say otherwise."""
+
+    head: float = 10.0  # from a head's first byte to its last
+    idle: float = 3600.0  # a client's connection between requests; Envoy's default
+    stall: float = 60.0  # a body of which nothing moves
+    linger: float = 2.0  # reading on after the last answer, so that it is not lost to a reset: this long in silence
+    longest_linger: float = 30.0  # and this long in all
+    in_flight_requests: int = 256
+    loop_requests: int = 8
+
+
+class Story:
+    """Everything the conversations of one kind of listener share.
+
+    Without a forwarder it serves the sidecar's own pages and nothing else: the admin listener. `inspector` forwards to
+    the inspector's own server. `numbering` is where the requests' numbers begin and by how much they grow.
+    """
+
+    def __init__(
+        self,
+        *,
+        rules: Rules,
+        guards: Guards,
+        forwarder: Forwarder | None,
+        pages: Pages,
+        observer: Observer,
+        sweep: Sweep,
+        limits: Limits,
+        plugin_login: str,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+        random_bits: Callable[[int], int],
+        loops: LoopJudge,
+        inspector: Forwarder | None = None,
+        numbering: tuple[int, int] = (0, 1),
+    ) -> None:
+        self._inspector = inspector
+        self._rules = rules
+        self._guards = guards
+        self._forwarder = forwarder
+        self._pages = pages
+        self._observer = observer
+        self._sweep = sweep
+        self._limits = limits
+        self._plugin_login = plugin_login
+        self._wall = wall
+        self._clock = clock
+        self._traceparents = Traceparents(random_bits)
+        self._loops = loops
+        self._slots = Slots(limits.in_flight_requests, _always if forwarder is None else forwarder.tokens.in_hand)
+        self._number, self._step = numbering
+        self.in_flight = 0
+        self.draining = False
+        self.closing = False
+
+    # ---- one connection
+
+    async def converse(self, client: Client) -> None:
+        """Serve one client connection until it ends. Being cancelled means that the client has gone."""
+        self._sweep.watch(client.signal)
+        try:
+            # A new connection has come to say something: only between requests may it rest.
+            rest = self._limits.head
+            while await self._exchange(client, rest):
+                rest = self._limits.idle
+                if client.full and not await self._made_room(client):
+                    break
+                if client.held:
+                    await asyncio.sleep(0)  # others have their turn before one who sent many requests at once
+            await self._linger(client)
+        finally:
+            self._sweep.forget(client.signal)
+            client.close()
+
+    async def _exchange(self, client: Client, rest: float) -> bool:
+        """One request, awaited for `rest` seconds; False when the connection ends with it."""
+        failure: Failure | None = None
+        raw: bytes | None = b""
+        client.expect_head()
+        client.signal.expired = False  # a deadline that passed just as the last request ended
+        try:
+            while (raw := self._next_head(client, rest)) is None:
+                await client.signal.next()
+        except Failure as error:
+            failure = error
+        if not raw and failure is None:
+            return False
+        self._number += self._step
+        exchange = Exchange(self._number, self._wall(), self._clock())
+        try:
+            if failure is not None:
+                raise failure
+            return await self._answer(client, raw or b"", exchange)
+        except Failure as error:
+            return self._fail(client, exchange, error)
+        except asyncio.CancelledError:
+            exchange.client_gone = client.lost
+            exchange.cut = not client.lost  # by a stop whose time was up
+            raise
+        finally:
+            exchange.finished = self._clock()
+            if not exchange.own:
+                self._observer.finished(exchange)
+
+    def _next_head(self, client: Client, rest: float) -> bytes | None:
+        """The next request's head; empty when none will come, None while it may. Raises ClientFault."""
+        if client.raw_head is not None:
+            return client.raw_head
+        if client.failure is not None:
+            raise client.failure
+        begun = client.head_begun
+        if client.silent and begun:
+            raise faults.broken_off()
+        if client.lost or client.silent:
+            return b""
+        if self.closing and not begun:
+            client.close()  # at once: there is no answer that this could cut short
+            return b""
+        signal, limits = client.signal, self._limits
+        if signal.expired:
+            if begun:
+                raise faults.late_head(limits.head)
+            return b""
+        self._sweep.arm(signal, self._clock() + (limits.head if begun else rest))
+        return None
+
+    # ---- one request
+
+    async def _answer(self, client: Client, raw: bytes, exchange: Exchange) -> bool:
+        head = request_head(raw)
+        exchange.method = head.method
+        exchange.keep_alive = head.keep_alive
+        exchange.request_headers = head.headers
+        client.expect_body(head.framing)
+        traceparent = self._trace(head, exchange)
+        client.check_body()
+        target = self._guards.check(head, unix=not client.resets)
+        own = own_path(target)
+        if own is not None:
+            return await self._serve_own(client, head, own, target, exchange, traceparent)
+        if self._forwarder is None:
+            raise faults.not_for_admins()
+        if asks_for_icon(head, target):
+            raise faults.no_icon()
+        if self.draining:
+            raise faults.draining()
+        self.in_flight += 1
+        try:
+            return await self._admit(self._forwarder, client, head, target, exchange, traceparent)
+        finally:
+            self.in_flight -= 1
+
+    async def _admit(
+        self,
+        forwarder: Forwarder,
+        client: Client,
+        head: RequestHead,
+        target: bytes,
+        exchange: Exchange,
+        traceparent: bytes,
+    ) -> bool:
+        """Ask the rules, then forward; or answer the plugin's own login here."""
+        exchange.query = target.partition(b"?")[2]
+        verdict = exchange.verdict = self._rules.verdict(head.method, target)
+        exchange.interception = interception_action(verdict.rule, head.special.get(Kind.INTERCEPTION))
+        _check(verdict)
+        rule = verdict.rule
+        if self._plugin_login == "local":
+            if logs_in(head.method, verdict):
+                return await self._log_plugin_in(client, head, exchange)
+        elif might_log_in(head.method, target):
+            if self._plugin_login == "deny":
+                raise faults.login_denied()
+            rule = dataclasses.replace(rule, authorization=Authorization.NONE)
+        if exchange.interception in _INTERCEPTED and Kind.TRACEPARENT in head.special:
+            await self._guard_against_loops(head, target, exchange)
+        slots = self._slots
+        if slots.taken < slots.at_ease:
+            slots.taken += 1
+        else:
+            await slots.take(takes_own_token(rule, head.special.get(Kind.AUTHORIZATION)))
+        try:
+            return await forwarder.flight(client, head, target, rule, exchange, traceparent).fly()
+        finally:
+            slots.leave()
+
+    def _trace(self, head: RequestHead, exchange: Exchange) -> bytes:
+        """The request's own traceparent, or one for it; the exchange takes the trace id."""
+        for sent in head.special.get(Kind.TRACEPARENT, ()):
+            trace_id = trace_id_of(sent)
+            if trace_id is not None:
+                exchange.trace_id = trace_id
+                return sent
+        made = self._traceparents.new(exchange.at - exchange.started)
+        exchange.trace_id = made[3:35].decode()
+        return made
+
+    async def _guard_against_loops(self, head: RequestHead, target: bytes, exchange: Exchange) -> None:
+        if not await self._loops(exchange.trace_id, head.method, target.partition(b"?")[0]):
+            template = exchange.verdict.template if exchange.verdict is not None else ""
+            raise faults.loop_detected(self._limits.loop_requests, head.method.decode("ascii"), template)
+
+    # ---- answers of our own
+
+    async def _serve_own(
+        self,
+        client: Client,
+        head: RequestHead,
+        path: bytes,
+        target: bytes,
+        exchange: Exchange,
+        traceparent: bytes,
+    ) -> bool:
+        inspector = self._inspector if path.startswith(OWN_PREFIX) else None
+        known = self._pages.has(path)
+        if not known and inspector is None:
+            raise faults.not_found() if self._forwarder is not None else faults.not_for_admins()
+        if head.method not in OWN_METHODS:
+            raise faults.method_refused("GET, HEAD")
+        exchange.own = True
+        if inspector is not None and not known:
+            return await inspector.flight(client, head, target, INSPECTOR_RULE, exchange, traceparent).fly()
+        accept = b",".join(value for name, value in head.headers if name.lower() == b"accept")
+        page = await self._pages.get(path, target.partition(b"?")[2], accept)
+        keep = self._body_is_here(client) and head.keep_alive and not self.draining
+        exchange.status = page.status
+        head_only = head.method == b"HEAD"
+        client.write(
+            answer_bytes(
+                page.status, page.content_type, page.body, now=self._wall(), head_only=head_only, close=not keep
+            )
+        )
+        return keep
+
+    async def _log_plugin_in(self, client: Client, head: RequestHead, exchange: Exchange) -> bool:
+        """Answer a plugin's own login with a placeholder, so that it needs no secret."""
+        collector = Collector(LOGIN_BODY_LIMIT)
+        client.relay_to(collector)
+        if head.modern and Kind.EXPECT in head.special and not (client.body_done or client.body_bytes):
+            client.write(CONTINUE)  # it waits for this before it sends its body (RFC 9110, section 10.1.1)
+        self._sweep.arm(client.signal, self._clock() + self._limits.head)
+        while not (client.body_done or collector.overflowed or client.failure):
+            if client.signal.expired:
+                raise faults.stalled_upload(self._limits.head)
+            self._sweep.arm(client.signal, self._clock() + self._limits.head)
+            await client.signal.next()
+        if client.failure is not None:
+            raise client.failure
+        exchange.status = 200
+        exchange.request_bytes = client.body_bytes
+        keep = client.body_done and head.keep_alive and not self.draining
+        now = self._wall()
+        client.write(answer_bytes(200, "application/json", placeholder_answer(now), now=now, close=not keep))
+        return keep
+
+    def _fail(self, client: Client, exchange: Exchange, failure: Failure) -> bool:
+        """Turn a failure into its answer; False when the connection ends with it."""
+        exchange.code = failure.code
+        if isinstance(failure, ClientFault):
+            exchange.refused, exchange.reason = failure.reason, failure.logged
+        if client.lost:
+            return False
+        if not exchange.trace_id:
+            exchange.trace_id = self._traceparents.new(exchange.at - exchange.started)[3:35].decode()
+        keep = exchange.keep_alive and client.failure is None and not self.draining and self._body_is_here(client)
+        exchange.status = REPLIES[failure.code].status
+        exchange.request_bytes = client.body_bytes
+        route = exchange.verdict.rule.name if exchange.verdict is not None else ""
+        method, trace_id, now = exchange.method, exchange.trace_id, self._wall()
+        client.write(error_bytes(failure, method=method, trace_id=trace_id, route=route, now=now, close=not keep))
+        return keep
+
+    def _body_is_here(self, client: Client) -> bool:
+        """True when nothing of the request's body is still to come; what has come is dropped."""
+        if not client.body_done:
+            client.detach()
+            client.relay_to(Nowhere())
+        return client.body_done
+
+    async def _linger(self, client: Client) -> None:
+        """End our side and read on for a moment: closing over unread bytes would reset the answer (RFC 9112, 9.6)."""
+        if client.ended:
+            return
+        client.discard()
+        client.finish_writing()
+        limits, began = self._limits, self._clock()
+        moved, mark = began, (client.progress, client.unsent)
+        while not client.lost and (client.unsent or not client.silent):
+            self._sweep.arm(client.signal, self._clock() + limits.linger)
+            await client.signal.next()
+            now, seen = self._clock(), (client.progress, client.unsent)
+            if seen != mark:
+                moved, mark = now, seen
+            end = moved + limits.stall
+            if not client.unsent:
+                end = min(moved + limits.linger, began + (limits.linger if self.closing else limits.longest_linger))
+            if now >= end:
+                break
+        if client.unsent:
+            client.abort()
+
+    async def _made_room(self, client: Client) -> bool:
+        """Wait for a client to read what it got before it gets more; False when it reads nothing any more."""
+        unsent = -1
+        while client.full and not client.lost:
+            if client.signal.expired and client.unsent == unsent:
+                return False
+            unsent = client.unsent
+            self._sweep.arm(client.signal, self._clock() + self._limits.stall)
+            await client.signal.next()
+        return True
+
+    # ---- stopping
+
+    def drain(self) -> None:
+        """Take no new requests; those under way go on."""
+        self.draining = True
+        if self._forwarder is not None:
+            self._forwarder.draining = True
+
+
+def _always() -> bool:
+    return True
+
+
+def _check(verdict: Verdict) -> None:
+    if verdict.path_refused is not None:
+        raise faults.path_refused(verdict.path_refused)
+    if verdict.deny is not None:
+        raise faults.route_denied(verdict.deny)

@@ -1,0 +1,63 @@
+"""How BioT is recognised and spoken to: TLS 1.2 or newer, always verified."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from typing import cast
+
+from biot_sidecar.errors import BadSettings
+from biot_sidecar.http.connect_errors import SilentInHandshake
+from biot_sidecar.http.deadlines import timeout
+from biot_sidecar.http.resolver import Resolver
+from biot_sidecar.http.tls_transport import TlsTransport
+from biot_sidecar.settings.ca_file import trust_file
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Trusts the system's CAs, or only those in `ca_file`. Raises BadSettings.
+
+    Not ssl.create_default_context: that one obeys SSLKEYLOGFILE and would write the session's keys to a file.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION  # in TLS 1.2 a write would have to wait for it
+    if ssl.HAS_NEVER_CHECK_COMMON_NAME:
+        context.hostname_checks_common_name = False  # RFC 9525, section 2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate that is trusted needs no root
+    context.set_alpn_protocols(["http/1.1"])
+    if ca_file is None:
+        context.load_default_certs()
+        return context
+    good = 0
+    with contextlib.suppress(OSError, ValueError):
+        good, _ = trust_file(context, ca_file)
+    if not good:
+        raise BadSettings([f"SIDECAR_CA_FILE: {ca_file} holds no certificates in PEM form"])
+    return context
+
+
+async def connect_tls(
+    protocol: asyncio.Protocol, host: str, port: int, context: ssl.SSLContext, *, seconds: float, resolver: Resolver
+) -> None:
+    """Connect to a server that proves to be `host`, within so many seconds. Raises OSError and TimeoutError."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    stream = TlsTransport(protocol, context, certified_name(host), ready)
+    try:
+        with timeout(seconds):
+            await resolver.connect(cast(asyncio.Protocol, stream), host, port)
+            await ready
+        return
+    except TimeoutError:
+        pass
+    finally:
+        if not ready.done() or ready.cancelled() or ready.exception() is not None:
+            stream.abort()
+    raise SilentInHandshake if stream.connected else TimeoutError
+
+
+def certified_name(host: str) -> str:
+    """The name in certificates and in the handshake: a final dot is DNS's alone (RFC 6066, section 3)."""
+    return host.removesuffix(".")

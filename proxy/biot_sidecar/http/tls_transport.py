@@ -1,0 +1,274 @@
+"""TLS in memory: an asyncio.Protocol for the TCP transport below, a transport for the connection above.
+
+The loop's own TCP transport reads, writes and notices ends, so that no end is lost over TLS that is noticed over TCP.
+What arrives is decrypted and handed on at once, what the kernel still held when a connection broke included.
+
+The peer's close_notify is the only clean end (RFC 8446, section 6.1), told by `eof_received`; a connection that just
+ends is lost, and what it carried may be cut short. Records are followed by their lengths (section 5.1) where OpenSSL
+keeps a part of one to itself: a connection on which part of a record lies is not at rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from typing import Any, Final, cast
+
+from biot_sidecar.http.connect_errors import ClosedInHandshake, NoTls
+from biot_sidecar.http.sockets import rest_of
+
+RECORD: Final = 16 * 1024
+"""Bytes of plaintext in the largest record."""
+HEADER: Final = 5
+READ: Final = memoryview(bytearray(64 * 1024))
+"""What every connection reads into: it is emptied before another one reads."""
+CONTENT_TYPES: Final = frozenset({20, 21, 22, 23})
+"""First bytes of records (RFC 8446, appendix B.1)."""
+
+
+class TlsTransport:
+    """One connection to a server that proves to be `host`. `ready` ends with the handshake, or with its failure.
+
+    uvloop reads by `get_buffer` and `buffer_updated`, which saves a copy; asyncio by `data_received`.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_error",
+        "_heard",
+        "_incoming",
+        "_missing",
+        "_outgoing",
+        "_part",
+        "_protocol",
+        "_ready",
+        "_shaken",
+        "_tcp",
+        "_tls",
+        "written",
+    )
+
+    def __init__(
+        self, protocol: asyncio.Protocol, context: ssl.SSLContext, host: str, ready: asyncio.Future[None]
+    ) -> None:
+        self._protocol = protocol
+        self._ready = ready
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._tcp: Any = None
+        self._heard = False  # anything at all
+        self._shaken = False
+        self._closing = False
+        self._error: Exception | None = None
+        self._missing = 0  # bytes of a record that are still to come
+        self._part = b""  # the beginning of a record's header
+        self.written = 0  # bytes handed to the transport below
+
+    # ---- from the transport below
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._tcp = transport
+        self._shake_hands()
+
+    def get_buffer(self, hint: int) -> memoryview:
+        return READ
+
+    def buffer_updated(self, count: int) -> None:
+        self._receive(READ[:count])
+
+    def data_received(self, data: bytes) -> None:
+        self._receive(memoryview(data))
+
+    def _receive(self, data: memoryview) -> None:
+        if self._closing:
+            return
+        self._incoming.write(data)
+        if not self._shaken:
+            self._follow(bytes(data))
+            if not self._heard and data[0] not in CONTENT_TYPES:
+                self._break_handshake(NoTls())
+                return
+            self._heard = True
+            self._shake_hands()
+            if not self._shaken:
+                return
+            self._decrypt()
+        elif not self._decrypt():
+            self._follow(bytes(data))
+        else:
+            self._missing = 0
+            self._part = b""
+
+    def _decrypt(self) -> bool:
+        """Hand on all that can be read. True when that was all that had come; False if part of a record may lie here,
+        or a record that is not the connection's (a session ticket).
+        """
+        incoming = self._incoming
+        read = self._tls.read
+        pieces: list[bytes] = []
+        whole = True
+        ended = False
+        try:
+            while incoming.pending:
+                piece = read(RECORD)
+                if not piece:
+                    ended = True
+                    break
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            whole = False
+        except ssl.SSLError as error:
+            self._error = error
+        if pieces:
+            self._protocol.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if self._outgoing.pending:  # a key update, or an alert of our own
+            self._flush()
+        if ended:
+            self._protocol.eof_received()
+            self._end()
+        elif self._error is not None:
+            self._end()
+        return whole
+
+    def _follow(self, data: bytes) -> None:
+        """Find out where the records end that `data` continues."""
+        data = self._part + data
+        at = self._missing
+        while at + HEADER <= len(data):
+            at += HEADER + int.from_bytes(data[at + 3 : at + HEADER], "big")
+        self._missing = max(0, at - len(data))
+        self._part = data[at:]
+
+    @property
+    def mid_record(self) -> bool:
+        """True when part of a record has arrived, and the rest has not."""
+        return bool(self._missing or self._part)
+
+    @property
+    def connected(self) -> bool:
+        """True once the server took the TCP connection."""
+        return self._tcp is not None
+
+    def eof_received(self) -> bool:
+        if self._shaken:
+            self._tcp.abort()  # whatever is still to be sent: nobody will answer
+        else:
+            self._break_handshake(ClosedInHandshake())
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is not None:
+            for data in rest_of(self._tcp):
+                self.data_received(data)
+        self._closing = True
+        if self._shaken:
+            self._protocol.connection_lost(self._error or error)
+        elif not self._ready.done():
+            self._ready.set_exception(ClosedInHandshake())
+
+    def pause_writing(self) -> None:
+        if self._shaken:
+            self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._shaken:
+            self._protocol.resume_writing()
+
+    # ---- the handshake
+
+    def _shake_hands(self) -> None:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            self._break_handshake(error)
+            return
+        self._flush()
+        self._shaken = True
+        if not self._ready.done():
+            self._ready.set_result(None)
+        self._protocol.connection_made(cast(asyncio.Transport, self))
+
+    def _break_handshake(self, error: Exception) -> None:
+        self._closing = True
+        if not self._ready.done():
+            self._ready.set_exception(error)
+        self._flush()  # the alert that says why
+        self._tcp.close()
+
+    # ---- for the connection above
+
+    def write(self, data: bytes) -> None:
+        if self._closing:
+            return
+        failed: Exception | None = None
+        try:
+            if len(data) <= RECORD:
+                self._tls.write(data)
+                self._flush()
+            else:
+                self._write_records(memoryview(data))
+        except ssl.SSLError as error:
+            failed = error
+        if failed is not None:
+            self._error = failed
+            self.abort()
+
+    def _write_records(self, data: memoryview) -> None:
+        """Send one record at a time: larger pieces are memory that is asked of the system anew each time."""
+        sent = 0
+        while sent < len(data):
+            sent += self._tls.write(data[sent : sent + RECORD])
+            self._flush()
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.write(b"".join(pieces))
+
+    def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data and not self._tcp.is_closing():
+            self.written += len(data)
+            self._tcp.write(data)
+
+    def pause_reading(self) -> None:
+        if not self._tcp.is_closing():
+            self._tcp.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._tcp.is_closing():
+            self._tcp.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        return cast(int, self._tcp.get_write_buffer_size())
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._tls if name == "ssl_object" else self._tcp.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        return self._closing or bool(self._tcp.is_closing())
+
+    def close(self) -> None:
+        """Say that no more comes, and close when that is out. The peer's own close_notify is not waited for."""
+        if self._closing:
+            return
+        self._closing = True
+        with contextlib.suppress(ssl.SSLError):  # it would wait for the peer's
+            self._tls.unwrap()
+        self._flush()
+        self._tcp.close()
+
+    def _end(self) -> None:
+        """Close what the peer has ended, or TLS has; nobody reads what still waits to be sent."""
+        unsent = self.get_write_buffer_size() > 0
+        self.close()
+        if unsent:
+            self._tcp.abort()
+
+    def abort(self) -> None:
+        self._closing = True
+        if self._tcp is not None:
+            self._tcp.abort()

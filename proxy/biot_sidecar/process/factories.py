@@ -1,0 +1,148 @@
+"""The parts that more than one kind of process is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+import uvloop
+
+from biot_sidecar import __version__
+from biot_sidecar.auth.login_client import Login
+from biot_sidecar.auth.tokens import Obtain
+from biot_sidecar.elapsed_clock import ElapsedClock
+from biot_sidecar.http.client import Fetcher
+from biot_sidecar.http.deadlines import Sweep
+from biot_sidecar.http.interfaces import LoginObserver
+from biot_sidecar.http.messages import Secret
+from biot_sidecar.http.tls import tls_context
+from biot_sidecar.http.upstream_pool import Pool
+from biot_sidecar.settings import Settings
+from biot_sidecar.telemetry.access_log import Log
+from biot_sidecar.telemetry.metrics import Metrics
+from biot_sidecar.telemetry.stderr import Stderr
+
+RANDOM: Final = random.SystemRandom()
+"""The system's randomness: a generator of our own would repeat itself in clones of a snapshot."""
+MOMENT: Final = 0.1
+"""Seconds for which finished requests, and lines of the log, are collected."""
+USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
+
+
+def make_metrics() -> Metrics:
+    return Metrics(version=__version__, python=platform.python_version(), clock=time.monotonic)
+
+
+def make_sweep() -> Sweep:
+    return Sweep(asyncio.get_running_loop(), time.monotonic)
+
+
+def in_flight_most(settings: Settings) -> int:
+    """The requests that one process of the program forwards at a time."""
+    return -(-settings.max_in_flight // settings.workers)
+
+
+def make_pool(
+    settings: Settings, connected: Callable[[bool], None], ended: Callable[[str], None] = lambda reason: None
+) -> Pool:
+    """Raises BadSettings for a CA file without certificates."""
+    upstream = settings.upstream
+    return Pool(
+        upstream,
+        tls_context(upstream.ca_file) if upstream.tls else None,
+        wall=time.time,
+        clock=time.monotonic,
+        connected=connected,
+        ended=ended,
+        idle_most=in_flight_most(settings),
+    )
+
+
+def make_clock() -> ElapsedClock:
+    """Tells how much time has passed, whatever becomes of the wall clock."""
+    return ElapsedClock(time.monotonic, time.time)
+
+
+def make_fetcher(settings: Settings, pool: Pool, sweep: Sweep) -> Fetcher:
+    return Fetcher(pool, settings.upstream, sweep, USER_AGENT)
+
+
+def make_login(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Login:
+    return Login(fetch, settings.service_user_id, wall=time.time, clock=make_clock(), observer=observer)
+
+
+def make_obtain(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Obtain:
+    """How this program gets tokens: by logging in, or from others that share them. Raises BadSettings."""
+    login = make_login(settings, fetch, observer)
+    return login if settings.token_store is None else _shared(login, settings.token_store, settings, observer)
+
+
+def _shared(login: Login, store: Secret, settings: Settings, observer: LoginObserver) -> Obtain:
+    from biot_sidecar.auth.fleet_login import SharedLogin  # for those who share tokens only
+    from biot_sidecar.auth.redis_store import TokenStore
+
+    return SharedLogin(
+        login,
+        TokenStore(store, clock=time.monotonic, event=observer.event),
+        user_id=settings.service_user_id,
+        base_url=settings.upstream.url,
+        wall=time.time,
+        clock=make_clock(),
+        jitter=RANDOM.random,
+        random_bytes=os.urandom,
+        sleep=asyncio.sleep,
+    )
+
+
+def in_a_moment(call: Callable[[], None]) -> None:
+    """Call it a moment from now, on the running loop."""
+    asyncio.get_running_loop().call_later(MOMENT, call)
+
+
+def run_with_log(settings: Settings, main: Callable[[Log], Coroutine[Any, Any, int]]) -> int:
+    """Run a serving process on a loop of its own, and write its log to the end; the exit status is `main`'s."""
+    writer = Stderr(shared=settings.workers > 1)
+    form = settings.log_format or ("text" if writer.terminal else "json")
+    log = Log(level=settings.log_level, form=form, write=writer.write, wall=time.time)
+    log.later = in_a_moment
+    log.lines_dropped = lambda: writer.lost
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(main(log))
+    finally:
+        log.flush()
+        writer.close()
+
+
+def reporter(log: Log) -> Callable[[BaseException], None]:
+    """Tells the log of a mistake of ours: its kind and place, never its text, which might hold what must not show.
+
+    It never raises, even if the mistake is the log's own.
+    """
+
+    def report(error: BaseException) -> None:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = "" if trace is None else f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
+        with contextlib.suppress(Exception):
+            log.event("error", "bug", f"{type(error).__name__} at {where}; please report it")
+
+    return report
+
+
+async def first_of(*parts: Awaitable[Any]) -> None:
+    """Wait until one of them is done, and give up the others."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,49 @@
+"""A few requests of our own and nothing else: what `login` and `check --live` need of the program."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from biot_sidecar.auth.login_response import Grant, Setback, Wanted, unreadable_secret
+from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
+from biot_sidecar.http.client import Fetcher
+from biot_sidecar.process.factories import make_fetcher, make_login, make_pool, make_sweep
+from biot_sidecar.settings import Settings
+from biot_sidecar.telemetry.login_observers import LoginObservers
+
+
+@asynccontextmanager
+async def fetching(settings: Settings) -> AsyncIterator[Fetcher]:
+    """A way to BioT for as long as the block runs. Raises BadSettings."""
+    sweep = make_sweep()
+    pool = make_pool(settings, lambda success: None)
+    try:
+        yield make_fetcher(settings, pool, sweep)
+    finally:
+        pool.close()
+        sweep.close()
+        await asyncio.sleep(0)  # transports close in the loop's next round
+
+
+async def log_in(settings: Settings, fetch: Fetcher) -> Grant | Setback:
+    """One login of the service user."""
+    try:
+        secret = SecretSource(settings).read()
+    except UnreadableSecret as error:
+        return unreadable_secret(str(error))
+    return await make_login(settings, fetch, LoginObservers())(secret, Wanted("start"))
+
+
+def timed_login(settings: Settings) -> tuple[Grant | Setback, float]:
+    """What came of one login, and how many seconds it took, connecting included. Raises BadSettings."""
+    return asyncio.run(_timed_login(settings))
+
+
+async def _timed_login(settings: Settings) -> tuple[Grant | Setback, float]:
+    began = time.monotonic()
+    async with fetching(settings) as fetch:
+        result = await log_in(settings, fetch)
+        return result, time.monotonic() - began

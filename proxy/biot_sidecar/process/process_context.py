@@ -1,0 +1,212 @@
+"""What one process has to itself, and several serving the same port have together: login, loop guard, inspector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement, Route
+from biot_sidecar.auth.tokens import Obtain, TokenRecord
+from biot_sidecar.errors import BadSettings
+from biot_sidecar.http.exchange import Exchange
+from biot_sidecar.http.interfaces import LoopJudge, Observer, RefusalJudge
+from biot_sidecar.process.factories import make_clock, make_fetcher, make_obtain
+from biot_sidecar.process.token_broker import BrokerClient
+from biot_sidecar.process.worker_channel import Channel, ChannelClosed
+from biot_sidecar.routing.loop_limiter import LoopGuard
+from biot_sidecar.settings import Settings
+
+if TYPE_CHECKING:
+    from biot_sidecar.http.deadlines import Sweep
+    from biot_sidecar.http.interfaces import LoginObserver
+    from biot_sidecar.http.upstream_pool import Pool
+    from biot_sidecar.inspector.inspector import Inspector
+
+Report = Callable[[BaseException], None]
+Snapshot = Callable[[bool], bytes]
+"""What a process has counted; True: a scrape will show it."""
+
+
+class Company(Protocol):
+    """A serving process's view of the whole program."""
+
+    obtain: Obtain
+    """Gets a token for everybody."""
+    loops: LoopJudge
+    refusals: RefusalJudge
+    watcher: Observer | None
+    """Who hears of requests for the inspector; None while that is off."""
+    inspector_path: str
+    """The socket that serves the inspector; empty while it is off."""
+    number: int
+    """This process's, from 0; the first one speaks for all where all would say the same."""
+    size: int
+    """Processes that serve requests."""
+
+    async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
+        """Everybody's counts, this process's `own` included (telemetry.metrics); `scraped`: a scrape shows them."""
+
+    async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
+        """The latest tokens and failed logins, oldest first, of which this process has seen `own`."""
+
+    async def start(self) -> None: ...
+
+    def drain(self) -> None:
+        """Let go of what would hold up the end."""
+
+    async def close(self) -> None: ...
+
+
+class Alone:
+    """The company of the only process. Raises BadSettings."""
+
+    number = 0
+    size = 1
+
+    def __init__(self, settings: Settings, pool: Pool, sweep: Sweep, observer: LoginObserver, report: Report) -> None:
+        self.obtain: Obtain = make_obtain(settings, make_fetcher(settings, pool, sweep), observer)
+        self.loops: LoopJudge = local_loops(settings.loop_limit)
+        self.refusals: RefusalJudge = LocalRefusals(make_clock())
+        self.inspector = make_inspector(report) if settings.inspect else None
+        self.watcher: Observer | None = None if self.inspector is None else self.inspector.recorder
+        self.inspector_path = "" if self.inspector is None else self.inspector.path
+
+    async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
+        return [own(scraped)]
+
+    async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
+        return own
+
+    async def start(self) -> None:
+        if self.inspector is not None:
+            await self.inspector.start()
+
+    def drain(self) -> None:
+        if self.inspector is not None:
+            self.inspector.end_streams()
+
+    async def close(self) -> None:
+        if self.inspector is not None:
+            await self.inspector.stop()
+
+
+class Member:
+    """A worker's company: its parent, over `channel`, and through it the other workers."""
+
+    def __init__(self, channel: Channel, number: int, size: int, inspector_path: str) -> None:
+        self._channel = channel
+        self.number = number
+        self.size = size
+        self.inspector_path = inspector_path
+        self.obtain: Obtain = BrokerClient(channel)
+        self.loops: LoopJudge = self._admits
+        self._refusals = TheirRefusals(channel)
+        self.refusals: RefusalJudge = self._refusals
+        self.watcher: Observer | None = Relay(channel) if inspector_path else None
+
+    async def take_refusals(self, routes: Sequence[Any]) -> None:
+        """The parent says for which routes other answers than 401 matter."""
+        self._refusals.take(routes)
+
+    async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
+        try:
+            return list(await self._channel.call("snapshots", scraped))
+        except ChannelClosed:
+            return [own(scraped)]
+
+    async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
+        try:
+            return msgspec.convert(await self._channel.call("logins"), list[TokenRecord])
+        except ChannelClosed:
+            return own
+
+    async def _admits(self, trace_id: str, method: bytes, path: bytes) -> bool:
+        try:
+            return bool(await self._channel.call("loop", [trace_id, method, path]))
+        except ChannelClosed:
+            return True
+
+    async def start(self) -> None:
+        pass
+
+    def drain(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class Relay:
+    """Implements pipeline.ports.Observer: what the inspector may show of a request goes to the parent."""
+
+    def __init__(self, channel: Channel) -> None:
+        from biot_sidecar.inspector.record import record_of  # only for those who look
+
+        self._channel = channel
+        self._record_of = record_of
+
+    def finished(self, exchange: Exchange) -> None:
+        self._channel.tell("record", self._record_of(exchange, 0))
+
+
+class LocalRefusals:
+    """Implements pipeline.ports.RefusalJudge in this process."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.routes = IncurableRoutes(clock)
+        self.marked: Collection[Route] = self.routes.cases
+
+    async def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+        return self.routes.judge(route, token, age, replayed=replayed, replayable=replayable)
+
+    def accepted(self, route: Route) -> None:
+        self.routes.accepted(route)
+
+
+class TheirRefusals:
+    """Implements pipeline.ports.RefusalJudge in a worker: its parent judges, and tells all workers of which routes."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._known: set[Route] = set()
+        self.marked: Collection[Route] = self._known
+
+    async def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+        try:
+            judgement: Judgement = await self._channel.call("refused", [*route, token, age, replayed, replayable])
+            return judgement
+        except ChannelClosed:
+            return "pass"
+
+    def accepted(self, route: Route) -> None:
+        if route in self._known:
+            self._known.discard(route)
+            self._channel.tell("accepted", list(route))
+
+    def take(self, routes: Iterable[Sequence[Any]]) -> None:
+        """These are the routes whose other answers matter."""
+        self._known.clear()
+        self._known.update((method, template) for method, template in routes)
+
+
+def local_loops(limit: int) -> LoopJudge:
+    """A loop guard of this process."""
+    guard = LoopGuard(make_clock(), limit)
+
+    async def admits(trace_id: str, method: bytes, path: bytes) -> bool:
+        return guard.admits(trace_id, method, path)
+
+    return admits
+
+
+def make_inspector(report: Report) -> Inspector:
+    """Raises BadSettings."""
+    try:
+        from biot_sidecar.inspector.inspector import Inspector  # aiohttp: 100 ms and 12 MB for those who look
+    except ModuleNotFoundError as error:
+        missing = error.name
+    else:
+        return Inspector(report)
+    raise BadSettings([f"SIDECAR_INSPECT: the inspector needs the package {missing}, which is not installed here"])

@@ -1,0 +1,21 @@
+"""How this program starts itself again, as another process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+_ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+
+def command(*words: str) -> list[str]:
+    """The words that run one of our own commands."""
+    # -P: a module called proxy in the user's folder is not ours.
+    return [sys.executable, "-P", "-m", "biot_sidecar", *words]
+
+
+def environment(env: Mapping[str, str]) -> dict[str, str]:
+    """`env`, and in it the way to this very package, installed or not."""
+    return {**env, "PYTHONPATH": os.pathsep.join(filter(None, [_ROOT, env.get("PYTHONPATH", "")]))}

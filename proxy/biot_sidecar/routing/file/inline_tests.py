@@ -1,0 +1,53 @@
+"""Runs the file's own tests against its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+from biot_sidecar.durations import show_duration
+from biot_sidecar.routing.file.diagnostics import Problems, quoted
+from biot_sidecar.routing.file.parse import Case
+from biot_sidecar.routing.route import Verdict
+from biot_sidecar.routing.table import RouteTable
+
+
+def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> None:
+    """Report every expectation that does not hold, with what came out instead."""
+    for case in cases:
+        problems.pace()
+        verdict = table.verdict(case.method.encode(), case.path.encode())
+        request = f"{case.method} {case.path.partition('?')[0]}"
+        if verdict.path_refused is not None:
+            if any(key != "deny" or wanted is not True for key, (wanted, _) in case.expected.items()):
+                problems.error(case.place, f"test failed: {request} is refused with 400: {verdict.path_refused}")
+            continue
+        for key, (wanted, place) in case.expected.items():
+            got = _outcome(key, verdict)
+            if not _holds(wanted, got):
+                by = f"{verdict.rule.name} ({verdict.rule.source})"
+                problems.error(
+                    place, f"test failed: {request}: {key} is {_show(got)}, not {_show(wanted)}; decided by {by}"
+                )
+
+
+def _outcome(key: str, verdict: Verdict) -> Any:
+    if key == "route":
+        return verdict.rule.name
+    return verdict.deny if key == "deny" else getattr(verdict.rule, key)
+
+
+def _holds(wanted: Any, got: Any) -> bool:
+    """`wanted` true or false is about deny: a reason, or none."""
+    return (got is not None) is wanted if isinstance(wanted, bool) else bool(got == wanted)
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, float):
+        return show_duration(value)
+    if isinstance(value, bool) or value is None:
+        return "true" if value else "false"
+    return quoted(value)

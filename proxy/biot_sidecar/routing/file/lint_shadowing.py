@@ -1,0 +1,128 @@
+"""Which routes requests can reach: those that never match, matches that add nothing, routes that cross and disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from biot_sidecar.pacing import let_go
+from biot_sidecar.routing.file.diagnostics import Problems, listed, quoted
+from biot_sidecar.routing.file.parse import Route
+from biot_sidecar.routing.pattern import Pattern
+from biot_sidecar.routing.shadowing import Coverage, intersection
+
+_NAMED_MOST: Final = 3
+_VISITS_MOST: Final = 500_000  # about a second; ten times what 5,000 routes take that do not all cross each other
+_EFFECTS: Final = ("interception", "authorization", "timeout", "retry")
+
+
+def judge_reach(routes: Sequence[Route], problems: Problems) -> None:
+    """Report unreachable routes as errors, the rest as warnings."""
+    reach = _Reach(routes, problems)
+    reach.judge()
+    parts = reach.parts()
+    del reach
+    let_go(parts, problems.pace)
+
+
+class _Reach:
+    """Goes through the routes from the top; `_earlier` holds the patterns of those before."""
+
+    def __init__(self, routes: Sequence[Route], problems: Problems) -> None:
+        self._routes = routes
+        self._problems = problems
+        self._earlier = Coverage(pace=problems.pace)
+        # Compared for every pair that overlaps, and there may be millions.
+        self._effects: list[tuple[Any, ...]] = []
+
+    def parts(self) -> list[object]:
+        """What this is made of, for pace.let_go()."""
+        return [*self._effects, *self._earlier.parts()]
+
+    def judge(self) -> None:
+        comparing = True
+        for number, route in enumerate(self._routes):
+            self._problems.pace()
+            rule = route.rule
+            self._effects.append((rule.deny is not None, *(getattr(rule, effect) for effect in _EFFECTS)))
+            if comparing and self._earlier.visits > _VISITS_MOST:
+                self._problems.warning(route.place, "too many routes cross; from here on they are not compared")
+                comparing = False
+            if self._reachable(route) and comparing:
+                self._warn_of_overlaps(number, route)
+            self._add(number, route)
+
+    def _reachable(self, route: Route) -> bool:
+        taken = [self._earlier.covering(pattern) for pattern, _ in route.matches]
+        found = [one for one in taken if one is not None]
+        if len(found) == len(taken):
+            takers = self._takers(frozenset().union(*found))
+            self._problems.error(
+                route.matches[0][1],
+                f"{quoted(route.rule.name)} can never match: {takers} all of it; move it up or remove it",
+            )
+            return False
+        for by, (pattern, place) in zip(taken, route.matches, strict=True):
+            if by is not None:
+                self._problems.warning(place, f"{pattern.text} can never match: {self._takers(by)} all of it")
+        return True
+
+    def _takers(self, numbers: Iterable[int]) -> str:
+        found = [self._routes[number] for number in sorted(numbers)]
+        names = [f"{quoted(one.rule.name)} (line {one.place.line})" for one in found[:_NAMED_MOST]]
+        names += [f"{len(found) - _NAMED_MOST} more"] * (len(found) > _NAMED_MOST)
+        return f"{listed(names)} {'comes first and takes' if len(found) == 1 else 'come first and take'}"
+
+    def _add(self, number: int, route: Route) -> None:
+        own = Coverage()
+        for pattern, place in route.matches:
+            self._problems.pace()
+            if own.covering(pattern) is not None:
+                self._problems.warning(
+                    place, f"{pattern.text} adds nothing: what stands before it in this match takes all of it"
+                )
+            own.add(0, pattern)
+            self._earlier.add(number, pattern)
+
+    # ---- overlaps
+
+    def _warn_of_overlaps(self, number: int, route: Route) -> None:
+        """A narrower route before a wider one is how exceptions are written; two that only cross are an accident."""
+        told: set[int] = set()
+        for pattern, place in route.matches:
+            for other in self._earlier.overlapping(pattern):
+                self._problems.pace()
+                if not self._disagree(other, number) or other in told:
+                    continue
+                crossing = self._crossing(pattern, route, other)
+                if crossing is None:
+                    continue
+                told.add(other)
+                self._problems.warning(place, self._conflict(crossing, other, number))
+                if len(told) == _NAMED_MOST:
+                    return
+
+    def _disagree(self, first: int, second: int) -> bool:
+        """A denial that comes first is a guard, and means what it does."""
+        return self._effects[first] != self._effects[second] and not self._effects[first][0]
+
+    def _crossing(self, pattern: Pattern, route: Route, other: int) -> str | None:
+        """What both match, unless one contains the other's part in it or a still earlier route decides it."""
+        whole = Coverage((0, one) for one, _ in route.matches)
+        for theirs, _ in self._routes[other].matches:
+            both = intersection(theirs, pattern)
+            if both is None or whole.covering(theirs) is not None:
+                continue
+            if self._earlier.covering(both, before=other) is None:
+                return both.text
+        return None
+
+    def _conflict(self, crossing: str, first: int, second: int) -> str:
+        denies = self._effects[second][0]
+        pairs = zip(_EFFECTS, self._effects[first][1:], self._effects[second][1:], strict=True)
+        about = ["deny"] if denies else [effect for effect, one, other in pairs if one != other]
+        decides = self._routes[first]
+        return (
+            f"{quoted(self._routes[second].rule.name)} and {quoted(decides.rule.name)} (line {decides.place.line}) "
+            f"both match {crossing} and disagree about {listed(about)}; the one in line {decides.place.line} decides"
+        )

@@ -1,0 +1,199 @@
+"""Bytes -> a tree of YAML nodes that know their places; scalars stay the text that was written.
+
+The tree is built from the parser's events, so nothing is resolved, constructed or expanded: `on` is a word, `010` a
+text, an alias an error.
+"""
+
+from __future__ import annotations
+
+import re
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from biot_sidecar.pacing import Pace
+from biot_sidecar.routing.file.diagnostics import Problems, quoted
+from biot_sidecar.routing.file.yaml_errors import TOO_DEEP, place_of, syntax_problem
+
+DEEPEST: Final = 12
+_SEARCHED: Final = 16 * 1024
+"""Characters that are searched at once."""
+# libyaml is ten times faster than the parser in Python; wheels have it, some distributions' builds do not.
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# What YAML calls not printable, and line ends that editors do not count. Named one by one: compiling the much longer
+# list of what is welcome costs 6 ms at every start.
+_UNWELCOME: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+_LINE_END: Final = re.compile("\r\n|\n|\r")
+
+
+class Node(msgspec.Struct, frozen=True, eq=False):
+    """Something in the file; `line` and `column` count from 1."""
+
+    line: int
+    column: int
+
+
+class Scalar(Node, frozen=True, eq=False):
+    """A text. `plain`: it stands there without quotes."""
+
+    text: str
+    plain: bool
+
+    @property
+    def nothing(self) -> bool:
+        """True for what YAML calls null."""
+        return self.plain and self.text in {"", "~", "null", "Null", "NULL"}
+
+
+class Sequence(Node, frozen=True, eq=False):
+    """A list."""
+
+    items: tuple[Node, ...]
+
+
+class Mapping(Node, frozen=True, eq=False):
+    """Keys and values in the order of the file; no key twice."""
+
+    entries: tuple[tuple[Scalar, Node], ...]
+
+
+class Broken(Node, frozen=True, eq=False):
+    """Something that was reported already."""
+
+
+class _Stop(Exception):
+    """Nothing sensible can follow."""
+
+
+def read_document(data: bytes, problems: Problems) -> Node | None:
+    """The file's one document; None when there is none or nothing can be made of it, which is reported then."""
+    text = _decoded(data, problems)
+    if text is None:
+        return None
+    lines = _LINE_END.split(text)
+    problems.pace()
+    try:
+        return _Builder(yaml.parse(text, Loader=_LOADER), lines, problems).document()
+    except _Stop:
+        return None
+    except yaml.YAMLError as error:
+        line, column, message = syntax_problem(error, lines)
+        if not problems.has_error_at(line, column):  # an alias is followed by the complaint that nothing may follow it
+            problems.error_at(line, column, message)
+        return None
+
+
+def _decoded(data: bytes, problems: Problems) -> str | None:
+    if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        problems.error_at(1, 1, "this is UTF-16; save the file as UTF-8")
+        return None
+    data = data.removeprefix(BOM_UTF8)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line, column = _place(data[: error.start].decode())
+        problems.error_at(line, column, f"byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8")
+        return None
+    unwelcome = _first_unwelcome(text, problems.pace)
+    if unwelcome is None:
+        return text
+    name = "a NUL character" if unwelcome[0] == "\0" else f"the control character U+{ord(unwelcome[0]):04X}"
+    problems.error_at(*_place(text[: unwelcome.start()]), f"{name} does not belong in a text file; remove it")
+    return None
+
+
+def _first_unwelcome(text: str, pace: Pace) -> re.Match[str] | None:
+    for start in range(0, len(text), _SEARCHED):
+        pace()
+        if (found := _UNWELCOME.search(text, start, start + _SEARCHED)) is not None:
+            return found
+    return None
+
+
+def parts_of(root: Node) -> list[object]:
+    """What a document is made of, for pace.let_go(): each item of its lists."""
+    values = [value for _, value in root.entries] if isinstance(root, Mapping) else []
+    return [item for value in values if isinstance(value, Sequence) for item in value.items]
+
+
+def _place(before: str) -> tuple[int, int]:
+    lines = _LINE_END.split(before)
+    return len(lines), len(lines[-1]) + 1
+
+
+class _Builder:
+    def __init__(self, events: Iterator[Any], lines: list[str], problems: Problems) -> None:
+        self._events = events
+        self._lines = lines
+        self._problems = problems
+
+    def document(self) -> Node | None:
+        """The first document; a second one is reported."""
+        root: Node | None = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    self._problems.error(
+                        self._place(event), "a second document begins here; a routes file is one document"
+                    )
+                    return root
+                root = self._node(next(self._events), 0)
+        if root is None:
+            self._problems.error_at(1, 1, "the file is empty; write at least version: 1")
+        return root
+
+    def _node(self, event: Any, depth: int) -> Node:
+        self._problems.pace()
+        place = self._place(event)
+        if depth > DEEPEST:
+            self._problems.error(place, TOO_DEEP)
+            raise _Stop
+        if isinstance(event, yaml.AliasEvent):
+            anchor = self._problems.excerpt(str(event.anchor))
+            self._problems.error(
+                place,
+                f'*{anchor} is an alias to YAML; write it out, or put quotes around a match: "* /file/**"',
+            )
+            return Broken(place.line, place.column)
+        self._refuse_decoration(event, place)
+        if isinstance(event, yaml.ScalarEvent):
+            return Scalar(place.line, place.column, event.value, event.style is None or event.style == "")
+        if isinstance(event, yaml.SequenceStartEvent):
+            return Sequence(place.line, place.column, tuple(self._items(yaml.SequenceEndEvent, depth)))
+        return Mapping(place.line, place.column, tuple(self._entries(depth)))
+
+    def _refuse_decoration(self, event: Any, place: Node) -> None:
+        if event.anchor is not None:
+            anchor = self._problems.excerpt(event.anchor)
+            self._problems.error(place, f"the anchor &{anchor} has no use here; write values out where they apply")
+        if event.tag is not None:
+            tag = self._problems.excerpt(quoted(event.tag))
+            self._problems.error(place, f"the tag {tag} has no meaning here; leave it out")
+
+    def _items(self, end: type, depth: int) -> Iterator[Node]:
+        for event in self._events:
+            if isinstance(event, end):
+                return
+            yield self._node(event, depth + 1)
+
+    def _entries(self, depth: int) -> Iterator[tuple[Scalar, Node]]:
+        seen: dict[str, int] = {}
+        nodes = self._items(yaml.MappingEndEvent, depth)
+        for key in nodes:
+            value = next(nodes)
+            if not isinstance(key, Scalar):
+                self._problems.error(key, "a key is one word here; a text that begins with { or [ needs quotes")
+            elif key.text == "<<" and key.plain:
+                self._problems.error(key, "merge keys (<<) have no meaning here; write values out where they apply")
+            elif key.text in seen:
+                text = self._problems.excerpt(quoted(key.text))
+                self._problems.error(key, f"{text} is here twice; it is in line {seen[key.text]} already")
+            else:
+                seen[key.text] = key.line
+                yield key, value
+
+    def _place(self, event: Any) -> Node:
+        return Node(*place_of(event.start_mark, self._lines))

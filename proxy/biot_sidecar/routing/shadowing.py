@@ -1,0 +1,158 @@
+"""Which requests patterns take from each other: exact, methods, `{x}` and `**` included.
+
+There is no end of methods and segments, so whatever covers `{x}` (or any method) must itself say `{x}` (or any method)
+there: a finite list of literals never does. What is left of covering a pattern is a question of lengths alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from biot_sidecar.pacing import Pace, no_pause
+from biot_sidecar.routing.pattern import Pattern
+
+ANY: Final = ""
+NEVER: Final = 1 << 60
+
+
+class _Node:
+    __slots__ = ("children", "ends", "here", "rests")
+
+    def __init__(self) -> None:
+        self.children: dict[bytes | None, _Node] = {}
+        self.here: list[tuple[int, Pattern]] = []
+        self.ends: dict[str, int] = {}  # method -> the first pattern that ends here
+        self.rests: dict[str, int] = {}  # as `ends`, of patterns that go on with **
+
+
+class Coverage:
+    """A tree of patterns, each with a number that does not fall from one `add` to the next.
+
+    `visits` counts what looking for overlaps has cost.
+    """
+
+    def __init__(self, patterns: Iterable[tuple[int, Pattern]] = (), *, pace: Pace = no_pause) -> None:
+        self._root = _Node()
+        self._pace = pace
+        self.visits = 0
+        for number, pattern in patterns:
+            self.add(number, pattern)
+
+    def add(self, number: int, pattern: Pattern) -> None:
+        """Take one more pattern in."""
+        node = self._root
+        for segment in pattern.segments:
+            node = node.children.setdefault(segment, _Node())
+        node.here.append((number, pattern))
+        first = node.rests if pattern.rest else node.ends
+        for method in pattern.methods or (ANY,):
+            first.setdefault(method, number)
+
+    def parts(self) -> list[object]:
+        """Every node, for pace.let_go(): a node after those below it."""
+        nodes = [self._root]
+        for node in nodes:
+            self._pace()
+            nodes += node.children.values()
+        return list(reversed(nodes))
+
+    def covering(self, pattern: Pattern, *, before: int = NEVER) -> frozenset[int] | None:
+        """Numbers below `before` that together take every request of `pattern`; None: some request is left to it."""
+        found: set[int] = set()
+        for method in pattern.methods or (ANY,):
+            taken = self._covering(method, pattern, before)
+            if taken is None:
+                return None
+            found |= taken
+        return frozenset(found)
+
+    def _covering(self, method: str, pattern: Pattern, before: int) -> set[int] | None:
+        level = [self._root]
+        for segment in pattern.segments:
+            rest = _first((node.rests for node in level), method, before)
+            if rest is not None:
+                return {rest}
+            level = _below(level, segment)
+        found: set[int] = set()
+        while True:
+            rest = _first((node.rests for node in level), method, before)
+            if rest is not None:
+                return found | {rest}
+            end = _first((node.ends for node in level), method, before)
+            if end is None:
+                return None
+            found.add(end)
+            if not pattern.rest:
+                return found
+            level = _below(level, None)
+
+    def overlapping(self, pattern: Pattern) -> list[int]:
+        """The numbers of all patterns that share a request with `pattern`, in order."""
+        found: set[int] = set()
+        length = len(pattern.segments)
+        todo = [(self._root, 0)]
+        while todo:
+            self._pace()
+            node, depth = todo.pop()
+            self.visits += 1 + len(node.here)
+            found.update(
+                number
+                for number, other in node.here
+                if (other.rest or depth >= length) and common_methods(pattern, other) != frozenset()
+            )
+            if depth < length or pattern.rest:
+                segment = pattern.segments[depth] if depth < length else None
+                todo += [(child, depth + 1) for child in _meeting(node, segment)]
+        return sorted(found)
+
+
+def _first(tables: Iterable[dict[str, int]], method: str, before: int) -> int | None:
+    numbers = [table.get(name, NEVER) for table in tables for name in {method, ANY}]
+    least = min(numbers, default=NEVER)
+    return least if least < before else None
+
+
+def _below(level: list[_Node], segment: bytes | None) -> list[_Node]:
+    """The nodes that take every request with this segment next; None stands for any."""
+    wanted = (None,) if segment is None else (None, segment)
+    return [node.children[name] for node in level for name in wanted if name in node.children]
+
+
+def _meeting(node: _Node, segment: bytes | None) -> list[_Node]:
+    """The children that take some request with this segment next."""
+    return list(node.children.values()) if segment is None else _below([node], segment)
+
+
+def common_methods(one: Pattern, other: Pattern) -> frozenset[str] | None:
+    """The methods that both have; None for any."""
+    if one.methods is None or other.methods is None:
+        return one.methods if other.methods is None else other.methods
+    return one.methods & other.methods
+
+
+def intersection(one: Pattern, other: Pattern) -> Pattern | None:
+    """The pattern of the requests that both match, or None; its text is what a user would write."""
+    methods = common_methods(one, other)
+    short, long = sorted((one, other), key=lambda pattern: len(pattern.segments))
+    if methods == frozenset() or (len(short.segments) < len(long.segments) and not short.rest):
+        return None
+    segments = list(long.segments)
+    for place, segment in enumerate(short.segments):
+        if segment is not None and segments[place] not in {None, segment}:
+            return None
+        segments[place] = segments[place] if segment is None else segment
+    rest = one.rest and other.rest
+    return Pattern(show_request(methods, tuple(segments), rest=rest), methods, tuple(segments), rest)
+
+
+def show_request(methods: frozenset[str] | None, segments: tuple[bytes | None, ...], *, rest: bool) -> str:
+    """A pattern as a user would write it, segments percent-encoded where that is needed."""
+    shown = ["{x}" if segment is None else _quoted(segment) for segment in segments] + ["**"] * rest
+    return f"{'*' if methods is None else '|'.join(sorted(methods))} /{'/'.join(shown)}"
+
+
+def _quoted(segment: bytes) -> str:
+    from urllib.parse import quote
+
+    return quote(segment, safe="!$&'()+,;=:@~")

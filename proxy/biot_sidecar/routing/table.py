@@ -1,0 +1,156 @@
+"""The routes file compiled: which rule a request falls under, and whether it may go at all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Final
+
+from biot_sidecar.bounded_cache import Memo
+from biot_sidecar.pacing import Pace, no_pause
+from biot_sidecar.routing.biot_operations import find_operation, services
+from biot_sidecar.routing.path_normalization import BadPath, Segments, readings, reads_one_way, segments_of
+from biot_sidecar.routing.pattern import Pattern, parse_pattern
+from biot_sidecar.routing.pattern_tree import Trie, fold_all
+from biot_sidecar.routing.route import Operation, Rule, Verdict
+
+_CACHE_MOST: Final = 4096
+_CACHED_LIMIT: Final = 512
+"""Bytes of a method and a path that are worth remembering."""
+DENIED_UNMATCHED: Final = "no rule allows this request (unmatched: deny)"
+
+
+class RouteTable:
+    """Rules in the order of the file; the first that matches wins, `unmatched` stands for the rest."""
+
+    def __init__(
+        self, rules: Sequence[Rule], unmatched: Rule, *, deny_unmatched: bool = False, pace: Pace = no_pause
+    ) -> None:
+        self.rules = tuple(rules)
+        self.unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED) if deny_unmatched else unmatched
+        self.deny_unmatched = deny_unmatched
+        self._patterns = _compiled(self.rules, pace)
+        self._trie = Trie(self._patterns, pace=pace)
+        denies = deny_unmatched or any(rule.deny is not None for rule in self.rules)
+        self._folded = Trie(self._patterns, folded=True, pace=pace) if denies else None
+        self._verdicts: dict[tuple[int | None, str, str], Verdict] = {}
+        self._cache: Memo[tuple[bytes, bytes], Verdict] = Memo(_CACHE_MOST)
+
+    def parts(self, pace: Pace) -> list[object]:
+        """What this table is made of, for pace.let_go() when nobody uses it any more."""
+        folded = [] if self._folded is None else self._folded.parts(pace)
+        return [*self.rules, *self._verdicts.values(), *self._patterns, *self._trie.parts(pace), *folded]
+
+    def verdict(self, method: bytes, target: bytes) -> Verdict:
+        """What the rules say of a request with this raw origin-form target. Never raises."""
+        path = target.partition(b"?")[0]
+        key = (method, path)
+        known = self._cache.get(key)
+        if known is not None:
+            return known
+        verdict = self._judge(method.decode("latin-1"), path)
+        if len(method) + len(path) <= _CACHED_LIMIT and not _names_a_token(verdict):
+            self._cache.keep(key, verdict)
+        return verdict
+
+    def _judge(self, method: str, path: bytes) -> Verdict:
+        try:
+            segments = _segments(path)
+        except BadPath as error:
+            return Verdict(rule=self.unmatched, template="", path_refused=str(error))
+        index = self._trie.find(method, segments)
+        if self._folded is not None and self._rule(index).deny is None:
+            index = self._denying(self._folded, index, method, path, segments)
+        operation = find_operation(method, segments)
+        if operation is None:
+            rule = self._rule(index)
+            return Verdict(rule=rule, template=self._template(rule, method, segments), deny=rule.deny)
+        return self._verdict(index, operation)
+
+    def _verdict(self, index: int | None, operation: Operation) -> Verdict:
+        """The one verdict for all requests that are this operation and fall under the same rule."""
+        key = (index, operation.method, operation.path)
+        verdict = self._verdicts.get(key)
+        if verdict is None:
+            rule = self._rule(index)
+            verdict = Verdict(rule=rule, template=operation.path, operation=operation, deny=rule.deny)
+            self._verdicts[key] = verdict
+        return verdict
+
+    def _rule(self, index: int | None) -> Rule:
+        return self.unmatched if index is None else self.rules[index]
+
+    def _denying(self, folded: Trie, own: int | None, method: str, path: bytes, segments: Segments) -> int | None:
+        """The rule that denies some reading of the path; if there is none its `own`, which does not."""
+        upper = method.upper()
+        if folded.plain and upper == method and reads_one_way(path):
+            return own  # the same rule would be found again
+        for reading in readings(path, segments):
+            if reading != segments:
+                plain = self._trie.find(method, reading)
+                if self._rule(plain).deny is not None:
+                    return plain
+            found = folded.find(upper, fold_all(reading))
+            if self._rule(found).deny is not None:
+                return found
+        return own
+
+    def _template(self, rule: Rule, method: str, segments: Segments) -> str:
+        """The pattern that stands for the path where BioT's catalogue does not know it; never the path itself."""
+        for pattern in patterns_of(rule):
+            if pattern.covers(method, segments):
+                return pattern.text.partition(" ")[2].strip()
+        return f"/{segments[0].decode()}/**" if segments and segments[0] in services() else ""
+
+    def plain_rule(self, method: bytes, target: bytes) -> Rule:
+        """The rule for the path as it stands; the verdict's own may be one that denies another reading of it."""
+        return self._rule(self._trie.find(method.decode("latin-1"), _segments(target.partition(b"?")[0])))
+
+    def why(self, method: bytes, target: bytes) -> list[str]:
+        """Why each rule before the one that matches does not; a line for each. Empty for a path that is refused."""
+        try:
+            segments = _segments(target.partition(b"?")[0])
+        except BadPath:
+            return []
+        name = method.decode("latin-1")
+        first = self._trie.find(name, segments)
+        return [
+            f"{rule.name}: {reason}"
+            for rule in self.rules[:first]
+            for reason in (_mismatch(pattern, name, segments) for pattern in patterns_of(rule))
+        ]
+
+
+def _names_a_token(verdict: Verdict) -> bool:
+    """True for BioT's operations on a token in the path: it is not to lie about."""
+    return verdict.operation is not None and "{token}" in verdict.operation.path
+
+
+def _compiled(rules: Sequence[Rule], pace: Pace) -> list[tuple[int, Pattern]]:
+    compiled: list[tuple[int, Pattern]] = []
+    for index, rule in enumerate(rules):
+        for text in rule.patterns:
+            pace()
+            compiled.append((index, parse_pattern(text)))
+    return compiled
+
+
+def patterns_of(rule: Rule) -> list[Pattern]:
+    """The rule's patterns, compiled."""
+    return [parse_pattern(text) for text in rule.patterns]
+
+
+def _segments(path: bytes) -> Segments:
+    """OPTIONS * has no path; rules see it as the root, so that a rule for everything holds for it too."""
+    return () if path == b"*" else segments_of(path)
+
+
+def _mismatch(pattern: Pattern, method: str, segments: Segments) -> str:
+    if pattern.methods is not None and method not in pattern.methods:
+        return f"{pattern.text}: the method is not {' or '.join(sorted(pattern.methods))}"
+    for place, (own, other) in enumerate(zip(pattern.segments, segments, strict=False), 1):
+        if own is not None and own != other:
+            return f"{pattern.text}: segment {place} is not `{own.decode('utf-8', 'replace')}`"
+    return (
+        f"{pattern.text}: the path has {len(segments)} segments, not {len(pattern.segments)}{' or more' * pattern.rest}"
+    )

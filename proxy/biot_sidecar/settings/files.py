@@ -1,0 +1,90 @@
+"""Files that settings name: what they hold, and why one is of no use."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import Final
+
+from biot_sidecar.http.messages import Secret
+
+SECRET_LIMIT: Final = 64 * 1024
+_MARK: Final = "\ufeff"
+_QUOTES: Final = frozenset({("'", "'"), ('"', '"'), ("`", "`"), ("\u2018", "\u2019"), ("\u201c", "\u201d")})
+
+
+class UnreadableSecret(Exception):
+    """The secret's file cannot be read now; the text says why, and nothing of its content."""
+
+
+def read_secret(path: str) -> Secret:
+    """The secret in a file; a final newline is no part of it. Raises UnreadableSecret."""
+    reason = ""
+    try:
+        text = read_file(path, SECRET_LIMIT + 1).decode("utf-8")
+    except OSError as error:
+        reason = error.strerror or "no such file"
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    except ValueError:
+        reason = "its name holds a NUL character"
+    if reason:  # raised here, so that no traceback holds what was read
+        raise UnreadableSecret(reason)
+    text = without_line_ending(text)
+    if not text or len(text) > SECRET_LIMIT:
+        raise UnreadableSecret("it is empty" if not text else "it is larger than 64 KiB")
+    return Secret(text)
+
+
+def without_line_ending(text: str) -> str:
+    """A secret without its one final line ending, which `echo` and editors add; everything else may belong to it."""
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def odd_about_secret(secret: Secret) -> str:
+    """What stands around a secret and seldom belongs to it, in words that show nothing of it; empty if nothing does."""
+    text = secret.reveal()
+    rest = text.removeprefix(_MARK)
+    odd = ["begins with a byte order mark"] if rest != text else []
+    bare = rest.strip()
+    if bare != rest:
+        odd.append("begins or ends with blanks")
+    if len(bare) > 1 and (bare[0], bare[-1]) in _QUOTES:
+        odd.append("stands in quotes")
+    return f"the secret {' and '.join(odd)}, which are sent to BioT as part of it" if odd else ""
+
+
+def read_file(path: str, most: int) -> bytes:
+    """At most that many bytes of a regular file. Raises OSError, ValueError for a name with a NUL character.
+
+    Anything else is refused: a pipe gives what it holds once, and a pipe or a terminal keeps its reader waiting.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "pipe" if stat.S_ISFIFO(mode) else "device"
+            raise OSError(errno.ESPIPE, f"it is a {kind}, and it is read more than once")
+        return file.read(most)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Opening a pipe that nobody writes to would wait (open(2)); for regular files it makes no difference.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def secret_file_problem(path: str) -> str:
+    """Why no secret can be read from a file, or nothing."""
+    try:
+        read_secret(path)
+    except UnreadableSecret as error:
+        return f"{_shown(path)} cannot be read: {error}"
+    return ""
+
+
+def _shown(path: str) -> str:
+    """The path, unless it may be the secret itself, put where its file's path belongs."""
+    folder = os.path.dirname(path)
+    if folder and "\0" not in folder and os.path.isdir(folder):
+        return repr(path)
+    return "the file that it names (write its path, not the secret)"

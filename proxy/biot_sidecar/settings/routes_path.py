@@ -1,0 +1,42 @@
+"""Which routes file counts: the one that was named, ./config/routes.yaml, or the one that the package brings; and
+what `init` makes a file of one's own of.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from biot_sidecar.settings.names import DEFAULTS
+
+NAME: Final = "SIDECAR_ROUTES"
+_PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+# Within a wheel the file lies in the package, in a working copy beside it.
+_BROUGHT: Final = (os.path.join(_PACKAGE, "data"), os.path.join(os.path.dirname(os.path.dirname(_PACKAGE)), "config"))
+
+
+def find_routes_file(env: Mapping[str, str], flags: Mapping[str, str]) -> str:
+    """The path to read, flag over environment over default; only the default may be missing and is then replaced."""
+    for given in (flags.get(NAME), env.get(NAME)):
+        if given is not None and given.strip():
+            return given.strip()
+    default = DEFAULTS[NAME]
+    if os.path.exists(default):
+        return default
+    return brought("routes.yaml") or default
+
+
+def brought(name: str) -> str:
+    """The path of a file that the package brings; empty if it does not."""
+    return next(filter(os.path.exists, (os.path.join(folder, name) for folder in _BROUGHT)), "")
+
+
+def warning_about(path: str) -> str:
+    """What to say when this is the brought routes file, found because there is none of one's own; else nothing."""
+    if path == DEFAULTS[NAME] or path != brought("routes.yaml"):
+        return ""
+    return (
+        f"{NAME}: is not set and there is no {DEFAULTS[NAME]} in this folder, so the program's own routes file is in "
+        f"force, {path}; write one of yours with: biot-sidecar init"
+    )

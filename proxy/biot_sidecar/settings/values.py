@@ -1,0 +1,69 @@
+"""What the program is told, as frozen values."""
+
+from __future__ import annotations
+
+import msgspec
+
+from biot_sidecar.http.messages import Secret
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to listen: `host` and `port` for TCP, or `path` for a unix socket (then `host` is empty)."""
+
+    host: str
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        """The address as users write it."""
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Upstream(msgspec.Struct, frozen=True):
+    """The one upstream. `authority` is what its Host says; `prefix` the base URL's path, without a final slash."""
+
+    tls: bool
+    host: str
+    port: int
+    authority: bytes
+    prefix: bytes
+    ca_file: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The base URL in its plain form."""
+        return f"{'https' if self.tls else 'http'}://{(self.authority + self.prefix).decode('ascii')}"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything `serve` needs. Durations are seconds."""
+
+    upstream: Upstream
+    service_user_id: str
+    secret: Secret | None  # exactly one of secret and secret_file is set
+    secret_file: str | None
+    listen: tuple[Address, ...]
+    admin_listen: Address | None
+    routes: str
+    allowed_hosts: frozenset[bytes]
+    allowed_origins: frozenset[bytes]
+    login_at_start: bool
+    string_gap: float
+    fresh_for: float
+    plugin_login: str  # local | forward | deny
+    token_store: Secret | None  # a redis:// URL may carry a password
+    max_in_flight: int
+    drain_timeout: float
+    workers: int
+    loop_limit: int
+    log_level: str  # debug | info | warning | error
+    log_format: str  # json | text; empty: text on a terminal, else json
+    inspect: bool
+    warnings: tuple[str, ...] = ()  # what is odd but no error
+
+    @property
+    def admin_places(self) -> tuple[Address, ...]:
+        """Where the admin listener listens: one address or none."""
+        return () if self.admin_listen is None else (self.admin_listen,)

@@ -1,0 +1,208 @@
+"""Faults to rehearse: which requests fail, how, and how often.
+
+A faults file is YAML (the control endpoint takes the same as JSON):
+
+    faults:
+      - match: GET /organization/v1/users/patients/**   # METHOD|METHOD PATH
+        fault: status
+        status: 503
+        retry_after: 2        # seconds, optional: a Retry-After field
+        after: 1              # let the first one pass (default 0)
+        count: 3              # then fail three times (default: every time)
+      - {fault: service_locked, count: 1}
+      - {match: "* /device/**", fault: slow, delay: 1.5s}
+
+In `match`, the method `*` is any; in the path `{x}` or `*` is one segment and a final `**` any number.
+
+The faults:
+
+    token_not_valid  401 TOKEN_NOT_VALID
+    login_failed     403 LOGIN_FAILED; without `match`, of the service-user login
+    service_locked   401 SERVICE_LOCKED; without `match`, of the service-user login
+    slow             wait `delay` (default 2s), then answer as usual
+    reset            close the connection with a TCP reset, without an answer
+    half_answer      announce a longer body than is sent, then close
+    bad_json         200 with JSON that breaks off
+    status           answer `status` (400 to 599) in BioT's error shape, with `retry_after` if given
+
+The first rule that matches and still has something left decides. Of /_simulator/ only the echo can fail.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import yaml
+
+from biot_sidecar.durations import parse_duration
+from biot_sidecar.simulator.values import Json
+
+LARGEST = 1024 * 1024
+"""Bytes of a faults file."""
+LOGIN = "POST /ums/v2/services/accessToken"
+KINDS = (
+    "token_not_valid", "login_failed", "service_locked", "slow", "reset", "half_answer", "bad_json", "status",
+)  # fmt: skip
+_DEFAULT_MATCH = {"login_failed": LOGIN, "service_locked": LOGIN}
+_KEYS = ("match", "fault", "count", "after", "status", "retry_after", "delay")
+_MATCH = re.compile(r"(\*|[A-Z]+(?:\|[A-Z]+)*) (/\S*)")
+
+
+class BadFaults(ValueError):
+    """Faults that cannot be read; the text is for users."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One rule. `delay` and `retry_after` are seconds; `count` None is every time; `after` are let pass first."""
+
+    match: str
+    kind: str
+    count: int | None = None
+    after: int = 0
+    status: int = 0
+    retry_after: int | None = None
+    delay: float = 0.0
+
+    def matches(self, method: str, path: str) -> bool:
+        methods, pattern = self.match.split(" ", 1)
+        return (methods == "*" or method in methods.split("|")) and bool(_regex(pattern).fullmatch(path))
+
+
+class FaultBook:
+    """The rules in force and what is left of them."""
+
+    def __init__(self, faults: tuple[Fault, ...] = ()) -> None:
+        self.replace(faults)
+
+    def replace(self, faults: tuple[Fault, ...]) -> None:
+        self._faults = list(faults)
+        self._hits = [0] * len(faults)
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """The fault that this request meets, if any; uses it up."""
+        for index, fault in enumerate(self._faults):
+            if not fault.matches(method, path):
+                continue
+            if fault.after:
+                self._faults[index] = replace(fault, after=fault.after - 1)
+            elif fault.count is None or fault.count > 0:
+                self._hits[index] += 1
+                self._faults[index] = replace(fault, count=None if fault.count is None else fault.count - 1)
+                return fault
+        return None
+
+    def state(self) -> list[Json]:
+        """The rules with how often each has hit and how much is left (None: no end)."""
+        pairs = zip(self._faults, self._hits, strict=True)
+        return [
+            {"match": fault.match, "fault": fault.kind, "hits": hits, "left": fault.count, "passing": fault.after}
+            for fault, hits in pairs
+        ]
+
+
+def read(text: str) -> tuple[Fault, ...]:
+    """The faults of a YAML (or JSON) text; raises BadFaults that says where and what is wrong."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        # The parser's words may quote the text, which is perhaps no faults file but the secret's.
+        why = f": {error.problem}" if "faults:" in text else ""
+        raise BadFaults(f"line {line}: this is not YAML{why}") from None
+    except (yaml.YAMLError, ValueError):  # ValueError: a date such as 2026-99-99, a number of 5,000 digits
+        raise BadFaults("this is not YAML") from None
+    except RecursionError:
+        raise BadFaults("this is nested too deep") from None
+    return from_document(document)
+
+
+def from_document(document: Any) -> tuple[Fault, ...]:
+    """The faults of a parsed document, `{"faults": [...]}`; raises BadFaults."""
+    rules = document.get("faults") if isinstance(document, dict) else None
+    if not isinstance(rules, list):
+        raise BadFaults("there must be a list named `faults`")
+    for key in document:
+        if key != "faults":
+            raise BadFaults(f"unknown key `{key}`; there is only `faults`")
+    return tuple(_fault(number, rule) for number, rule in enumerate(rules, 1))
+
+
+def _fault(number: int, rule: Any) -> Fault:
+    try:
+        return _checked(rule)
+    except ValueError as error:
+        raise BadFaults(f"fault {number}: {error}") from None
+
+
+def _checked(rule: Any) -> Fault:
+    if not isinstance(rule, dict):
+        raise BadFaults("it must be a mapping with `match` and `fault`")
+    for key in rule:
+        if key not in _KEYS:
+            raise BadFaults(f"unknown key `{key}`{_nearest(str(key), _KEYS)}")
+    kind = rule.get("fault")
+    if kind not in KINDS:
+        raise BadFaults(f"unknown fault `{kind}`{_nearest(str(kind), KINDS)}; there are {', '.join(KINDS)}")
+    match = rule.get("match", _DEFAULT_MATCH.get(kind))
+    if not isinstance(match, str) or not _MATCH.fullmatch(match):
+        raise BadFaults("`match` must be like `GET|PUT /file/v1/**` or `* /**`")
+    if "**" in match.removesuffix("/**"):
+        raise BadFaults("`**` stands for the rest of the path: it can only be its last segment")
+    _check_only_where_used(kind, rule)
+    return Fault(
+        match=match,
+        kind=kind,
+        count=_number(rule, "count", None, least=1),
+        after=_number(rule, "after", 0) or 0,
+        status=_status(rule) if kind == "status" else 0,
+        retry_after=_number(rule, "retry_after", None),
+        delay=_delay(rule.get("delay", 2)) if kind == "slow" else 0.0,
+    )
+
+
+def _check_only_where_used(kind: str, rule: Json) -> None:
+    for key, owner in (("status", "status"), ("retry_after", "status"), ("delay", "slow")):
+        if key in rule and kind != owner:
+            raise BadFaults(f"`{key}` belongs to the fault `{owner}`, not to `{kind}`")
+
+
+def _status(rule: Json) -> int:
+    status = _number(rule, "status", None)
+    if status is None or not 400 <= status <= 599:
+        raise BadFaults("the fault `status` needs a `status` from 400 to 599")
+    return status
+
+
+def _number(rule: Json, key: str, default: int | None, least: int = 0) -> int | None:
+    value = rule.get(key, default)
+    if value is not default and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise BadFaults(f"`{key}` must be a whole number of at least {least}")
+    return value
+
+
+def _delay(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    return parse_duration(str(value).strip())
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f", did you mean `{close[0]}`?" if close else ""
+
+
+@cache
+def _regex(pattern: str) -> re.Pattern[str]:
+    """`**` at the end is any number of segments, none included; `{x}` and `*` are one segment that is not empty."""
+    segments = [segment for segment in pattern.split("/") if segment]
+    open_end = segments[-1:] == ["**"]
+    one = [
+        r"[^/]+" if re.fullmatch(r"\*|\{\w+\}", part) else re.escape(part)
+        for part in segments[: -1 if open_end else None]
+    ]
+    return re.compile("/*" + "/+".join(one) + ("(/.*)?" if open_end else "/*"))

@@ -1,0 +1,55 @@
+"""The list of registered interceptors, and BioT's dispatcher operations on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from biot_sidecar.simulator import search
+from biot_sidecar.simulator.interceptors import SAMPLES, Interceptor, from_subscription
+from biot_sidecar.simulator.router import Operation
+from biot_sidecar.simulator.values import Answer, BiotError, Call
+
+
+class Hooks:
+    """Whoever is registered; starts with the samples. `operations` is asked when a subscription is checked."""
+
+    def __init__(self, operations: Callable[[], Iterable[Operation]]) -> None:
+        self._operations = operations
+        self._registered: list[Interceptor] = list(SAMPLES)
+
+    def registered(self) -> list[Interceptor]:
+        return list(self._registered)
+
+    def add(self, entry: Interceptor) -> None:
+        """Register; one of the same name and hook is replaced."""
+        self._registered = [other for other in self._registered if _hook(other) != _hook(entry)] + [entry]
+
+    def remove(self, identity: str | None = None) -> int:
+        """Remove one by id, or all; returns how many went."""
+        before = len(self._registered)
+        self._registered = [entry for entry in self._registered if identity and entry.id != identity]
+        return before - len(self._registered)
+
+    def search(self, call: Call) -> Answer:
+        """`GET /dispatcher/v1/hooks/interceptions`."""
+        request = search.parse(call.parameter("searchRequest"))
+        return Answer(200, search.search([entry.subscription() for entry in self._registered], request))
+
+    def subscribe(self, call: Call) -> Answer:
+        """`POST /dispatcher/v1/hooks/interceptions/subscribe`."""
+        entry = from_subscription(call.document(), call.now, self._operations())
+        self.add(entry)
+        return Answer(201, entry.subscription())
+
+    def unsubscribe(self, call: Call) -> Answer:
+        """`POST /dispatcher/v1/hooks/interceptions/unsubscribe`."""
+        wanted = _hook(from_subscription(call.document(), call.now, self._operations()))
+        found = next((entry for entry in self._registered if _hook(entry) == wanted), None)
+        if found is None:
+            raise BiotError(404, "INTERCEPTION_NOT_FOUND", "There is no such interception")
+        self.remove(found.id)
+        return Answer(204)
+
+
+def _hook(entry: Interceptor) -> Sequence[str]:
+    return (entry.name, entry.type, entry.api_id, entry.entity)

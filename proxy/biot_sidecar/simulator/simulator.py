@@ -1,0 +1,133 @@
+"""The parts of one simulator together: what stands between an HTTP request and an answer, without HTTP itself."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from biot_sidecar.http.traceparent import trace_id_of
+from biot_sidecar.simulator import seed
+from biot_sidecar.simulator.entities import ORGANIZATION_ID, EntityStore
+from biot_sidecar.simulator.faults import FaultBook
+from biot_sidecar.simulator.files import Files
+from biot_sidecar.simulator.history import History, Seen
+from biot_sidecar.simulator.hooks import Hooks
+from biot_sidecar.simulator.interception import Blocked, Chain, Intercepted, Post
+from biot_sidecar.simulator.interceptors import asked_for
+from biot_sidecar.simulator.login import ServiceLogin, Signer, token_not_valid
+from biot_sidecar.simulator.measurements import Measurements
+from biot_sidecar.simulator.operations import operations
+from biot_sidecar.simulator.options import Clock, SimulatorOptions
+from biot_sidecar.simulator.router import SERVICES, Found, Operation, Router, service_of
+from biot_sidecar.simulator.values import Answer, BiotError, Call, Json
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A request as HTTP gave it. `path` and `query` are raw; `interception` are the values of allow-interception."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    interception: tuple[str, ...]
+    body: bytes
+    base_url: str
+
+
+class Simulator:
+    """One BioT on your desk. `post` calls interceptors that have a URL."""
+
+    def __init__(self, options: SimulatorOptions, clock: Clock, post: Post, signer: Signer) -> None:
+        self.options = options
+        self.clock = clock
+        self.login = ServiceLogin(options, signer)
+        self.files = Files()
+        self.faults = FaultBook(options.faults)
+        self.history = History(options.history)
+        self.hooks = Hooks(lambda: self.router.operations)
+        store = EntityStore()
+        seed.plant(store, clock())
+        self.router = Router(operations(store, self.login, self.files, Measurements(), self.hooks))
+        self._chain = Chain(self.hooks.registered, post, lambda: self.login.interceptor_token(clock()))
+
+    async def answer(self, incoming: Incoming, seen: Seen) -> Answer:
+        """What BioT would answer; refusals come back in BioT's error shape."""
+        try:
+            return await self._serve(incoming, seen)
+        except Blocked as blocked:
+            return blocked.answer
+        except BiotError as error:
+            return self.refusal(error, seen)
+
+    def refusal(self, error: BiotError, seen: Seen) -> Answer:
+        return error.answer(SERVICES.get(service_of(seen.path), "BioT"), seen.trace_id)
+
+    def recorded(self, method: str, path: str, header_names: list[str], traceparent: str | None) -> Seen:
+        """A new entry of the history, to be filled while the request is served."""
+        trace_id = trace_id_of((traceparent or "").encode("latin-1", "replace")) or uuid.uuid4().hex
+        return self.history.add(self.clock(), method, path, header_names, trace_id)
+
+    async def _serve(self, incoming: Incoming, seen: Seen) -> Answer:
+        found = self.router.find(incoming.method, incoming.path)
+        self._check_token(incoming, found, seen)
+        operation = _existing(found, seen)
+        call = Call(
+            variables=dict(found.variables),
+            query=parse_qs(incoming.query, keep_blank_values=True),
+            body=_parsed(incoming),
+            now=self.clock(),
+            base_url=incoming.base_url,
+            trace_id=seen.trace_id,
+        )
+        seen.interception = asked_for(incoming.interception)
+        if seen.interception and operation.interceptable:
+            return await self._intercepted(incoming, operation, call, seen)
+        return operation.handler(call)
+
+    def _check_token(self, incoming: Incoming, found: Found, seen: Seen) -> None:
+        authorization = incoming.headers.get("Authorization")
+        if authorization is not None:
+            seen.token = "valid" if self.login.use(authorization, self.clock()) else "invalid"
+        public = found.operation.public if found.operation else not service_of(incoming.path)
+        if not public and seen.token != "valid":
+            raise token_not_valid()
+
+    async def _intercepted(self, incoming: Incoming, operation: Operation, call: Call, seen: Seen) -> Answer:
+        request = Intercepted(
+            operation=operation,
+            call=call,
+            path=incoming.path,
+            headers=incoming.headers,
+            initiator=self._initiator(),
+            traceparent=incoming.headers.get("traceparent", ""),
+            ran=seen.interceptors,
+        )
+        return await self._chain.run(request)
+
+    def _initiator(self) -> Json:
+        user = self.options.service_user_id
+        return {"subjectId": user, "ownerOrganizationId": ORGANIZATION_ID, "tokenType": "SERVICE_INTERNAL"}
+
+
+def _existing(found: Found, seen: Seen) -> Operation:
+    if found.operation is not None:
+        return found.operation
+    if found.allowed:
+        message = f"{seen.method} is not supported here; {', '.join(found.allowed)} would be"
+        raise BiotError(405, "METHOD_NOT_ALLOWED", message)
+    raise BiotError(404, "NOT_FOUND", "The simulator knows no such operation")
+
+
+def _parsed(incoming: Incoming) -> Any:
+    """The JSON body of methods that have one; plugins send an empty object with GET too, which means nothing."""
+    if incoming.method not in ("POST", "PUT", "PATCH") or not incoming.body:
+        return None
+    try:
+        return json.loads(incoming.body)
+    except ValueError:
+        raise BiotError(400, "BAD_REQUEST", "The request body is not JSON") from None

@@ -1,0 +1,159 @@
+"""Counts what happens, cheaply; telemetry/exposition gives the numbers their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import msgspec
+
+from biot_sidecar.http.exchange import Exchange
+from biot_sidecar.pacing import Pace
+from biot_sidecar.routing.route import Interception
+from biot_sidecar.telemetry.histogram import CALL_BOUNDS, Route
+from biot_sidecar.telemetry.process_metrics import read_process
+from biot_sidecar.telemetry.series_expiry import GoneRoutes
+from biot_sidecar.telemetry.snapshot import (
+    CLIENT_GONE,
+    LOGIN_BOUNDS,
+    METHODS,
+    OTHER,
+    OVERHEAD_BOUNDS,
+    UNMATCHED,
+    State,
+)
+
+_OFF: Final = Interception.OFF
+Gauges = Callable[[], tuple[int, int, int]]
+"""Requests in flight, idle upstream connections, active ones."""
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+
+class Metrics:
+    """Implements pipeline.ports.Observer and LoginObserver.
+
+    `gauges` and `lines_dropped`, the log's, are set by whoever knows. `clock` tells monotonic seconds.
+    """
+
+    def __init__(self, *, version: str, python: str, clock: Callable[[], float] = lambda: 0.0) -> None:
+        state = self._state = State(version, python)
+        # What every request adds to is at hand here: compiled, the fields of State are looked up by their names.
+        self._routes = state.routes
+        self._overhead = state.overhead
+        self._token_requests = state.token_requests
+        self._request_bytes = 0
+        self._response_bytes = 0
+        self._gone = GoneRoutes(clock)
+        self._prepared: dict[str, Route] = {}
+        self.gauges: Gauges = lambda: (0, 0, 0)
+        self.lines_dropped: Callable[[], int] = lambda: 0
+
+    def routes(self, names: Iterable[str]) -> None:
+        """These rules are in force now: their series exist from here on. Those of earlier rules stay for a while."""
+        prepared, self._prepared = self._prepared, {}
+        in_force = list(names)
+        for name in in_force:
+            if name not in self._routes:
+                self._routes[name] = prepared.get(name) or Route()
+        self._gone.take([*in_force, UNMATCHED], self._routes)
+
+    def scrape(self) -> None:
+        """The next snapshot is for a scrape: routes that are gone long enough are not in it."""
+        for name in self._gone.scrape():
+            self._routes.pop(name, None)
+
+    def prepare(self, names: Iterable[str], pace: Pace) -> None:
+        """Make what routes() will need, aside: another thread may run this."""
+        prepared: dict[str, Route] = {}
+        for name in names:
+            pace()
+            if name not in self._routes:
+                prepared[name] = Route()
+        self._prepared = prepared
+
+    def _route(self, name: str) -> Route:
+        self._gone.count(name)
+        return self._routes.setdefault(name, Route())
+
+    def finished(self, exchange: Exchange) -> None:
+        """Count one request."""
+        verdict = exchange.verdict
+        name, setting = UNMATCHED, _OFF  # refused before the rules were asked
+        if verdict is not None:
+            rule = verdict.rule
+            name, setting = rule.name, rule.interception
+        route = self._routes.get(name) or self._route(name)
+        key = (METHODS.get(exchange.method, OTHER), exchange.status or CLIENT_GONE, setting)
+        requests = route.requests
+        requests[key] = requests.get(key, 0) + 1
+        # A refused request went nowhere, so nothing became of its header.
+        route.actions["none" if exchange.refused else exchange.interception] += 1
+        route.last_used = exchange.at
+        seconds = exchange.finished - exchange.started
+        duration = route.duration
+        place = duration.observe(seconds, CALL_BOUNDS)
+        if exchange.trace_id:
+            duration.exemplars[place] = (exchange.trace_id, seconds, exchange.at)
+        self._request_bytes += exchange.request_bytes
+        self._response_bytes += exchange.response_bytes
+        if exchange.cut:
+            self._state.cut += 1
+        if exchange.tries:
+            upstream = exchange.upstream_seconds
+            route.upstream.observe(upstream, CALL_BOUNDS)
+            self._overhead.observe(max(0.0, seconds - upstream), OVERHEAD_BOUNDS)
+        if exchange.token_result:
+            self._token_requests[exchange.token_result] += 1
+        if exchange.token_wait:
+            self._state.token_wait.observe(exchange.token_wait, LOGIN_BOUNDS)
+        if exchange.refused:
+            self._state.refused[exchange.refused] += 1
+        for reason in exchange.retries:
+            self._state.retries[reason] += 1
+
+    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
+        """BioT was asked for a token. Labels as in `logins_total`."""
+        self._state.logins[outcome, reason] += 1
+        self._state.login_duration.observe(seconds, LOGIN_BOUNDS)
+
+    def event(self, level: str, event: str, message: str) -> None:
+        """Told, not counted."""
+
+    def token_obtained(self, expires: float) -> None:
+        """`expires` in wall-clock seconds."""
+        self._state.token_expires = expires
+
+    def blocked_until(self, moment: float) -> None:
+        """Logins are blocked until then, in wall-clock seconds; 0.0: they are not."""
+        self._state.blocked_until = moment
+
+    def connected(self, success: bool) -> None:
+        """BioT was dialled."""
+        self._state.connects["success" if success else "failure"] += 1
+
+    def disconnected(self, reason: str) -> None:
+        """A connection to BioT was closed. Labels as in `upstream_connections_closed_total`."""
+        self._state.closed[reason] += 1
+
+    def reloaded(self, success: bool) -> None:
+        """The routes file was read again; False: it was not taken."""
+        self._state.reloads["success" if success else "failure"] += 1
+        self._state.reload_successful = success
+
+    def descriptors_short(self) -> None:
+        """New connections have to wait until a file descriptor is free."""
+        self._state.descriptor_shortages += 1
+
+    def worker_restarted(self, reason: str) -> None:
+        """One of several serving processes ended (`exit`) or hung (`unresponsive`), and another takes its place."""
+        self._state.worker_restarts[reason] += 1
+
+    def snapshot(self) -> bytes:
+        """Everything counted so far, for telemetry.state.total() in this process or another."""
+        state = self._state
+        state.request_bytes, state.response_bytes = self._request_bytes, self._response_bytes
+        state.dropped = self._gone.dropped
+        state.in_flight, state.idle, state.active = self.gauges()
+        state.lines_dropped = self.lines_dropped()
+        state.process = read_process()
+        return _ENCODER.encode(state)

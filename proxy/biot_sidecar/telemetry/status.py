@@ -1,0 +1,106 @@
+"""What `/_sidecar/status` tells: routes and their use, the token's times, logins, the last reload. Never the token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from biot_sidecar.routing.route import Rule
+from biot_sidecar.routing.table import RouteTable
+from biot_sidecar.telemetry.access_log import iso
+from biot_sidecar.telemetry.histogram import Route
+from biot_sidecar.telemetry.snapshot import LOGIN_OUTCOMES, LOGIN_REASONS, State, total
+
+
+class LoginRecord(Protocol):
+    """One token or failed login, as net.tokens keeps it; times in seconds, `at` by the wall clock."""
+
+    @property
+    def at(self) -> float: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def calls(self) -> int: ...
+
+
+def status(
+    *,
+    table: RouteTable,
+    snapshots: Sequence[bytes],
+    token: Mapping[str, Any],
+    history: Iterable[LoginRecord],
+    reload: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The page's JSON. `snapshots` are those of every process; `token` is net.tokens.Tokens.status(), times in
+    wall-clock seconds or None; `history` are the latest logins, the oldest first.
+    """
+    state = total(snapshots)
+    return {
+        "routes": [_route(rule, state) for rule in (*table.rules, table.unmatched)],
+        "token": {
+            "state": token["state"],
+            "obtained": _moment(token["obtained"]),
+            "expires": _moment(token["expires"]),
+        },
+        "logins": _logins(state) | {"blocked_until": _moment(token["blocked_until"]), "recent": _recent(history)},
+        "reload": dict(reload),
+        "build": {"version": state.version, "python": state.python},
+    }
+
+
+def _route(rule: Rule, state: State) -> dict[str, Any]:
+    use = state.routes.get(rule.name) or Route()
+    return {
+        "name": rule.name,
+        "hits": sum(use.requests.values()),
+        "last_used": _moment(use.last_used or None),
+        "source": rule.source,
+        "match": list(rule.patterns),
+        "interception": rule.interception.value,
+        "authorization": rule.authorization.value,
+        "timeout": rule.timeout,
+        "retry": rule.retry.value,
+        "deny": rule.deny,
+    }
+
+
+def _logins(state: State) -> dict[str, Any]:
+    good = sum(count for (outcome, _), count in state.logins.items() if outcome == "success")
+    served = sum(count for result, count in state.token_requests.items() if result != "fail")
+    wait = state.token_wait
+    return {
+        "total": sum(state.logins.values()),
+        "by_outcome": {name: _sum(state, 0, name) for name in LOGIN_OUTCOMES},
+        "by_reason": {name: _sum(state, 1, name) for name in LOGIN_REASONS},
+        "calls_per_login": round(served / good, 1) if good else None,
+        "waits": {
+            "count": sum(wait.counts),
+            "total_seconds": round(wait.seconds, 3),
+            "longest_seconds": round(wait.most, 3),
+        },
+    }
+
+
+def _sum(state: State, place: int, name: str) -> int:
+    return sum(count for labels, count in state.logins.items() if labels[place] == name)
+
+
+def _recent(history: Iterable[LoginRecord]) -> list[dict[str, Any]]:
+    return [
+        {
+            "at": iso(record.at),
+            "reason": record.reason,
+            "outcome": record.outcome,
+            "seconds": round(record.seconds, 3),
+            "calls": record.calls,
+        }
+        for record in history
+    ]
+
+
+def _moment(wall: float | None) -> str | None:
+    return None if wall is None else iso(wall)

@@ -1,5 +1,0 @@
-"""The story of a request, and the Protocols it awaits. No sockets here: net/ implements what ports names."""
-
-from proxy.pipeline.ports import Fetch, LoginObserver, Observer, Rules, Tokens
-
-__all__ = ["Fetch", "LoginObserver", "Observer", "Rules", "Tokens"]

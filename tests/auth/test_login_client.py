@@ -1,0 +1,93 @@
+"""One login: what is asked, what its end is called, and what a process does that slept through it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from biot_sidecar.auth.login_client import TIMEOUT, Login
+from biot_sidecar.auth.login_response import Grant, Setback, Wanted
+from biot_sidecar.errors import Failure
+from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http.messages import Answer, Secret
+
+from tests.support.fakes import Clock
+
+NOW = 1_763_549_574.0
+GOOD = Answer(200, [], b'{"accessToken": "a.b.c", "accessTokenExpiration": "2030-01-01T00:00:00Z"}')
+WANTED = Wanted("string")
+
+
+class Desk:
+    """A login whose ends are given: an answer or a failure, and the seconds it takes by the wall clock."""
+
+    def __init__(self, *ends: tuple[Answer | Failure, float]) -> None:
+        self.ends = list(ends)
+        self.wall = Clock(NOW)
+        self.asked: list[tuple] = []
+        self.finished: list[tuple] = []
+        self.login = Login(self._fetch, "user", wall=self.wall, clock=self.wall, observer=self)
+
+    async def _fetch(self, method, path, headers, body, *, timeout, limit, repeatable) -> Answer:
+        self.asked.append((method, path, headers, json.loads(body)))
+        assert (timeout, limit, repeatable) == (TIMEOUT, 64 * 1024, True)
+        end, seconds = self.ends.pop(0)
+        self.wall.now += seconds
+        if isinstance(end, Answer):
+            return end
+        raise end
+
+    async def __call__(self) -> Grant | Setback:
+        return await self.login(Secret("secret"), WANTED)
+
+    # the observer
+
+    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
+        self.finished.append((outcome, reason, why))
+
+    def event(self, level: str, event: str, message: str) -> None: ...
+
+    def token_obtained(self, expires: float) -> None: ...
+
+    def blocked_until(self, moment: float) -> None: ...
+
+
+async def test_the_request_is_biots():
+    desk = Desk((GOOD, 0.5))
+    assert isinstance(await desk(), Grant)
+    headers = [(b"Content-Type", b"application/json")]
+    body = {"id": "user", "secretKey": "secret"}
+    assert desk.asked == [(b"POST", b"/ums/v2/services/accessToken", headers, body)]
+    assert desk.finished == [("success", "string", "")]
+
+
+async def test_a_failure_is_told_with_its_name_and_advice():
+    desk = Desk((Answer(404, [], b""), 0.5))
+    result = await desk()
+    assert isinstance(result, Setback)
+    assert desk.finished == [("malformed", "string", f"{result.fault.message} {result.fault.hint}")]
+
+
+@pytest.mark.parametrize("fault", [faults.timed_out(TIMEOUT), faults.lost_before_answer(sent=True)])
+async def test_a_process_that_slept_through_its_login_tries_again_at_once(fault):
+    desk = Desk((fault, 600.0), (GOOD, 0.5))
+    assert isinstance(await desk(), Grant)
+    assert [outcome for outcome, *_ in desk.finished][1:] == ["success"]
+    assert len(desk.asked) == 2
+
+
+async def test_it_tries_again_once():
+    desk = Desk(*[(faults.timed_out(TIMEOUT), 600.0)] * 2)
+    assert isinstance(await desk(), Setback)
+    assert len(desk.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "end",
+    [(faults.timed_out(TIMEOUT), TIMEOUT), (faults.lost_before_answer(sent=True), 0.1), (Answer(500, [], b""), 600.0)],
+    ids=["it was BioT that slept", "a lost connection", "an answer"],
+)
+async def test_other_failures_are_not_tried_again_at_once(end):
+    desk = Desk(end)
+    assert isinstance(await desk(), Setback)
+    assert len(desk.asked) == 1

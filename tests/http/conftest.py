@@ -1,0 +1,39 @@
+"""Tests of sockets run on both loops, since their transports differ in what they promise; a sidecar of fakes for each other test."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest_asyncio
+import uvloop
+
+from tests.support.fakes import RULE, FakeSidecar
+
+
+@pytest_asyncio.fixture
+async def start():
+    """`start(rule, limits=..., plugin_login=...)` makes a sidecar."""
+    started = []
+
+    def begin(rule=RULE, **options):
+        started.append(FakeSidecar(rule, **options))
+        return started[-1]
+
+    yield begin
+    for sidecar in started:
+        await sidecar.close()
+
+
+@pytest_asyncio.fixture
+async def sidecar(start):
+    return start()
+
+
+ON_BOTH = {"test_connection.py", "test_listener.py", "test_upstream.py", "test_tls.py", "test_stop.py"}
+
+
+def pytest_asyncio_loop_factories(config, item):
+    factories = {"uvloop": uvloop.new_event_loop}
+    if item.path.name in ON_BOTH:
+        factories["asyncio"] = asyncio.new_event_loop
+    return factories

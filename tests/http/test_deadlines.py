@@ -1,0 +1,165 @@
+"""Waiting without losing an event, and deadlines by a clock set by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+
+import pytest
+from biot_sidecar.http.deadlines import Signal, Sweep, timeout
+
+from tests.support.fakes import Clock
+
+
+def make():
+    loop = asyncio.get_running_loop()
+    clock = Clock(100.0)
+    sweep = Sweep(loop, clock)
+    signal = Signal(loop)
+    sweep.watch(signal)
+    return clock, sweep, signal
+
+
+async def test_waking_ends_the_wait_and_waking_nobody_is_no_mistake():
+    signal = Signal(asyncio.get_running_loop())
+    signal.wake()
+    waiting = signal.next()
+    signal.wake()
+    signal.wake()
+    await waiting
+    assert not signal.next().done()
+
+
+async def test_a_deadline_that_has_passed_wakes_and_says_so_once():
+    clock, sweep, signal = make()
+    sweep.arm(signal, 105.0)
+    waiting = signal.next()
+    sweep._sweep()
+    assert not waiting.done()
+    assert not signal.expired
+    clock.now = 105.0
+    sweep._sweep()
+    assert waiting.done()
+    assert signal.expired
+    assert signal.deadline == float("inf")
+    sweep.close()
+
+
+async def test_arming_again_moves_the_deadline():
+    clock, sweep, signal = make()
+    sweep.arm(signal, 105.0)
+    sweep.arm(signal, 110.0)
+    clock.now = 106.0
+    sweep._sweep()
+    assert not signal.expired
+    sweep.arm(signal, 106.0)
+    sweep._sweep()
+    assert signal.expired
+    sweep.arm(signal, 200.0)
+    assert not signal.expired
+    sweep.close()
+
+
+async def test_a_forgotten_signal_does_not_expire():
+    clock, sweep, signal = make()
+    sweep.arm(signal, 101.0)
+    sweep.forget(signal)
+    sweep.forget(signal)
+    clock.now = 200.0
+    sweep._sweep()
+    assert not signal.expired
+    sweep.close()
+
+
+async def test_the_timer_itself_sweeps():
+    _, sweep, signal = make()
+    waiting = signal.next()
+    sweep.arm(signal, 100.0)
+    await asyncio.wait_for(waiting, 10)
+    assert signal.expired
+    sweep.close()
+
+
+async def test_a_deadline_lets_the_loop_read_its_sockets_before_it_passes():
+    _, sweep, signal = make()
+    sweep.arm(signal, 100.0)
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        found: list[bool] = []
+        loop.add_reader(ours, lambda: found.append(signal.expired))
+        loop.call_later(0.0, stand_still, theirs)
+        await asyncio.wait_for(signal.next(), 10)
+        loop.remove_reader(ours)
+        assert signal.expired
+        assert found[0] is False
+    sweep.close()
+
+
+def stand_still(sock: socket.socket) -> None:
+    """The loop's thread does nothing for longer than any timer of these tests; meanwhile something arrives."""
+    sock.send(b"x")
+    time.sleep(0.05)
+
+
+async def test_a_wait_ends_with_its_time():
+    with pytest.raises(TimeoutError), timeout(0.01):
+        await asyncio.Event().wait()
+    with timeout(30):
+        await asyncio.sleep(0)
+    assert asyncio.current_task().cancelling() == 0
+
+
+async def test_what_came_before_a_late_timer_was_looked_at_came_in_time():
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        loop.call_soon(stand_still, theirs)
+        with timeout(0.01):
+            assert await loop.sock_recv(ours, 1) == b"x"
+
+
+async def test_who_waits_for_one_who_was_answered_is_answered_too():
+    """As a call waits for a login that others share."""
+    loop = asyncio.get_running_loop()
+    ours, theirs = socket.socketpair()
+
+    async def share(read: asyncio.Future[bytes]) -> bytes:
+        return await asyncio.shield(read)
+
+    with ours, theirs:
+        ours.setblocking(False)
+        read = asyncio.ensure_future(share(asyncio.ensure_future(loop.sock_recv(ours, 1))))
+        loop.call_soon(stand_still, theirs)
+        with timeout(0.01):
+            assert await asyncio.shield(read) == b"x"
+
+
+async def test_a_wait_that_somebody_cancels_is_cancelled():
+    async def wait() -> None:
+        with timeout(0.01):
+            await asyncio.sleep(30)
+
+    task = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_wait_that_somebody_cancels_as_its_time_ends_is_cancelled():
+    loop = asyncio.get_running_loop()
+
+    async def wait() -> None:
+        with timeout(0.0):
+            try:
+                await asyncio.sleep(30)
+            finally:
+                task.cancel()
+
+    task = loop.create_task(wait())
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -1,0 +1,55 @@
+"""How BioT is recognised."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+from biot_sidecar.errors import BadSettings
+from biot_sidecar.http.tls import certified_name, tls_context
+
+from tests.support.authority import Authority
+
+
+def test_certificates_and_names_are_always_verified_and_old_tls_is_not_spoken(tmp_path):
+    for context in (tls_context(None), tls_context(str(Authority(tmp_path).ca_file))):
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert context.check_hostname
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_a_ca_file_replaces_the_systems_authorities(tmp_path):
+    assert len(tls_context(str(Authority(tmp_path).ca_file)).get_ca_certs()) == 1
+
+
+def test_a_key_log_in_the_environment_has_no_effect(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    assert tls_context(None).keylog_filename is None
+    assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no certificate"])
+def test_a_ca_file_that_holds_none_is_named(tmp_path, content):
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(BadSettings) as caught:
+        tls_context(str(file))
+    assert caught.value.problems == [f"SIDECAR_CA_FILE: {file} holds no certificates in PEM form"]
+
+
+def test_names_count_where_certificates_keep_them_and_what_is_trusted_needs_nobody_above_it(tmp_path):
+    context = tls_context(str(Authority(tmp_path).ca_file))
+    assert not context.hostname_checks_common_name
+    assert context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
+def test_a_damaged_certificate_does_not_take_the_good_ones_along(tmp_path):
+    file = Authority(tmp_path).ca_file
+    file.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" + file.read_bytes())
+    assert len(tls_context(str(file)).get_ca_certs()) == 1
+
+
+@pytest.mark.parametrize("host", ["api.example", "api.example."])
+def test_a_final_dot_of_a_name_stands_in_no_certificate(host):
+    assert certified_name(host) == "api.example"

@@ -1,0 +1,185 @@
+"""One token for several workers: the parent logs in once, for whichever of them asks. No sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+from biot_sidecar.auth.login_response import Grant, Setback, Wanted
+from biot_sidecar.auth.secret_source import UnreadableSecret
+from biot_sidecar.auth.tokens import TokenRecord
+from biot_sidecar.errors import Code, LoginFault
+from biot_sidecar.http.messages import Secret
+from biot_sidecar.process.token_broker import Broker, BrokerClient
+from biot_sidecar.process.worker_channel import ChannelClosed
+
+from tests.support.fakes import Clock
+
+NOW = 1_763_549_574.0
+LIFE = 1800.0
+START = Wanted("start")
+
+
+class Parent:
+    """A broker over a login that the test decides about."""
+
+    def __init__(self) -> None:
+        self.wall = Clock(NOW)
+        self.clock = Clock(1000.0)
+        self.logins: list[Wanted] = []
+        self.fault: Setback | None = None
+        self.secret = "one"
+        self.unreadable = ""
+        self.going = asyncio.Event()
+        self.going.set()
+        self.broker = Broker(self._obtain, self._read, wall=self.wall, clock=self.clock, jitter=lambda: 0.0)
+
+    def _read(self) -> Secret:
+        if self.unreadable:
+            raise UnreadableSecret(self.unreadable)
+        return Secret(self.secret)
+
+    async def _obtain(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+        self.logins.append(wanted)
+        await self.going.wait()
+        return self.fault or Grant(f"token-{len(self.logins)}", self.wall(), self.wall() + LIFE)
+
+
+class Straight:
+    """A channel that is a function call; `open` says whether the parent is there."""
+
+    def __init__(self, parent: Parent) -> None:
+        self._parent = parent
+        self.open = True
+
+    async def call(self, name: str, content=None):
+        if not self.open:
+            raise ChannelClosed
+        assert name == "token"
+        return await self._parent.broker.answer(content)
+
+
+@pytest.fixture
+def parent() -> Parent:
+    return Parent()
+
+
+def rejected() -> Setback:
+    fault = LoginFault(Code.LOGIN_REJECTED, "BioT rejected it.", outcome="rejected", hint="Check it.")
+    return Setback(fault, blocks=True)
+
+
+async def test_every_worker_gets_the_token_of_one_login(parent):
+    parent.going.clear()
+    asking = [asyncio.ensure_future(parent.broker.get(START)) for _ in range(10)]
+    await asyncio.sleep(0)
+    parent.going.set()
+    assert {grant.jwt for grant in await asyncio.gather(*asking)} == {"token-1"}
+    assert len(parent.logins) == 1
+
+
+async def test_a_worker_that_goes_away_does_not_take_the_login_along(parent):
+    parent.going.clear()
+    leader, other = (asyncio.ensure_future(parent.broker.get(START)) for _ in range(2))
+    await asyncio.sleep(0)
+    leader.cancel()
+    await asyncio.sleep(0)
+    parent.going.set()
+    assert (await other).jwt == "token-1"
+    assert len(parent.logins) == 1
+
+
+@pytest.mark.parametrize(
+    ("passed", "wanted"),
+    [
+        (10.0, Wanted("string", 5.0)),
+        (10.0, Wanted("token_not_valid", math.inf, b"Bearer token-1")),
+        (0.8 * LIFE, Wanted("expiring")),
+    ],
+    ids=["too old for a new string", "refused by BioT", "near its end"],
+)
+async def test_a_token_that_will_not_do_is_replaced(parent, passed, wanted):
+    await parent.broker.get(START)
+    parent.clock.now += passed
+    assert (await parent.broker.get(wanted)).jwt == "token-2"
+
+
+async def test_a_worker_is_told_how_old_its_token_is_and_when_the_pause_ends_whatever_the_wall_clock_says(parent):
+    worker = BrokerClient(Straight(parent))
+    await worker(Secret("unused"), START)
+    parent.clock.now += 100
+    parent.wall.now -= 3600
+    grant = await worker(Secret("unused"), START)
+    assert (grant.jwt, grant.age, grant.life) == ("token-1", 100, LIFE)
+    parent.fault = rejected()
+    refused = Wanted("token_not_valid", 100, b"Bearer token-1")
+    await worker(Secret("unused"), refused)
+    parent.wall.now -= 3600
+    parent.clock.now += 45
+    assert (await worker(Secret("unused"), refused)).asked == 15
+
+
+async def test_a_login_that_began_for_another_worker_may_not_do(parent):
+    parent.going.clear()
+    first = asyncio.ensure_future(parent.broker.get(START))
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(parent.broker.get(Wanted("token_not_valid", math.inf, b"Bearer token-1")))
+    await asyncio.sleep(0)
+    parent.going.set()
+    assert ((await first).jwt, (await second).jwt) == ("token-1", "token-2")
+
+
+async def test_a_rejected_secret_costs_one_login_whoever_asks(parent):
+    parent.fault = rejected()
+    assert [(await parent.broker.get(START)).blocks for _ in range(5)] == [True] * 5
+    assert len(parent.logins) == 1
+    parent.secret = "two"
+    parent.fault = None
+    assert (await parent.broker.get(START)).jwt == "token-2"
+
+
+async def test_an_unreadable_secret_is_told_without_a_login(parent):
+    parent.unreadable = "no such file"
+    assert "no such file" in (await parent.broker.get(START)).fault.message
+    assert not parent.logins
+
+
+async def test_a_worker_hears_the_token_or_the_failure_in_full(parent):
+    worker = BrokerClient(Straight(parent))
+    grant = await worker(Secret("unused"), Wanted("start", math.inf, b"Bearer old"))
+    assert grant == Grant("token-1", NOW, NOW + LIFE)
+    assert parent.logins == [Wanted("start", math.inf, b"Bearer old")]
+    parent.fault = rejected()
+    setback = await worker(Secret("unused"), Wanted("token_not_valid", math.inf, b"Bearer token-1"))
+    fault = setback.fault
+    assert (fault.code, fault.message, fault.outcome, fault.hint) == (
+        Code.LOGIN_REJECTED, "BioT rejected it.", "rejected", "Check it.",
+    )  # fmt: skip
+    assert (setback.blocks, setback.asked) == (True, 60.0)
+
+
+async def test_without_its_parent_a_worker_says_that_it_cannot_log_in(parent):
+    channel = Straight(parent)
+    channel.open = False
+    setback = await BrokerClient(channel)(Secret("unused"), START)
+    assert (setback.fault.code, setback.blocks) == (Code.LOGIN_UNAVAILABLE, False)
+
+
+async def test_the_history_tells_what_all_workers_did_with_each_token(parent):
+    await parent.broker.get(START)
+    parent.clock.now += 1
+    parent.fault = rejected()
+    await parent.broker.get(Wanted("token_not_valid", math.inf, b"Bearer token-1"))
+    counted = [TokenRecord(NOW, "start", "success", 0.1, NOW, calls) for calls in (3, 4)]
+    told = [(one.reason, one.outcome, one.calls) for one in parent.broker.logins(counted)]
+    assert told == [("start", "success", 7), ("token_not_valid", "rejected", 0)]
+
+
+async def test_closing_gives_up_a_login(parent):
+    parent.going.clear()
+    asking = asyncio.ensure_future(parent.broker.get(START))
+    await asyncio.sleep(0)
+    await parent.broker.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asking

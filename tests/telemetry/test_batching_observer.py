@@ -1,0 +1,62 @@
+"""Requests that are told of together, and none that is forgotten."""
+
+from __future__ import annotations
+
+from biot_sidecar.telemetry.batching_observer import MOST, Batch
+
+from tests.support.finished import exchange
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.heard: list[object] = []
+
+    def finished(self, told) -> None:
+        self.heard.append(told)
+
+
+def test_everybody_hears_of_each_request_in_its_order_once_it_is_time():
+    one, two, timers, errors = Listener(), Listener(), [], []
+    batch = Batch([one, two], timers.append, errors.append)
+    requests = [exchange(0.1), exchange(0.2)]
+    for request in requests:
+        batch.finished(request)
+    assert one.heard == []
+    (timer,) = timers
+    timer()
+    assert one.heard == two.heard == requests
+
+
+def test_as_many_as_may_wait_are_told_of_at_once():
+    one, timers, errors = Listener(), [], []
+    batch = Batch([one], timers.append, errors.append)
+    for _ in range(MOST):
+        batch.finished(exchange(0.1))
+    assert len(one.heard) == MOST
+    timers[0]()  # it finds nothing left
+    assert len(one.heard) == MOST
+
+
+def test_after_a_flush_the_next_request_asks_for_a_new_timer():
+    one, timers, errors = Listener(), [], []
+    batch = Batch([one], timers.append, errors.append)
+    for number in (1, 2):
+        batch.finished(exchange(0.1))
+        batch.flush()
+        assert (len(timers), len(one.heard)) == (number, number)
+
+
+class Broken(Listener):
+    def finished(self, told) -> None:
+        super().finished(told)
+        raise ValueError
+
+
+def test_an_observer_that_raises_costs_nobody_else_anything():
+    broken, one, timers, errors = Broken(), Listener(), [], []
+    batch = Batch([broken, one], timers.append, errors.append)
+    requests = [exchange(0.1) for _ in range(MOST)]
+    for request in requests:
+        batch.finished(request)
+    assert broken.heard == one.heard == requests
+    assert [type(error) for error in errors] == [ValueError] * MOST
