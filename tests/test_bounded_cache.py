@@ -1,20 +1,20 @@
 """What is remembered, and for how long."""
 
 import pytest
-from biot_sidecar.bounded_cache import KEY_LIMIT, Memo
+from biot_sidecar.bounded_cache import KEY_LIMIT, BoundedCache
 from biot_sidecar.http import framing
 from biot_sidecar.http.framing import request_head, response_head
 
 
 def test_what_was_kept_is_found_and_nothing_else():
-    memo = Memo[bytes, int](2)
+    memo = BoundedCache[bytes, int](2)
     memo.keep(b"one", 1)
     assert memo.get(b"one") == 1
     assert memo.get(b"two") is None
 
 
 def test_a_full_memo_forgets_everything_and_goes_on():
-    memo = Memo[bytes, int](2)
+    memo = BoundedCache[bytes, int](2)
     for number in range(3):
         memo.keep(b"%d" % number, number)
     assert dict(memo) == {b"2": 2}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.errors import BadSettings, ClientFault, Code, Failure, LoginFault, UpstreamFault
+from biot_sidecar.errors import BadSettings, ClientError, Code, Failure, LoginError, UpstreamError
 
 
 @pytest.mark.parametrize("code", Code)
@@ -20,9 +20,9 @@ def test_a_too_long_target_and_too_large_headers_share_their_code():
 def test_a_failures_text_is_its_code_and_not_its_message():
     for fault in (
         Failure(Code.BAD_REQUEST, "words"),
-        ClientFault(Code.BAD_REQUEST, "words", reason="framing"),
-        UpstreamFault(Code.BAD_REQUEST, "words"),
-        LoginFault(Code.BAD_REQUEST, "words", outcome="rejected"),
+        ClientError(Code.BAD_REQUEST, "words", reason="framing"),
+        UpstreamError(Code.BAD_REQUEST, "words"),
+        LoginError(Code.BAD_REQUEST, "words", outcome="rejected"),
     ):
         assert str(fault) == "SIDECAR_BAD_REQUEST"
         assert "words" not in repr(fault)

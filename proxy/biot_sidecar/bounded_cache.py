@@ -11,7 +11,7 @@ KEY_LIMIT: Final = 2048
 """Bytes of what others wrote that are worth remembering as a question, or part of one."""
 
 
-class Memo(dict[Question, Answer]):
+class BoundedCache(dict[Question, Answer]):
     """Ask with `get`, tell with `keep`. It is emptied when full: an LRU's bookkeeping costs more than it saves."""
 
     __slots__ = ("_most",)

@@ -46,7 +46,7 @@ class Failure(Exception):
         self.hint = hint
 
 
-class ClientFault(Failure):
+class ClientError(Failure):
     """The plugin's request cannot be taken.
 
     `reason` is the label of `refused_total`; `logged` is the log's `reason` where that says more (`tls_hello`);
@@ -62,7 +62,7 @@ class ClientFault(Failure):
         self.allow = allow
 
 
-class UpstreamFault(Failure):
+class UpstreamError(Failure):
     """BioT, or the network on the way to it, failed.
 
     `retryable` names the retry reason it would count under: `connect` (nothing was sent) or `reset` (lost before an
@@ -77,7 +77,7 @@ class UpstreamFault(Failure):
         self.withheld = False
 
 
-class LoginFault(Failure):
+class LoginError(Failure):
     """The service user's login failed; `outcome` is the label of `logins_total`."""
 
     def __init__(self, code: Code, message: str, *, outcome: str, hint: str = "") -> None:

@@ -19,20 +19,20 @@ from random import Random
 from biot_sidecar.auth.fleet_login import LOCK_LIFE, SharedLogin
 from biot_sidecar.auth.login_client import Login
 from biot_sidecar.auth.login_response import FIRST_BLOCK, FIRST_PAUSE, LONGEST_BLOCK, LONGEST_PAUSE
-from biot_sidecar.auth.redis_store import StoreAway
+from biot_sidecar.auth.redis_store import StoreUnavailable
 from biot_sidecar.auth.secret_source import SecretSource
 from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.elapsed_clock import ElapsedClock
 from biot_sidecar.http.admission import Guards
 from biot_sidecar.http.client import Fetcher
-from biot_sidecar.http.deadlines import Sweep
+from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.listener import ClientConnection, Listener
 from biot_sidecar.http.proxy import Forwarder
-from biot_sidecar.http.server import Limits, Story
+from biot_sidecar.http.server import ConnectionHandler, Limits
 from biot_sidecar.http.upstream_pool import Pool
 from biot_sidecar.process.process_context import LocalRefusals
-from biot_sidecar.routing.route import Rule
-from biot_sidecar.settings import Upstream
+from biot_sidecar.routing.route import Route
+from biot_sidecar.settings import UpstreamUrl
 
 from tests.support.fakes import FakePages, FakeRules, FakeTransport, Watch
 from tests.support.memory_store import MemoryStore
@@ -42,7 +42,7 @@ TIMEOUT = 20.0
 SLACK = 0.1
 LOGIN_TIME = 10.0
 LOGIN_PATH = b"POST /ums/v2/services/accessToken "
-ADDRESS = Upstream(tls=False, host="192.0.2.1", port=80, authority=b"api.example", prefix=b"")
+ADDRESS = UpstreamUrl(tls=False, host="192.0.2.1", port=80, authority=b"api.example", prefix=b"")
 NOT_VALID = b'{"code": "TOKEN_NOT_VALID"}'
 
 TROUBLES = (
@@ -98,7 +98,7 @@ class House:
         loop, wall, jitter = world.loop, world.wall, world.random.random
         self.laws = Laws()
         self.finished: list[tuple[str, str]] = []  # outcome and reason of each login
-        self.sweep = Sweep(loop, loop.time)
+        self.sweep = DeadlineTimer(loop, loop.time)
         clock = ElapsedClock(loop.time, wall)
         self.pool = Pool(ADDRESS, None, wall=wall, clock=loop.time, connected=lambda success: None)
         fetch = Fetcher(self.pool, ADDRESS, self.sweep, b"agent/1")
@@ -115,13 +115,13 @@ class House:
             pool=self.pool, tokens=self.tokens, sweep=self.sweep, prefix=b"", authority=b"api.example",
             user_agent=b"agent/1", stall=60.0, clock=loop.time, wall=wall, jitter=jitter, sleep=asyncio.sleep,
         )  # fmt: skip
-        story = Story(
-            rules=FakeRules(Rule(name="a rule", source="f:1", timeout=TIMEOUT)),
+        story = ConnectionHandler(
+            rules=FakeRules(Route(name="a rule", source="f:1", timeout=TIMEOUT)),
             guards=Guards(frozenset({b"localhost"}), frozenset()), forwarder=forwarder, pages=FakePages(),
             observer=Watch(), sweep=self.sweep, limits=Limits(), loops=_never_a_loop, plugin_login="local",
             wall=wall, clock=loop.time, random_bits=world.random.getrandbits,
         )  # fmt: skip
-        self.listener = Listener(story.converse, world.bugs.append)
+        self.listener = Listener(story.serve_connection, world.bugs.append)
 
     # the observer of its logins
 
@@ -502,7 +502,7 @@ class ChaoticStore(MemoryStore):
         self.lie = None
         chance = 1.0 if self._world.calm else self._world.random.random()
         if chance < 0.1:
-            raise StoreAway
+            raise StoreUnavailable
         if chance < 0.2:
             self.lie = b"\x01 garbage"
 

@@ -10,10 +10,10 @@ import random
 import msgspec
 import pytest
 from biot_sidecar.auth.fleet_login import LOCK_LIFE, PATIENCE, SharedLogin
-from biot_sidecar.auth.login_response import Grant, Setback, Wanted
-from biot_sidecar.auth.redis_store import StoreAway, TokenStore
+from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
+from biot_sidecar.auth.redis_store import StoreUnavailable, TokenStore
 from biot_sidecar.auth.token_cipher import Box
-from biot_sidecar.errors import Code, LoginFault
+from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.http.messages import Secret
 
 from tests.support.fakes import Clock
@@ -21,9 +21,9 @@ from tests.support.memory_store import MemoryStore
 from tests.support.redis import NEEDS_REDIS, redis_server
 
 LIFE = 1800.0
-START = Wanted("start")
-REJECTED = Setback(LoginFault(Code.LOGIN_REJECTED, "no", outcome="rejected"), blocks=True)
-BROKEN = Setback(LoginFault(Code.LOGIN_UNAVAILABLE, "no", outcome="server_error"))
+START = TokenRequest("start")
+REJECTED = LoginFailure(LoginError(Code.LOGIN_REJECTED, "no", outcome="rejected"), blocks=True)
+BROKEN = LoginFailure(LoginError(Code.LOGIN_UNAVAILABLE, "no", outcome="server_error"))
 
 
 class Fleet:
@@ -36,7 +36,7 @@ class Fleet:
         self.clock = Clock(1_763_549_574.0)
         self.store = MemoryStore(self.clock)
         self.sleep = sleep or self._sleep
-        self.answers: list[Setback] = []
+        self.answers: list[LoginFailure] = []
         self.logins = 0
         self.running = self.most_running = 0
         self.hold: asyncio.Event | None = None
@@ -57,7 +57,7 @@ class Fleet:
             sleep=self.sleep,
         )
 
-    async def _log_in(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+    async def _log_in(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
         self.logins += 1
         number = self.logins
         self.running += 1
@@ -70,15 +70,17 @@ class Fleet:
         finally:
             self.running -= 1
 
-    def grant(self, jwt: str) -> Grant:
-        return Grant(jwt, self.clock.now, self.clock.now + LIFE)
+    def grant(self, jwt: str) -> IssuedToken:
+        return IssuedToken(jwt, self.clock.now, self.clock.now + LIFE)
 
     async def _sleep(self, seconds: float) -> None:
         self.slept += seconds
         self.clock.now += seconds
         await asyncio.sleep(0)
 
-    async def obtain(self, wanted: Wanted = START, *, secret: str = "s", **sidecar: str) -> Grant | Setback:
+    async def obtain(
+        self, wanted: TokenRequest = START, *, secret: str = "s", **sidecar: str
+    ) -> IssuedToken | LoginFailure:
         return await self.sidecar(**sidecar)(Secret(secret), wanted)
 
     async def settle(self) -> None:
@@ -102,7 +104,7 @@ async def test_who_comes_later_takes_the_token_that_is_there():
     fleet = Fleet()
     await fleet.obtain()
     fleet.clock.now += 200
-    later = await fleet.obtain(Wanted("start", 300))
+    later = await fleet.obtain(TokenRequest("start", 300))
     assert later == msgspec.structs.replace(fleet.grant("token.1"), obtained=fleet.clock.now - 200,
                                             expires=fleet.clock.now - 200 + LIFE, shared=True, age=200)  # fmt: skip
     assert fleet.slept == 0
@@ -127,7 +129,7 @@ async def test_a_string_that_needs_a_younger_token_gets_one_for_all():
     fleet = Fleet()
     await fleet.obtain()
     fleet.clock.now += 400
-    wanted = Wanted("string", 300)
+    wanted = TokenRequest("string", 300)
     assert jwts(await asyncio.gather(*(fleet.obtain(wanted) for _ in range(10)))) == {"token.2"}
 
 
@@ -136,7 +138,7 @@ async def test_a_string_that_needs_a_token_of_its_own_takes_none_and_waits_for_n
     fleet.hold = asyncio.Event()
     first = asyncio.ensure_future(fleet.obtain())
     await fleet.settle()
-    own = [asyncio.ensure_future(fleet.obtain(Wanted("string", shareable=False))) for _ in range(2)]
+    own = [asyncio.ensure_future(fleet.obtain(TokenRequest("string", shareable=False))) for _ in range(2)]
     await fleet.settle()
     assert fleet.running == 3
     fleet.hold.set()
@@ -147,7 +149,7 @@ async def test_a_refused_token_costs_one_login_for_all():
     fleet = Fleet()
     await fleet.obtain()
     fleet.clock.now += 60
-    wanted = Wanted("token_not_valid", 60, b"Bearer token.1")
+    wanted = TokenRequest("token_not_valid", 60, b"Bearer token.1")
     assert jwts(await asyncio.gather(*(fleet.obtain(wanted) for _ in range(50)))) == {"token.2"}
     assert fleet.logins == 2
 
@@ -156,7 +158,7 @@ async def test_a_refused_token_is_taken_out_of_the_store_even_if_no_other_can_be
     fleet = Fleet()
     await fleet.obtain()
     fleet.answers = [BROKEN]
-    await fleet.obtain(Wanted("token_not_valid", 60, b"Bearer token.1"))
+    await fleet.obtain(TokenRequest("token_not_valid", 60, b"Bearer token.1"))
     fleet.clock.now += 5
     assert jwts([await fleet.obtain()]) == {"token.3"}
 
@@ -166,9 +168,9 @@ async def test_a_store_restored_from_a_backup_does_not_bring_a_refused_token_bac
     await fleet.obtain()
     backup = dict(fleet.store.values)
     fleet.clock.now += 400
-    await fleet.obtain(Wanted("string", 300))
+    await fleet.obtain(TokenRequest("string", 300))
     fleet.store.values = backup
-    got = await fleet.obtain(Wanted("token_not_valid", 1, b"Bearer token.2"))
+    got = await fleet.obtain(TokenRequest("token_not_valid", 1, b"Bearer token.2"))
     assert got.jwt == "token.3"
 
 
@@ -178,7 +180,7 @@ async def test_a_rejected_secret_costs_the_fleet_one_login_per_block():
     asked = []
     for _ in range(3):
         results = await asyncio.gather(*(fleet.obtain() for _ in range(20)))
-        assert all(isinstance(result, Setback) and result.blocks for result in results)
+        assert all(isinstance(result, LoginFailure) and result.blocks for result in results)
         told = await fleet.obtain()
         asked.append(told.asked)
         fleet.clock.now += told.asked
@@ -194,20 +196,20 @@ async def test_wall_clocks_that_differ_lengthen_and_shorten_no_pause_and_make_no
     fleet.wall_is_off = seconds
     fleet.clock.now += 20
     told = await fleet.obtain()
-    assert isinstance(told, Setback)
+    assert isinstance(told, LoginFailure)
     assert told.asked == pytest.approx(40)
     fleet.clock.now += 41
     await fleet.obtain()
     fleet.wall_is_off = 0.0
     fleet.clock.now += 250
-    assert (await fleet.obtain(Wanted("start", 300))).age == pytest.approx(250)
+    assert (await fleet.obtain(TokenRequest("start", 300))).age == pytest.approx(250)
     assert fleet.logins == 2
 
 
 async def test_a_good_secret_is_not_held_up_by_a_wrong_one():
     fleet = Fleet()
     fleet.answers = [REJECTED]
-    assert isinstance(await fleet.obtain(secret="wrong"), Setback)
+    assert isinstance(await fleet.obtain(secret="wrong"), LoginFailure)
     assert jwts([await fleet.obtain(secret="right")]) == {"token.2"}
 
 
@@ -297,11 +299,11 @@ async def test_a_store_that_fails_at_any_point_costs_nobody_a_token():
         def check(*, writes=False, count=count, moment=moment, for_good=for_good):
             number = next(count)
             if number == moment or (for_good and number > moment):
-                raise StoreAway
+                raise StoreUnavailable
 
         fleet.store._check = check
         for _ in range(2):
-            assert isinstance(await fleet.obtain(), Grant)
+            assert isinstance(await fleet.obtain(), IssuedToken)
         assert fleet.logins <= 2
 
 
@@ -316,7 +318,7 @@ def real(fleet: Fleet, url: str, count: int) -> list[SharedLogin]:
     ]
 
 
-async def ask(sidecars: list[SharedLogin], wanted: Wanted = START) -> list[Grant]:
+async def ask(sidecars: list[SharedLogin], wanted: TokenRequest = START) -> list[IssuedToken]:
     return await asyncio.gather(*(sidecar(Secret("s"), wanted) for sidecar in sidecars))
 
 
@@ -343,7 +345,7 @@ async def test_redis_killed_while_one_logs_in_costs_nobody_a_token(tmp_path):
                 await asyncio.sleep(0.01)
         redis.kill()
         fleet.hold.set()
-        assert all(isinstance(result, Grant) for result in await asked)
+        assert all(isinstance(result, IssuedToken) for result in await asked)
         assert fleet.logins == 5
 
 
@@ -370,6 +372,6 @@ async def test_redis_with_other_peoples_values_costs_nobody_a_token(tmp_path):
         redis.cli("hset", box.gate, "a", "b")
         assert jwts(await ask(real(fleet, redis.url, 5))) == {"token.1"}
         redis.cli("set", box.lock, "for ever")
-        wanted = Wanted("string", 0.0)
+        wanted = TokenRequest("string", 0.0)
         fleet.clock.now += 1
-        assert all(isinstance(result, Grant) for result in await ask(real(fleet, redis.url, 2), wanted))
+        assert all(isinstance(result, IssuedToken) for result in await ask(real(fleet, redis.url, 2), wanted))

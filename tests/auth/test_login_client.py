@@ -6,7 +6,7 @@ import json
 
 import pytest
 from biot_sidecar.auth.login_client import TIMEOUT, Login
-from biot_sidecar.auth.login_response import Grant, Setback, Wanted
+from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
 from biot_sidecar.errors import Failure
 from biot_sidecar.http import error_texts as faults
 from biot_sidecar.http.messages import Answer, Secret
@@ -15,7 +15,7 @@ from tests.support.fakes import Clock
 
 NOW = 1_763_549_574.0
 GOOD = Answer(200, [], b'{"accessToken": "a.b.c", "accessTokenExpiration": "2030-01-01T00:00:00Z"}')
-WANTED = Wanted("string")
+WANTED = TokenRequest("string")
 
 
 class Desk:
@@ -37,7 +37,7 @@ class Desk:
             return end
         raise end
 
-    async def __call__(self) -> Grant | Setback:
+    async def __call__(self) -> IssuedToken | LoginFailure:
         return await self.login(Secret("secret"), WANTED)
 
     # the observer
@@ -54,7 +54,7 @@ class Desk:
 
 async def test_the_request_is_biots():
     desk = Desk((GOOD, 0.5))
-    assert isinstance(await desk(), Grant)
+    assert isinstance(await desk(), IssuedToken)
     headers = [(b"Content-Type", b"application/json")]
     body = {"id": "user", "secretKey": "secret"}
     assert desk.asked == [(b"POST", b"/ums/v2/services/accessToken", headers, body)]
@@ -64,21 +64,21 @@ async def test_the_request_is_biots():
 async def test_a_failure_is_told_with_its_name_and_advice():
     desk = Desk((Answer(404, [], b""), 0.5))
     result = await desk()
-    assert isinstance(result, Setback)
+    assert isinstance(result, LoginFailure)
     assert desk.finished == [("malformed", "string", f"{result.fault.message} {result.fault.hint}")]
 
 
 @pytest.mark.parametrize("fault", [faults.timed_out(TIMEOUT), faults.lost_before_answer(sent=True)])
 async def test_a_process_that_slept_through_its_login_tries_again_at_once(fault):
     desk = Desk((fault, 600.0), (GOOD, 0.5))
-    assert isinstance(await desk(), Grant)
+    assert isinstance(await desk(), IssuedToken)
     assert [outcome for outcome, *_ in desk.finished][1:] == ["success"]
     assert len(desk.asked) == 2
 
 
 async def test_it_tries_again_once():
     desk = Desk(*[(faults.timed_out(TIMEOUT), 600.0)] * 2)
-    assert isinstance(await desk(), Setback)
+    assert isinstance(await desk(), LoginFailure)
     assert len(desk.asked) == 2
 
 
@@ -89,5 +89,5 @@ async def test_it_tries_again_once():
 )
 async def test_other_failures_are_not_tried_again_at_once(end):
     desk = Desk(end)
-    assert isinstance(await desk(), Setback)
+    assert isinstance(await desk(), LoginFailure)
     assert len(desk.asked) == 1

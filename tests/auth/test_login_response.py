@@ -8,10 +8,10 @@ import json
 import pytest
 from biot_sidecar.auth.login_response import (
     OPEN_GATE,
-    Gate,
-    Grant,
-    Setback,
-    Wanted,
+    IssuedToken,
+    LoginBackoff,
+    LoginFailure,
+    TokenRequest,
     after_new_secret,
     after_setback,
     login_body,
@@ -19,7 +19,7 @@ from biot_sidecar.auth.login_response import (
     read_fault,
     unreadable_secret,
 )
-from biot_sidecar.errors import Code, LoginFault
+from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.http.error_texts import broken_answer, lost_before_answer, timed_out
 from biot_sidecar.http.messages import Answer
 from biot_sidecar.telemetry.access_log import iso
@@ -40,9 +40,9 @@ def jwt(**claims: object) -> str:
     return f"eyJhbGciOiJSUzUxMiJ9.{part}.c2ln"
 
 
-def setback(answer: Answer) -> Setback:
+def setback(answer: Answer) -> LoginFailure:
     result = read_answer(answer, NOW)
-    assert isinstance(result, Setback)
+    assert isinstance(result, LoginFailure)
     return result
 
 
@@ -64,7 +64,7 @@ def test_the_body_is_biots():
 )
 def test_every_iso_form_of_an_expiry_is_read(text):
     grant = read_answer(answered(200, {"accessToken": "a.b.c", "accessTokenExpiration": text}), NOW)
-    assert grant == Grant("a.b.c", NOW, NOW + 1800)
+    assert grant == IssuedToken("a.b.c", NOW, NOW + 1800)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_every_iso_form_of_an_expiry_is_read(text):
 )
 def test_an_expiry_beyond_the_last_that_a_date_can_name_is_taken_for_that(body):
     grant = read_answer(answered(200, body), NOW)
-    assert isinstance(grant, Grant)
+    assert isinstance(grant, IssuedToken)
     assert iso(grant.expires) == "9999-12-31T23:59:59.000Z"
 
 
@@ -87,7 +87,7 @@ def test_an_expiry_beyond_the_last_that_a_date_can_name_is_taken_for_that(body):
 def test_without_a_readable_expiry_the_jwts_own_counts(expiration):
     body = {"accessToken": jwt(exp=NOW + 60), "accessTokenExpiration": expiration}
     grant = read_answer(answered(200, body), NOW)
-    assert isinstance(grant, Grant)
+    assert isinstance(grant, IssuedToken)
     assert grant.expires == NOW + 60
 
 
@@ -174,7 +174,7 @@ def test_retry_after_is_heard():
     assert setback(answered(503, b"", (b"Retry-After", b"17"))).asked == 17
 
 
-def gates(one: Setback, count: int, jitter: float = 0.0) -> list[float]:
+def gates(one: LoginFailure, count: int, jitter: float = 0.0) -> list[float]:
     """The waits after each of `count` failures in a row."""
     gate, waits, now = OPEN_GATE, [], NOW
     for _ in range(count):
@@ -198,9 +198,9 @@ def test_other_failures_pause_for_a_second_doubling_up_to_a_minute_with_jitter()
 
 
 def test_a_login_is_not_tried_before_retry_after():
-    asked = Setback(BROKEN.fault, asked=17)
+    asked = LoginFailure(BROKEN.fault, asked=17)
     assert gates(asked, 6) == [17, 17, 17, 17, 17, 32]
-    assert gates(Setback(BROKEN.fault, asked=10**6), 1) == [3600]
+    assert gates(LoginFailure(BROKEN.fault, asked=10**6), 1) == [3600]
 
 
 def test_another_sort_of_failure_counts_from_the_start():
@@ -236,9 +236,9 @@ def test_an_open_gate_is_open():
 
 @given(st.integers(0, 10**6), st.floats(0, 0.999), st.floats(0, 1e9), st.booleans())
 def test_a_wait_is_never_absurd(failures, jitter, asked, blocks):
-    fault = LoginFault(Code.LOGIN_REJECTED, "", outcome="rejected")
-    one = Setback(fault, blocks=blocks, asked=asked)
-    gate = after_setback(Gate(0, failures, failures, one), one, NOW, jitter)
+    fault = LoginError(Code.LOGIN_REJECTED, "", outcome="rejected")
+    one = LoginFailure(fault, blocks=blocks, asked=asked)
+    gate = after_setback(LoginBackoff(0, failures, failures, one), one, NOW, jitter)
     assert 1 <= gate.until - NOW <= 3600
 
 
@@ -258,8 +258,8 @@ def test_another_secret_is_news_to_a_block_and_to_nothing_that_biot_has_trouble_
 @pytest.mark.parametrize(
     "value",
     [
-        Grant("a.b.c", 1, 2),
-        Wanted("token_not_valid", 1.0, b"Bearer a.b.c"),
+        IssuedToken("a.b.c", 1, 2),
+        TokenRequest("token_not_valid", 1.0, b"Bearer a.b.c"),
         Answer(200, [(b"X", b"a.b.c")], b'{"accessToken": "a.b.c"}'),
     ],
     ids=["grant", "wanted", "answer"],

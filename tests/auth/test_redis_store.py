@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from biot_sidecar.auth.redis_store import PAUSE, StoreAway, TokenStore
+from biot_sidecar.auth.redis_store import PAUSE, StoreUnavailable, TokenStore
 from biot_sidecar.auth.token_cipher import Stored
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.messages import Secret
@@ -33,7 +33,7 @@ class Desk:
     async def is_away(self) -> bool:
         try:
             await self.store.get("k")
-        except StoreAway:
+        except StoreUnavailable:
             return True
         finally:
             await self.store.close()
@@ -114,7 +114,7 @@ async def test_a_store_that_was_killed_is_away_and_then_back(redis, desk):
 async def test_a_connection_that_breaks_between_two_commands_is_a_store_away(redis, desk):
     await desk.store.get("k")
     redis.kill()
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         await desk.store.get("k")
 
 
@@ -133,7 +133,7 @@ async def test_an_answer_that_comes_too_late_is_nobodys(redis, desk):
     await desk.store.put("k", b"mine", 60.0)
     await desk.store.put("other", b"other", 60.0)
     redis.freeze()
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         await desk.store.get("other")
     redis.thaw()
     desk.clock.now += PAUSE
@@ -146,10 +146,10 @@ async def test_a_full_store_is_read_but_takes_nothing(tmp_path):
         await desk.store.put("k", b"v", 60.0)
         redis.cli("config", "set", "maxmemory", "1")
         assert values(await desk.store.get("k")) == [b"v"]
-        with pytest.raises(StoreAway):
+        with pytest.raises(StoreUnavailable):
             await desk.store.put("k", b"w", 60.0)
         desk.clock.now += PAUSE
-        with pytest.raises(StoreAway):
+        with pytest.raises(StoreUnavailable):
             await desk.store.claim("lock", b"one", 9.0)
         assert "OutOfMemory" in desk.events[0][1]
         await desk.store.close()
@@ -172,7 +172,7 @@ async def test_a_value_too_large_to_be_ours_is_not_even_read(redis, desk):
 @pytest.mark.parametrize("life", ["none", "3600"])
 async def test_a_lock_that_is_none_of_ours_locks_nobody_out(redis, desk, life):
     redis.cli("set", "k", "x", *([] if life == "none" else ["EX", life]))
-    with pytest.raises(StoreAway):
+    with pytest.raises(StoreUnavailable):
         await desk.store.claim("k", b"one", 9.0)
     assert "a lock that is none of ours" in desk.events[0][1]
 

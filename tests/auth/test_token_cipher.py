@@ -6,7 +6,14 @@ import math
 
 import msgspec
 import pytest
-from biot_sidecar.auth.login_response import OPEN_GATE, Gate, Grant, Setback, Wanted, after_setback
+from biot_sidecar.auth.login_response import (
+    OPEN_GATE,
+    IssuedToken,
+    LoginBackoff,
+    LoginFailure,
+    TokenRequest,
+    after_setback,
+)
 from biot_sidecar.auth.token_cipher import (
     NONCE,
     ROUNDING,
@@ -18,15 +25,15 @@ from biot_sidecar.auth.token_cipher import (
     shared_setback,
     suits,
 )  # fmt: skip
-from biot_sidecar.errors import Code, LoginFault
+from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.http.messages import Secret
 from hypothesis import given
 from hypothesis import strategies as st
 
 NOW = 1_763_549_574.0
-GRANT = Grant("a.b.c", NOW - 10, NOW + 1790, age=10)
-REJECTED = Setback(LoginFault(Code.LOGIN_REJECTED, "rejected", outcome="rejected", hint="check"), blocks=True)
-BROKEN = Setback(LoginFault(Code.LOGIN_UNAVAILABLE, "BioT answered 500", outcome="server_error"))
+GRANT = IssuedToken("a.b.c", NOW - 10, NOW + 1790, age=10)
+REJECTED = LoginFailure(LoginError(Code.LOGIN_REJECTED, "rejected", outcome="rejected", hint="check"), blocks=True)
+BROKEN = LoginFailure(LoginError(Code.LOGIN_UNAVAILABLE, "BioT answered 500", outcome="server_error"))
 
 
 def box(secret: str = "s", user: str = "u", base: str = "https://b") -> Box:
@@ -123,13 +130,13 @@ def test_garbage_does_not_open(garbage):
 @pytest.mark.parametrize(
     "grant",
     [
-        Grant("a b", NOW, NOW + 60),
-        Grant("a\r\nX: y", NOW, NOW + 60),
-        Grant("", NOW, NOW + 60),
-        Grant("a.b.c", NOW + 60, NOW),
-        Grant("a.b.c", NOW, NOW),
-        Grant("a.b.c", math.nan, NOW + 60),
-        Grant("a.b.c", NOW, math.inf),
+        IssuedToken("a b", NOW, NOW + 60),
+        IssuedToken("a\r\nX: y", NOW, NOW + 60),
+        IssuedToken("", NOW, NOW + 60),
+        IssuedToken("a.b.c", NOW + 60, NOW),
+        IssuedToken("a.b.c", NOW, NOW),
+        IssuedToken("a.b.c", math.nan, NOW + 60),
+        IssuedToken("a.b.c", NOW, math.inf),
     ],
 )
 def test_an_absurd_grant_is_not_taken_even_if_it_was_sealed_well(grant):
@@ -140,7 +147,7 @@ def test_an_absurd_grant_is_not_taken_even_if_it_was_sealed_well(grant):
     ("left", "age"), [(1800, 0), (1800 + ROUNDING / 2, 0), (1800 + 2 * ROUNDING, None), (500, 1300), (-1, None)]
 )
 def test_the_time_that_the_store_has_left_for_a_token_tells_its_age(left, age):
-    opened = box().open_grant(Stored(box().seal_grant(Grant("a.b.c", 0.0, 1800.0), nonce()), left), NOW)
+    opened = box().open_grant(Stored(box().seal_grant(IssuedToken("a.b.c", 0.0, 1800.0), nonce()), left), NOW)
     assert age == (None if opened is None else opened.age)
     if opened is not None:
         assert (opened.obtained, opened.expires) == (NOW - age, NOW - age + 1800)
@@ -159,13 +166,13 @@ def test_the_time_that_the_store_has_left_for_a_gate_tells_its_end_whatever_the_
 @pytest.mark.parametrize(
     ("wanted", "good"),
     [
-        (Wanted("start", 300), True),
-        (Wanted("start", 11), True),
-        (Wanted("start", 10), False),
-        (Wanted("string", 5), False),
-        (Wanted("string", math.inf, b"Bearer a.b.c"), False),  # the very token that is to be replaced
-        (Wanted("token_not_valid", 300, b"Bearer x.y.z"), True),
-        (Wanted("token_not_valid", 300, b"Bearer a.b.c"), False),
+        (TokenRequest("start", 300), True),
+        (TokenRequest("start", 11), True),
+        (TokenRequest("start", 10), False),
+        (TokenRequest("string", 5), False),
+        (TokenRequest("string", math.inf, b"Bearer a.b.c"), False),  # the very token that is to be replaced
+        (TokenRequest("token_not_valid", 300, b"Bearer x.y.z"), True),
+        (TokenRequest("token_not_valid", 300, b"Bearer a.b.c"), False),
     ],
 )
 def test_a_token_suits_if_it_is_young_enough_and_not_the_refused_one(wanted, good):
@@ -174,11 +181,11 @@ def test_a_token_suits_if_it_is_young_enough_and_not_the_refused_one(wanted, goo
 
 @pytest.mark.parametrize(("later", "good"), [(1339, True), (1341, False), (1740, False), (4000, False)])
 def test_a_token_that_is_about_to_be_renewed_suits_nobody(later, good):
-    assert suits(msgspec.structs.replace(GRANT, age=10 + later), Wanted("expiring")) is good
+    assert suits(msgspec.structs.replace(GRANT, age=10 + later), TokenRequest("expiring")) is good
 
 
 def test_a_closed_gate_is_everybodys_for_as_long_as_it_is_closed():
-    gate = Gate(NOW + 40, 1, 0, REJECTED)
+    gate = LoginBackoff(NOW + 40, 1, 0, REJECTED)
     told = shared_setback(gate, NOW)
     assert told is not None
     assert (told.fault, told.blocks, told.asked) == (REJECTED.fault, True, 40)
@@ -187,7 +194,7 @@ def test_a_closed_gate_is_everybodys_for_as_long_as_it_is_closed():
 
 
 def test_rejected_logins_of_all_count_together_and_other_failures_do_not():
-    rejected = Gate(NOW, 2, 0, REJECTED)
+    rejected = LoginBackoff(NOW, 2, 0, REJECTED)
     assert after_shared_setback(rejected, REJECTED, NOW, 0.0).until == NOW + 240
     broken = after_shared_setback(rejected, BROKEN, NOW, 0.0)
     assert broken.until == NOW + 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from biot_sidecar.auth.login_response import Grant, Setback, Wanted
+from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
 from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.tokens import Tokens
-from biot_sidecar.errors import Code, LoginFault
+from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.http.messages import Secret, Token
 from biot_sidecar.process.process_context import LocalRefusals
 
@@ -62,9 +62,9 @@ class Watch:
         self.blocks.append(moment)
 
 
-def failed(*, blocks: bool = False, asked: float = 0.0) -> Setback:
+def failed(*, blocks: bool = False, asked: float = 0.0) -> LoginFailure:
     code = Code.LOGIN_REJECTED if blocks else Code.LOGIN_UNAVAILABLE
-    return Setback(LoginFault(code, "no", outcome="rejected" if blocks else "network"), blocks=blocks, asked=asked)
+    return LoginFailure(LoginError(code, "no", outcome="rejected" if blocks else "network"), blocks=blocks, asked=asked)
 
 
 class House:
@@ -74,9 +74,9 @@ class House:
         self.clock = Clock()
         self.secret = FakeSecret()
         self.watch = Watch()
-        self.answers: list[Setback | float] = []
+        self.answers: list[LoginFailure | float] = []
         self.wants: list[str] = []
-        self.wanted: list[Wanted] = []
+        self.wanted: list[TokenRequest] = []
         self.shared = False
         self.age = 0.0
         self.set_by = 0.0  # by how much the wall clock was set
@@ -98,7 +98,7 @@ class House:
     def logins(self) -> int:
         return len(self.wants)
 
-    async def obtain(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+    async def obtain(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
         assert self.running == 0, "two logins at a time"
         self.running += 1
         self.wants.append(wanted.reason)
@@ -107,9 +107,9 @@ class House:
             if self.hold is not None:
                 await self.hold.wait()
             answer = self.answers.pop(0) if self.answers else LIFE
-            if isinstance(answer, Setback):
+            if isinstance(answer, LoginFailure):
                 return answer
-            return Grant(f"token.{self.logins}", self.clock.now, self.clock.now + answer, self.shared, self.age)
+            return IssuedToken(f"token.{self.logins}", self.clock.now, self.clock.now + answer, self.shared, self.age)
         finally:
             self.running -= 1
 
@@ -259,7 +259,7 @@ async def test_a_refused_token_is_dropped_once():
     assert await house.call() == "token.2"
     assert house.wants == ["start", "token_not_valid"]
     # From others that share it only a younger one will do: an older one would have been refused as well.
-    assert house.wanted[1] == Wanted("token_not_valid", 0.0, b"Bearer token.1")
+    assert house.wanted[1] == TokenRequest("token_not_valid", 0.0, b"Bearer token.1")
 
 
 async def test_a_waiter_is_not_given_a_token_that_was_refused_meanwhile():
@@ -282,7 +282,7 @@ async def test_a_failed_login_fails_those_who_waited_for_it():
     await house.settle()
     house.hold.set()
     results = await asyncio.gather(*calls, return_exceptions=True)
-    assert all(isinstance(one, LoginFault) for one in results)
+    assert all(isinstance(one, LoginError) for one in results)
     assert len({id(one) for one in results}) == 50
     assert house.logins == 1
 
@@ -291,11 +291,11 @@ async def test_after_a_failure_the_next_login_waits_its_pause():
     house = House()
     house.answers = [failed(), failed(asked=7)]
     for wait in (1.0, 7.0):
-        with pytest.raises(LoginFault):
+        with pytest.raises(LoginError):
             await house.call()
         house.clock.now += wait - 0.1
         before = house.logins
-        with pytest.raises(LoginFault):
+        with pytest.raises(LoginError):
             await house.call()
         assert house.logins == before
         house.clock.now += 0.2
@@ -306,7 +306,7 @@ async def test_a_wrong_secret_costs_one_login_per_block():
     house = House()
     house.answers = [failed(blocks=True)] * 3
     for seconds in range(400):
-        with pytest.raises(LoginFault) as caught:
+        with pytest.raises(LoginError) as caught:
             await house.call()
         assert caught.value.code is Code.LOGIN_REJECTED
         house.clock.now += 1
@@ -319,13 +319,13 @@ async def test_a_wrong_secret_costs_one_login_per_block():
 async def test_callers_hear_until_when_logins_are_paused_and_how_to_go_on():
     house = House()
     house.answers = [failed(blocks=True), failed()]
-    with pytest.raises(LoginFault) as caught:
+    with pytest.raises(LoginError) as caught:
         await house.call()
     assert caught.value.hint.endswith(
         "Logins are paused until 2025-11-19T10:53:54Z, so that BioT does not lock the user; write another one."
     )
     house.clock.now += 61
-    with pytest.raises(LoginFault) as caught:
+    with pytest.raises(LoginError) as caught:
         await house.call()
     assert "paused" not in caught.value.hint
 
@@ -333,7 +333,7 @@ async def test_callers_hear_until_when_logins_are_paused_and_how_to_go_on():
 async def test_a_changed_secret_lifts_a_block():
     house = House()
     house.answers = [failed(blocks=True)]
-    with pytest.raises(LoginFault):
+    with pytest.raises(LoginError):
         await house.call()
     assert house.tokens.unready() is not None
     house.secret.text = "two"
@@ -386,11 +386,11 @@ async def test_a_changed_secret_lifts_a_block_while_the_old_token_goes_on():
 async def test_a_changed_secret_does_not_hurry_a_biot_that_asked_for_time():
     house = House()
     house.answers = [failed(asked=100)]
-    with pytest.raises(LoginFault):
+    with pytest.raises(LoginError):
         await house.call()
     house.secret.text = "two"
     house.clock.now += 99
-    with pytest.raises(LoginFault):
+    with pytest.raises(LoginError):
         await house.call()
     assert house.logins == 1
     house.clock.now += 2
@@ -406,9 +406,9 @@ async def test_what_others_share_must_be_young_enough_for_the_call():
     house.tokens._want = ""
     await house.tokens.get()
     assert house.wanted == [
-        Wanted("start", 300),
-        Wanted("string", 300, b"Bearer token.1"),
-        Wanted("expiring", LIFE, b"Bearer token.2"),
+        TokenRequest("start", 300),
+        TokenRequest("string", 300, b"Bearer token.1"),
+        TokenRequest("expiring", LIFE, b"Bearer token.2"),
     ]
 
 
@@ -424,7 +424,7 @@ async def test_with_fresh_for_zero_nothing_that_others_share_will_do():
 async def test_an_unreadable_secret_is_told_and_tried_again():
     house = House()
     house.secret.unreadable = "no such file"
-    with pytest.raises(LoginFault, match="LOGIN_UNAVAILABLE") as caught:
+    with pytest.raises(LoginError, match="LOGIN_UNAVAILABLE") as caught:
         await house.call()
     assert "no such file" in caught.value.message
     ((level, _, told),) = house.watch.events
@@ -439,7 +439,7 @@ async def test_an_unreadable_secret_is_told_and_tried_again():
 async def test_the_history_tells_what_each_login_served():
     house = House()
     house.answers = [failed(), LIFE]
-    with pytest.raises(LoginFault):
+    with pytest.raises(LoginError):
         await house.call()
     house.clock.now += 2
     for _ in range(3):
@@ -453,7 +453,7 @@ async def test_the_history_tells_what_each_login_served():
 async def test_the_history_tells_tokens_of_others_and_unread_secrets_apart():
     house = House()
     house.secret.unreadable = "no such file"
-    with pytest.raises(LoginFault):
+    with pytest.raises(LoginError):
         await house.call()
     house.secret.unreadable = ""
     house.shared = True
@@ -466,7 +466,7 @@ async def test_the_history_tells_tokens_of_others_and_unread_secrets_apart():
 async def test_a_clock_set_back_prolongs_nothing(back):
     house = House()
     house.answers = [failed()]
-    with pytest.raises(LoginFault):
+    with pytest.raises(LoginError):
         await house.call()
     house.set_by = back
     house.clock.now += 1.1
@@ -475,7 +475,7 @@ async def test_a_clock_set_back_prolongs_nothing(back):
     assert await house.call() == "token.3"  # it was a silence, and the token old
     house.clock.now += LIFE
     house.answers = [failed(blocks=True)]
-    with pytest.raises(LoginFault):
+    with pytest.raises(LoginError):
         await house.call()
     assert house.tokens.status()["blocked_until"] == house.clock.now + back + 60
     house.clock.now += 61

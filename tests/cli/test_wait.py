@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 from biot_sidecar.cli.wait import look, wait_until_ready
-from biot_sidecar.settings import Address
+from biot_sidecar.settings import ListenAddress
 
 from tests.cli.processes import COMMAND, DUMB, PATIENCE, running
 from tests.cli.support import ran
@@ -85,7 +85,7 @@ def answering(request):
 
         thread = Thread(target=serve, daemon=True)
         thread.start()
-        yield Address("127.0.0.1", listening.getsockname()[1])
+        yield ListenAddress("127.0.0.1", listening.getsockname()[1])
         thread.join(10)
 
 
@@ -124,13 +124,13 @@ def test_a_look_for_a_token_tells_why_there_is_none(answering, reason):
 
 
 def test_a_look_at_nobody_says_so():
-    assert look(Address("127.0.0.1", free_port()), 5.0) == "Connection refused"
-    assert look(Address("", path="/no/such/socket"), 5.0) == "No such file or directory"
+    assert look(ListenAddress("127.0.0.1", free_port()), 5.0) == "Connection refused"
+    assert look(ListenAddress("", path="/no/such/socket"), 5.0) == "No such file or directory"
 
 
 def test_a_look_at_somebody_who_says_nothing_ends():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert look(Address("127.0.0.1", silent.getsockname()[1]), 0.2) == "no answer within 0.2s"
+        assert look(ListenAddress("127.0.0.1", silent.getsockname()[1]), 0.2) == "no answer within 0.2s"
 
 
 # ---- the command

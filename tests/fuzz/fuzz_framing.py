@@ -10,7 +10,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["biot_sidecar.routing", "biot_sidecar.http.messages", "biot_sidecar.errors"]):
-    from biot_sidecar.errors import ClientFault, UpstreamFault
+    from biot_sidecar.errors import ClientError, UpstreamError
     from biot_sidecar.http.chunked import ChunkedDecoder
     from biot_sidecar.http.framing import BadFraming, hopeless, request_head, response_head
     from biot_sidecar.http.header_fields import BadFields, parse_fields
@@ -30,7 +30,7 @@ def fuzz_request(raw: bytes) -> None:
     raw = cut_like_a_connection(b"GET / HTTP/1.1\r\nHost: x\r\n" + raw if raw[:1] == b"+" else raw)
     try:
         head = request_head(raw)
-    except ClientFault:
+    except ClientError:
         return
     assert not hopeless(raw), "the connection would have refused it while it came"
     method, target, length, chunked = naive_request(raw)
@@ -44,7 +44,7 @@ def fuzz_response(raw: bytes) -> None:
     raw = cut_like_a_connection(b"HTTP/1.1 200 OK\r\n" + raw if raw[:1] == b"+" else raw)
     try:
         head = response_head(raw, b"GET")
-    except UpstreamFault:
+    except UpstreamError:
         return
     assert 100 <= head.status <= 599
 

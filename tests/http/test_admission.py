@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.errors import ClientFault, Code
-from biot_sidecar.http.admission import Guards, asks_for_icon, host_allowed, own_path
+from biot_sidecar.errors import ClientError, Code
+from biot_sidecar.http.admission import Guards, asks_for_icon, host_allowed, local_path
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +14,8 @@ ALLOWED = frozenset({b"localhost", b"::1", b"api.example", b"lambda.aws.com"})
 GUARDS = Guards(ALLOWED, frozenset({b"https://app.example"}))
 
 
-def refusal(*fields: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes | None = b"localhost") -> ClientFault:
-    with pytest.raises(ClientFault) as caught:
+def refusal(*fields: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes | None = b"localhost") -> ClientError:
+    with pytest.raises(ClientError) as caught:
         GUARDS.check(request(*fields, line=line, host=host))
     return caught.value
 
@@ -95,7 +95,7 @@ def test_any_other_host_is_refused(value):
 def test_a_host_that_passed_does_not_let_another_in():
     guards = Guards(ALLOWED, frozenset())
     guards.check(request(host=b"localhost"))
-    with pytest.raises(ClientFault, match="HOST_REFUSED"):
+    with pytest.raises(ClientError, match="HOST_REFUSED"):
         guards.check(request(host=b"localhost.evil"))
 
 
@@ -115,7 +115,7 @@ def test_over_a_unix_socket_host_may_name_none(value):
     guards = Guards(ALLOWED, frozenset())
     assert guards.check(request(host=value), unix=True) == b"/"
     for host, unix in ((value, False), (b"evil.example", True)):
-        with pytest.raises(ClientFault, match="HOST_REFUSED"):
+        with pytest.raises(ClientError, match="HOST_REFUSED"):
             guards.check(request(host=host), unix=unix)
 
 
@@ -127,7 +127,7 @@ def test_hints_name_where_the_sidecar_listens():
         (b"GET http://evil/ HTTP/1.1", b"localhost"),
         (b"CONNECT evil:443 HTTP/1.1", b"evil:443"),
     ):
-        with pytest.raises(ClientFault) as caught:
+        with pytest.raises(ClientError) as caught:
             guards.check(request(line=line, host=host))
         assert guards.here in caught.value.hint
 
@@ -274,11 +274,11 @@ def test_an_absolute_target_must_name_an_allowed_host(target, code):
     ],
 )
 def test_a_path_of_ours_is_known_in_any_spelling(target, path):
-    assert own_path(target) == path
+    assert local_path(target) == path
 
 
 @pytest.mark.parametrize(
     "target", [b"/", b"/a", b"/metricsx", b"/metrics/a", b"/_sidecars", b"/a?/_sidecar", b"*", b"/M"]
 )
 def test_any_other_path_is_forwarded(target):
-    assert own_path(target) is None
+    assert local_path(target) is None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from biot_sidecar.http.body_buffer import Collector
-from biot_sidecar.http.deadlines import Signal
+from biot_sidecar.http.body_buffer import BodyBuffer
+from biot_sidecar.http.deadlines import Wakeup
 
 
 class FakeSource:
     def __init__(self) -> None:
-        self.signal = Signal(asyncio.get_running_loop())
+        self.signal = Wakeup(asyncio.get_running_loop())
         self.calls: list[str] = []
 
     def pause_reading(self) -> None:
@@ -21,7 +21,7 @@ class FakeSource:
 
 
 async def test_a_small_body_is_kept_whole():
-    collector, source = Collector(5), FakeSource()
+    collector, source = BodyBuffer(5), FakeSource()
     collector.attach(source)
     collector.write_body([b"ab", b"c"])
     collector.write_body([b"de"])
@@ -32,7 +32,7 @@ async def test_a_small_body_is_kept_whole():
 
 
 async def test_a_body_beyond_the_limit_stops_its_source_and_wakes_who_waits():
-    collector, source = Collector(5), FakeSource()
+    collector, source = BodyBuffer(5), FakeSource()
     collector.attach(source)
     waiting = source.signal.next()
     collector.write_body([b"abcdef"])

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from biot_sidecar.http.connection import HOLD_LIMIT
-from biot_sidecar.http.messages import Body, Framing
+from biot_sidecar.http.messages import BodyFraming, Framing
 
 from tests.http.wires import Basin
 from tests.support.fakes import FakeSidecar
@@ -45,7 +45,7 @@ async def test_a_sender_is_paused_when_too_much_waits_and_resumed_when_it_is_ask
     transport.say(b"x" * (HOLD_LIMIT + 1))
     assert transport.paused
     basin = Basin()
-    connection.expect_body(Framing(Body.LENGTH, HOLD_LIMIT + 1))
+    connection.expect_body(Framing(BodyFraming.LENGTH, HOLD_LIMIT + 1))
     connection.relay_to(basin)
     assert not transport.paused
     assert (len(basin.body), basin.ended) == (HOLD_LIMIT + 1, True)
@@ -56,7 +56,7 @@ async def relaying_chunks(connection, transport):
     connection.expect_head()
     transport.say(HEAD)
     basin = Basin()
-    connection.expect_body(Framing(Body.CHUNKED))
+    connection.expect_body(Framing(BodyFraming.CHUNKED))
     connection.relay_to(basin)
     return basin
 
@@ -100,7 +100,7 @@ async def test_a_body_that_is_here_is_taken_whole_and_what_follows_stays(made):
     connection, transport = made
     connection.expect_head()
     transport.say(HEAD + b"body" + HEAD)
-    connection.expect_body(Framing(Body.LENGTH, 4))
+    connection.expect_body(Framing(BodyFraming.LENGTH, 4))
     assert connection.take_whole() == b"body"
     assert connection.take_whole() is None
     assert (connection.body_done, connection.body_bytes, connection.held) == (True, 4, HEAD)
@@ -110,7 +110,7 @@ async def test_what_is_corked_leaves_in_one_piece_and_what_was_lost_leaves_not_a
     connection, transport = made
     connection.cork()
     connection.write(b"a")
-    connection.frame_output(Body.CHUNKED)
+    connection.frame_output(BodyFraming.CHUNKED)
     connection.write_body([b"b"])
     connection.end_body([(b"x", b"y"), (b"Authorization", b"z")])
     assert transport.out == b""

@@ -7,7 +7,7 @@ import socket
 import time
 
 import pytest
-from biot_sidecar.http.deadlines import Signal, Sweep, timeout
+from biot_sidecar.http.deadlines import DeadlineTimer, Wakeup, timeout
 
 from tests.support.fakes import Clock
 
@@ -15,14 +15,14 @@ from tests.support.fakes import Clock
 def make():
     loop = asyncio.get_running_loop()
     clock = Clock(100.0)
-    sweep = Sweep(loop, clock)
-    signal = Signal(loop)
+    sweep = DeadlineTimer(loop, clock)
+    signal = Wakeup(loop)
     sweep.watch(signal)
     return clock, sweep, signal
 
 
 async def test_waking_ends_the_wait_and_waking_nobody_is_no_mistake():
-    signal = Signal(asyncio.get_running_loop())
+    signal = Wakeup(asyncio.get_running_loop())
     signal.wake()
     waiting = signal.next()
     signal.wake()

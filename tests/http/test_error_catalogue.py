@@ -7,7 +7,7 @@ import re
 from email.utils import formatdate
 
 import pytest
-from biot_sidecar.errors import ClientFault, Code, Failure
+from biot_sidecar.errors import ClientError, Code, Failure
 from biot_sidecar.http import error_texts as faults
 from biot_sidecar.http.error_catalogue import REASONS, REPLIES, answer_bytes, error_body, error_bytes, http_date
 from hypothesis import given
@@ -102,9 +102,9 @@ def test_connection_close_is_said_when_the_connection_ends():
 
 
 def test_a_refused_method_names_the_allowed_ones():
-    allowed = ClientFault(Code.METHOD_REFUSED, "m", reason="method", allow="GET, HEAD")
+    allowed = ClientError(Code.METHOD_REFUSED, "m", reason="method", allow="GET, HEAD")
     assert reply(allowed)[1]["Allow"] == "GET, HEAD"
-    assert "Allow" not in reply(ClientFault(Code.METHOD_REFUSED, "m", reason="method"))[1]
+    assert "Allow" not in reply(ClientError(Code.METHOD_REFUSED, "m", reason="method"))[1]
 
 
 def test_details_name_no_route_when_the_rules_were_not_asked():

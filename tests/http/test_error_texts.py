@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.errors import ClientFault, Code
+from biot_sidecar.errors import ClientError, Code
 from biot_sidecar.http import error_texts as faults
 
 REFUSALS = [
@@ -32,7 +32,7 @@ REASONS = {"framing", "limit", "host", "browser", "path", "method", "deny", "loo
 
 @pytest.mark.parametrize(("fault", "code", "reason"), REFUSALS, ids=lambda value: str(getattr(value, "name", "")))
 def test_a_refusal_has_its_code_and_a_label_of_the_closed_set(fault, code, reason):
-    assert isinstance(fault, ClientFault)
+    assert isinstance(fault, ClientError)
     assert (fault.code, fault.reason) == (code, reason)
     assert fault.reason in REASONS
     assert fault.message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.errors import ClientFault, Code, UpstreamFault
+from biot_sidecar.errors import ClientError, Code, UpstreamError
 from biot_sidecar.http.framing import (
     FIELDS_LIMIT,
     HEAD_LIMIT,
@@ -14,7 +14,7 @@ from biot_sidecar.http.framing import (
     request_head,
     response_head,
 )
-from biot_sidecar.http.messages import NO_BODY, Body, Framing
+from biot_sidecar.http.messages import NO_BODY, BodyFraming, Framing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,14 +29,14 @@ VALUE = st.text(
 ).map(lambda text: text.encode("latin-1"))
 
 
-def refusal(raw: bytes) -> ClientFault:
-    with pytest.raises(ClientFault) as caught:
+def refusal(raw: bytes) -> ClientError:
+    with pytest.raises(ClientError) as caught:
         request_head(raw)
     return caught.value
 
 
-def distrust(raw: bytes, method: bytes = b"GET") -> UpstreamFault:
-    with pytest.raises(UpstreamFault) as caught:
+def distrust(raw: bytes, method: bytes = b"GET") -> UpstreamError:
+    with pytest.raises(UpstreamError) as caught:
         response_head(raw, method)
     assert caught.value.code is Code.UPSTREAM_PROTOCOL
     assert not caught.value.retryable, "an answer came: the request was carried out"
@@ -51,15 +51,15 @@ def distrust(raw: bytes, method: bytes = b"GET") -> UpstreamFault:
     [
         ([], b"GET / HTTP/1.1", NO_BODY),
         ([], b"POST / HTTP/1.1", NO_BODY),
-        ([b"Content-Length: 0"], b"POST / HTTP/1.1", Framing(Body.LENGTH, 0)),
-        ([b"Content-Length: 5"], b"GET / HTTP/1.1", Framing(Body.LENGTH, 5)),
-        ([b"content-length:7"], b"DELETE / HTTP/1.1", Framing(Body.LENGTH, 7)),
-        ([b"Content-Length: \t 12 \t"], b"PUT / HTTP/1.1", Framing(Body.LENGTH, 12)),
-        ([b"Content-Length: 0005"], b"PUT / HTTP/1.1", Framing(Body.LENGTH, 5)),
-        ([b"Content-Length: 9223372036854775807"], b"PUT / HTTP/1.1", Framing(Body.LENGTH, 2**63 - 1)),
-        ([CHUNKED], b"POST / HTTP/1.1", Framing(Body.CHUNKED)),
-        ([b"TRANSFER-ENCODING: Chunked"], b"GET / HTTP/1.1", Framing(Body.CHUNKED)),
-        ([b"Content-Length: 3"], b"POST / HTTP/1.0", Framing(Body.LENGTH, 3)),
+        ([b"Content-Length: 0"], b"POST / HTTP/1.1", Framing(BodyFraming.LENGTH, 0)),
+        ([b"Content-Length: 5"], b"GET / HTTP/1.1", Framing(BodyFraming.LENGTH, 5)),
+        ([b"content-length:7"], b"DELETE / HTTP/1.1", Framing(BodyFraming.LENGTH, 7)),
+        ([b"Content-Length: \t 12 \t"], b"PUT / HTTP/1.1", Framing(BodyFraming.LENGTH, 12)),
+        ([b"Content-Length: 0005"], b"PUT / HTTP/1.1", Framing(BodyFraming.LENGTH, 5)),
+        ([b"Content-Length: 9223372036854775807"], b"PUT / HTTP/1.1", Framing(BodyFraming.LENGTH, 2**63 - 1)),
+        ([CHUNKED], b"POST / HTTP/1.1", Framing(BodyFraming.CHUNKED)),
+        ([b"TRANSFER-ENCODING: Chunked"], b"GET / HTTP/1.1", Framing(BodyFraming.CHUNKED)),
+        ([b"Content-Length: 3"], b"POST / HTTP/1.0", Framing(BodyFraming.LENGTH, 3)),
     ],
 )
 def test_a_request_whose_end_every_reader_sees_alike_is_taken(fields, line, framing):
@@ -250,23 +250,23 @@ def test_the_refusal_of_a_request_line_says_what_is_wrong_with_it(line, words):
     ],
 )
 def test_fields_that_readers_may_frame_differently_are_refused(fields):
-    with pytest.raises(ClientFault) as caught:
+    with pytest.raises(ClientError) as caught:
         request(*fields, line=b"POST / HTTP/1.1")
     assert (caught.value.code, caught.value.reason) == (Code.BAD_REQUEST, "framing")
 
 
 def test_http_1_1_without_host_is_refused():
-    with pytest.raises(ClientFault, match="SIDECAR_BAD_REQUEST"):
+    with pytest.raises(ClientError, match="SIDECAR_BAD_REQUEST"):
         request(host=None)
 
 
 def test_two_hosts_are_refused_in_http_1_0_too():
-    with pytest.raises(ClientFault, match="SIDECAR_BAD_REQUEST"):
+    with pytest.raises(ClientError, match="SIDECAR_BAD_REQUEST"):
         request(b"Host: localhost", line=b"GET / HTTP/1.0")
 
 
 def test_chunks_in_http_1_0_are_refused():
-    with pytest.raises(ClientFault) as caught:
+    with pytest.raises(ClientError) as caught:
         request(CHUNKED, line=b"POST / HTTP/1.0")
     assert "HTTP/1.0" in caught.value.message
 
@@ -296,14 +296,14 @@ def test_a_request_line_of_64_kib_is_the_longest():
 def test_fields_of_64_kib_are_the_largest():
     spare = FIELDS_LIMIT - len(HOST) - len(b"x: \r\n")
     assert request(b"x: " + b"a" * spare).headers[1][1] == b"a" * spare
-    with pytest.raises(ClientFault) as caught:
+    with pytest.raises(ClientError) as caught:
         request(b"x: " + b"a" * (spare + 3))
     assert (caught.value.code, caught.value.reason) == (Code.HEAD_TOO_LARGE, "limit")
 
 
 def test_256_fields_are_the_most():
     assert len(request(*[b"x: y"] * 255).headers) == 256
-    with pytest.raises(ClientFault) as caught:
+    with pytest.raises(ClientError) as caught:
         request(*[b"x: y"] * 256)
     assert (caught.value.code, caught.value.reason) == (Code.HEAD_TOO_LARGE, "limit")
 
@@ -342,12 +342,12 @@ def test_judging_a_head_piece_by_piece_finds_what_judging_it_at_once_finds(data,
 @pytest.mark.parametrize(
     ("line", "fields", "method", "framing"),
     [
-        (b"HTTP/1.1 200 OK", [], b"GET", Framing(Body.UNTIL_CLOSE)),
-        (b"HTTP/1.0 200 OK", [], b"GET", Framing(Body.UNTIL_CLOSE)),
-        (b"HTTP/1.1 200 OK", [b"Content-Length: 5"], b"GET", Framing(Body.LENGTH, 5)),
-        (b"HTTP/1.1 200 OK", [b"Content-Length: 0"], b"POST", Framing(Body.LENGTH, 0)),
-        (b"HTTP/1.1 205 Reset Content", [b"Content-Length: 0"], b"POST", Framing(Body.LENGTH, 0)),
-        (b"HTTP/1.1 200 OK", [CHUNKED], b"GET", Framing(Body.CHUNKED)),
+        (b"HTTP/1.1 200 OK", [], b"GET", Framing(BodyFraming.UNTIL_CLOSE)),
+        (b"HTTP/1.0 200 OK", [], b"GET", Framing(BodyFraming.UNTIL_CLOSE)),
+        (b"HTTP/1.1 200 OK", [b"Content-Length: 5"], b"GET", Framing(BodyFraming.LENGTH, 5)),
+        (b"HTTP/1.1 200 OK", [b"Content-Length: 0"], b"POST", Framing(BodyFraming.LENGTH, 0)),
+        (b"HTTP/1.1 205 Reset Content", [b"Content-Length: 0"], b"POST", Framing(BodyFraming.LENGTH, 0)),
+        (b"HTTP/1.1 200 OK", [CHUNKED], b"GET", Framing(BodyFraming.CHUNKED)),
         (b"HTTP/1.1 200 OK", [b"Content-Length: 5"], b"HEAD", NO_BODY),
         (b"HTTP/1.1 200 OK", [CHUNKED], b"HEAD", NO_BODY),
         (b"HTTP/1.1 204 No Content", [], b"GET", NO_BODY),

@@ -14,7 +14,7 @@ from biot_sidecar.http.header_rules import (
     takes_own_token,
 )
 from biot_sidecar.routing.retry import asked_pause
-from biot_sidecar.routing.route import Authorization, Interception, Rule
+from biot_sidecar.routing.route import Authorization, Interception, Route
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,11 +36,11 @@ HOP_BY_HOP = [
 ]
 
 
-def rule(interception: Interception = Interception.OFF, authorization: Authorization = Authorization.REPLACE) -> Rule:
-    return Rule(name="r", source="f:1", interception=interception, authorization=authorization)
+def rule(interception: Interception = Interception.OFF, authorization: Authorization = Authorization.REPLACE) -> Route:
+    return Route(name="r", source="f:1", interception=interception, authorization=authorization)
 
 
-def sent(*fields: bytes, by: Rule | None = None, line: bytes = b"GET / HTTP/1.1") -> list[bytes]:
+def sent(*fields: bytes, by: Route | None = None, line: bytes = b"GET / HTTP/1.1") -> list[bytes]:
     """The field lines that go on to BioT."""
     return request_lines(request(*fields, line=line), by or rule(), AGENT, TRACE).split(b"\r\n")
 

@@ -12,12 +12,12 @@ import pytest
 from biot_sidecar.errors import AddressInUse
 from biot_sidecar.http import sockets as net_sockets
 from biot_sidecar.http.listener import ACCEPT_TIME, Listener
-from biot_sidecar.http.sockets import HandedOver, bind_all, bound, called_at, shown, unbind
-from biot_sidecar.settings import Address
+from biot_sidecar.http.sockets import InheritedListener, bind_all, bound, called_at, shown, unbind
+from biot_sidecar.settings import ListenAddress
 
 from tests.http.wires import settled
 
-ANY = Address("127.0.0.1", 0)
+ANY = ListenAddress("127.0.0.1", 0)
 NO_IPV6 = not os.path.exists("/proc/net/if_inet6")
 
 
@@ -39,14 +39,14 @@ def test_any_free_port_is_named_after_binding():
 
 
 def test_ipv6_is_shown_in_brackets():
-    sock = bind(Address("::1", 0))
+    sock = bind(ListenAddress("::1", 0))
     assert bound(sock) == f"[::1]:{sock.getsockname()[1]}"
     unbind(sock)
 
 
 def test_a_port_in_use_is_refused_and_named():
     sock = bind(ANY)
-    taken = Address("127.0.0.1", sock.getsockname()[1])
+    taken = ListenAddress("127.0.0.1", sock.getsockname()[1])
     with pytest.raises(AddressInUse, match=f"cannot listen on {shown(taken)}: Address already in use"):
         bind(taken)
     unbind(sock)
@@ -54,7 +54,7 @@ def test_a_port_in_use_is_refused_and_named():
 
 def test_an_address_of_another_machine_is_refused():
     with pytest.raises(AddressInUse, match=r"cannot listen on 203\.0\.113\.1:80"):
-        bind(Address("203.0.113.1", 80))
+        bind(ListenAddress("203.0.113.1", 80))
 
 
 def names_of(bound_sockets):
@@ -70,56 +70,56 @@ def close_all(bound_sockets):
 @pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
 @pytest.mark.parametrize("processes", [1, 3])
 def test_localhost_is_every_address_that_bears_the_name_on_one_port(processes):
-    both = bind_all(Address("localhost", 0), processes)
+    both = bind_all(ListenAddress("localhost", 0), processes)
     assert names_of(both) == [["127.0.0.1"] * processes, ["[::1]"] * processes]
     (port,) = {sock.getsockname()[1] for each in both for sock in each}
     assert port
     with pytest.raises(AddressInUse, match=f"cannot listen on localhost:{port}: Address already in use"):
-        bind_all(Address("localhost", port), processes)
+        bind_all(ListenAddress("localhost", port), processes)
     close_all(both)
 
 
 @pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
 def test_what_is_listened_at_already_is_left_out():
-    ((first,),) = bind_all(Address("::1", 0))
+    ((first,),) = bind_all(ListenAddress("::1", 0))
     port = first.getsockname()[1]
-    rest = bind_all(Address("localhost", port), ours=[first.getsockname()])
+    rest = bind_all(ListenAddress("localhost", port), ours=[first.getsockname()])
     assert names_of(rest) == [["127.0.0.1"]]
     close_all([*rest, [first]])
 
 
 @pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
 def test_a_name_one_of_whose_addresses_is_taken_is_refused_with_nothing_left_open():
-    taken = bind(Address("::1", 0))
+    taken = bind(ListenAddress("::1", 0))
     port = taken.getsockname()[1]
     with pytest.raises(AddressInUse):
-        bind_all(Address("localhost", port))
-    unbind(bind(Address("127.0.0.1", port)))
+        bind_all(ListenAddress("localhost", port))
+    unbind(bind(ListenAddress("127.0.0.1", port)))
     unbind(taken)
 
 
 def test_an_address_that_this_machine_lacks_counts_for_nothing_beside_one_that_it_has(monkeypatch):
     told = [(socket.AF_INET, 1, 6, "", (host, 0)) for host in ("203.0.113.1", "127.0.0.1")]
     monkeypatch.setattr(net_sockets.socket, "getaddrinfo", lambda *args, **options: told)
-    some = bind_all(Address("plugins.example", 0))
+    some = bind_all(ListenAddress("plugins.example", 0))
     assert names_of(some) == [["127.0.0.1"]]
     close_all(some)
 
 
 @pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
 def test_every_ipv6_address_is_every_ipv4_address_too_unless_one_is_named_beside_it():
-    both = bind(Address("::", 0))
+    both = bind(ListenAddress("::", 0))
     port = both.getsockname()[1]
     socket.create_connection(("127.0.0.1", port)).close()
     socket.create_connection(("::1", port)).close()
     unbind(both)
-    four = Address("0.0.0.0", port)
-    ((six,),) = bind_all(Address("::", port), beside=[four, Address("::", port)])
+    four = ListenAddress("0.0.0.0", port)
+    ((six,),) = bind_all(ListenAddress("::", port), beside=[four, ListenAddress("::", port)])
     close_all([*bind_all(four), [six]])
 
 
 def test_where_a_plugin_calls_is_told_as_a_url(path):
-    some = [bind(Address("", path=path)), bind(Address("0.0.0.0", 0)), bind(ANY)]
+    some = [bind(ListenAddress("", path=path)), bind(ListenAddress("0.0.0.0", 0)), bind(ANY)]
     assert called_at(some) == f"http://127.0.0.1:{some[1].getsockname()[1]}"
     assert called_at(some[:1]) == f"unix:{path}"
     assert called_at([]) == ""
@@ -127,7 +127,7 @@ def test_where_a_plugin_calls_is_told_as_a_url(path):
 
 
 def test_a_socket_file_is_for_this_user_alone_and_goes_with_its_socket(path):
-    sock = bind(Address("", path=path))
+    sock = bind(ListenAddress("", path=path))
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert bound(sock) == f"unix:{path}"
     unbind(sock)
@@ -136,20 +136,20 @@ def test_a_socket_file_is_for_this_user_alone_and_goes_with_its_socket(path):
 
 def test_binding_leaves_the_umask_as_it_was(path):
     before = os.umask(0o027)
-    unbind(bind(Address("", path=path)))
+    unbind(bind(ListenAddress("", path=path)))
     assert os.umask(before) == 0o027
 
 
 def test_a_dead_socket_file_is_replaced(path):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(path)
-    unbind(bind(Address("", path=path)))
+    unbind(bind(ListenAddress("", path=path)))
 
 
 def test_a_live_socket_file_is_left_alone(path):
-    sock = bind(Address("", path=path))
+    sock = bind(ListenAddress("", path=path))
     with pytest.raises(AddressInUse, match="another program listens there"):
-        bind(Address("", path=path))
+        bind(ListenAddress("", path=path))
     assert os.path.exists(path)
     unbind(sock)
 
@@ -160,7 +160,7 @@ def test_a_live_socket_file_whose_backlog_is_full_is_left_alone(path):
         full.listen(0)
         waiting.connect(path)
         with pytest.raises(AddressInUse, match="another program listens there"):
-            bind(Address("", path=path))
+            bind(ListenAddress("", path=path))
         assert os.path.exists(path)
 
 
@@ -168,7 +168,7 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path):
     file = tmp_path / "notes"
     file.write_text("keep me")
     with pytest.raises(AddressInUse):
-        bind(Address("", path=str(file)))
+        bind(ListenAddress("", path=str(file)))
     assert file.read_text() == "keep me"
 
 
@@ -185,7 +185,7 @@ async def echo_heads(client):
 async def test_connections_are_served_over_tcp_and_unix_sockets(unix, path):
     reports = []
     listener = Listener(echo_heads, reports.append)
-    sock = bind(Address("", path=path) if unix else ANY)
+    sock = bind(ListenAddress("", path=path) if unix else ANY)
     await listener.listen(sock)
     opened = asyncio.open_unix_connection(path) if unix else asyncio.open_connection(*sock.getsockname())
     reader, writer = await opened
@@ -271,12 +271,12 @@ async def test_a_machine_that_has_no_time_for_us_loses_nobody_who_has_connected(
 
 async def test_a_file_goes_first_and_only_once(path):
     listener = Listener(echo_heads, lambda error: None)
-    sock = bind(Address("", path=path))
+    sock = bind(ListenAddress("", path=path))
     await listener.listen(sock)
     closing = asyncio.ensure_future(listener.refuse_new())
     await asyncio.sleep(0)
     assert not os.path.exists(path)
-    other = bind(Address("", path=path))  # the next program's
+    other = bind(ListenAddress("", path=path))  # the next program's
     await closing
     unbind(sock)
     assert os.path.exists(path)
@@ -305,19 +305,19 @@ async def test_several_processes_get_a_socket_each_at_one_address():
     assert len({sock.getsockname() for sock in sockets}) == 1
     assert len({sock.fileno() for sock in sockets}) == 3
     with pytest.raises(AddressInUse):
-        bind_all(Address("127.0.0.1", sockets[0].getsockname()[1]), 2)
+        bind_all(ListenAddress("127.0.0.1", sockets[0].getsockname()[1]), 2)
     for sock in sockets:
         unbind(sock)
 
 
 async def test_several_processes_share_one_unix_socket(tmp_path):
-    ((one, two),) = bind_all(Address("", path=str(tmp_path / "socket")), 2)
+    ((one, two),) = bind_all(ListenAddress("", path=str(tmp_path / "socket")), 2)
     assert one is two
     unbind(one)
     assert not (tmp_path / "socket").exists()
 
 
-@pytest.mark.parametrize("socket_class", [socket.socket, HandedOver])
+@pytest.mark.parametrize("socket_class", [socket.socket, InheritedListener])
 async def test_a_socket_that_others_hold_still_listens_when_its_listener_has_closed(socket_class):
     kept = bind(ANY)  # the one of systemd, or of other workers
     for _ in range(2):
@@ -334,14 +334,14 @@ async def test_a_socket_that_others_hold_still_listens_when_its_listener_has_clo
 async def test_who_waits_at_a_socket_that_was_handed_over_waits_for_the_next_program():
     kept = bind(ANY)
     first, second = Listener(echo_heads, lambda error: None), Listener(echo_heads, lambda error: None)
-    await first.listen(HandedOver(fileno=os.dup(kept.fileno())))
+    await first.listen(InheritedListener(fileno=os.dup(kept.fileno())))
     closing = asyncio.ensure_future(first.refuse_new())
     await asyncio.sleep(0)
     reader, writer = await asyncio.open_connection(*kept.getsockname())
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
     await closing
     assert first.open == 0
-    await second.listen(HandedOver(fileno=os.dup(kept.fileno())))
+    await second.listen(InheritedListener(fileno=os.dup(kept.fileno())))
     assert await asyncio.wait_for(reader.read(), 5) == b"GET / HTTP/1.1\r\n\r\n"
     writer.close()
     await second.refuse_new()

@@ -6,8 +6,8 @@ import json
 from urllib.parse import quote
 
 import pytest
-from biot_sidecar.errors import ClientFault, Code
-from biot_sidecar.http.local_endpoints import OwnPages
+from biot_sidecar.errors import ClientError, Code
+from biot_sidecar.http.local_endpoints import LocalEndpoints
 
 
 class FakeSources:
@@ -36,7 +36,7 @@ def sources():
 
 
 async def get(sources, path: bytes, query: bytes = b"", *, everything: bool = True):
-    return await OwnPages(sources, everything=everything).get(path, query, b"text/html")
+    return await LocalEndpoints(sources, everything=everything).get(path, query, b"text/html")
 
 
 async def test_metrics_come_in_the_form_that_was_asked_for(sources):
@@ -78,17 +78,17 @@ async def test_explain_takes_a_path_byte_for_byte(sources, path, quoted):
     "query", [b"", b"method=GET", b"path=/", b"method=&path=", b"\xff&%", b"method=GET&path=ums", b"method=G(T&path=/"]
 )
 async def test_explain_needs_a_method_and_a_path(sources, query):
-    with pytest.raises(ClientFault) as caught:
+    with pytest.raises(ClientError) as caught:
         await get(sources, b"/_sidecar/explain", query)
     assert caught.value.code is Code.BAD_REQUEST
 
 
 @pytest.mark.parametrize("path", [b"/", b"/metricsx", b"/_sidecar", b"/_sidecar/x"])
 def test_there_is_no_other_page(sources, path):
-    assert not OwnPages(sources, everything=True).has(path)
+    assert not LocalEndpoints(sources, everything=True).has(path)
 
 
 @pytest.mark.parametrize("path", [b"/_sidecar/status", b"/_sidecar/explain"])
 def test_the_admin_listener_shows_three_pages_alone(sources, path):
-    assert not OwnPages(sources, everything=False).has(path)
-    assert all(OwnPages(sources, everything=False).has(page) for page in (b"/metrics", b"/healthz", b"/readyz"))
+    assert not LocalEndpoints(sources, everything=False).has(path)
+    assert all(LocalEndpoints(sources, everything=False).has(page) for page in (b"/metrics", b"/healthz", b"/readyz"))

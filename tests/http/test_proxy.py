@@ -6,9 +6,9 @@ import json
 from itertools import pairwise
 
 import pytest
-from biot_sidecar.errors import Code, LoginFault
+from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.routing.route import Authorization, Operation, Retry, Rule
+from biot_sidecar.routing.route import Authorization, Operation, Retry, Route
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,7 +96,7 @@ async def test_a_request_waits_for_a_login(sidecar):
 
 
 async def test_a_login_that_takes_longer_than_the_route_allows_is_a_504(start):
-    sidecar = start(Rule(name="r", source="f:1", timeout=0.0))
+    sidecar = start(Route(name="r", source="f:1", timeout=0.0))
     sidecar.tokens.current, sidecar.tokens.hangs = None, True
     plugin = await sidecar.ask(GET)
     status, body = error(plugin.got)
@@ -107,7 +107,7 @@ async def test_a_login_that_takes_longer_than_the_route_allows_is_a_504(start):
 
 async def test_a_failed_login_is_its_callers_error(sidecar):
     sidecar.tokens.current = None
-    sidecar.tokens.fault = LoginFault(Code.LOGIN_REJECTED, "BioT refused.", outcome="rejected")
+    sidecar.tokens.fault = LoginError(Code.LOGIN_REJECTED, "BioT refused.", outcome="rejected")
     plugin = await sidecar.ask(GET)
     assert error(plugin.got)[1]["code"] == "SIDECAR_LOGIN_REJECTED"
     assert not sidecar.pool.dialled
@@ -137,7 +137,7 @@ async def test_a_token_that_runs_out_while_biot_is_dialled_is_not_sent(sidecar):
 
 
 async def test_a_route_without_tokens_asks_for_none(start):
-    sidecar = start(Rule(name="r", source="f:1", authorization=Authorization.NONE))
+    sidecar = start(Route(name="r", source="f:1", authorization=Authorization.NONE))
     sidecar.tokens.current, sidecar.tokens.hangs = None, True
     await sidecar.ask(GET)
     assert b"Authorization" not in sidecar.upstream.out
@@ -223,7 +223,7 @@ async def test_a_public_operations_401_is_about_another_token(sidecar):
 
 
 async def test_a_401_to_the_plugins_own_token_passes_through(start):
-    sidecar = start(Rule(name="r", source="f:1", authorization=Authorization.KEEP))
+    sidecar = start(Route(name="r", source="f:1", authorization=Authorization.KEEP))
     plugin = await sidecar.ask(GET[:-2] + b"Authorization: Bearer mine\r\n\r\n")
     await sidecar.answer(refused())
     assert plugin.got == refused()
@@ -320,7 +320,7 @@ async def test_other_errors_pass_through(sidecar, request_bytes, status):
 
 
 async def test_a_route_without_retries_gets_none(start):
-    sidecar = start(Rule(name="r", source="f:1", retry=Retry.NONE))
+    sidecar = start(Route(name="r", source="f:1", retry=Retry.NONE))
     plugin = await sidecar.ask(GET)
     await sidecar.answer(answer(503))
     assert plugin.got == answer(503)
@@ -377,7 +377,7 @@ async def test_an_answer_that_does_not_come_is_a_504(sidecar):
 
 
 async def test_a_dial_that_takes_longer_than_the_route_allows_is_a_504(start):
-    sidecar = start(Rule(name="r", source="f:1", timeout=0.0))
+    sidecar = start(Route(name="r", source="f:1", timeout=0.0))
     sidecar.pool.unreachable = True
     plugin = await sidecar.ask(GET)
     assert error(plugin.got)[0] == 504

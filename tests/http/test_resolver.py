@@ -9,7 +9,7 @@ import threading
 import pytest
 from biot_sidecar.http.connect_errors import NoThread, unreachable
 from biot_sidecar.http.resolver import KEPT, Resolver, look_up
-from biot_sidecar.routing.file.watcher import RoutesFile
+from biot_sidecar.routing.file.watcher import RoutesWatcher
 
 
 class Names:
@@ -116,7 +116,7 @@ async def test_without_a_thread_it_is_a_failure_with_a_name_and_the_next_one_tri
 async def test_without_a_thread_the_routes_are_read_all_the_same(no_more_threads, tmp_path):
     (tmp_path / "routes.yaml").write_text("version: 1\nroutes: []\n")
     told = []
-    routes = RoutesFile(
+    routes = RoutesWatcher(
         str(tmp_path / "routes.yaml"),
         wall=lambda: 0.0,
         reloaded=told.append,

@@ -12,7 +12,7 @@ from biot_sidecar.errors import Code
 from biot_sidecar.http import in_flight_slots as slots
 from biot_sidecar.http.messages import Token
 from biot_sidecar.http.server import Limits
-from biot_sidecar.routing.route import Authorization, Interception, Operation, Rule
+from biot_sidecar.routing.route import Authorization, Interception, Operation, Route
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -204,7 +204,7 @@ async def test_those_that_wait_for_a_token_leave_a_quarter_of_the_places_to_thos
     sidecar.tokens.current, sidecar.tokens.hangs = None, True
     waiting = [await sidecar.ask(GET) for _ in range(20)]
     assert sidecar.story._slots.taken == 6
-    sidecar.rules.rule = Rule(name="no token", source="f:1", authorization=Authorization.NONE)
+    sidecar.rules.rule = Route(name="no token", source="f:1", authorization=Authorization.NONE)
     for _ in range(3):  # one leaves its place to nobody who would wait for a token
         plugin = await sidecar.ask(GET)
         await sidecar.answer(OK)
@@ -371,7 +371,7 @@ async def test_a_plugins_login_may_be_denied(start):
 
 
 async def test_an_interceptor_that_triggers_itself_is_stopped(start):
-    intercepting = Rule(name="r", source="f:1", interception=Interception.ON)
+    intercepting = Route(name="r", source="f:1", interception=Interception.ON)
     sidecar = start(intercepting, limits=Limits(loop_requests=2))
     plugin = await sidecar.ask(TRACED)
     await sidecar.answer(OK)
@@ -384,8 +384,8 @@ async def test_an_interceptor_that_triggers_itself_is_stopped(start):
 
 async def test_requests_without_a_trace_of_their_own_or_without_interception_are_no_loop(start):
     for rule, raw in (
-        (Rule(name="r", source="f:1", interception=Interception.ON), GET),
-        (Rule(name="r", source="f"), TRACED),
+        (Route(name="r", source="f:1", interception=Interception.ON), GET),
+        (Route(name="r", source="f"), TRACED),
     ):
         sidecar = start(rule, limits=Limits(loop_requests=1))
         plugin = await sidecar.ask(raw * 3)

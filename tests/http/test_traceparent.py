@@ -7,7 +7,7 @@ import itertools
 from random import Random
 
 import pytest
-from biot_sidecar.http.traceparent import AT_ONCE, Traceparents, trace_id_of
+from biot_sidecar.http.traceparent import AT_ONCE, TraceparentGenerator, trace_id_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,7 +45,7 @@ def test_what_is_no_traceparent_has_no_trace_id(value):
 
 @given(st.sampled_from([lambda bits: 0, lambda bits: 2**bits - 1]) | st.randoms().map(lambda it: it.getrandbits))
 def test_whatever_the_random_bits_the_traceparents_made_of_them_are_valid(random_bits):
-    traceparents = Traceparents(random_bits)
+    traceparents = TraceparentGenerator(random_bits)
     for _ in range(2 * AT_ONCE + 1):
         made = traceparents.new(0.0)
         assert trace_id_of(made) == made[3:35].decode()
@@ -53,7 +53,7 @@ def test_whatever_the_random_bits_the_traceparents_made_of_them_are_valid(random
 
 
 def test_no_two_traceparents_share_an_id():
-    traceparents = Traceparents(Random(7).getrandbits)
+    traceparents = TraceparentGenerator(Random(7).getrandbits)
     made = [traceparents.new(0.0) for _ in range(10 * AT_ONCE)]
     assert len({one[3:35] for one in made}) == len({one[36:52] for one in made}) == len(made)
 
@@ -67,7 +67,7 @@ def test_no_value_is_too_odd_to_be_judged(value):
 @pytest.mark.parametrize("apart", [1e9, -1e9, 0.6])
 def test_a_clone_of_a_snapshot_makes_other_ids_than_its_siblings(apart):
     draws = itertools.count(1)
-    original = Traceparents(lambda bits: next(draws))
+    original = TraceparentGenerator(lambda bits: next(draws))
     original.new(0.0)
     clone = copy.copy(original)
     assert clone.new(0.4) == original.new(-0.4)  # the clocks are only slewed

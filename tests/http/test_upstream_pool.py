@@ -10,11 +10,11 @@ import ssl
 import struct
 
 import pytest
-from biot_sidecar.errors import Code, UpstreamFault
+from biot_sidecar.errors import Code, UpstreamError
 from biot_sidecar.http import error_texts as faults
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.connect_errors import CLIENT_CERTIFICATE, SilentInHandshake, unreachable
-from biot_sidecar.http.deadlines import Sweep
+from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.framing import response_head
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.tls import connect_tls, tls_context
@@ -346,8 +346,8 @@ async def test_a_head_that_cannot_be_one_fails_at_once(raw):
 # ---- dialling
 
 
-async def fault_of(wires: Wires) -> UpstreamFault:
-    with pytest.raises(UpstreamFault) as caught:
+async def fault_of(wires: Wires) -> UpstreamError:
+    with pytest.raises(UpstreamError) as caught:
         await wires.dial()
     assert wires.connects == [False]
     assert wires.pool.active == 0
@@ -427,7 +427,7 @@ async def test_a_server_that_wants_a_clients_certificate_is_named(authority, ver
         wires = Wires(port, tls_context(str(authority.ca_file)))
         try:
             connection = await wires.dial()
-        except UpstreamFault as error:
+        except UpstreamError as error:
             fault = error
         else:
             assert await wires.ask(connection) is None
@@ -557,7 +557,7 @@ async def test_a_request_that_left_before_the_loss_was_sent(tls, authority):
 
 async def fetch(port: int, limit: int = 1000, timeout: float = DEADLINE, repeatable: bool = False):
     wires = Wires(port)
-    sweep = Sweep(asyncio.get_running_loop(), lambda: 0.0)
+    sweep = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
     fetcher = Fetcher(wires.pool, wires.pool._address, sweep, b"agent/1")
     try:
         return await fetcher(
@@ -599,7 +599,7 @@ async def test_a_fetch_sends_one_request_and_reads_the_whole_answer():
 )
 async def test_a_fetch_that_is_answered_badly_says_so(raw, words):
     async with server(then(raw)) as port:
-        with pytest.raises(UpstreamFault) as caught:
+        with pytest.raises(UpstreamError) as caught:
             await fetch(port)
     assert caught.value.code is Code.UPSTREAM_PROTOCOL
     assert words in caught.value.message
@@ -627,7 +627,7 @@ async def test_a_fetch_that_may_be_repeated_goes_over_a_second_connection_if_the
         if losses <= repeatable:
             assert (await fetch(port, repeatable=repeatable)).body == b"ok"
         else:
-            with pytest.raises(UpstreamFault) as caught:
+            with pytest.raises(UpstreamError) as caught:
                 await fetch(port, repeatable=repeatable)
             assert caught.value.retryable == "reset"
     assert len(asked) == min(losses, repeatable) + 1
@@ -637,7 +637,7 @@ async def test_a_fetch_that_may_be_repeated_goes_over_a_second_connection_if_the
 async def test_a_fetch_that_cannot_connect_tries_once_more():
     async with server(then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as port:
         wires = Wires(port)
-        sweep = Sweep(asyncio.get_running_loop(), lambda: 0.0)
+        sweep = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
         dial, failures = wires.pool.dial, [faults.lost_before_answer(sent=False)]
 
         async def dial_once_in_vain(signal):
@@ -654,13 +654,13 @@ async def test_a_fetch_that_cannot_connect_tries_once_more():
 
 async def test_a_fetch_that_is_not_answered_says_so():
     async with server(then(b"")) as port:
-        with pytest.raises(UpstreamFault) as caught:
+        with pytest.raises(UpstreamError) as caught:
             await fetch(port)
     assert caught.value.code is Code.UPSTREAM_UNREACHABLE
 
 
 async def test_a_fetch_gives_up_in_time():
     async with server(wait_for_end) as port:
-        with pytest.raises(UpstreamFault) as caught:
+        with pytest.raises(UpstreamError) as caught:
             await fetch(port, timeout=0.05)
     assert caught.value.code is Code.UPSTREAM_TIMEOUT

@@ -8,9 +8,9 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from biot_sidecar.http.deadlines import Signal
+from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
-from biot_sidecar.settings import Upstream
+from biot_sidecar.settings import UpstreamUrl
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -68,7 +68,7 @@ class Wires:
     ) -> None:
         self.clocks = Clocks()
         self.connects: list[bool] = []
-        address = Upstream(tls=tls is not None, host=host, port=port, authority=b"x", prefix=b"")
+        address = UpstreamUrl(tls=tls is not None, host=host, port=port, authority=b"x", prefix=b"")
         self.pool = Pool(
             address,
             tls,
@@ -77,7 +77,7 @@ class Wires:
             connected=self.connects.append,
             idle_most=idle_most,
         )
-        self.signal = Signal(asyncio.get_running_loop())
+        self.signal = Wakeup(asyncio.get_running_loop())
 
     async def dial(self) -> UpstreamConnection:
         return await self.pool.dial(self.signal)

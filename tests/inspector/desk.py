@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 from biot_sidecar.http.exchange import Exchange
-from biot_sidecar.http.local_endpoints import OwnPages
+from biot_sidecar.http.local_endpoints import LocalEndpoints
 from biot_sidecar.inspector.recorder import Recorder
 from biot_sidecar.inspector.server import make_app
 
@@ -114,7 +114,7 @@ async def _serve(begun: queue.Queue[Desk]) -> None:
     app = make_app(recorder)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     desk = Desk(asyncio.get_running_loop(), recorder, runner)
-    _add_own_pages(app, OwnPages(desk.sources, everything=True))
+    _add_own_pages(app, LocalEndpoints(desk.sources, everything=True))
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -124,7 +124,7 @@ async def _serve(begun: queue.Queue[Desk]) -> None:
         await runner.cleanup()
 
 
-def _add_own_pages(app: web.Application, pages: OwnPages) -> None:
+def _add_own_pages(app: web.Application, pages: LocalEndpoints) -> None:
     """What the sidecar's listener answers by itself, before anything comes to the inspector."""
 
     async def own(request: web.Request) -> web.Response:

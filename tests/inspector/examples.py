@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from biot_sidecar.http.exchange import Exchange
-from biot_sidecar.routing.route import Authorization, Interception, Rule, Verdict
+from biot_sidecar.routing.route import Authorization, Interception, Route, Verdict
 
 AT = 1_785_000_000.0
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
-PATIENTS = Rule(
+PATIENTS = Route(
     name="patient updates run interceptors",
     source="config/routes.yaml:9",
     interception=Interception.ON,
 )
-FILES = Rule(name="users may act for themselves", source="config/routes.yaml:12", authorization=Authorization.KEEP)
+FILES = Route(name="users may act for themselves", source="config/routes.yaml:12", authorization=Authorization.KEEP)
 
 
-def verdict(template: str = "/organization/v1/users/patients/{id}", rule: Rule = PATIENTS) -> Verdict:
+def verdict(template: str = "/organization/v1/users/patients/{id}", rule: Route = PATIENTS) -> Verdict:
     return Verdict(rule=rule, template=template)
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from biot_sidecar.errors import Code
-from biot_sidecar.routing.route import Rule
+from biot_sidecar.routing.route import Route
 from biot_sidecar.telemetry.access_log import iso
 
 from tests.inspector.browser import Browser
@@ -432,7 +432,7 @@ def test_explains_a_path_that_was_typed_and_is_refused(page: Browser, desk: Desk
 
 
 def test_hostile_content_is_shown_as_text(page: Browser, desk: Desk) -> None:
-    rule = Rule(name=HOSTILE, source=HOSTILE)
+    rule = Route(name=HOSTILE, source=HOSTILE)
     desk.sources.said = sidecar_status(rules={HOSTILE: 1}, error=HOSTILE)
     desk.show(
         finished(
@@ -462,7 +462,7 @@ def test_very_long_content_does_not_break_the_layout(page: Browser, desk: Desk) 
     desk.sources.said = sidecar_status(rules={endless: 1})
     desk.show(
         finished(
-            verdict=verdict("/" + endless, Rule(name=endless, source=endless)),
+            verdict=verdict("/" + endless, Route(name=endless, source=endless)),
             request_headers=[(endless.encode(), b"y"), (b"User-Agent", endless.encode())],
         )
     )

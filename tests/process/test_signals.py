@@ -7,14 +7,14 @@ import os
 import signal
 
 import pytest
-from biot_sidecar.process.signals import Stop
+from biot_sidecar.process.signals import StopSignals
 
 from tests.http.wires import settled
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_first_signal_asks_and_the_second_hurries(number):
-    stop = Stop(asyncio.get_running_loop(), lambda: None)
+    stop = StopSignals(asyncio.get_running_loop(), lambda: None)
     assert not stop.asked.is_set()
     os.kill(os.getpid(), number)
     await asyncio.wait_for(stop.asked.wait(), 10)
@@ -25,7 +25,7 @@ async def test_the_first_signal_asks_and_the_second_hurries(number):
 
 async def test_a_hangup_is_no_reason_to_stop():
     hangups = []
-    stop = Stop(asyncio.get_running_loop(), lambda: hangups.append(1))
+    stop = StopSignals(asyncio.get_running_loop(), lambda: hangups.append(1))
     os.kill(os.getpid(), signal.SIGHUP)
     await settled(lambda: hangups)
     assert not stop.asked.is_set()

@@ -6,50 +6,50 @@ import asyncio
 import math
 
 import pytest
-from biot_sidecar.auth.login_response import Grant, Setback, Wanted
+from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
 from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.tokens import TokenRecord
-from biot_sidecar.errors import Code, LoginFault
+from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.http.messages import Secret
-from biot_sidecar.process.token_broker import Broker, BrokerClient
+from biot_sidecar.process.token_broker import TokenBroker, TokenBrokerClient
 from biot_sidecar.process.worker_channel import ChannelClosed
 
 from tests.support.fakes import Clock
 
 NOW = 1_763_549_574.0
 LIFE = 1800.0
-START = Wanted("start")
+START = TokenRequest("start")
 
 
-class Parent:
+class Supervisor:
     """A broker over a login that the test decides about."""
 
     def __init__(self) -> None:
         self.wall = Clock(NOW)
         self.clock = Clock(1000.0)
-        self.logins: list[Wanted] = []
-        self.fault: Setback | None = None
+        self.logins: list[TokenRequest] = []
+        self.fault: LoginFailure | None = None
         self.secret = "one"
         self.unreadable = ""
         self.going = asyncio.Event()
         self.going.set()
-        self.broker = Broker(self._obtain, self._read, wall=self.wall, clock=self.clock, jitter=lambda: 0.0)
+        self.broker = TokenBroker(self._obtain, self._read, wall=self.wall, clock=self.clock, jitter=lambda: 0.0)
 
     def _read(self) -> Secret:
         if self.unreadable:
             raise UnreadableSecret(self.unreadable)
         return Secret(self.secret)
 
-    async def _obtain(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+    async def _obtain(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
         self.logins.append(wanted)
         await self.going.wait()
-        return self.fault or Grant(f"token-{len(self.logins)}", self.wall(), self.wall() + LIFE)
+        return self.fault or IssuedToken(f"token-{len(self.logins)}", self.wall(), self.wall() + LIFE)
 
 
 class Straight:
     """A channel that is a function call; `open` says whether the parent is there."""
 
-    def __init__(self, parent: Parent) -> None:
+    def __init__(self, parent: Supervisor) -> None:
         self._parent = parent
         self.open = True
 
@@ -61,13 +61,13 @@ class Straight:
 
 
 @pytest.fixture
-def parent() -> Parent:
-    return Parent()
+def parent() -> Supervisor:
+    return Supervisor()
 
 
-def rejected() -> Setback:
-    fault = LoginFault(Code.LOGIN_REJECTED, "BioT rejected it.", outcome="rejected", hint="Check it.")
-    return Setback(fault, blocks=True)
+def rejected() -> LoginFailure:
+    fault = LoginError(Code.LOGIN_REJECTED, "BioT rejected it.", outcome="rejected", hint="Check it.")
+    return LoginFailure(fault, blocks=True)
 
 
 async def test_every_worker_gets_the_token_of_one_login(parent):
@@ -93,9 +93,9 @@ async def test_a_worker_that_goes_away_does_not_take_the_login_along(parent):
 @pytest.mark.parametrize(
     ("passed", "wanted"),
     [
-        (10.0, Wanted("string", 5.0)),
-        (10.0, Wanted("token_not_valid", math.inf, b"Bearer token-1")),
-        (0.8 * LIFE, Wanted("expiring")),
+        (10.0, TokenRequest("string", 5.0)),
+        (10.0, TokenRequest("token_not_valid", math.inf, b"Bearer token-1")),
+        (0.8 * LIFE, TokenRequest("expiring")),
     ],
     ids=["too old for a new string", "refused by BioT", "near its end"],
 )
@@ -106,14 +106,14 @@ async def test_a_token_that_will_not_do_is_replaced(parent, passed, wanted):
 
 
 async def test_a_worker_is_told_how_old_its_token_is_and_when_the_pause_ends_whatever_the_wall_clock_says(parent):
-    worker = BrokerClient(Straight(parent))
+    worker = TokenBrokerClient(Straight(parent))
     await worker(Secret("unused"), START)
     parent.clock.now += 100
     parent.wall.now -= 3600
     grant = await worker(Secret("unused"), START)
     assert (grant.jwt, grant.age, grant.life) == ("token-1", 100, LIFE)
     parent.fault = rejected()
-    refused = Wanted("token_not_valid", 100, b"Bearer token-1")
+    refused = TokenRequest("token_not_valid", 100, b"Bearer token-1")
     await worker(Secret("unused"), refused)
     parent.wall.now -= 3600
     parent.clock.now += 45
@@ -124,7 +124,7 @@ async def test_a_login_that_began_for_another_worker_may_not_do(parent):
     parent.going.clear()
     first = asyncio.ensure_future(parent.broker.get(START))
     await asyncio.sleep(0)
-    second = asyncio.ensure_future(parent.broker.get(Wanted("token_not_valid", math.inf, b"Bearer token-1")))
+    second = asyncio.ensure_future(parent.broker.get(TokenRequest("token_not_valid", math.inf, b"Bearer token-1")))
     await asyncio.sleep(0)
     parent.going.set()
     assert ((await first).jwt, (await second).jwt) == ("token-1", "token-2")
@@ -146,12 +146,12 @@ async def test_an_unreadable_secret_is_told_without_a_login(parent):
 
 
 async def test_a_worker_hears_the_token_or_the_failure_in_full(parent):
-    worker = BrokerClient(Straight(parent))
-    grant = await worker(Secret("unused"), Wanted("start", math.inf, b"Bearer old"))
-    assert grant == Grant("token-1", NOW, NOW + LIFE)
-    assert parent.logins == [Wanted("start", math.inf, b"Bearer old")]
+    worker = TokenBrokerClient(Straight(parent))
+    grant = await worker(Secret("unused"), TokenRequest("start", math.inf, b"Bearer old"))
+    assert grant == IssuedToken("token-1", NOW, NOW + LIFE)
+    assert parent.logins == [TokenRequest("start", math.inf, b"Bearer old")]
     parent.fault = rejected()
-    setback = await worker(Secret("unused"), Wanted("token_not_valid", math.inf, b"Bearer token-1"))
+    setback = await worker(Secret("unused"), TokenRequest("token_not_valid", math.inf, b"Bearer token-1"))
     fault = setback.fault
     assert (fault.code, fault.message, fault.outcome, fault.hint) == (
         Code.LOGIN_REJECTED, "BioT rejected it.", "rejected", "Check it.",
@@ -162,7 +162,7 @@ async def test_a_worker_hears_the_token_or_the_failure_in_full(parent):
 async def test_without_its_parent_a_worker_says_that_it_cannot_log_in(parent):
     channel = Straight(parent)
     channel.open = False
-    setback = await BrokerClient(channel)(Secret("unused"), START)
+    setback = await TokenBrokerClient(channel)(Secret("unused"), START)
     assert (setback.fault.code, setback.blocks) == (Code.LOGIN_UNAVAILABLE, False)
 
 
@@ -170,7 +170,7 @@ async def test_the_history_tells_what_all_workers_did_with_each_token(parent):
     await parent.broker.get(START)
     parent.clock.now += 1
     parent.fault = rejected()
-    await parent.broker.get(Wanted("token_not_valid", math.inf, b"Bearer token-1"))
+    await parent.broker.get(TokenRequest("token_not_valid", math.inf, b"Bearer token-1"))
     counted = [TokenRecord(NOW, "start", "success", 0.1, NOW, calls) for calls in (3, 4)]
     told = [(one.reason, one.outcome, one.calls) for one in parent.broker.logins(counted)]
     assert told == [("start", "success", 7), ("token_not_valid", "rejected", 0)]

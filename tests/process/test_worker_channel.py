@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from biot_sidecar.process.worker_channel import Channel, ChannelClosed
+from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
 
 
 class Pair:
@@ -17,8 +17,8 @@ class Pair:
     def __init__(self) -> None:
         self.handlers: dict = {}
         self.reports: list[BaseException] = []
-        self.near = Channel({"back": self._back}, self.reports.append)
-        self.far = Channel(self.handlers, self.reports.append)
+        self.near = WorkerChannel({"back": self._back}, self.reports.append)
+        self.far = WorkerChannel(self.handlers, self.reports.append)
         self.tasks: list[asyncio.Task[None]] = []
 
     async def _back(self, content):
@@ -96,7 +96,7 @@ async def test_those_who_wait_learn_that_the_other_end_has_gone(pair):
 async def test_telling_one_who_does_not_read_does_not_fill_the_memory():
     one, two = socket.socketpair()
     with two:
-        channel = Channel({}, lambda error: None)
+        channel = WorkerChannel({}, lambda error: None)
         await channel.open(one)
         for _ in range(300):
             channel.tell("record", b"." * 10_000)

@@ -7,16 +7,16 @@ import json
 import pytest
 from biot_sidecar.routing.biot_operations import find_operation
 from biot_sidecar.routing.explain import explain, facts_of
-from biot_sidecar.routing.route import Authorization, Interception, Retry, Rule
+from biot_sidecar.routing.route import Authorization, Interception, Retry, Route
 from biot_sidecar.routing.table import RouteTable
 from hypothesis import given
 from hypothesis import strategies as st
 
 LOGINS = ("POST /ums/v2/services/accessToken",)
-UNMATCHED = Rule(name="unmatched", source="r.yaml:2")
+UNMATCHED = Route(name="unmatched", source="r.yaml:2")
 TABLE = RouteTable(
     [
-        Rule(
+        Route(
             name="patients",
             source="r.yaml:5",
             patterns=("PATCH /organization/v1/users/patients/{id}",),
@@ -25,9 +25,9 @@ TABLE = RouteTable(
             timeout=120.0,
             retry=Retry.NONE,
         ),
-        Rule(name="vain", source="r.yaml:9", patterns=("* /ums/v2/services",), interception=Interception.CLIENT),
-        Rule(name="logins", source="r.yaml:10", patterns=LOGINS),
-        Rule(name="closed", source="r.yaml:12", patterns=("* /ums/v2/services/**",), deny="not for plugins"),
+        Route(name="vain", source="r.yaml:9", patterns=("* /ums/v2/services",), interception=Interception.CLIENT),
+        Route(name="logins", source="r.yaml:10", patterns=LOGINS),
+        Route(name="closed", source="r.yaml:12", patterns=("* /ums/v2/services/**",), deny="not for plugins"),
     ],
     UNMATCHED,
 )

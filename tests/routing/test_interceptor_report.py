@@ -16,7 +16,7 @@ from biot_sidecar.routing.interceptor_report import (
     search_path,
 )
 from biot_sidecar.routing.pattern import parse_pattern
-from biot_sidecar.routing.route import Interception, Rule
+from biot_sidecar.routing.route import Interception, Route
 from biot_sidecar.routing.table import RouteTable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,8 +30,8 @@ def operation(api_id: str, entity: str = "patient") -> Interceptable:
     return read_interceptable([{"apiId": api_id, "entityTypeName": entity, "servicePrefix": "organization"}])[0]
 
 
-def rule(name: str, *patterns: str, interception: Interception = ON, deny: str | None = None) -> Rule:
-    return Rule(name=name, source="r.yaml:3", patterns=patterns, interception=interception, deny=deny)
+def rule(name: str, *patterns: str, interception: Interception = ON, deny: str | None = None) -> Route:
+    return Route(name=name, source="r.yaml:3", patterns=patterns, interception=interception, deny=deny)
 
 
 def lines(rules, operations, interceptors, unmatched=Interception.OFF):

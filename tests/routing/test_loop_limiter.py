@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biot_sidecar.routing.loop_limiter import LoopGuard
+from biot_sidecar.routing.loop_limiter import LoopLimiter
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 def test_only_so_many_requests_of_one_kind_go_within_a_minute():
     clock = Clock()
-    guard = LoopGuard(clock, 3)
+    guard = LoopLimiter(clock, 3)
     for _ in range(3):
         clock.now += 1
         assert guard.admits("trace", b"PATCH", b"/a")
@@ -27,7 +27,7 @@ def test_only_so_many_requests_of_one_kind_go_within_a_minute():
 
 def test_the_window_slides():
     clock = Clock()
-    guard = LoopGuard(clock, 2)
+    guard = LoopLimiter(clock, 2)
     assert guard.admits("t", b"PUT", b"/a")
     clock.now += 40
     assert guard.admits("t", b"PUT", b"/a")
@@ -40,7 +40,7 @@ def test_the_window_slides():
 
 def test_it_forgets():
     clock = Clock()
-    guard = LoopGuard(clock, 1)
+    guard = LoopLimiter(clock, 1)
     for number in range(20_000):
         assert guard.admits(str(number), b"PUT", b"/a")
     assert len(guard._seen) <= 10_000

@@ -6,12 +6,12 @@ import tracemalloc
 
 import pytest
 from biot_sidecar.routing.retry import BUDGET_LEAST, MORE_TRIES, RetryBudget, may_retry, pause, retry_after
-from biot_sidecar.routing.route import Retry, Rule
+from biot_sidecar.routing.route import Retry, Route
 from hypothesis import given
 from hypothesis import strategies as st
 
-RULE = Rule(name="r", source="f:1")
-NEVER = Rule(name="r", source="f:1", retry=Retry.NONE)
+RULE = Route(name="r", source="f:1")
+NEVER = Route(name="r", source="f:1", retry=Retry.NONE)
 NOW = 1_445_412_400.0  # Wed, 21 Oct 2015 07:26:40 GMT
 IDEMPOTENT = [b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"]
 OTHERS = [b"POST", b"PATCH", b"PURGE", b"get", b"TRACE"]

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 from biot_sidecar.routing.path_normalization import BadPath, readings, reads_one_way, segments_of
 from biot_sidecar.routing.pattern import Pattern
-from biot_sidecar.routing.pattern_tree import Trie, fold_all
-from biot_sidecar.routing.route import Rule
+from biot_sidecar.routing.pattern_tree import PatternTree, fold_all
+from biot_sidecar.routing.route import Route
 from biot_sidecar.routing.table import DENIED_UNMATCHED, RouteTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-UNMATCHED = Rule(name="unmatched", source="f:1")
+UNMATCHED = Route(name="unmatched", source="f:1")
 
 
 def table(*patterns: str, deny_unmatched: bool = False, **denied: str) -> RouteTable:
     """Rules named by their pattern; `denied` are patterns of rules that deny."""
-    rules = [Rule(name=text, source="f:1", patterns=(text,)) for text in patterns]
-    rules += [Rule(name=text, source="f:1", patterns=(text,), deny="no") for text in denied.values()]
+    rules = [Route(name=text, source="f:1", patterns=(text,)) for text in patterns]
+    rules += [Route(name=text, source="f:1", patterns=(text,), deny="no") for text in denied.values()]
     return RouteTable(rules, UNMATCHED, deny_unmatched=deny_unmatched)
 
 
@@ -225,7 +225,7 @@ PATTERNS = st.builds(
 @given(st.lists(PATTERNS, max_size=12), st.sampled_from(["GET", "PUT", "POST"]), st.lists(WORDS, max_size=5).map(tuple))
 def test_the_trie_agrees_with_trying_one_by_one(patterns, method, segments):
     naive = next((number for number, one in enumerate(patterns) if one.covers(method, segments)), None)
-    assert Trie(enumerate(patterns)).find(method, segments) == naive
+    assert PatternTree(enumerate(patterns)).find(method, segments) == naive
 
 
 @given(st.binary(max_size=40))

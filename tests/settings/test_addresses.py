@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from biot_sidecar.settings import Address, Upstream
+from biot_sidecar.settings import ListenAddress, UpstreamUrl
 from biot_sidecar.settings.addresses import is_loopback, parse_address, parse_base_url
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ def refusal(parse: Callable[[str], object], text: str) -> str:
     return ""
 
 
-def base_url(text: str, *, plain_http: bool = False) -> Upstream:
+def base_url(text: str, *, plain_http: bool = False) -> UpstreamUrl:
     return parse_base_url(text, plain_http=plain_http, ca_file=None)
 
 
@@ -39,12 +39,12 @@ def test_what_only_looks_like_loopback_is_not(host):
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("127.0.0.1:8787", Address("127.0.0.1", 8787)),
-        ("[::1]:0", Address("::1", 0)),
-        ("localhost:65535", Address("localhost", 65535)),
-        ("my_host.example:1", Address("my_host.example", 1)),
-        ("unix:a b", Address("", path="a b")),
-        ("unix:" + "x" * 107, Address("", path="x" * 107)),
+        ("127.0.0.1:8787", ListenAddress("127.0.0.1", 8787)),
+        ("[::1]:0", ListenAddress("::1", 0)),
+        ("localhost:65535", ListenAddress("localhost", 65535)),
+        ("my_host.example:1", ListenAddress("my_host.example", 1)),
+        ("unix:a b", ListenAddress("", path="a b")),
+        ("unix:" + "x" * 107, ListenAddress("", path="x" * 107)),
     ],
 )
 def test_an_address_is_read_and_shown_alike(text, address):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.messages import Secret
-from biot_sidecar.settings import Address, load
+from biot_sidecar.settings import ListenAddress, load
 from biot_sidecar.settings.names import DEFAULTS, FLAGS
 
 from tests.settings.given import ENOUGH, SECRET, USER, environment, problem, problems, settings
@@ -16,7 +16,7 @@ def test_the_three_that_biot_gives_its_plugins_are_enough():
     read = settings()
     assert read.upstream.url == "https://api.example"
     assert (read.service_user_id, read.secret, read.secret_file) == (USER, Secret(SECRET), None)
-    assert read.listen == (Address("127.0.0.1", 8787),)
+    assert read.listen == (ListenAddress("127.0.0.1", 8787),)
     assert (read.admin_listen, read.token_store, read.upstream.ca_file) == (None, None, None)
     assert (read.login_at_start, read.inspect) == (True, False)
     assert (read.string_gap, read.fresh_for, read.drain_timeout) == (30.0, 300.0, 25.0)
@@ -36,15 +36,15 @@ def test_an_empty_setting_is_an_unset_one(name, empty):
 @pytest.mark.parametrize(
     ("name", "text", "field", "value"),
     [
-        ("SIDECAR_LISTEN", "127.0.0.1:0", "listen", (Address("127.0.0.1", 0),)),
-        ("SIDECAR_LISTEN", "127.9.9.9:1", "listen", (Address("127.9.9.9", 1),)),
-        ("SIDECAR_LISTEN", "localhost:1", "listen", (Address("localhost", 1),)),
-        ("SIDECAR_LISTEN", "unix:/run/a.sock", "listen", (Address("", path="/run/a.sock"),)),
-        ("SIDECAR_LISTEN", " [::1]:1 ,unix:a,", "listen", (Address("::1", 1), Address("", path="a"))),
-        ("SIDECAR_LISTEN", "127.0.0.1:0,127.0.0.1:0", "listen", (Address("127.0.0.1", 0),) * 2),
-        ("SIDECAR_ADMIN_LISTEN", "0.0.0.0:9090", "admin_listen", Address("0.0.0.0", 9090)),
-        ("SIDECAR_ADMIN_LISTEN", "[::]:9090", "admin_listen", Address("::", 9090)),
-        ("SIDECAR_ADMIN_LISTEN", "unix:/run/admin", "admin_listen", Address("", path="/run/admin")),
+        ("SIDECAR_LISTEN", "127.0.0.1:0", "listen", (ListenAddress("127.0.0.1", 0),)),
+        ("SIDECAR_LISTEN", "127.9.9.9:1", "listen", (ListenAddress("127.9.9.9", 1),)),
+        ("SIDECAR_LISTEN", "localhost:1", "listen", (ListenAddress("localhost", 1),)),
+        ("SIDECAR_LISTEN", "unix:/run/a.sock", "listen", (ListenAddress("", path="/run/a.sock"),)),
+        ("SIDECAR_LISTEN", " [::1]:1 ,unix:a,", "listen", (ListenAddress("::1", 1), ListenAddress("", path="a"))),
+        ("SIDECAR_LISTEN", "127.0.0.1:0,127.0.0.1:0", "listen", (ListenAddress("127.0.0.1", 0),) * 2),
+        ("SIDECAR_ADMIN_LISTEN", "0.0.0.0:9090", "admin_listen", ListenAddress("0.0.0.0", 9090)),
+        ("SIDECAR_ADMIN_LISTEN", "[::]:9090", "admin_listen", ListenAddress("::", 9090)),
+        ("SIDECAR_ADMIN_LISTEN", "unix:/run/admin", "admin_listen", ListenAddress("", path="/run/admin")),
         ("SIDECAR_ROUTES", "/etc/routes.yaml", "routes", "/etc/routes.yaml"),
         ("SIDECAR_ALLOWED_HOSTS", "A, b.example.:80,[::1]:1", "allowed_hosts", {b"a", b"b.example", b"::1"}),
         ("SIDECAR_ALLOWED_ORIGINS", "https://A.example:444", "allowed_origins", {b"https://a.example:444"}),
@@ -163,7 +163,7 @@ def test_the_sidecar_is_not_its_own_upstream(upstream, listen, itself):
 
 
 def test_another_machine_may_be_listened_to_when_that_is_said():
-    assert settings(SIDECAR_LISTEN="0.0.0.0:1", SIDECAR_ALLOW_REMOTE="1").listen == (Address("0.0.0.0", 1),)
+    assert settings(SIDECAR_LISTEN="0.0.0.0:1", SIDECAR_ALLOW_REMOTE="1").listen == (ListenAddress("0.0.0.0", 1),)
 
 
 @pytest.mark.parametrize("store", ["redis://h:1/0", "rediss://:canary-password@h", "unix:///run/redis"])

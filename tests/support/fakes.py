@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from biot_sidecar.auth.incurable_routes import IncurableRoutes, Route, fingerprint
+from biot_sidecar.auth.incurable_routes import IncurableRoutes, RouteKey, fingerprint
 from biot_sidecar.errors import Failure
 from biot_sidecar.http.admission import Guards
-from biot_sidecar.http.deadlines import Signal, Sweep
+from biot_sidecar.http.deadlines import DeadlineTimer, Wakeup
 from biot_sidecar.http.exchange import Exchange
-from biot_sidecar.http.interfaces import Page
+from biot_sidecar.http.interfaces import LocalResponse
 from biot_sidecar.http.listener import ClientConnection, Listener
 from biot_sidecar.http.messages import Token
 from biot_sidecar.http.proxy import Forwarder
-from biot_sidecar.http.server import Limits, Story
+from biot_sidecar.http.server import ConnectionHandler, Limits
 from biot_sidecar.http.upstream_pool import UpstreamConnection
-from biot_sidecar.routing.loop_limiter import LoopGuard
-from biot_sidecar.routing.route import Operation, Rule, Verdict
+from biot_sidecar.routing.loop_limiter import LoopLimiter
+from biot_sidecar.routing.route import Operation, Route, Verdict
 
-RULE = Rule(name="a rule", source="f:1")
+RULE = Route(name="a rule", source="f:1")
 QUIET_ROUNDS = 25
 """Rounds of the loop after which nothing that does not wait for a test has anything left to do."""
 
@@ -130,7 +130,7 @@ class FakePool:
         self.active += 1
         return self.resting.pop()
 
-    async def dial(self, signal: Signal) -> UpstreamConnection:
+    async def dial(self, signal: Wakeup) -> UpstreamConnection:
         if self.unreachable:
             await asyncio.get_running_loop().create_future()
         fault = self.faults.pop(0) if self.faults else None
@@ -202,7 +202,7 @@ class FakeTokens:
         self.current = Token(f"jwt-{self.logins}", 0.0, 1e12, self.logins)
         return self.current
 
-    async def refused(self, token: Token, route: Route, *, replayed: bool, replayable: bool) -> bool:
+    async def refused(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
         judgement = self.refusals.judge(
             route, fingerprint(token), self.age(token), replayed=replayed, replayable=replayable
         )
@@ -210,7 +210,7 @@ class FakeTokens:
             self.reject(token)
         return judgement == "replay"
 
-    def accepted(self, route: Route) -> None:
+    def accepted(self, route: RouteKey) -> None:
         self.refusals.accepted(route)
 
     def reject(self, token: Token) -> None:
@@ -225,14 +225,14 @@ class FakePages:
     def has(self, path: bytes) -> bool:
         return path == b"/healthz"
 
-    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page:
-        return Page(200, "text/plain", b"ok\n")
+    async def get(self, path: bytes, query: bytes, accept: bytes) -> LocalResponse:
+        return LocalResponse(200, "text/plain", b"ok\n")
 
 
 class FakeRules:
     """One verdict for everything."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Route) -> None:
         self.rule = rule
         self.operation: Operation | None = None
         self.deny: str | None = None
@@ -275,7 +275,7 @@ class Plugin:
 class FakeSidecar:
     """The pipeline, put together as wiring does, over fakes and a clock set by hand."""
 
-    def __init__(self, rule: Rule = RULE, *, limits: Limits | None = None, plugin_login: str = "local") -> None:
+    def __init__(self, rule: Route = RULE, *, limits: Limits | None = None, plugin_login: str = "local") -> None:
         self.clock = Clock(1000.0)
         self.wall = Clock(1_763_549_574.0)
         self.pool = FakePool()
@@ -284,7 +284,7 @@ class FakeSidecar:
         self.watch = Watch()
         self.slept: list[float] = []
         self.bugs: list[BaseException] = []
-        self.sweep = Sweep(asyncio.get_running_loop(), self.clock)
+        self.sweep = DeadlineTimer(asyncio.get_running_loop(), self.clock)
         self.forwarder = Forwarder(
             pool=self.pool,
             tokens=self.tokens,
@@ -298,8 +298,8 @@ class FakeSidecar:
             jitter=lambda: 0.0,
             sleep=self._sleep,
         )
-        self._loops = LoopGuard(self.clock, (limits or Limits()).loop_requests)
-        self.story = Story(
+        self._loops = LoopLimiter(self.clock, (limits or Limits()).loop_requests)
+        self.story = ConnectionHandler(
             rules=self.rules,
             guards=Guards(frozenset({b"localhost"}), frozenset()),
             forwarder=self.forwarder,
@@ -313,7 +313,7 @@ class FakeSidecar:
             random_bits=lambda bits: 0x1235 << 64 | 1,
             loops=self._admits,
         )
-        self.listener = Listener(self.story.converse, self.bugs.append)
+        self.listener = Listener(self.story.serve_connection, self.bugs.append)
 
     async def _admits(self, trace_id: str, method: bytes, path: bytes) -> bool:
         return self._loops.admits(trace_id, method, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from biot_sidecar.http.exchange import Exchange
-from biot_sidecar.routing.route import Interception, Rule, Verdict
+from biot_sidecar.routing.route import Interception, Route, Verdict
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -15,7 +15,7 @@ def verdict(
     template: str = "/organization/v1/users/patients/{id}",
     interception: Interception = Interception.OFF,
 ) -> Verdict:
-    return Verdict(rule=Rule(name=rule, source="routes.yaml:7", interception=interception), template=template)
+    return Verdict(rule=Route(name=rule, source="routes.yaml:7", interception=interception), template=template)
 
 
 def exchange(seconds: float = 0.012, **told: Any) -> Exchange:

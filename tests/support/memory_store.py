@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from biot_sidecar.auth.redis_store import StoreAway
+from biot_sidecar.auth.redis_store import StoreUnavailable
 from biot_sidecar.auth.token_cipher import Stored
 
 
@@ -31,7 +31,7 @@ class MemoryStore:
 
     def _check(self, *, writes: bool = False) -> None:
         if self.away or (writes and self.full):
-            raise StoreAway
+            raise StoreUnavailable
 
     async def get(self, *keys: str) -> list[Stored | None]:
         self._check()

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 import pytest
-from biot_sidecar.routing.route import Authorization, Interception, Retry, Rule
+from biot_sidecar.routing.route import Authorization, Interception, Retry, Route
 from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.telemetry.status import status
 
@@ -25,7 +25,7 @@ class Record:
 
 TABLE = RouteTable(
     [
-        Rule(
+        Route(
             name="a rule",
             source="routes.yaml:7",
             patterns=("PATCH /organization/v1/users/patients/{id}",),
@@ -34,9 +34,9 @@ TABLE = RouteTable(
             timeout=120.0,
             retry=Retry.NONE,
         ),
-        Rule(name="no keys", source="routes.yaml:9", patterns=("POST /keys",), deny="not for plugins"),
+        Route(name="no keys", source="routes.yaml:9", patterns=("POST /keys",), deny="not for plugins"),
     ],
-    Rule(name="unmatched", source="routes.yaml:2"),
+    Route(name="unmatched", source="routes.yaml:2"),
 )
 NO_TOKEN = {"state": "none", "obtained": None, "expires": None, "blocked_until": None}
 READ = {"at": "2023-11-14T22:13:20.000Z", "error": None}

@@ -67,8 +67,8 @@ def test_sums_do_not_depend_on_which_process_served_a_request(processes):
         for seconds in durations:
             metrics.finished(exchange(seconds, started=0.0, finished=seconds))
             together.finished(exchange(seconds, started=0.0, finished=seconds))
-    expected = state.total([together.snapshot()]).routes.get("a rule", state.Route())
-    found = state.total([one.snapshot() for one in apart]).routes.get("a rule", state.Route())
+    expected = state.total([together.snapshot()]).routes.get("a rule", state.RouteStats())
+    found = state.total([one.snapshot() for one in apart]).routes.get("a rule", state.RouteStats())
     assert found.duration.counts == expected.duration.counts
     assert found.duration.seconds == pytest.approx(expected.duration.seconds)
     assert found.duration.most == expected.duration.most

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from biot_sidecar.auth.login_response import Grant, Setback, Wanted
-from biot_sidecar.auth.redis_store import StoreAway
+from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
+from biot_sidecar.auth.redis_store import StoreUnavailable
 from biot_sidecar.auth.token_cipher import (
     NONCE,
     Box,
@@ -18,7 +18,7 @@ from biot_sidecar.auth.token_cipher import (
     shared_setback,
     suits,
 )
-from biot_sidecar.auth.tokens import Obtain
+from biot_sidecar.auth.tokens import TokenProvider
 from biot_sidecar.http.messages import Secret
 
 LOCK_LIFE: Final = 15.0
@@ -54,7 +54,7 @@ class SharedLogin:
 
     def __init__(
         self,
-        login: Obtain,
+        login: TokenProvider,
         store: Store,
         *,
         user_id: str,
@@ -75,18 +75,18 @@ class SharedLogin:
         self._random_bytes = random_bytes
         self._sleep = sleep
 
-    async def __call__(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+    async def __call__(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
         """One token or one failure, of this sidecar's login or of another's."""
         try:
             return await self._obtain(Box(secret, self._user_id, self._base_url), secret, wanted)
         finally:
             await self._store.close()  # logins are rare: until the next one no connection rests
 
-    async def _obtain(self, box: Box, secret: Secret, wanted: Wanted) -> Grant | Setback:
+    async def _obtain(self, box: Box, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
         owner = self._random_bytes(16)
         deadline = self._clock() + PATIENCE
         pause = FIRST_LOOK
-        with contextlib.suppress(StoreAway):
+        with contextlib.suppress(StoreUnavailable):
             while self._clock() < deadline:
                 if (found := await self._look(box, wanted)) is not None:
                     return found
@@ -98,7 +98,7 @@ class SharedLogin:
                 pause = min(LONGEST_LOOK, pause * 2)
         return await self._log_in(box, secret, wanted)
 
-    async def _look(self, box: Box, wanted: Wanted) -> Grant | Setback | None:
+    async def _look(self, box: Box, wanted: TokenRequest) -> IssuedToken | LoginFailure | None:
         """What the others have got: a token that will do, or a failure that holds for all."""
         sealed, closed = await self._store.get(box.token, box.gate)
         now = self._clock()
@@ -110,26 +110,28 @@ class SharedLogin:
             await self._store.drop(box.token, sealed.value)
         return shared_setback(box.open_gate(closed, now), now)
 
-    async def _log_in_for_all(self, box: Box, owner: bytes, secret: Secret, wanted: Wanted) -> Grant | Setback:
+    async def _log_in_for_all(
+        self, box: Box, owner: bytes, secret: Secret, wanted: TokenRequest
+    ) -> IssuedToken | LoginFailure:
         try:
             # Whoever held the lock before may have ended between our look and our claim.
-            with contextlib.suppress(StoreAway):
+            with contextlib.suppress(StoreUnavailable):
                 if (found := await self._look(box, wanted)) is not None:
                     return found
             return await self._log_in(box, secret, wanted)
         finally:
-            with contextlib.suppress(StoreAway):
+            with contextlib.suppress(StoreUnavailable):
                 await self._store.drop(box.lock, owner)
 
-    async def _log_in(self, box: Box, secret: Secret, wanted: Wanted) -> Grant | Setback:
+    async def _log_in(self, box: Box, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
         result = await self._login(secret, wanted)
-        with contextlib.suppress(StoreAway):  # the result counts, stored or not
+        with contextlib.suppress(StoreUnavailable):  # the result counts, stored or not
             await self._tell(box, result)
         return result
 
-    async def _tell(self, box: Box, result: Grant | Setback) -> None:
+    async def _tell(self, box: Box, result: IssuedToken | LoginFailure) -> None:
         nonce, now = self._random_bytes(NONCE), self._clock()
-        if isinstance(result, Grant):
+        if isinstance(result, IssuedToken):
             await self._store.put(box.token, box.seal_grant(result, nonce), keeping(result))
             await self._store.forget(box.gate)
             return

@@ -21,7 +21,7 @@ from typing import Final, Literal
 from biot_sidecar.http.messages import RequestHead, Token
 from biot_sidecar.routing.route import Verdict
 
-Route = tuple[bytes, str]
+RouteKey = tuple[bytes, str]
 """A method and a path's template; where the template stands for many, or there is none, the path without its ids."""
 Judgement = Literal["pass", "drop", "replay"]
 """What becomes of a 401: passed through, and with the token dropped or not; or the call is sent again with another."""
@@ -46,7 +46,7 @@ def fingerprint(token: Token) -> bytes:
     return sha256(token.authorization).digest()[:_FINGERPRINT]
 
 
-def route_of(head: RequestHead, verdict: Verdict | None) -> Route:
+def route_of(head: RequestHead, verdict: Verdict | None) -> RouteKey:
     """What a 401 is judged by."""
     template = "" if verdict is None else verdict.template
     if template and "**" not in template:
@@ -76,9 +76,9 @@ class IncurableRoutes:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self.cases: dict[Route, _Case] = {}
+        self.cases: dict[RouteKey, _Case] = {}
 
-    def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+    def judge(self, route: RouteKey, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
         """BioT refused a token of this fingerprint and `age` in seconds; `replayed`: the call's first one before it."""
         now = self._clock()
         case = self._case(route)
@@ -100,11 +100,11 @@ class IncurableRoutes:
         case.drops += 1
         return "drop"
 
-    def accepted(self, route: Route) -> None:
+    def accepted(self, route: RouteKey) -> None:
         """BioT answered the route with something else than 401: its next one is judged as if it were the first."""
         self.cases.pop(route, None)
 
-    def _case(self, route: Route) -> _Case:
+    def _case(self, route: RouteKey) -> _Case:
         case = self.cases.get(route)
         if case is None:
             if len(self.cases) >= ROUTES_MOST:

@@ -7,15 +7,15 @@ from typing import Final
 
 from biot_sidecar.auth.login_response import (
     LOGIN_PATH,
-    Grant,
-    Setback,
-    Wanted,
+    IssuedToken,
+    LoginFailure,
+    TokenRequest,
     in_words,
     login_body,
     read_answer,
     read_fault,
 )
-from biot_sidecar.errors import UpstreamFault
+from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http.interfaces import Fetch, LoginObserver
 from biot_sidecar.http.messages import Secret
 
@@ -46,7 +46,7 @@ class Login:
         self._clock = clock
         self._observer = observer
 
-    async def __call__(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+    async def __call__(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
         """One outcome; failures are values here, so that no traceback ever holds the secret."""
         began = self._clock()
         result = await self._once(secret, wanted)
@@ -55,17 +55,17 @@ class Login:
             result = await self._once(secret, wanted)
         return result
 
-    async def _once(self, secret: Secret, wanted: Wanted) -> Grant | Setback:
+    async def _once(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
         began = self._clock()
         result = await self._ask(secret)
         seconds = self._clock() - began
-        if isinstance(result, Grant):
+        if isinstance(result, IssuedToken):
             self._observer.login_finished("success", wanted.reason, seconds)
         else:
             self._observer.login_finished(result.fault.outcome, wanted.reason, seconds, in_words(result.fault))
         return result
 
-    async def _ask(self, secret: Secret) -> Grant | Setback:
+    async def _ask(self, secret: Secret) -> IssuedToken | LoginFailure:
         try:
             answer = await self._fetch(
                 b"POST",
@@ -76,10 +76,10 @@ class Login:
                 limit=ANSWER_LIMIT,
                 repeatable=True,
             )
-        except UpstreamFault as fault:
+        except UpstreamError as fault:
             return read_fault(fault)
         return read_answer(answer, self._wall())
 
 
-def _got_no_answer(result: Grant | Setback) -> bool:
-    return isinstance(result, Setback) and result.fault.outcome in {"timeout", "network"}
+def _got_no_answer(result: IssuedToken | LoginFailure) -> bool:
+    return isinstance(result, LoginFailure) and result.fault.outcome in {"timeout", "network"}

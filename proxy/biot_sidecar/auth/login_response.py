@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from biot_sidecar.errors import Code, LoginFault, UpstreamFault
+from biot_sidecar.errors import Code, LoginError, UpstreamError
 from biot_sidecar.http.messages import Answer
 from biot_sidecar.routing.retry import asked_pause
 
@@ -33,7 +33,7 @@ TRIED_AGAIN: Final = "The login is tried again shortly."
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class TokenRequest(msgspec.Struct, frozen=True):
     """Which token would do: one younger than `younger_than` seconds, and not the `last` one.
 
     `reason` is why one is wanted: start, string, expiring or token_not_valid. Unless `shareable`, only a token of one's
@@ -50,7 +50,7 @@ class Wanted(msgspec.Struct, frozen=True):
         return f"Wanted(reason={self.reason!r}, younger_than={self.younger_than}, last={last})"
 
 
-class Grant(msgspec.Struct, frozen=True):
+class IssuedToken(msgspec.Struct, frozen=True):
     """A token as BioT gave it; another sidecar logged in for it if `shared`. Times are our wall clock's.
 
     `age` is in seconds, when it was handed over; with it and `life` whoever takes it needs no wall clock.
@@ -71,10 +71,10 @@ class Grant(msgspec.Struct, frozen=True):
         return f"Grant(obtained={self.obtained}, expires={self.expires})"
 
 
-class Setback(msgspec.Struct, frozen=True):
+class LoginFailure(msgspec.Struct, frozen=True):
     """A login that failed. `blocks`: BioT would lock the user if asked again soon. `asked`: Retry-After, in seconds."""
 
-    fault: LoginFault
+    fault: LoginError
     blocks: bool = False
     asked: float = 0.0
 
@@ -83,24 +83,24 @@ def login_body(user_id: str, secret: str) -> bytes:
     return json.dumps({"id": user_id, "secretKey": secret}).encode()
 
 
-def read_answer(answer: Answer, now: float) -> Grant | Setback:
+def read_answer(answer: Answer, now: float) -> IssuedToken | LoginFailure:
     """What BioT's answer to a login means; `now` in wall-clock seconds."""
     asked = asked_pause(answer.headers, now)
     if answer.status == 200:
         return _read_grant(answer.body, now)
     code = _code(answer.body)
     if answer.status == 403 and code == "LOGIN_FAILED":
-        return Setback(_rejected(), blocks=True, asked=asked)
+        return LoginFailure(_rejected(), blocks=True, asked=asked)
     if answer.status == 401 and code == "SERVICE_LOCKED":
-        return Setback(_locked(), blocks=True, asked=asked)
-    return Setback(_other_status(answer.status), asked=asked)
+        return LoginFailure(_locked(), blocks=True, asked=asked)
+    return LoginFailure(_other_status(answer.status), asked=asked)
 
 
-def read_fault(fault: UpstreamFault) -> Setback:
+def read_fault(fault: UpstreamError) -> LoginFailure:
     """What a login that got no answer means."""
     if fault.code is Code.UPSTREAM_TIMEOUT:
-        return Setback(
-            LoginFault(
+        return LoginFailure(
+            LoginError(
                 Code.LOGIN_TIMEOUT,
                 f"BioT's login gave no answer in time: {fault.message}",
                 outcome="timeout",
@@ -108,9 +108,9 @@ def read_fault(fault: UpstreamFault) -> Setback:
             )
         )
     if fault.code is Code.UPSTREAM_PROTOCOL:
-        return Setback(_malformed(f"BioT's answer to the login is broken. {fault.message}"))
-    return Setback(
-        LoginFault(
+        return LoginFailure(_malformed(f"BioT's answer to the login is broken. {fault.message}"))
+    return LoginFailure(
+        LoginError(
             Code.LOGIN_UNAVAILABLE,
             f"The login did not get through. {fault.message}",
             outcome="network",
@@ -119,7 +119,7 @@ def read_fault(fault: UpstreamFault) -> Setback:
     )
 
 
-def in_words(fault: LoginFault) -> str:
+def in_words(fault: LoginError) -> str:
     """What the operator reads in the log."""
     return f"{fault.message} {fault.hint}".strip()
 
@@ -131,10 +131,10 @@ def paused_hint(hint: str, until: float, remedy: str) -> str:
     return f"{hint} {paused}; {remedy}."
 
 
-def unreadable_secret(reason: str) -> Setback:
+def unreadable_secret(reason: str) -> LoginFailure:
     """The secret's file cannot be read now; perhaps it is being replaced."""
-    return Setback(
-        LoginFault(
+    return LoginFailure(
+        LoginError(
             Code.LOGIN_UNAVAILABLE,
             f"The service user's secret cannot be read: {reason}.",
             outcome=UNREAD,
@@ -146,26 +146,26 @@ def unreadable_secret(reason: str) -> Setback:
 # ---- a good answer
 
 
-def _read_grant(body: bytes, now: float) -> Grant | Setback:
+def _read_grant(body: bytes, now: float) -> IssuedToken | LoginFailure:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
-        return Setback(_malformed("BioT's answer to the login is not JSON."))
+        return LoginFailure(_malformed("BioT's answer to the login is not JSON."))
     jwt = answer.get("accessToken") if isinstance(answer, dict) else None
     if not isinstance(jwt, str) or not _TOKEN.fullmatch(jwt):
-        return Setback(_malformed("BioT's answer to the login holds no usable accessToken."))
+        return LoginFailure(_malformed("BioT's answer to the login holds no usable accessToken."))
     expires = _expiry(answer.get("accessTokenExpiration"))
     if expires is None:
         expires = _jwt_expiry(jwt)
     if expires is None:
-        return Setback(_malformed("BioT's answer to the login says nowhere readable when the token expires."))
+        return LoginFailure(_malformed("BioT's answer to the login says nowhere readable when the token expires."))
     if expires < now + LEAST_LIFE:
-        return Setback(
+        return LoginFailure(
             _malformed(
                 "BioT's token had expired when it arrived.", hint="Check this machine's clock against the real time."
             )
         )
-    return Grant(jwt, now, expires)
+    return IssuedToken(jwt, now, expires)
 
 
 def _expiry(text: Any) -> float | None:
@@ -196,8 +196,8 @@ def _jwt_expiry(jwt: str) -> float | None:
 # ---- the failures in words
 
 
-def _rejected() -> LoginFault:
-    return LoginFault(
+def _rejected() -> LoginError:
+    return LoginError(
         Code.LOGIN_REJECTED,
         "BioT rejected the service user's id or secret (LOGIN_FAILED).",
         outcome="rejected",
@@ -205,8 +205,8 @@ def _rejected() -> LoginFault:
     )
 
 
-def _locked() -> LoginFault:
-    return LoginFault(
+def _locked() -> LoginError:
+    return LoginError(
         Code.LOGIN_REJECTED,
         "BioT has locked the service user after failed logins (SERVICE_LOCKED).",
         outcome="locked",
@@ -214,13 +214,13 @@ def _locked() -> LoginFault:
     )
 
 
-def _malformed(message: str, hint: str = "Check that BIOT_BASE_URL is BioT's API address.") -> LoginFault:
-    return LoginFault(Code.LOGIN_MALFORMED, message, outcome="malformed", hint=hint)
+def _malformed(message: str, hint: str = "Check that BIOT_BASE_URL is BioT's API address.") -> LoginError:
+    return LoginError(Code.LOGIN_MALFORMED, message, outcome="malformed", hint=hint)
 
 
-def _other_status(status: int) -> LoginFault:
+def _other_status(status: int) -> LoginError:
     if status in {401, 403}:
-        return LoginFault(
+        return LoginError(
             Code.LOGIN_REJECTED,
             f"The login was refused with {status}, but not by BioT's user management.",
             outcome="rejected",
@@ -228,7 +228,7 @@ def _other_status(status: int) -> LoginFault:
             "the way refused it.",
         )
     if status == 429 or status >= 500:
-        return LoginFault(
+        return LoginError(
             Code.LOGIN_UNAVAILABLE,
             f"BioT's login answered {status}.",
             outcome="server_error",
@@ -256,7 +256,7 @@ def _code(body: bytes) -> str:
 # ---- when to try again
 
 
-class Gate(msgspec.Struct, frozen=True):
+class LoginBackoff(msgspec.Struct, frozen=True):
     """Whether a login may be tried. `until` is in seconds of the elapsed clock (policy.elapsed).
 
     `rejections` of this secret since a login went well; `troubles` of another sort in a row.
@@ -265,7 +265,7 @@ class Gate(msgspec.Struct, frozen=True):
     until: float = 0.0
     rejections: int = 0
     troubles: int = 0
-    setback: Setback | None = None
+    setback: LoginFailure | None = None
 
     def closed(self, now: float) -> bool:
         """True while no login may start."""
@@ -281,10 +281,10 @@ class Gate(msgspec.Struct, frozen=True):
         return self.setback is not None and (self.setback.blocks or self.setback.fault.outcome == UNREAD)
 
 
-OPEN_GATE: Final = Gate()
+OPEN_GATE: Final = LoginBackoff()
 
 
-def after_setback(gate: Gate, setback: Setback, now: float, jitter: float) -> Gate:
+def after_setback(gate: LoginBackoff, setback: LoginFailure, now: float, jitter: float) -> LoginBackoff:
     """The gate after one more failure; `jitter` in [0, 1) keeps a fleet from coming back all at once."""
     rejections = gate.rejections + setback.blocks
     troubles = 0 if setback.blocks else gate.troubles + 1
@@ -292,13 +292,13 @@ def after_setback(gate: Gate, setback: Setback, now: float, jitter: float) -> Ga
         wait = _doubled(FIRST_BLOCK, rejections, LONGEST_BLOCK)
     else:
         wait = _doubled(FIRST_PAUSE, troubles, LONGEST_PAUSE) * (1 + PAUSE_SPREAD * jitter)
-    return Gate(now + max(wait, min(setback.asked, LONGEST_ASKED)), rejections, troubles, setback)
+    return LoginBackoff(now + max(wait, min(setback.asked, LONGEST_ASKED)), rejections, troubles, setback)
 
 
-def after_new_secret(gate: Gate) -> Gate:
+def after_new_secret(gate: LoginBackoff) -> LoginBackoff:
     """The gate when the secret has become another one: a block is over, BioT's own trouble is not."""
     if gate.about_secret:
-        return Gate(troubles=gate.troubles)
+        return LoginBackoff(troubles=gate.troubles)
     return msgspec.structs.replace(gate, rejections=0)
 
 

@@ -35,7 +35,7 @@ Event = Callable[[str, str, str], None]
 """Level, kind and message of something to log."""
 
 
-class StoreAway(Exception):
+class StoreUnavailable(Exception):
     """The store does not answer, or not sensibly."""
 
 
@@ -86,7 +86,7 @@ class TokenStore:
 
     async def _ask(self, *command: str | bytes | int) -> Any:
         if self._clock() < self._silent_until:
-            raise StoreAway
+            raise StoreUnavailable
         failure = ""
         began = self._clock()
         try:
@@ -108,7 +108,7 @@ class TokenStore:
         if not self._away:
             self._away = True
             self._event("warning", "token_store", f"the token store fails ({reason}); this sidecar logs in alone")
-        raise StoreAway
+        raise StoreUnavailable
 
 
 def _connect(url: Secret) -> Any:

@@ -12,13 +12,13 @@ from biot_sidecar.auth.login_response import (
     LATEST,
     LONGEST_BLOCK,
     OPEN_GATE,
-    Gate,
-    Grant,
-    Setback,
-    Wanted,
+    IssuedToken,
+    LoginBackoff,
+    LoginFailure,
+    TokenRequest,
     after_setback,
 )
-from biot_sidecar.errors import Code, LoginFault
+from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.http.messages import Secret, Token
 
 VERSION: Final = b"\x02"
@@ -80,11 +80,11 @@ class Box:
         self.gate = f"{name}:gate"
         self.lock = f"{name}:lock"
 
-    def seal_grant(self, grant: Grant, nonce: bytes) -> bytes:
+    def seal_grant(self, grant: IssuedToken, nonce: bytes) -> bytes:
         """`nonce`: NONCE random bytes, never used before."""
         return self._seal(self.token, _SharedGrant(grant.jwt, grant.life, keeping(grant)), nonce)
 
-    def seal_gate(self, gate: Gate, now: float, nonce: bytes) -> bytes:
+    def seal_gate(self, gate: LoginBackoff, now: float, nonce: bytes) -> bytes:
         """A gate that a setback has just closed; `nonce` as in seal_grant."""
         setback = gate.setback
         if setback is None:
@@ -95,7 +95,7 @@ class Box:
         )
         return self._seal(self.gate, content, nonce)
 
-    def open_grant(self, stored: Stored | None, now: float) -> Grant | None:
+    def open_grant(self, stored: Stored | None, now: float) -> IssuedToken | None:
         """None for what is not ours, or absurd; `now` in wall-clock seconds."""
         content = None if stored is None else self._open(self.token, stored.value, _SharedGrant)
         if content is None or stored is None or not 0 < content.life <= LATEST:
@@ -104,9 +104,9 @@ class Box:
         if not -ROUNDING <= age <= content.kept:
             return None
         age = max(0.0, age)
-        return Grant(content.jwt, now - age, now - age + content.life, shared=True, age=age)
+        return IssuedToken(content.jwt, now - age, now - age + content.life, shared=True, age=age)
 
-    def open_gate(self, stored: Stored | None, now: float) -> Gate:
+    def open_gate(self, stored: Stored | None, now: float) -> LoginBackoff:
         """The open gate for what is not ours, or absurd; `now` by the elapsed clock."""
         content = None if stored is None else self._open(self.gate, stored.value, _SharedGate)
         if content is None or stored is None:
@@ -114,8 +114,8 @@ class Box:
         left = stored.left - LONGEST_BLOCK
         if not left <= content.pause + ROUNDING:
             return OPEN_GATE
-        fault = LoginFault(content.code, content.message, outcome=content.outcome, hint=content.hint)
-        return Gate(now + left, content.rejections, 0, Setback(fault, blocks=content.blocks))
+        fault = LoginError(content.code, content.message, outcome=content.outcome, hint=content.hint)
+        return LoginBackoff(now + left, content.rejections, 0, LoginFailure(fault, blocks=content.blocks))
 
     def _seal(self, key: str, content: msgspec.Struct, nonce: bytes) -> bytes:
         return VERSION + nonce + self._cipher.encrypt(nonce, msgspec.json.encode(content), _bound_to(key))
@@ -137,17 +137,17 @@ def _bound_to(key: str) -> bytes:
     return VERSION + key.encode("ascii")
 
 
-def keeping(grant: Grant) -> float:
+def keeping(grant: IssuedToken) -> float:
     """Seconds for which the store is to keep a token that was just obtained."""
     return min(grant.life, LONGEST_LIFE)
 
 
-def gate_keeping(gate: Gate, now: float) -> float:
+def gate_keeping(gate: LoginBackoff, now: float) -> float:
     """Seconds for which the store is to keep a gate: beyond its end, so that the next failure makes a longer one."""
     return gate.until - now + LONGEST_BLOCK
 
 
-def suits(grant: Grant, wanted: Wanted) -> bool:
+def suits(grant: IssuedToken, wanted: TokenRequest) -> bool:
     """True when a shared token will do: young enough, not the last one, and not about to be renewed."""
     token = Token(grant.jwt, -grant.age, grant.life - grant.age, 0)
     if grant.age >= wanted.younger_than or token.authorization == wanted.last:
@@ -155,16 +155,16 @@ def suits(grant: Grant, wanted: Wanted) -> bool:
     return usable(token, 0.0) and renewal_time(token, 0.0) > 0
 
 
-def shared_setback(gate: Gate, now: float) -> Setback | None:
+def shared_setback(gate: LoginBackoff, now: float) -> LoginFailure | None:
     """What another sidecar's failed login means for this one; None when a login may be tried."""
     if gate.setback is None or not gate.closed(now):
         return None
-    return Setback(gate.setback.fault, blocks=gate.setback.blocks, asked=gate.until - now)
+    return LoginFailure(gate.setback.fault, blocks=gate.setback.blocks, asked=gate.until - now)
 
 
-def after_shared_setback(gate: Gate, setback: Setback, now: float, jitter: float) -> Gate:
+def after_shared_setback(gate: LoginBackoff, setback: LoginFailure, now: float, jitter: float) -> LoginBackoff:
     """The gate of all after one's failure.
 
     Only a rejected user makes the pauses of all grow: trouble on one sidecar's way to BioT need not be the others'.
     """
-    return after_setback(Gate(rejections=gate.rejections), setback, now, jitter)
+    return after_setback(LoginBackoff(rejections=gate.rejections), setback, now, jitter)

@@ -11,13 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from biot_sidecar.auth.freshness import new_string, renewal_time, too_old_to_start, usable
-from biot_sidecar.auth.incurable_routes import Route, fingerprint
+from biot_sidecar.auth.incurable_routes import RouteKey, fingerprint
 from biot_sidecar.auth.login_response import (
     OPEN_GATE,
-    Gate,
-    Grant,
-    Setback,
-    Wanted,
+    IssuedToken,
+    LoginBackoff,
+    LoginFailure,
+    TokenRequest,
     after_new_secret,
     after_setback,
     in_words,
@@ -25,12 +25,12 @@ from biot_sidecar.auth.login_response import (
     unreadable_secret,
 )
 from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
-from biot_sidecar.errors import LoginFault
+from biot_sidecar.errors import LoginError
 from biot_sidecar.http import interfaces as ports
 from biot_sidecar.http.interfaces import LoginObserver, RefusalJudge
 from biot_sidecar.http.messages import Secret, Token
 
-Obtain = Callable[[Secret, Wanted], Awaitable[Grant | Setback]]
+TokenProvider = Callable[[Secret, TokenRequest], Awaitable[IssuedToken | LoginFailure]]
 """Gets a token by logging in, or from others that share it."""
 HISTORY: Final = 20
 
@@ -57,7 +57,7 @@ class Tokens(ports.Tokens):
 
     def __init__(
         self,
-        obtain: Obtain,
+        obtain: TokenProvider,
         secret: SecretSource,
         *,
         string_gap: float,
@@ -74,7 +74,7 @@ class Tokens(ports.Tokens):
         self._fresh_for = fresh_for
         self._wall = wall
         self._clock = clock
-        self._grant: Grant | None = None  # what the current token was made of
+        self._grant: IssuedToken | None = None  # what the current token was made of
         self._jitter = jitter
         self._observer = observer
         self._refusals = refusals
@@ -87,7 +87,7 @@ class Tokens(ports.Tokens):
         self._calls = 0  # under way
         self._serial = 0
         self._gate = OPEN_GATE
-        self._login: asyncio.Task[Token | LoginFault] | None = None
+        self._login: asyncio.Task[Token | LoginError] | None = None
         self.renewing = False
         self.history: deque[TokenRecord] = deque(maxlen=HISTORY)
 
@@ -141,13 +141,13 @@ class Tokens(ports.Tokens):
             elif (old := self._still_good()) is not None:
                 token = old
             else:
-                raise LoginFault(result.code, result.message, outcome=result.outcome, hint=self._hint(result))
+                raise LoginError(result.code, result.message, outcome=result.outcome, hint=self._hint(result))
             # Between the login's end and this caller's turn others may have had the token refused, or time passed.
             if self.good(token):
                 self._count()
                 return token
 
-    async def refused(self, token: Token, route: Route, *, replayed: bool, replayable: bool) -> bool:
+    async def refused(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
         """BioT refused this token on this route; True: send the call again with another."""
         judgement = await self._refusals.judge(
             route, fingerprint(token), self.age(token), replayed=replayed, replayable=replayable
@@ -156,7 +156,7 @@ class Tokens(ports.Tokens):
             self.reject(token)
         return judgement == "replay"
 
-    def accepted(self, route: Route) -> None:
+    def accepted(self, route: RouteKey) -> None:
         """BioT answered the route with something else than 401."""
         self._refusals.accepted(route)
 
@@ -167,7 +167,7 @@ class Tokens(ports.Tokens):
             self._want = "token_not_valid"
             self._refused = token
 
-    def _hint(self, fault: LoginFault) -> str:
+    def _hint(self, fault: LoginError) -> str:
         now = self._clock()
         if not self._gate.blocked(now):
             return fault.hint
@@ -187,7 +187,7 @@ class Tokens(ports.Tokens):
 
     # ---- logging in
 
-    def _begin(self) -> asyncio.Task[Token | LoginFault] | LoginFault:
+    def _begin(self) -> asyncio.Task[Token | LoginError] | LoginError:
         """Start a login, if one may be tried now; else the fault of the last one."""
         setback = self._gate.setback
         if setback is not None and not self._may_log_in(self._clock()):
@@ -200,11 +200,11 @@ class Tokens(ports.Tokens):
             self._turn_gate(after_new_secret(self._gate))
         return not self._gate.closed(now)
 
-    def _start(self, reason: str) -> asyncio.Task[Token | LoginFault]:
+    def _start(self, reason: str) -> asyncio.Task[Token | LoginError]:
         self._login = asyncio.ensure_future(self._log_in(reason))
         return self._login
 
-    async def _log_in(self, reason: str) -> Token | LoginFault:
+    async def _log_in(self, reason: str) -> Token | LoginError:
         at, began = self._wall(), self._clock()
         try:
             result = await self._try(reason, began)
@@ -212,14 +212,14 @@ class Tokens(ports.Tokens):
             self._login = None
         now = self._clock()
         seconds = now - began
-        if isinstance(result, Setback):
+        if isinstance(result, LoginFailure):
             self._turn_gate(after_setback(self._gate, result, now, self._jitter()))
             self.history.append(TokenRecord(at, reason, result.fault.outcome, seconds))
             return result.fault
         self.history.append(TokenRecord(at, reason, "shared" if result.shared else "success", seconds, result.obtained))
         return self._take(result)
 
-    async def _try(self, reason: str, now: float) -> Grant | Setback:
+    async def _try(self, reason: str, now: float) -> IssuedToken | LoginFailure:
         try:
             secret = self._secret.read()
         except UnreadableSecret as error:
@@ -228,7 +228,7 @@ class Tokens(ports.Tokens):
             return unread
         last = self._token or self._refused
         begins = reason in {"start", "string"}
-        wanted = Wanted(
+        wanted = TokenRequest(
             reason,
             min(math.inf if last is None else now - last.obtained, self._fresh_for if begins else math.inf),
             None if last is None else last.authorization,
@@ -236,7 +236,7 @@ class Tokens(ports.Tokens):
         )
         return await self._obtain(secret, wanted)
 
-    def _take(self, grant: Grant) -> Token:
+    def _take(self, grant: IssuedToken) -> Token:
         self._serial += 1
         obtained = self._clock() - grant.age
         token = self._token = Token(grant.jwt, obtained, obtained + grant.life, self._serial)
@@ -248,7 +248,7 @@ class Tokens(ports.Tokens):
         self._observer.token_obtained(grant.expires)
         return token
 
-    def _turn_gate(self, gate: Gate) -> None:
+    def _turn_gate(self, gate: LoginBackoff) -> None:
         if gate != self._gate:
             self._gate = gate
             now = self._clock()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from biot_sidecar.auth.login_response import Setback
-from biot_sidecar.errors import BadSettings, UpstreamFault
+from biot_sidecar.auth.login_response import LoginFailure
+from biot_sidecar.errors import BadSettings, UpstreamError
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.messages import Secret
 from biot_sidecar.process.oneshot import fetching, log_in
@@ -35,7 +35,7 @@ async def _ask(settings: Settings, table: RouteTable) -> list[str]:
 async def _log_in(settings: Settings, fetch: Fetcher) -> Secret:
     """The service user's token. Raises BadSettings."""
     result = await log_in(settings, fetch)
-    if isinstance(result, Setback):
+    if isinstance(result, LoginFailure):
         raise BadSettings([f"BIOT_BASE_URL: {result.fault.message} {result.fault.hint}".strip()])
     return Secret(result.jwt)
 
@@ -60,7 +60,7 @@ async def _page(fetch: Fetcher, token: Secret, path: str, page: int) -> tuple[li
             return live.read_page(answer.body)
         needs = f"; the service user needs the permission {live.PERMISSIONS[path]}" * (answer.status == 403)
         reason = f"BioT answered {answer.status}{needs}"
-    except UpstreamFault as fault:
+    except UpstreamError as fault:
         reason = fault.message
     except live.BadAnswer as error:
         reason = f"BioT's answer cannot be read: {error}"

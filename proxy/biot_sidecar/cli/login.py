@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-from biot_sidecar.auth.login_response import Setback
+from biot_sidecar.auth.login_response import LoginFailure
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.durations import show_duration
 from biot_sidecar.settings import load
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
 
     result, seconds = timed_login(settings)
     took = f"{seconds * 1000:.0f} ms"
-    if isinstance(result, Setback):
+    if isinstance(result, LoginFailure):
         fault = result.fault
         for line in filter(None, [f"{fault.message} ({fault.code.wire}, after {took})", fault.hint]):
             print(f"biot-sidecar: {line}", file=sys.stderr)

@@ -16,7 +16,7 @@ from biot_sidecar.http.messages import Secret
 from biot_sidecar.settings.files import read_file
 from biot_sidecar.settings.names import DEFAULTS, SIMULATOR_LISTEN, set_elsewhere
 from biot_sidecar.settings.simulator import TOKEN_LIFE, SimulatorSettings, load_simulator
-from biot_sidecar.settings.values import Address
+from biot_sidecar.settings.values import ListenAddress
 
 if TYPE_CHECKING:
     from biot_sidecar.simulator.faults import Fault
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     raise AddressInUse(f"{reason}; {set_elsewhere(SIMULATOR_LISTEN)}")
 
 
-async def _serve(options: SimulatorOptions, address: Address, shown: str) -> None:
+async def _serve(options: SimulatorOptions, address: ListenAddress, shown: str) -> None:
     from biot_sidecar.simulator.server import running_simulator
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)

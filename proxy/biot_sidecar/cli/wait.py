@@ -16,7 +16,7 @@ from biot_sidecar.durations import parse_duration, show_duration
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import load_listen, misspelt
 from biot_sidecar.settings.names import FLAGS
-from biot_sidecar.settings.values import Address
+from biot_sidecar.settings.values import ListenAddress
 
 LISTEN: Final = "SIDECAR_LISTEN"
 POLL: Final = 0.1
@@ -73,7 +73,7 @@ def wait_until_ready(
         sleep(min(POLL, left))
 
 
-def look(address: Address, timeout: float, *, token: bool = False) -> str:
+def look(address: ListenAddress, timeout: float, *, token: bool = False) -> str:
     """Ask the sidecar at `address` for /readyz; why it is not ready, or has no `token` in hand, or nothing."""
     try:
         answer = _answer(address, timeout)
@@ -91,7 +91,7 @@ def look(address: Address, timeout: float, *, token: bool = False) -> str:
     return _no_token(told.get("token")) if token else ""
 
 
-def _answer(address: Address, timeout: float) -> bytes:
+def _answer(address: ListenAddress, timeout: float) -> bytes:
     answer = b""
     with _connected(address, timeout) as sock:
         sock.sendall(_REQUEST)
@@ -100,7 +100,7 @@ def _answer(address: Address, timeout: float) -> bytes:
     return answer
 
 
-def _connected(address: Address, timeout: float) -> socket.socket:
+def _connected(address: ListenAddress, timeout: float) -> socket.socket:
     if not address.path:
         host = _EVERY_ADDRESS.get(address.host, address.host)
         return socket.create_connection((host, address.port), timeout)
@@ -138,7 +138,7 @@ def _printable(text: str) -> str:
     return "".join(character for character in text if character.isprintable())[:300]
 
 
-def _first_address(flags: Mapping[str, str], env: Mapping[str, str]) -> Address:
+def _first_address(flags: Mapping[str, str], env: Mapping[str, str]) -> ListenAddress:
     """The other settings need not be there: whoever waits may not know them. Raises BadSettings."""
     address = load_listen(env, flags)[0]
     if not (address.path or address.port):

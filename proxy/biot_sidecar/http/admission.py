@@ -6,7 +6,7 @@ import ipaddress
 import re
 from typing import Final
 
-from biot_sidecar.errors import ClientFault, Code
+from biot_sidecar.errors import ClientError, Code
 from biot_sidecar.http.error_texts import host_refused, refused, target_host_refused, trace_refused, tunnel_refused
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.messages import RequestHead
@@ -95,7 +95,7 @@ class Guards:
         else:
             refused = any(site.lower() in _CROSS_SITE for site in special[Kind.FETCH_SITE])
         if refused:
-            raise ClientFault(
+            raise ClientError(
                 Code.BROWSER_REFUSED,
                 "A web page of another site may not call the sidecar.",
                 reason="browser",
@@ -132,7 +132,7 @@ def asks_for_icon(head: RequestHead, target: bytes) -> bool:
     return head.method == b"GET" and any(name.lower() == b"sec-fetch-dest" for name, _ in head.headers)
 
 
-def own_path(target: bytes) -> bytes | None:
+def local_path(target: bytes) -> bytes | None:
     """The path when `target` belongs to the sidecar itself, in its plain spelling, else None.
 
     Any spelling that BioT might read as one of ours counts: escapes, doubled and final slashes.

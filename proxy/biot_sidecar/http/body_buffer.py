@@ -6,7 +6,7 @@ from biot_sidecar.http.interfaces import Sink, Source
 from biot_sidecar.http.messages import Headers
 
 
-class Collector(Sink):
+class BodyBuffer(Sink):
     """A sink that keeps a body; beyond `limit` bytes it stops its source, which can be relayed on from there."""
 
     def __init__(self, limit: int) -> None:
@@ -35,7 +35,7 @@ class Collector(Sink):
         self._source = source
 
 
-class Nowhere(Sink):
+class DiscardSink(Sink):
     """A sink for what nobody wants."""
 
     def __init__(self) -> None:

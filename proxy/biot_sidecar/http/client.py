@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 
-from biot_sidecar.errors import UpstreamFault
+from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http import framing
-from biot_sidecar.http.body_buffer import Collector
-from biot_sidecar.http.deadlines import Signal, Sweep
+from biot_sidecar.http.body_buffer import BodyBuffer
+from biot_sidecar.http.deadlines import DeadlineTimer, Wakeup
 from biot_sidecar.http.deadlines import timeout as patience
 from biot_sidecar.http.error_texts import broken_answer, lost_before_answer, timed_out
 from biot_sidecar.http.framing import unasked_interim
 from biot_sidecar.http.messages import Answer, Framing, Headers, ResponseHead
 from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
 from biot_sidecar.routing.retry import FIRST_PAUSE, IDEMPOTENT
-from biot_sidecar.settings import Upstream as Address
+from biot_sidecar.settings import UpstreamUrl
 
 
 class Fetcher:
     """Whole requests of our own (logins) over the same connections as everybody's."""
 
-    def __init__(self, pool: Pool, address: Address, sweep: Sweep, user_agent: bytes) -> None:
+    def __init__(self, pool: Pool, address: UpstreamUrl, sweep: DeadlineTimer, user_agent: bytes) -> None:
         self._pool = pool
         self._address = address
         self._sweep = sweep
@@ -42,7 +42,7 @@ class Fetcher:
         Over a second connection where the first cannot be had, or is lost before its answer and the request may be
         carried out twice: because of its method, or since it is `repeatable`.
         """
-        signal = Signal(asyncio.get_running_loop())
+        signal = Wakeup(asyncio.get_running_loop())
         self._sweep.watch(signal)
         try:
             with patience(timeout):
@@ -62,16 +62,16 @@ class Fetcher:
         lines.append(b"Content-Length: %d" % len(body))
         return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
-    async def _try_twice(self, signal: Signal, request: bytes, method: bytes, limit: int, repeatable: bool) -> Answer:
+    async def _try_twice(self, signal: Wakeup, request: bytes, method: bytes, limit: int, repeatable: bool) -> Answer:
         try:
             return await self._fetch(signal, request, method, limit)
-        except UpstreamFault as fault:
+        except UpstreamError as fault:
             if fault.retryable != "connect" and not (fault.retryable and repeatable):
                 raise
         await asyncio.sleep(FIRST_PAUSE)
         return await self._fetch(signal, request, method, limit)
 
-    async def _fetch(self, signal: Signal, request: bytes, method: bytes, limit: int) -> Answer:
+    async def _fetch(self, signal: Wakeup, request: bytes, method: bytes, limit: int) -> Answer:
         # A new connection: a login must not be lost to a pooled one that died unseen.
         connection = await self._pool.dial(signal)
         keep = False
@@ -85,7 +85,7 @@ class Fetcher:
         finally:
             self._pool.release(connection, keep=keep)
 
-    async def _final_head(self, connection: UpstreamConnection, signal: Signal, method: bytes) -> ResponseHead:
+    async def _final_head(self, connection: UpstreamConnection, signal: Wakeup, method: bytes) -> ResponseHead:
         """The final answer's head; interim ones (RFC 9110, section 15.2) are read past."""
         interims = 0
         while (head := framing.response_head(await self._head(connection, signal), method)).status < 200:
@@ -95,7 +95,7 @@ class Fetcher:
             connection.expect_head()
         return head
 
-    async def _head(self, connection: UpstreamConnection, signal: Signal) -> bytes:
+    async def _head(self, connection: UpstreamConnection, signal: Wakeup) -> bytes:
         while connection.raw_head is None:
             if connection.failure is not None:
                 raise connection.failure
@@ -104,8 +104,8 @@ class Fetcher:
             await signal.next()
         return connection.raw_head
 
-    async def _body(self, connection: UpstreamConnection, signal: Signal, how: Framing, limit: int) -> bytes:
-        collector = Collector(limit)
+    async def _body(self, connection: UpstreamConnection, signal: Wakeup, how: Framing, limit: int) -> bytes:
+        collector = BodyBuffer(limit)
         connection.expect_body(how)
         connection.relay_to(collector)
         while not connection.body_done:

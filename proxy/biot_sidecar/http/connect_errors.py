@@ -8,7 +8,7 @@ import socket
 import ssl
 from typing import Final
 
-from biot_sidecar.errors import Code, UpstreamFault
+from biot_sidecar.errors import Code, UpstreamError
 
 CHECK: Final = "Check BIOT_BASE_URL and the network between here and BioT."
 CLIENT_CERTIFICATE: Final = "The server wants a client's certificate, and the sidecar has none to show."
@@ -49,7 +49,7 @@ class NoThread(OSError):
     """The system allows no thread in which the name could be looked up."""
 
 
-def unreachable(error: OSError | TimeoutError, server: str, seconds: float) -> UpstreamFault:
+def unreachable(error: OSError | TimeoutError, server: str, seconds: float) -> UpstreamError:
     """Name a failed dial of `server` (host and port), which had `seconds`; nothing of a request was sent."""
     if isinstance(error, ssl.SSLError):
         reason, hint = _tls_reason(error)
@@ -59,7 +59,7 @@ def unreachable(error: OSError | TimeoutError, server: str, seconds: float) -> U
         reason, hint = _LOCAL[number]
     else:
         reason, hint = _network_reason(error, number, seconds), CHECK
-    return UpstreamFault(
+    return UpstreamError(
         Code.UPSTREAM_UNREACHABLE,
         f"BioT cannot be reached at {server}: {reason}.",
         hint=hint,
@@ -67,10 +67,10 @@ def unreachable(error: OSError | TimeoutError, server: str, seconds: float) -> U
     )
 
 
-def tls_broken(error: ssl.SSLError, server: str) -> UpstreamFault:
+def tls_broken(error: ssl.SSLError, server: str) -> UpstreamError:
     """Name what ended TLS after the handshake, before an answer: in TLS 1.3 the server judges our half of it later."""
     reason, hint = _tls_reason(error)
-    return UpstreamFault(
+    return UpstreamError(
         Code.UPSTREAM_UNREACHABLE, f"BioT at {server} ended the connection: {reason}.", hint=hint, retryable="reset"
     )
 

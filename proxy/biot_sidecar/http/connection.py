@@ -16,7 +16,7 @@ from typing import Final
 from biot_sidecar.errors import Failure
 from biot_sidecar.http.chunked import ChunkedDecoder
 from biot_sidecar.http.connection_output import Sender
-from biot_sidecar.http.deadlines import Signal
+from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.framing import BadFraming
 from biot_sidecar.http.interfaces import Sink
 from biot_sidecar.http.messages import BODY_CHUNKED, BODY_LENGTH, BODY_NONE, Framing, Headers
@@ -58,7 +58,7 @@ class Connection(Sender):
         "raw_head",
     )
 
-    def __init__(self, signal: Signal) -> None:
+    def __init__(self, signal: Wakeup) -> None:
         super().__init__(signal)
         self.raw_head: bytes | None = None
         self.failure: Failure | None = None  # what arrived cannot be trusted

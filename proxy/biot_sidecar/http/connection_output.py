@@ -8,13 +8,13 @@ import socket
 import struct
 
 from biot_sidecar.http.chunked import encode_chunks, encode_end
-from biot_sidecar.http.deadlines import Signal
+from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.header_rules import safe_trailers
-from biot_sidecar.http.interfaces import Peer, Source
-from biot_sidecar.http.messages import BODY_CHUNKED, Body, Headers
+from biot_sidecar.http.interfaces import HttpStream, Source
+from biot_sidecar.http.messages import BODY_CHUNKED, BodyFraming, Headers
 
 
-class Sender(Peer):
+class Sender(HttpStream):
     """Writes to its transport, which tells when it is full and when the connection is lost."""
 
     __slots__ = (
@@ -31,7 +31,7 @@ class Sender(Peer):
 
     transport: asyncio.Transport
 
-    def __init__(self, signal: Signal) -> None:
+    def __init__(self, signal: Wakeup) -> None:
         self.signal = signal
         self.lost = False  # no more bytes will come or go
         self.progress = 0  # grows with everything that arrives or drains
@@ -91,7 +91,7 @@ class Sender(Peer):
                 self.written += len(part)
             self.transport.writelines(parts)
 
-    def frame_output(self, body: Body) -> None:
+    def frame_output(self, body: BodyFraming) -> None:
         """How the body that goes out next is framed."""
         self._out_chunked = body is BODY_CHUNKED
 

@@ -18,7 +18,7 @@ POLLS: Final = 10
 for that go on, one after the other (a login's answer, the login, who shares it)."""
 
 
-class Signal:
+class Wakeup:
     """What one coroutine waits on. `deadline` is in seconds of the sweep's clock; `expired` says that it has passed."""
 
     __slots__ = ("_future", "_loop", "deadline", "expired")
@@ -98,7 +98,7 @@ class timeout:  # noqa: N801 - named and used as asyncio's
             raise TimeoutError from error
 
 
-class Sweep:
+class DeadlineTimer:
     """Every deadline of the process under one timer: arming one is an assignment and a comparison."""
 
     SLACK: Final = 0.02
@@ -106,17 +106,17 @@ class Sweep:
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         self._loop = loop
         self._clock = clock
-        self._watched: set[Signal] = set()
+        self._watched: set[Wakeup] = set()
         self._due = float("inf")
         self._timer: After | None = None
 
-    def watch(self, signal: Signal) -> None:
+    def watch(self, signal: Wakeup) -> None:
         self._watched.add(signal)
 
-    def forget(self, signal: Signal) -> None:
+    def forget(self, signal: Wakeup) -> None:
         self._watched.discard(signal)
 
-    def arm(self, signal: Signal, deadline: float) -> None:
+    def arm(self, signal: Wakeup, deadline: float) -> None:
         """Let `signal` expire at `deadline`, by the clock, instead of whenever it would have before."""
         signal.expired = False
         signal.deadline = deadline

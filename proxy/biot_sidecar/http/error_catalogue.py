@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from biot_sidecar.errors import ClientFault, Code, Failure, UpstreamFault
+from biot_sidecar.errors import ClientError, Code, Failure, UpstreamError
 
 
 class Reply(NamedTuple):
@@ -72,7 +72,7 @@ def error_bytes(failure: Failure, *, method: bytes, trace_id: str, route: str, n
     headers = [("Proxy-Status", f"biot-sidecar; error={reply.proxy_error}")]
     if reply.retry_after:
         headers.append(("Retry-After", "1"))
-    if isinstance(failure, ClientFault) and failure.allow:
+    if isinstance(failure, ClientError) and failure.allow:
         headers.append(("Allow", failure.allow))
     body = error_body(failure, method=method, trace_id=trace_id, route=route)
     head_only = method == b"HEAD"
@@ -97,7 +97,7 @@ def error_body(failure: Failure, *, method: bytes, trace_id: str, route: str) ->
 
 def _hint(failure: Failure, method: bytes) -> str:
     """What can be done about it, and what may have happened already."""
-    if not isinstance(failure, UpstreamFault):
+    if not isinstance(failure, UpstreamError):
         return failure.hint
     said = [failure.hint]
     if failure.sent and method not in _SAFE:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from biot_sidecar.errors import ClientFault, Code, Failure, UpstreamFault
+from biot_sidecar.errors import ClientError, Code, Failure, UpstreamError
 
 
-def refused(reason: str) -> ClientFault:
-    return ClientFault(
+def refused(reason: str) -> ClientError:
+    return ClientError(
         Code.BAD_REQUEST,
         f"The request is ambiguous or malformed: {reason}.",
         reason="framing",
@@ -16,8 +16,8 @@ def refused(reason: str) -> ClientFault:
     )
 
 
-def tls_hello() -> ClientFault:
-    return ClientFault(
+def tls_hello() -> ClientError:
+    return ClientError(
         Code.BAD_REQUEST,
         "The client began a TLS handshake; plain HTTP is spoken here.",
         reason="framing",
@@ -26,12 +26,12 @@ def tls_hello() -> ClientFault:
     )
 
 
-def broken_off() -> ClientFault:
+def broken_off() -> ClientError:
     return refused("it broke off before its end")
 
 
-def target_too_large() -> ClientFault:
-    return ClientFault(
+def target_too_large() -> ClientError:
+    return ClientError(
         Code.TARGET_TOO_LARGE,
         "The request line is longer than 64 KiB.",
         reason="limit",
@@ -39,8 +39,8 @@ def target_too_large() -> ClientFault:
     )
 
 
-def fields_too_large() -> ClientFault:
-    return ClientFault(
+def fields_too_large() -> ClientError:
+    return ClientError(
         Code.HEAD_TOO_LARGE,
         "The request's headers are more than 256, or larger than 64 KiB together.",
         reason="limit",
@@ -48,8 +48,8 @@ def fields_too_large() -> ClientFault:
     )
 
 
-def late_head(seconds: float) -> ClientFault:
-    return ClientFault(
+def late_head(seconds: float) -> ClientError:
+    return ClientError(
         Code.REQUEST_TIMEOUT,
         f"The request's head did not arrive within {seconds:g}s.",
         reason="limit",
@@ -57,8 +57,8 @@ def late_head(seconds: float) -> ClientFault:
     )
 
 
-def stalled_upload(seconds: float) -> ClientFault:
-    return ClientFault(
+def stalled_upload(seconds: float) -> ClientError:
+    return ClientError(
         Code.REQUEST_TIMEOUT,
         f"No byte of the request's body came for {seconds:g}s.",
         reason="limit",
@@ -66,8 +66,8 @@ def stalled_upload(seconds: float) -> ClientFault:
     )
 
 
-def path_refused(reason: str) -> ClientFault:
-    return ClientFault(
+def path_refused(reason: str) -> ClientError:
+    return ClientError(
         Code.PATH_REFUSED,
         f"The path is refused: {reason}.",
         reason="path",
@@ -75,8 +75,8 @@ def path_refused(reason: str) -> ClientFault:
     )
 
 
-def route_denied(reason: str) -> ClientFault:
-    return ClientFault(
+def route_denied(reason: str) -> ClientError:
+    return ClientError(
         Code.ROUTE_DENIED,
         f"The routes file denies this request: {reason}",
         reason="deny",
@@ -84,8 +84,8 @@ def route_denied(reason: str) -> ClientFault:
     )
 
 
-def login_denied() -> ClientFault:
-    return ClientFault(
+def login_denied() -> ClientError:
+    return ClientError(
         Code.ROUTE_DENIED,
         "Plugins do not log in by themselves here (SIDECAR_PLUGIN_LOGIN=deny).",
         reason="deny",
@@ -93,9 +93,9 @@ def login_denied() -> ClientFault:
     )
 
 
-def loop_detected(limit: int, method: str, template: str) -> ClientFault:
+def loop_detected(limit: int, method: str, template: str) -> ClientError:
     where = f"{method} {template}" if template else f"this {method}"
-    return ClientFault(
+    return ClientError(
         Code.LOOP_DETECTED,
         f"A loop: {where} was intercepted more than {limit} times within 60s under one trace id; it triggers itself.",
         reason="loop",
@@ -103,8 +103,8 @@ def loop_detected(limit: int, method: str, template: str) -> ClientFault:
     )
 
 
-def method_refused(allow: str) -> ClientFault:
-    return ClientFault(
+def method_refused(allow: str) -> ClientError:
+    return ClientError(
         Code.METHOD_REFUSED,
         f"Only {' and '.join(allow.split(', '))} are answered here.",
         reason="method",
@@ -116,8 +116,8 @@ def method_refused(allow: str) -> ClientFault:
 FORWARDED: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
-def trace_refused() -> ClientFault:
-    return ClientFault(
+def trace_refused() -> ClientError:
+    return ClientError(
         Code.METHOD_REFUSED,
         "TRACE is not forwarded: its answer would show the token.",
         reason="method",
@@ -126,8 +126,8 @@ def trace_refused() -> ClientFault:
     )
 
 
-def tunnel_refused(here: str) -> ClientFault:
-    return ClientFault(
+def tunnel_refused(here: str) -> ClientError:
+    return ClientError(
         Code.METHOD_REFUSED,
         "CONNECT is not forwarded: the sidecar is no proxy for other hosts.",
         reason="method",
@@ -136,8 +136,8 @@ def tunnel_refused(here: str) -> ClientFault:
     )
 
 
-def target_host_refused(here: str) -> ClientFault:
-    return ClientFault(
+def target_host_refused(here: str) -> ClientError:
+    return ClientError(
         Code.HOST_REFUSED,
         "The target names a host that is not served here: the sidecar is no proxy for other hosts.",
         reason="host",
@@ -152,8 +152,8 @@ def _no_proxy(here: str) -> str:
     )
 
 
-def host_refused(here: str) -> ClientFault:
-    return ClientFault(
+def host_refused(here: str) -> ClientError:
+    return ClientError(
         Code.HOST_REFUSED,
         "The Host header names a host that is not served here.",
         reason="host",
@@ -161,8 +161,8 @@ def host_refused(here: str) -> ClientFault:
     )
 
 
-def not_found() -> ClientFault:
-    return ClientFault(
+def not_found() -> ClientError:
+    return ClientError(
         Code.NOT_FOUND,
         "The sidecar has no such page, and nothing under /_sidecar/ is forwarded.",
         reason="path",
@@ -170,8 +170,8 @@ def not_found() -> ClientFault:
     )
 
 
-def not_for_admins() -> ClientFault:
-    return ClientFault(
+def not_for_admins() -> ClientError:
+    return ClientError(
         Code.NOT_FOUND,
         "The admin listener serves /metrics, /healthz and /readyz, and forwards nothing.",
         reason="path",
@@ -179,8 +179,8 @@ def not_for_admins() -> ClientFault:
     )
 
 
-def no_icon() -> ClientFault:
-    return ClientFault(
+def no_icon() -> ClientError:
+    return ClientError(
         Code.NOT_FOUND,
         "The sidecar has no icon, and a browser that asks for one by itself does not ask BioT.",
         reason="path",
@@ -188,8 +188,8 @@ def no_icon() -> ClientFault:
     )
 
 
-def bad_question() -> ClientFault:
-    return ClientFault(
+def bad_question() -> ClientError:
+    return ClientError(
         Code.BAD_REQUEST,
         "The question needs a method and a path that begins with a slash.",
         reason="path",
@@ -197,8 +197,8 @@ def bad_question() -> ClientFault:
     )
 
 
-def overloaded(limit: int) -> ClientFault:
-    return ClientFault(
+def overloaded(limit: int) -> ClientError:
+    return ClientError(
         Code.OVERLOADED,
         f"{limit} requests are in flight and none ended within 1s.",
         reason="overload",
@@ -206,8 +206,8 @@ def overloaded(limit: int) -> ClientFault:
     )
 
 
-def draining() -> ClientFault:
-    return ClientFault(
+def draining() -> ClientError:
+    return ClientError(
         Code.DRAINING,
         "The sidecar is stopping and takes no new requests.",
         reason="draining",
@@ -215,8 +215,8 @@ def draining() -> ClientFault:
     )
 
 
-def broken_answer(reason: str) -> UpstreamFault:
-    return UpstreamFault(
+def broken_answer(reason: str) -> UpstreamError:
+    return UpstreamError(
         Code.UPSTREAM_PROTOCOL,
         f"BioT's answer cannot be trusted: {reason}.",
         hint="Check what answers at BIOT_BASE_URL.",
@@ -224,9 +224,9 @@ def broken_answer(reason: str) -> UpstreamFault:
     )
 
 
-def lost_before_answer(*, sent: bool) -> UpstreamFault:
+def lost_before_answer(*, sent: bool) -> UpstreamError:
     """A connection that broke off before an answer; `sent` if any byte of the request may have left."""
-    return UpstreamFault(
+    return UpstreamError(
         Code.UPSTREAM_UNREACHABLE,
         "BioT closed the connection before it answered.",
         hint="" if sent else "Nothing of the request was sent; send it again.",
@@ -235,8 +235,8 @@ def lost_before_answer(*, sent: bool) -> UpstreamFault:
     )
 
 
-def timed_out(seconds: float, *, sent: bool = True) -> UpstreamFault:
-    return UpstreamFault(
+def timed_out(seconds: float, *, sent: bool = True) -> UpstreamError:
+    return UpstreamError(
         Code.UPSTREAM_TIMEOUT,
         f"BioT did not answer within {seconds:g}s",
         hint="A route's `timeout` says how long to wait.",

@@ -19,8 +19,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from biot_sidecar.bounded_cache import KEY_LIMIT, Memo
-from biot_sidecar.errors import ClientFault
+from biot_sidecar.bounded_cache import KEY_LIMIT, BoundedCache
+from biot_sidecar.errors import ClientError
 from biot_sidecar.http.error_texts import broken_answer, fields_too_large, refused, target_too_large
 from biot_sidecar.http.header_fields import (
     REQUEST_STOPS,
@@ -102,8 +102,8 @@ _RequestFields = tuple[Headers, Headers, list[bytes], dict[int, list[bytes]], Fr
 
 # Senders repeat themselves: requests differ in their first line, answers of one kind come several in a second. A
 # section known already costs 0.4 us, a new one 7.
-_requests: Final = Memo[bytes, _RequestFields](128)
-_answers: Final = Memo[bytes, ResponseHead](128)
+_requests: Final = BoundedCache[bytes, _RequestFields](128)
+_answers: Final = BoundedCache[bytes, ResponseHead](128)
 
 
 def _request_fields(section: bytes, modern: bool) -> _RequestFields:
@@ -238,7 +238,7 @@ def no_answer(partial: bytes | bytearray) -> bool:
     return not partial.startswith(_VERSION[: len(partial)])
 
 
-def oversized_request(partial: bytes | bytearray) -> ClientFault | None:
+def oversized_request(partial: bytes | bytearray) -> ClientError | None:
     """The failure of a request head that is too large, finished or not, else None."""
     line_end = partial.find(b"\r\n", 0, START_LINE_LIMIT + 2)
     if line_end < 0:

@@ -12,7 +12,7 @@ from typing import Final
 from biot_sidecar.auth.placeholder import is_placeholder
 from biot_sidecar.http.header_fields import FRAMING, KINDS, REQUEST_STOPS, Kind, kind_of, sort_fields
 from biot_sidecar.http.messages import Headers, RequestHead, ResponseHead
-from biot_sidecar.routing.route import Authorization, Interception, Rule
+from biot_sidecar.routing.route import Authorization, Interception, Route
 
 FALSE_LOOKING: Final = frozenset({b"false", b"0", b"no", b"off"})
 NO_VALUE: Final = frozenset({b"", b"null"})
@@ -39,7 +39,7 @@ _TRACE_FIELDS: Final = frozenset({b"traceparent", b"tracestate"})
 _PERSISTENCE: Final = frozenset({b"close", b"keep-alive"})
 
 
-def interception_action(rule: Rule, values: list[bytes] | None) -> str:
+def interception_action(rule: Route, values: list[bytes] | None) -> str:
     """What happens to `allow-interception`, as metrics call it: set, removed, passed or none."""
     if rule.interception is _ON:
         return "set"
@@ -55,14 +55,14 @@ def looks_false(values: list[bytes]) -> bool:
     return any(value.lower() in FALSE_LOOKING for value in values)
 
 
-def takes_own_token(rule: Rule, values: list[bytes] | None) -> bool:
+def takes_own_token(rule: Route, values: list[bytes] | None) -> bool:
     """True when the request goes out with the service user's token; `values` are the client's Authorization fields."""
     if rule.authorization is _REPLACE:
         return True
     return rule.authorization is _KEEP and (values is None or all(map(is_placeholder, values)))
 
 
-def request_lines(head: RequestHead, rule: Rule, user_agent: bytes, traceparent: bytes) -> bytes:
+def request_lines(head: RequestHead, rule: Route, user_agent: bytes, traceparent: bytes) -> bytes:
     """The field lines that are the same for every try: all but Host and the service user's Authorization.
 
     `user_agent` stands in where the client sent none. `traceparent` is the client's, or stands in for one that is
@@ -102,7 +102,7 @@ def _takes_trailers(values: list[bytes]) -> bool:
     return any(member.strip(b" \t") == b"trailers" for value in values for member in value.lower().split(b","))
 
 
-def _plugins_own(head: RequestHead, rule: Rule) -> list[bytes]:
+def _plugins_own(head: RequestHead, rule: Route) -> list[bytes]:
     """The lines that may go on where a rule lets the plugin speak for itself, in their order."""
     special = head.special
     passed: set[int] = set()

@@ -10,11 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple, Protocol, TypeVar
 
-from biot_sidecar.auth.incurable_routes import Judgement, Route
+from biot_sidecar.auth.incurable_routes import Judgement, RouteKey
 from biot_sidecar.errors import Failure
-from biot_sidecar.http.deadlines import Signal
+from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.exchange import Exchange
-from biot_sidecar.http.messages import Answer, Body, Framing, Headers, Token
+from biot_sidecar.http.messages import Answer, BodyFraming, Framing, Headers, Token
 from biot_sidecar.routing.route import Verdict
 from biot_sidecar.traits import trait
 
@@ -38,7 +38,7 @@ class Tokens(ABC):
 
     renewing: bool
     """The token that ready() gave last is old: a newer one is being fetched, or cannot be had."""
-    marked: Collection[Route]
+    marked: Collection[RouteKey]
     """Routes that are known for their 401s: tell accepted() of their other answers."""
 
     @abstractmethod
@@ -70,27 +70,27 @@ class Tokens(ABC):
         """Wait for the login that is under way or start one; raises LoginFault. Cancelling it hurts nobody else."""
 
     @abstractmethod
-    async def refused(self, token: Token, route: Route, *, replayed: bool, replayable: bool) -> bool:
+    async def refused(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
         """BioT refused this token on this route: drop it, if another may help. True: send the call again with that.
 
         `replayed`: this call had been refused before; `replayable`: all of it can be sent again.
         """
 
     @abstractmethod
-    def accepted(self, route: Route) -> None:
+    def accepted(self, route: RouteKey) -> None:
         """BioT answered a call with our token with something else than 401."""
 
 
 class RefusalJudge(Protocol):
     """Judges 401s about the token for the whole program (policy.incurable)."""
 
-    marked: Collection[Route]
+    marked: Collection[RouteKey]
     """Routes whose other answers matter; always the same object."""
 
-    async def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+    async def judge(self, route: RouteKey, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
         """`token` is its fingerprint, `age` in seconds; the rest as in Tokens.refused."""
 
-    def accepted(self, route: Route) -> None:
+    def accepted(self, route: RouteKey) -> None:
         """The route was answered with something else than 401."""
 
 
@@ -142,7 +142,7 @@ class Source(ABC):
 
     __slots__ = ()
 
-    signal: Signal
+    signal: Wakeup
 
     @abstractmethod
     def pause_reading(self) -> None: ...
@@ -176,7 +176,7 @@ class Sink(ABC):
 
 
 @trait
-class Peer(Source, Sink):
+class HttpStream(Source, Sink):
     """One connection, as far as both sides are alike."""
 
     __slots__ = ()
@@ -231,7 +231,7 @@ class Peer(Source, Sink):
     def write(self, data: bytes) -> None: ...
 
     @abstractmethod
-    def frame_output(self, body: Body) -> None: ...
+    def frame_output(self, body: BodyFraming) -> None: ...
 
     @abstractmethod
     def close(self) -> None: ...
@@ -241,7 +241,7 @@ class Peer(Source, Sink):
 
 
 @trait
-class Client(Peer):
+class ClientStream(HttpStream):
     """The plugin's side."""
 
     __slots__ = ()
@@ -273,7 +273,7 @@ class Client(Peer):
 
 
 @trait
-class Upstream(Peer):
+class UpstreamStream(HttpStream):
     """BioT's side."""
 
     __slots__ = ()
@@ -282,11 +282,11 @@ class Upstream(Peer):
     """The connection was lost, and the kernel knows that no byte of the request had left."""
 
     @abstractmethod
-    def begin(self, signal: Signal) -> bool:
+    def begin(self, signal: Wakeup) -> bool:
         """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""
 
 
-Held = TypeVar("Held", bound=Upstream)
+Held = TypeVar("Held", bound=UpstreamStream)
 
 
 class Pool(Protocol[Held]):
@@ -294,12 +294,12 @@ class Pool(Protocol[Held]):
 
     def take(self) -> Held | None: ...
 
-    async def dial(self, signal: Signal) -> Held: ...
+    async def dial(self, signal: Wakeup) -> Held: ...
 
     def release(self, connection: Held, *, keep: bool) -> None: ...
 
 
-class Page(NamedTuple):
+class LocalResponse(NamedTuple):
     """An answer of the sidecar's own; `body` is complete."""
 
     status: int
@@ -307,11 +307,11 @@ class Page(NamedTuple):
     body: bytes
 
 
-class Pages(Protocol):
+class LocalPages(Protocol):
     """What the listener serves itself: /metrics, /healthz, /readyz and everything under /_sidecar."""
 
     def has(self, path: bytes) -> bool:
         """True when there is such a page."""
 
-    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page:
+    async def get(self, path: bytes, query: bytes, accept: bytes) -> LocalResponse:
         """The page, which must be there. Raises Failure."""

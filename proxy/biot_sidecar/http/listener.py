@@ -13,11 +13,11 @@ from biot_sidecar.http import framing
 from biot_sidecar.http import half_close as farewell
 from biot_sidecar.http.accepting import Acceptor
 from biot_sidecar.http.connection import BODY, HEAD, HOLD, Connection
-from biot_sidecar.http.deadlines import Signal
+from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.descriptor_reserve import Reserve
-from biot_sidecar.http.interfaces import Client, Sink
+from biot_sidecar.http.interfaces import ClientStream, Sink
 from biot_sidecar.http.messages import Framing
-from biot_sidecar.http.sockets import BACKLOG, HandedOver, SocketFile, readable, take_again, take_no_more
+from biot_sidecar.http.sockets import BACKLOG, InheritedListener, UnixListener, readable, take_again, take_no_more
 
 KEEP_LIMIT: Final = 64 * 1024
 """Body bytes kept for a replay."""
@@ -34,13 +34,13 @@ ACCEPT_TIME: Final = 0.02
 """Seconds in which a closing listener still takes the connections that the kernel holds for it."""
 
 
-class ClientConnection(Connection, Client):
+class ClientConnection(Connection, ClientStream):
     """A plugin's connection. Its coroutine is cancelled when the plugin goes away in the middle of an exchange."""
 
     __slots__ = ("_ended", "_kept_size", "_listener", "_look_due", "_loop", "_task", "kept", "resets", "silent")
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(Signal(loop))
+        super().__init__(Wakeup(loop))
         self._listener = listener
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
@@ -197,7 +197,7 @@ class Listener:
 
     def __init__(
         self,
-        converse: Callable[[ClientConnection], Awaitable[None]],
+        serve_connection: Callable[[ClientConnection], Awaitable[None]],
         report: Callable[[BaseException], None],
         *,
         short: Callable[[], None] = lambda: None,
@@ -205,7 +205,7 @@ class Listener:
         still_listens: Callable[[asyncio.Transport], bool] = farewell.still_listens,
         has_gone: Callable[[asyncio.Transport], bool] = farewell.has_gone,
     ) -> None:
-        self._converse = converse
+        self._converse = serve_connection
         self._report = report
         self.still_listens = still_listens
         self.has_gone = has_gone
@@ -215,15 +215,15 @@ class Listener:
         self._sockets: list[socket.socket] = []
         self._borrowed: list[Acceptor] = []
         self._rested: dict[ClientConnection, int] = {}
-        self._files: list[SocketFile] = []
+        self._files: list[UnixListener] = []
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
 
     async def listen(self, sock: socket.socket) -> None:
         """Serve the connections that arrive at a bound socket (see net.sockets)."""
         loop = asyncio.get_running_loop()
-        if isinstance(sock, SocketFile):
+        if isinstance(sock, UnixListener):
             self._files.append(sock)
-        if not isinstance(sock, HandedOver):
+        if not isinstance(sock, InheritedListener):
             take_again(sock.fileno())
         acceptor = Acceptor(
             sock,
@@ -233,7 +233,7 @@ class Listener:
             make_room=self.make_room,
             reserve=self._reserve,
         )
-        if isinstance(sock, HandedOver):
+        if isinstance(sock, InheritedListener):
             self._borrowed.append(acceptor)
         else:
             self._acceptors.append(acceptor)

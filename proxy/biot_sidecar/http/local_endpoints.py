@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http.interfaces import Page
+from biot_sidecar.http.interfaces import LocalResponse
 from biot_sidecar.routing.pattern import METHOD
 
 JSON = "application/json"
@@ -32,12 +32,12 @@ class Sources(Protocol):
     def explain(self, method: str, path: str) -> dict[str, Any]: ...
 
 
-class OwnPages:
+class LocalEndpoints:
     """`names` limits them: the admin listener serves only the first three."""
 
     def __init__(self, sources: Sources, *, everything: bool) -> None:
         self._sources = sources
-        self._pages: dict[bytes, Callable[[bytes, bytes], Awaitable[Page]]] = {
+        self._pages: dict[bytes, Callable[[bytes, bytes], Awaitable[LocalResponse]]] = {
             b"/metrics": self._metrics,
             b"/healthz": self._healthz,
             b"/readyz": self._readyz,
@@ -50,31 +50,31 @@ class OwnPages:
         """True when there is a page of that name."""
         return path in self._pages
 
-    async def get(self, path: bytes, query: bytes, accept: bytes) -> Page:
+    async def get(self, path: bytes, query: bytes, accept: bytes) -> LocalResponse:
         """The page of that name. Raises Failure for a query that it cannot answer."""
         return await self._pages[path](query, accept)
 
-    async def _metrics(self, query: bytes, accept: bytes) -> Page:
-        return Page(200, *await self._sources.render_metrics(accept.decode("latin-1")))
+    async def _metrics(self, query: bytes, accept: bytes) -> LocalResponse:
+        return LocalResponse(200, *await self._sources.render_metrics(accept.decode("latin-1")))
 
-    async def _healthz(self, query: bytes, accept: bytes) -> Page:
-        return Page(200, TEXT, b"ok\n")
+    async def _healthz(self, query: bytes, accept: bytes) -> LocalResponse:
+        return LocalResponse(200, TEXT, b"ok\n")
 
-    async def _readyz(self, query: bytes, accept: bytes) -> Page:
+    async def _readyz(self, query: bytes, accept: bytes) -> LocalResponse:
         reason = self._sources.unready()
         told = {"ready": reason is None, "reason": reason, "token": self._sources.token_state()}
-        return Page(200 if reason is None else 503, JSON, _json(told))
+        return LocalResponse(200 if reason is None else 503, JSON, _json(told))
 
-    async def _status(self, query: bytes, accept: bytes) -> Page:
-        return Page(200, JSON, _json(await self._sources.status()))
+    async def _status(self, query: bytes, accept: bytes) -> LocalResponse:
+        return LocalResponse(200, JSON, _json(await self._sources.status()))
 
-    async def _explain(self, query: bytes, accept: bytes) -> Page:
+    async def _explain(self, query: bytes, accept: bytes) -> LocalResponse:
         text = query.decode("utf-8", "surrogateescape")
         given = parse_qs(text, keep_blank_values=True, errors="surrogateescape")
         method, path = (given.get(name, [""])[-1] for name in ("method", "path"))
         if not METHOD.fullmatch(method) or not (path.startswith("/") or path == "*"):
             raise faults.bad_question()
-        return Page(200, JSON, _json(self._sources.explain(method, path)))
+        return LocalResponse(200, JSON, _json(self._sources.explain(method, path)))
 
 
 def _json(value: dict[str, Any]) -> bytes:

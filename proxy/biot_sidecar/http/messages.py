@@ -12,7 +12,7 @@ Headers = list[tuple[bytes, bytes]]
 """Field lines in wire order, names in the sender's case, values without white space around them (RFC 9110, 5)."""
 
 
-class Body(IntEnum):
+class BodyFraming(IntEnum):
     """How a message's end is found (RFC 9112, section 6.3)."""
 
     NONE = 0
@@ -22,21 +22,21 @@ class Body(IntEnum):
 
 
 # For the forwarding path: a member looked up through its class costs 0.1 us, and a request takes dozens.
-BODY_NONE: Final = Body.NONE
-BODY_LENGTH: Final = Body.LENGTH
-BODY_CHUNKED: Final = Body.CHUNKED
-BODY_UNTIL_CLOSE: Final = Body.UNTIL_CLOSE
+BODY_NONE: Final = BodyFraming.NONE
+BODY_LENGTH: Final = BodyFraming.LENGTH
+BODY_CHUNKED: Final = BodyFraming.CHUNKED
+BODY_UNTIL_CLOSE: Final = BodyFraming.UNTIL_CLOSE
 
 
 @dataclass(frozen=True)
 class Framing:
     """The framing of one message's body; `length` in bytes counts only for `Body.LENGTH`."""
 
-    body: Body
+    body: BodyFraming
     length: int = 0
 
 
-NO_BODY: Final = Framing(Body.NONE)
+NO_BODY: Final = Framing(BodyFraming.NONE)
 
 
 class RequestHead:

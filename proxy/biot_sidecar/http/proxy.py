@@ -7,18 +7,18 @@ from typing import Any, Final
 
 from biot_sidecar.auth.incurable_routes import route_of
 from biot_sidecar.auth.token_rejection import BODY_LIMIT, about_another_token, token_refused
-from biot_sidecar.errors import UpstreamFault
+from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http.body_buffer import Collector
-from biot_sidecar.http.deadlines import Sweep, timeout
+from biot_sidecar.http.body_buffer import BodyBuffer
+from biot_sidecar.http.deadlines import DeadlineTimer, timeout
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.framing import response_head, unasked_interim
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.header_rules import request_lines, request_start, response_bytes, takes_own_token
-from biot_sidecar.http.interfaces import Client, Peer, Pool, Tokens, Upstream
+from biot_sidecar.http.interfaces import ClientStream, HttpStream, Pool, Tokens, UpstreamStream
 from biot_sidecar.http.messages import BODY_CHUNKED, BODY_NONE, BODY_UNTIL_CLOSE, RequestHead, ResponseHead, Token
 from biot_sidecar.routing.retry import RETRYABLE_STATUS, RetryBudget, asked_pause, may_retry, pause
-from biot_sidecar.routing.route import Rule
+from biot_sidecar.routing.route import Route
 
 STALL_SLICES: Final = 12
 
@@ -31,7 +31,7 @@ class Forwarder:
         *,
         pool: Pool[Any],
         tokens: Tokens,
-        sweep: Sweep,
+        sweep: DeadlineTimer,
         prefix: bytes,
         authority: bytes,
         user_agent: bytes,
@@ -56,10 +56,16 @@ class Forwarder:
         self.draining = False
 
     def flight(
-        self, client: Client, head: RequestHead, target: bytes, rule: Rule, exchange: Exchange, traceparent: bytes
-    ) -> Flight:
+        self,
+        client: ClientStream,
+        head: RequestHead,
+        target: bytes,
+        rule: Route,
+        exchange: Exchange,
+        traceparent: bytes,
+    ) -> ForwardedRequest:
         """A request that may go, ready to fly. `target` is in origin-form."""
-        flight = Flight(self, client, head, rule, exchange)
+        flight = ForwardedRequest(self, client, head, rule, exchange)
         # OPTIONS * is about the whole server, wherever in it the base URL points.
         full = target if target == b"*" else self.prefix + target
         flight.start = request_start(head, full, self.authority)
@@ -68,7 +74,7 @@ class Forwarder:
         return flight
 
 
-class Flight:
+class ForwardedRequest:
     """One request under way: its tries, and the upstream connection it holds at the moment."""
 
     __slots__ = (
@@ -76,14 +82,16 @@ class Flight:
         "_shared", "_slices", "_until_close", "_uploading", "_upstream", "_withheld", "lines", "start",
     )  # fmt: skip
 
-    def __init__(self, shared: Forwarder, client: Client, head: RequestHead, rule: Rule, exchange: Exchange) -> None:
+    def __init__(
+        self, shared: Forwarder, client: ClientStream, head: RequestHead, rule: Route, exchange: Exchange
+    ) -> None:
         self._shared = shared
         self._client = client
         self._head = head
         self._rule = rule
         self._exchange = exchange
         self._deadline = exchange.started + rule.timeout
-        self._upstream: Upstream | None = None
+        self._upstream: UpstreamStream | None = None
         self._sent_at = 0.0
         self._interims = 0
         self._mark: tuple[int, ...] = ()
@@ -96,14 +104,14 @@ class Flight:
         self.start = b""
         self.lines = b""
 
-    async def fly(self) -> bool:
+    async def run(self) -> bool:
         """Try until there is an answer, and pass it on. True when the client's connection can go on. Raises Failure
         before any byte of an answer was written, never after.
         """
         tokens, exchange, replayed = self._shared.tokens, self._exchange, False
         own = takes_own_token(self._rule, self._head.special.get(Kind.AUTHORIZATION))
         token: Token | None = None
-        failed: UpstreamFault | None = None
+        failed: UpstreamError | None = None
         if own:
             tokens.enter()
         try:
@@ -121,12 +129,12 @@ class Flight:
                     self._send(upstream, token)
                     while (answer := self._final_answer(upstream)) is None:
                         await self._client.signal.next()
-                except UpstreamFault as fault:
+                except UpstreamError as fault:
                     self._reached = self._reached or fault.sent
                     failed = fault  # no await here: compiled, it would leave the exception to whatever runs meanwhile
                     continue
                 status = exchange.upstream_status = answer.status
-                collector: Collector | None = None
+                collector: BodyBuffer | None = None
                 if status == 401 and token is not None and not about_another_token(exchange.verdict):
                     collector = await self._collect(upstream, answer)
                     refused = token_refused(answer.headers, b"".join(collector.pieces))
@@ -188,13 +196,13 @@ class Flight:
 
     # ---- the try
 
-    async def _dial(self, token: Token | None) -> Upstream | None:
+    async def _dial(self, token: Token | None) -> UpstreamStream | None:
         """A new connection, or none if the token ran out meanwhile. Raises UpstreamFault."""
         shared = self._shared
         began = shared.clock()
         try:
             with timeout(self._deadline - began):
-                upstream: Upstream = await shared.pool.dial(self._client.signal)
+                upstream: UpstreamStream = await shared.pool.dial(self._client.signal)
             if token is None or shared.tokens.good(token):
                 return upstream
             shared.pool.release(upstream, keep=True)
@@ -205,7 +213,7 @@ class Flight:
             self._exchange.connect += shared.clock() - began
         raise faults.timed_out(self._rule.timeout, sent=self._reached)
 
-    def _send(self, upstream: Upstream, token: Token | None) -> None:
+    def _send(self, upstream: UpstreamStream, token: Token | None) -> None:
         """Write the request, and let its body follow as it comes. Raises Failure."""
         client, exchange = self._client, self._exchange
         client.check_body()  # more of it may have come while this waited for a token or a connection
@@ -228,7 +236,7 @@ class Flight:
         else:
             self._send_streamed(upstream, request)
 
-    def _send_streamed(self, upstream: Upstream, request: bytes) -> None:
+    def _send_streamed(self, upstream: UpstreamStream, request: bytes) -> None:
         client = self._client
         upstream.cork()
         upstream.write(request)
@@ -239,7 +247,7 @@ class Flight:
         self._uploading = not client.body_done
         upstream.uncork()
 
-    def _final_answer(self, upstream: Upstream) -> ResponseHead | None:
+    def _final_answer(self, upstream: UpstreamStream) -> ResponseHead | None:
         """The final answer's head, None while it is to come; interim ones (RFC 9110, 15.2) go on to the client."""
         while (raw := upstream.raw_head) is not None:
             answer = response_head(raw, self._head.method)
@@ -255,7 +263,7 @@ class Flight:
         self._check_waiting(upstream)
         return None
 
-    def _check_waiting(self, upstream: Upstream) -> None:
+    def _check_waiting(self, upstream: UpstreamStream) -> None:
         """Before waiting for the answer's head: raise what makes it vain, and set the time it may take."""
         shared, client, signal = self._shared, self._client, self._client.signal
         failure = upstream.failure or client.failure
@@ -278,9 +286,9 @@ class Flight:
 
     # ---- the answer
 
-    async def _collect(self, upstream: Upstream, answer: ResponseHead) -> Collector:
+    async def _collect(self, upstream: UpstreamStream, answer: ResponseHead) -> BodyBuffer:
         """Read a small answer's body, to judge it. Raises UpstreamFault when it breaks off."""
-        collector = Collector(BODY_LIMIT)
+        collector = BodyBuffer(BODY_LIMIT)
         upstream.expect_body(answer.framing)
         upstream.relay_to(collector)
         while not (upstream.body_done or collector.overflowed):
@@ -288,7 +296,7 @@ class Flight:
                 raise faults.broken_answer("it broke off halfway")
         return collector
 
-    def _relay(self, upstream: Upstream, answer: ResponseHead, collector: Collector | None) -> bool:
+    def _relay(self, upstream: UpstreamStream, answer: ResponseHead, collector: BodyBuffer | None) -> bool:
         """Pass the answer on as far as it is here; `collector` holds what was read of its body already.
 
         True when that was all of it and both connections can go on. Raises UpstreamFault for a body that is seen to be
@@ -331,7 +339,7 @@ class Flight:
         client.uncork()
         return False
 
-    async def _relay_on(self, upstream: Upstream, answer: ResponseHead) -> bool:
+    async def _relay_on(self, upstream: UpstreamStream, answer: ResponseHead) -> bool:
         """Pass on what is still to come of the answer, and of the upload that it overtook."""
         client, exchange = self._client, self._exchange
         if not (client.body_done or answer.keep_alive):
@@ -346,14 +354,14 @@ class Flight:
         self._release(keep=answer.keep_alive and uploaded)
         return self._keep and uploaded
 
-    async def _finished(self, sender: Peer, upstream: Upstream, slices: int = STALL_SLICES) -> bool:
+    async def _finished(self, sender: HttpStream, upstream: UpstreamStream, slices: int = STALL_SLICES) -> bool:
         """Wait for the end of the sender's body; False when it will not come, or BioT does not want it any more."""
         while not sender.body_done:
             if self._client.failure is not None or not await self._moving(upstream, slices):
                 return False
         return True
 
-    async def _moving(self, upstream: Upstream, slices: int = STALL_SLICES) -> bool:
+    async def _moving(self, upstream: UpstreamStream, slices: int = STALL_SLICES) -> bool:
         """Wait for something to happen to the bodies; False when nothing good will."""
         signal = self._client.signal
         if upstream.failure is not None or upstream.lost:
@@ -377,7 +385,7 @@ class Flight:
         shared = self._shared
         shared.sweep.arm(self._client.signal, shared.clock() + shared.stall / STALL_SLICES)
 
-    def _stalled(self, upstream: Upstream, slices: int = STALL_SLICES) -> bool:
+    def _stalled(self, upstream: UpstreamStream, slices: int = STALL_SLICES) -> bool:
         """Asked once a slice: has nothing moved for so many of them?"""
         mark = (self._client.progress, upstream.progress, self._client.unsent, upstream.unsent)
         self._slices = self._slices + 1 if mark == self._mark else 0

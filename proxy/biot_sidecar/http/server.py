@@ -10,28 +10,28 @@ from typing import Final
 import msgspec
 
 from biot_sidecar.auth.placeholder import logs_in, might_log_in, placeholder_answer
-from biot_sidecar.errors import ClientFault, Failure
+from biot_sidecar.errors import ClientError, Failure
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http.admission import OWN_PREFIX, Guards, asks_for_icon, own_path
-from biot_sidecar.http.body_buffer import Collector, Nowhere
-from biot_sidecar.http.deadlines import Sweep
+from biot_sidecar.http.admission import OWN_PREFIX, Guards, asks_for_icon, local_path
+from biot_sidecar.http.body_buffer import BodyBuffer, DiscardSink
+from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.error_catalogue import REPLIES, answer_bytes, error_bytes
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.framing import request_head
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.header_rules import interception_action, takes_own_token
 from biot_sidecar.http.in_flight_slots import Slots
-from biot_sidecar.http.interfaces import Client, LoopJudge, Observer, Pages, Rules
+from biot_sidecar.http.interfaces import ClientStream, LocalPages, LoopJudge, Observer, Rules
 from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.http.proxy import Forwarder
-from biot_sidecar.http.traceparent import Traceparents, trace_id_of
-from biot_sidecar.routing.route import Authorization, Retry, Rule, Verdict
+from biot_sidecar.http.traceparent import TraceparentGenerator, trace_id_of
+from biot_sidecar.routing.route import Authorization, Retry, Route, Verdict
 
 LOGIN_BODY_LIMIT: Final = 64 * 1024
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 OWN_METHODS: Final = frozenset({b"GET", b"HEAD"})
 _INTERCEPTED: Final = frozenset({"set", "passed"})
-INSPECTOR_RULE: Final = Rule(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
+INSPECTOR_RULE: Final = Route(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class Limits(msgspec.Struct, frozen=True):
     loop_requests: int = 8
 
 
-class Story:
+class ConnectionHandler:
     """Everything the conversations of one kind of listener share.
 
     Without a forwarder it serves the sidecar's own pages and nothing else: the admin listener. `inspector` forwards to
@@ -59,9 +59,9 @@ class Story:
         rules: Rules,
         guards: Guards,
         forwarder: Forwarder | None,
-        pages: Pages,
+        pages: LocalPages,
         observer: Observer,
-        sweep: Sweep,
+        sweep: DeadlineTimer,
         limits: Limits,
         plugin_login: str,
         wall: Callable[[], float],
@@ -82,7 +82,7 @@ class Story:
         self._plugin_login = plugin_login
         self._wall = wall
         self._clock = clock
-        self._traceparents = Traceparents(random_bits)
+        self._traceparents = TraceparentGenerator(random_bits)
         self._loops = loops
         self._slots = Slots(limits.in_flight_requests, _always if forwarder is None else forwarder.tokens.in_hand)
         self._number, self._step = numbering
@@ -92,7 +92,7 @@ class Story:
 
     # ---- one connection
 
-    async def converse(self, client: Client) -> None:
+    async def serve_connection(self, client: ClientStream) -> None:
         """Serve one client connection until it ends. Being cancelled means that the client has gone."""
         self._sweep.watch(client.signal)
         try:
@@ -109,7 +109,7 @@ class Story:
             self._sweep.forget(client.signal)
             client.close()
 
-    async def _exchange(self, client: Client, rest: float) -> bool:
+    async def _exchange(self, client: ClientStream, rest: float) -> bool:
         """One request, awaited for `rest` seconds; False when the connection ends with it."""
         failure: Failure | None = None
         raw: bytes | None = b""
@@ -139,7 +139,7 @@ class Story:
             if not exchange.own:
                 self._observer.finished(exchange)
 
-    def _next_head(self, client: Client, rest: float) -> bytes | None:
+    def _next_head(self, client: ClientStream, rest: float) -> bytes | None:
         """The next request's head; empty when none will come, None while it may. Raises ClientFault."""
         if client.raw_head is not None:
             return client.raw_head
@@ -163,7 +163,7 @@ class Story:
 
     # ---- one request
 
-    async def _answer(self, client: Client, raw: bytes, exchange: Exchange) -> bool:
+    async def _answer(self, client: ClientStream, raw: bytes, exchange: Exchange) -> bool:
         head = request_head(raw)
         exchange.method = head.method
         exchange.keep_alive = head.keep_alive
@@ -172,7 +172,7 @@ class Story:
         traceparent = self._trace(head, exchange)
         client.check_body()
         target = self._guards.check(head, unix=not client.resets)
-        own = own_path(target)
+        own = local_path(target)
         if own is not None:
             return await self._serve_own(client, head, own, target, exchange, traceparent)
         if self._forwarder is None:
@@ -190,7 +190,7 @@ class Story:
     async def _admit(
         self,
         forwarder: Forwarder,
-        client: Client,
+        client: ClientStream,
         head: RequestHead,
         target: bytes,
         exchange: Exchange,
@@ -217,7 +217,7 @@ class Story:
         else:
             await slots.take(takes_own_token(rule, head.special.get(Kind.AUTHORIZATION)))
         try:
-            return await forwarder.flight(client, head, target, rule, exchange, traceparent).fly()
+            return await forwarder.flight(client, head, target, rule, exchange, traceparent).run()
         finally:
             slots.leave()
 
@@ -241,7 +241,7 @@ class Story:
 
     async def _serve_own(
         self,
-        client: Client,
+        client: ClientStream,
         head: RequestHead,
         path: bytes,
         target: bytes,
@@ -256,7 +256,7 @@ class Story:
             raise faults.method_refused("GET, HEAD")
         exchange.own = True
         if inspector is not None and not known:
-            return await inspector.flight(client, head, target, INSPECTOR_RULE, exchange, traceparent).fly()
+            return await inspector.flight(client, head, target, INSPECTOR_RULE, exchange, traceparent).run()
         accept = b",".join(value for name, value in head.headers if name.lower() == b"accept")
         page = await self._pages.get(path, target.partition(b"?")[2], accept)
         keep = self._body_is_here(client) and head.keep_alive and not self.draining
@@ -269,9 +269,9 @@ class Story:
         )
         return keep
 
-    async def _log_plugin_in(self, client: Client, head: RequestHead, exchange: Exchange) -> bool:
+    async def _log_plugin_in(self, client: ClientStream, head: RequestHead, exchange: Exchange) -> bool:
         """Answer a plugin's own login with a placeholder, so that it needs no secret."""
-        collector = Collector(LOGIN_BODY_LIMIT)
+        collector = BodyBuffer(LOGIN_BODY_LIMIT)
         client.relay_to(collector)
         if head.modern and Kind.EXPECT in head.special and not (client.body_done or client.body_bytes):
             client.write(CONTINUE)  # it waits for this before it sends its body (RFC 9110, section 10.1.1)
@@ -290,10 +290,10 @@ class Story:
         client.write(answer_bytes(200, "application/json", placeholder_answer(now), now=now, close=not keep))
         return keep
 
-    def _fail(self, client: Client, exchange: Exchange, failure: Failure) -> bool:
+    def _fail(self, client: ClientStream, exchange: Exchange, failure: Failure) -> bool:
         """Turn a failure into its answer; False when the connection ends with it."""
         exchange.code = failure.code
-        if isinstance(failure, ClientFault):
+        if isinstance(failure, ClientError):
             exchange.refused, exchange.reason = failure.reason, failure.logged
         if client.lost:
             return False
@@ -307,14 +307,14 @@ class Story:
         client.write(error_bytes(failure, method=method, trace_id=trace_id, route=route, now=now, close=not keep))
         return keep
 
-    def _body_is_here(self, client: Client) -> bool:
+    def _body_is_here(self, client: ClientStream) -> bool:
         """True when nothing of the request's body is still to come; what has come is dropped."""
         if not client.body_done:
             client.detach()
-            client.relay_to(Nowhere())
+            client.relay_to(DiscardSink())
         return client.body_done
 
-    async def _linger(self, client: Client) -> None:
+    async def _linger(self, client: ClientStream) -> None:
         """End our side and read on for a moment: closing over unread bytes would reset the answer (RFC 9112, 9.6)."""
         if client.ended:
             return
@@ -336,7 +336,7 @@ class Story:
         if client.unsent:
             client.abort()
 
-    async def _made_room(self, client: Client) -> bool:
+    async def _made_room(self, client: ClientStream) -> bool:
         """Wait for a client to read what it got before it gets more; False when it reads nothing any more."""
         unsent = -1
         while client.full and not client.lost:

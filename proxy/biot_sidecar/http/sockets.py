@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from biot_sidecar.errors import AddressInUse
-from biot_sidecar.settings import Address
+from biot_sidecar.settings import ListenAddress
 
 BACKLOG: Final = 1024
 FREE_PORT_TRIES: Final = 16
@@ -113,11 +113,11 @@ def allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-class HandedOver(socket.socket):
+class InheritedListener(socket.socket):
     """A listening socket that is not ours to end: whoever waits there when we stop waits for the next program."""
 
 
-class SocketFile(socket.socket):
+class UnixListener(socket.socket):
     """A unix socket that knows its file even when it is closed."""
 
     def __init__(self, path: str) -> None:
@@ -133,7 +133,7 @@ class SocketFile(socket.socket):
 
 
 def bind_all(
-    address: Address, processes: int = 1, *, beside: Collection[Address] = (), ours: Collection[Where] = ()
+    address: ListenAddress, processes: int = 1, *, beside: Collection[ListenAddress] = (), ours: Collection[Where] = ()
 ) -> list[list[socket.socket]]:
     """The sockets that listen at each place that `address` stands for, one for each process. Raises AddressInUse.
 
@@ -151,7 +151,9 @@ def bind_all(
     raise AddressInUse(f"cannot listen on {shown(address)}: {reason}")
 
 
-def _bind_places(address: Address, processes: int, v6only: bool, ours: Collection[Where]) -> list[list[socket.socket]]:
+def _bind_places(
+    address: ListenAddress, processes: int, v6only: bool, ours: Collection[Where]
+) -> list[list[socket.socket]]:
     tries = 1 if address.port else FREE_PORT_TRIES
     while True:
         try:
@@ -162,7 +164,7 @@ def _bind_places(address: Address, processes: int, v6only: bool, ours: Collectio
                 raise
 
 
-def _places(address: Address, ours: Collection[Where]) -> list[tuple[int, Where]]:
+def _places(address: ListenAddress, ours: Collection[Where]) -> list[tuple[int, Where]]:
     """Family and socket address of each place, IPv4 first."""
     found: list[tuple[int, Where]]
     if address.host.lower() == "localhost":
@@ -228,7 +230,7 @@ def _bind_tcp(family: int, where: Where, v6only: bool, *, shared: bool = False) 
 def _bind_unix(path: str) -> socket.socket:
     """A socket file that only this user may open; a dead one of an earlier run is replaced, a live one is not."""
     _remove_dead_socket(path)
-    sock = SocketFile(path)
+    sock = UnixListener(path)
     old = os.umask(0o177)
     try:
         sock.bind(path)
@@ -244,7 +246,7 @@ def _bind_unix(path: str) -> socket.socket:
 
 def unbind(sock: socket.socket) -> None:
     """Close a listening socket, if its server has not yet, and remove the file that bind made for it."""
-    if isinstance(sock, SocketFile):
+    if isinstance(sock, UnixListener):
         sock.vanish()
     sock.close()
 
@@ -252,7 +254,9 @@ def unbind(sock: socket.socket) -> None:
 def bound(sock: socket.socket) -> str:
     """Where a socket listens, as users write it, its real port included."""
     name = sock.getsockname()
-    return shown(Address(host="", path=name) if sock.family == socket.AF_UNIX else Address(name[0], name[1]))
+    return shown(
+        ListenAddress(host="", path=name) if sock.family == socket.AF_UNIX else ListenAddress(name[0], name[1])
+    )
 
 
 def called_at(sockets: Sequence[socket.socket]) -> str:
@@ -261,10 +265,10 @@ def called_at(sockets: Sequence[socket.socket]) -> str:
     if not tcp:
         return bound(sockets[0]) if sockets else ""
     host, port = tcp[0].getsockname()[:2]
-    return f"http://{Address({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host), port)}"
+    return f"http://{ListenAddress({'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host), port)}"
 
 
-def shown(address: Address) -> str:
+def shown(address: ListenAddress) -> str:
     """The address as users write it."""
     return str(address)
 

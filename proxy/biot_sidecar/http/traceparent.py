@@ -26,7 +26,7 @@ def trace_id_of(value: bytes) -> str | None:
     return match[1].decode() if match is not None else None
 
 
-class Traceparents:
+class TraceparentGenerator:
     """Makes traceparents out of random bits; `random_bits` returns as many as it is asked for.
 
     Bits in store are thrown away when the clocks have parted since they were drawn: the machine may be a clone, started

@@ -11,15 +11,15 @@ from biot_sidecar.errors import Failure
 from biot_sidecar.http import framing
 from biot_sidecar.http.connect_errors import tls_broken, unreachable
 from biot_sidecar.http.connection import BODY, Connection
-from biot_sidecar.http.deadlines import Signal, timeout
+from biot_sidecar.http.deadlines import Wakeup, timeout
 from biot_sidecar.http.error_texts import broken_answer
-from biot_sidecar.http.interfaces import Sink, Upstream
-from biot_sidecar.http.messages import Body
+from biot_sidecar.http.interfaces import Sink, UpstreamStream
+from biot_sidecar.http.messages import BodyFraming
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.sockets import bytes_sent, readable, rest_of
 from biot_sidecar.http.tls import connect_tls
 from biot_sidecar.http.tls_transport import TlsTransport
-from biot_sidecar.settings import Upstream as Address
+from biot_sidecar.settings import UpstreamUrl
 
 CONNECT_TIMEOUT: Final = 5.0
 IDLE_LIMIT: Final = 50.0
@@ -36,12 +36,12 @@ CLOCK_SLACK: Final = 1.0
 """Seconds by which the wall clock may stray from the monotonic one while a connection rests."""
 
 
-class UpstreamConnection(Connection, Upstream):
+class UpstreamConnection(Connection, UpstreamStream):
     """A connection to BioT. In the pool nothing may arrive on it; whatever does makes it unusable."""
 
     __slots__ = ("_before", "_farewell", "_pool", "_tls", "idle_at", "idle_since", "pooled", "unsent_request", "uses")
 
-    def __init__(self, signal: Signal, pool: Pool) -> None:
+    def __init__(self, signal: Wakeup, pool: Pool) -> None:
         super().__init__(signal)
         self._pool = pool
         self._farewell = False  # the upstream has said that it will send no more
@@ -80,7 +80,7 @@ class UpstreamConnection(Connection, Upstream):
         self._end_with_connection()  # the end may have come together with the head
 
     def _end_with_connection(self) -> None:
-        if self._farewell and not self.body_done and self._framing.body is Body.UNTIL_CLOSE:
+        if self._farewell and not self.body_done and self._framing.body is BodyFraming.UNTIL_CLOSE:
             self._finish_body([])
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -104,7 +104,7 @@ class UpstreamConnection(Connection, Upstream):
         """Bytes handed to the TCP transport so far."""
         return self.written if self._tls is None else self._tls.written
 
-    def begin(self, signal: Signal) -> bool:
+    def begin(self, signal: Wakeup) -> bool:
         """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""
         self.signal = signal
         self.uses += 1
@@ -159,7 +159,7 @@ class Pool:
 
     def __init__(
         self,
-        address: Address,
+        address: UpstreamUrl,
         tls: ssl.SSLContext | None,
         *,
         wall: Callable[[], float],
@@ -201,7 +201,7 @@ class Pool:
             self._ended("idle" if rest > IDLE_LIMIT else "upstream")
         return None
 
-    async def dial(self, signal: Signal) -> UpstreamConnection:
+    async def dial(self, signal: Wakeup) -> UpstreamConnection:
         """A new connection. Raises UpstreamFault."""
         connection = UpstreamConnection(signal, self)
         try:
@@ -297,7 +297,7 @@ def _end_reason(connection: UpstreamConnection, *, keep: bool) -> str:
     return "error"
 
 
-class _Nobody(Signal):
+class _Nobody(Wakeup):
     """The signal of connections at rest."""
 
     def __init__(self) -> None:

@@ -15,10 +15,10 @@ import uvloop
 
 from biot_sidecar import __version__
 from biot_sidecar.auth.login_client import Login
-from biot_sidecar.auth.tokens import Obtain
+from biot_sidecar.auth.tokens import TokenProvider
 from biot_sidecar.elapsed_clock import ElapsedClock
 from biot_sidecar.http.client import Fetcher
-from biot_sidecar.http.deadlines import Sweep
+from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.http.messages import Secret
 from biot_sidecar.http.tls import tls_context
@@ -39,8 +39,8 @@ def make_metrics() -> Metrics:
     return Metrics(version=__version__, python=platform.python_version(), clock=time.monotonic)
 
 
-def make_sweep() -> Sweep:
-    return Sweep(asyncio.get_running_loop(), time.monotonic)
+def make_sweep() -> DeadlineTimer:
+    return DeadlineTimer(asyncio.get_running_loop(), time.monotonic)
 
 
 def in_flight_most(settings: Settings) -> int:
@@ -69,7 +69,7 @@ def make_clock() -> ElapsedClock:
     return ElapsedClock(time.monotonic, time.time)
 
 
-def make_fetcher(settings: Settings, pool: Pool, sweep: Sweep) -> Fetcher:
+def make_fetcher(settings: Settings, pool: Pool, sweep: DeadlineTimer) -> Fetcher:
     return Fetcher(pool, settings.upstream, sweep, USER_AGENT)
 
 
@@ -77,13 +77,13 @@ def make_login(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> L
     return Login(fetch, settings.service_user_id, wall=time.time, clock=make_clock(), observer=observer)
 
 
-def make_obtain(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Obtain:
+def make_obtain(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> TokenProvider:
     """How this program gets tokens: by logging in, or from others that share them. Raises BadSettings."""
     login = make_login(settings, fetch, observer)
     return login if settings.token_store is None else _shared(login, settings.token_store, settings, observer)
 
 
-def _shared(login: Login, store: Secret, settings: Settings, observer: LoginObserver) -> Obtain:
+def _shared(login: Login, store: Secret, settings: Settings, observer: LoginObserver) -> TokenProvider:
     from biot_sidecar.auth.fleet_login import SharedLogin  # for those who share tokens only
     from biot_sidecar.auth.redis_store import TokenStore
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from biot_sidecar.auth.login_response import Grant, Setback, Wanted, unreadable_secret
+from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest, unreadable_secret
 from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.process.factories import make_fetcher, make_login, make_pool, make_sweep
@@ -28,21 +28,21 @@ async def fetching(settings: Settings) -> AsyncIterator[Fetcher]:
         await asyncio.sleep(0)  # transports close in the loop's next round
 
 
-async def log_in(settings: Settings, fetch: Fetcher) -> Grant | Setback:
+async def log_in(settings: Settings, fetch: Fetcher) -> IssuedToken | LoginFailure:
     """One login of the service user."""
     try:
         secret = SecretSource(settings).read()
     except UnreadableSecret as error:
         return unreadable_secret(str(error))
-    return await make_login(settings, fetch, LoginObservers())(secret, Wanted("start"))
+    return await make_login(settings, fetch, LoginObservers())(secret, TokenRequest("start"))
 
 
-def timed_login(settings: Settings) -> tuple[Grant | Setback, float]:
+def timed_login(settings: Settings) -> tuple[IssuedToken | LoginFailure, float]:
     """What came of one login, and how many seconds it took, connecting included. Raises BadSettings."""
     return asyncio.run(_timed_login(settings))
 
 
-async def _timed_login(settings: Settings) -> tuple[Grant | Setback, float]:
+async def _timed_login(settings: Settings) -> tuple[IssuedToken | LoginFailure, float]:
     began = time.monotonic()
     async with fetching(settings) as fetch:
         result = await log_in(settings, fetch)

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement, Route
-from biot_sidecar.auth.tokens import Obtain, TokenRecord
+from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement, RouteKey
+from biot_sidecar.auth.tokens import TokenProvider, TokenRecord
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LoopJudge, Observer, RefusalJudge
 from biot_sidecar.process.factories import make_clock, make_fetcher, make_obtain
-from biot_sidecar.process.token_broker import BrokerClient
-from biot_sidecar.process.worker_channel import Channel, ChannelClosed
-from biot_sidecar.routing.loop_limiter import LoopGuard
+from biot_sidecar.process.token_broker import TokenBrokerClient
+from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
+from biot_sidecar.routing.loop_limiter import LoopLimiter
 from biot_sidecar.settings import Settings
 
 if TYPE_CHECKING:
-    from biot_sidecar.http.deadlines import Sweep
+    from biot_sidecar.http.deadlines import DeadlineTimer
     from biot_sidecar.http.interfaces import LoginObserver
     from biot_sidecar.http.upstream_pool import Pool
     from biot_sidecar.inspector.inspector import Inspector
@@ -29,10 +29,10 @@ Snapshot = Callable[[bool], bytes]
 """What a process has counted; True: a scrape will show it."""
 
 
-class Company(Protocol):
+class ProcessContext(Protocol):
     """A serving process's view of the whole program."""
 
-    obtain: Obtain
+    obtain: TokenProvider
     """Gets a token for everybody."""
     loops: LoopJudge
     refusals: RefusalJudge
@@ -59,14 +59,16 @@ class Company(Protocol):
     async def close(self) -> None: ...
 
 
-class Alone:
+class SingleProcess:
     """The company of the only process. Raises BadSettings."""
 
     number = 0
     size = 1
 
-    def __init__(self, settings: Settings, pool: Pool, sweep: Sweep, observer: LoginObserver, report: Report) -> None:
-        self.obtain: Obtain = make_obtain(settings, make_fetcher(settings, pool, sweep), observer)
+    def __init__(
+        self, settings: Settings, pool: Pool, sweep: DeadlineTimer, observer: LoginObserver, report: Report
+    ) -> None:
+        self.obtain: TokenProvider = make_obtain(settings, make_fetcher(settings, pool, sweep), observer)
         self.loops: LoopJudge = local_loops(settings.loop_limit)
         self.refusals: RefusalJudge = LocalRefusals(make_clock())
         self.inspector = make_inspector(report) if settings.inspect else None
@@ -92,15 +94,15 @@ class Alone:
             await self.inspector.stop()
 
 
-class Member:
+class WorkerProcess:
     """A worker's company: its parent, over `channel`, and through it the other workers."""
 
-    def __init__(self, channel: Channel, number: int, size: int, inspector_path: str) -> None:
+    def __init__(self, channel: WorkerChannel, number: int, size: int, inspector_path: str) -> None:
         self._channel = channel
         self.number = number
         self.size = size
         self.inspector_path = inspector_path
-        self.obtain: Obtain = BrokerClient(channel)
+        self.obtain: TokenProvider = TokenBrokerClient(channel)
         self.loops: LoopJudge = self._admits
         self._refusals = TheirRefusals(channel)
         self.refusals: RefusalJudge = self._refusals
@@ -141,7 +143,7 @@ class Member:
 class Relay:
     """Implements pipeline.ports.Observer: what the inspector may show of a request goes to the parent."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: WorkerChannel) -> None:
         from biot_sidecar.inspector.record import record_of  # only for those who look
 
         self._channel = channel
@@ -156,31 +158,31 @@ class LocalRefusals:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.routes = IncurableRoutes(clock)
-        self.marked: Collection[Route] = self.routes.cases
+        self.marked: Collection[RouteKey] = self.routes.cases
 
-    async def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+    async def judge(self, route: RouteKey, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
         return self.routes.judge(route, token, age, replayed=replayed, replayable=replayable)
 
-    def accepted(self, route: Route) -> None:
+    def accepted(self, route: RouteKey) -> None:
         self.routes.accepted(route)
 
 
 class TheirRefusals:
     """Implements pipeline.ports.RefusalJudge in a worker: its parent judges, and tells all workers of which routes."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: WorkerChannel) -> None:
         self._channel = channel
-        self._known: set[Route] = set()
-        self.marked: Collection[Route] = self._known
+        self._known: set[RouteKey] = set()
+        self.marked: Collection[RouteKey] = self._known
 
-    async def judge(self, route: Route, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
+    async def judge(self, route: RouteKey, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
         try:
             judgement: Judgement = await self._channel.call("refused", [*route, token, age, replayed, replayable])
             return judgement
         except ChannelClosed:
             return "pass"
 
-    def accepted(self, route: Route) -> None:
+    def accepted(self, route: RouteKey) -> None:
         if route in self._known:
             self._known.discard(route)
             self._channel.tell("accepted", list(route))
@@ -193,7 +195,7 @@ class TheirRefusals:
 
 def local_loops(limit: int) -> LoopJudge:
     """A loop guard of this process."""
-    guard = LoopGuard(make_clock(), limit)
+    guard = LoopLimiter(make_clock(), limit)
 
     async def admits(trace_id: str, method: bytes, path: bytes) -> bool:
         return guard.admits(trace_id, method, path)

@@ -13,13 +13,13 @@ from biot_sidecar.auth.secret_source import forbid_core_dumps
 from biot_sidecar.errors import AddressInUse, BadSettings
 from biot_sidecar.http.sockets import Where, allow_many_connections, bind_all, bound, unbind
 from biot_sidecar.process.factories import first_of, reporter, run_with_log
-from biot_sidecar.process.process_context import Alone
+from biot_sidecar.process.process_context import SingleProcess
 from biot_sidecar.process.sidecar import Sidecar
-from biot_sidecar.process.signals import Stop
+from biot_sidecar.process.signals import StopSignals
 from biot_sidecar.process.systemd import inherited_sockets, notify
 from biot_sidecar.routing.file import counted
 from biot_sidecar.routing.file.watcher import load_routes_file
-from biot_sidecar.settings import Address, Settings
+from biot_sidecar.settings import ListenAddress, Settings
 from biot_sidecar.settings.names import set_elsewhere
 from biot_sidecar.settings.routes_path import warning_about
 from biot_sidecar.telemetry.access_log import Log
@@ -44,12 +44,12 @@ async def _live(settings: Settings, env: Mapping[str, str], flags: Mapping[str, 
 async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
     """The life of the only process."""
     sidecar = Sidecar(
-        settings, log, lambda pool, sweep, observer: Alone(settings, pool, sweep, observer, reporter(log))
+        settings, log, lambda pool, sweep, observer: SingleProcess(settings, pool, sweep, observer, reporter(log))
     )
     with contextlib.ExitStack() as held:
         sockets = _held(held, inherited_sockets(env, os.getpid()) or _alone(settings, _LISTEN, settings.listen))
         admin = _held(held, _alone(settings, _ADMIN, settings.admin_places))
-        stop = Stop(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
+        stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
         held.callback(sidecar.let_go)
         await sidecar.start(sockets, admin)
         _say_ready(sockets, admin, len(sidecar.routes.table.rules), settings, env, log)
@@ -62,13 +62,13 @@ async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
 
 async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log) -> int:
     """The life of the parent of several."""
-    from biot_sidecar.process.supervisor import Parent  # for those who have workers only
+    from biot_sidecar.process.supervisor import Supervisor  # for those who have workers only
 
     loaded = load_routes_file(settings.routes)
     if loaded.table is None:
         raise BadSettings([str(problem) for problem in loaded.errors])
     routes = len(loaded.table.rules)
-    parent = Parent(settings, env, flags, log)
+    parent = Supervisor(settings, env, flags, log)
     workers = settings.workers
     with contextlib.ExitStack() as held:
         inherited = _held(held, inherited_sockets(env, os.getpid()))
@@ -77,7 +77,7 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
             _held(held, each) for each in _bound(settings, _LISTEN, places)
         ]
         admin = [_held(held, each) for each in _bound(settings, _ADMIN, settings.admin_places)]
-        stop = Stop(asyncio.get_running_loop(), on_hangup=parent.reload)
+        stop = StopSignals(asyncio.get_running_loop(), on_hangup=parent.reload)
         await first_of(parent.start(_by_worker(listen, workers), _by_worker(admin, workers)), stop.asked.wait())
         if parent.ready:
             _say_ready([each[0] for each in listen], [each[0] for each in admin], routes, settings, env, log)
@@ -91,7 +91,7 @@ async def _preside(settings: Settings, env: Mapping[str, str], flags: Mapping[st
     return 1 if parent.failed else 0
 
 
-def _bound(settings: Settings, setting: str, places: Iterable[Address]) -> Iterator[list[socket.socket]]:
+def _bound(settings: Settings, setting: str, places: Iterable[ListenAddress]) -> Iterator[list[socket.socket]]:
     """What listens at each place, a socket for each process. Raises AddressInUse that names the setting."""
     beside = [*settings.listen, *settings.admin_places]
     ours: list[Where] = []
@@ -107,7 +107,7 @@ def _bound(settings: Settings, setting: str, places: Iterable[Address]) -> Itera
         raise AddressInUse(f"{reason}; {set_elsewhere(setting)}")
 
 
-def _alone(settings: Settings, setting: str, places: Iterable[Address]) -> Iterator[socket.socket]:
+def _alone(settings: Settings, setting: str, places: Iterable[ListenAddress]) -> Iterator[socket.socket]:
     """The only process's sockets."""
     return (each[0] for each in _bound(settings, setting, places))
 

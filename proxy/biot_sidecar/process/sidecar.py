@@ -13,14 +13,14 @@ from biot_sidecar.auth.secret_source import SecretSource
 from biot_sidecar.auth.tokens import TokenRecord, Tokens
 from biot_sidecar.background_work import Rests
 from biot_sidecar.http.admission import Guards
-from biot_sidecar.http.deadlines import Sweep, timeout
+from biot_sidecar.http.deadlines import DeadlineTimer, timeout
 from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.http.listener import Listener
-from biot_sidecar.http.local_endpoints import OwnPages
+from biot_sidecar.http.local_endpoints import LocalEndpoints
 from biot_sidecar.http.proxy import Forwarder
-from biot_sidecar.http.server import Limits, Story
+from biot_sidecar.http.server import ConnectionHandler, Limits
 from biot_sidecar.http.sockets import called_at
 from biot_sidecar.http.upstream_pool import Pool
 from biot_sidecar.process.factories import (
@@ -36,11 +36,11 @@ from biot_sidecar.process.factories import (
     reporter,
 )
 from biot_sidecar.process.memory_trim import Trimmer
-from biot_sidecar.process.process_context import Company
+from biot_sidecar.process.process_context import ProcessContext
 from biot_sidecar.routing.explain import explain
-from biot_sidecar.routing.file.watcher import RoutesFile
+from biot_sidecar.routing.file.watcher import RoutesWatcher
 from biot_sidecar.routing.table import RouteTable
-from biot_sidecar.settings import Settings, Upstream
+from biot_sidecar.settings import Settings, UpstreamUrl
 from biot_sidecar.telemetry.access_log import Log
 from biot_sidecar.telemetry.batching_observer import Batch
 from biot_sidecar.telemetry.exposition import render_in_pieces
@@ -54,9 +54,9 @@ HOUSEKEEPING: Final = 5.0
 SHORTAGE: Final = 60.0
 """Seconds without a shortage of descriptors after which the next one is told of again."""
 DRAIN_LOOK: Final = 0.02
-INSPECTOR: Final = Upstream(tls=False, host="inspector", port=0, authority=b"inspector", prefix=b"")
+INSPECTOR: Final = UpstreamUrl(tls=False, host="inspector", port=0, authority=b"inspector", prefix=b"")
 
-JoinCompany = Callable[[Pool, Sweep, LoginObserver], Company]
+JoinCompany = Callable[[Pool, DeadlineTimer, LoginObserver], ProcessContext]
 
 
 class Sidecar:
@@ -77,9 +77,9 @@ class Sidecar:
         self._guards = Guards(settings.allowed_hosts, settings.allowed_origins)
         self._story = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
         self._reserve = Reserve()
-        self._listener = Listener(self._story.converse, self.report, short=self._descriptors_short)
+        self._listener = Listener(self._story.serve_connection, self.report, short=self._descriptors_short)
         self._admin = Listener(
-            self._make_story(None, everything=False).converse,
+            self._make_story(None, everything=False).serve_connection,
             self.report,
             short=self._descriptors_short,
             reserve=self._reserve,
@@ -94,10 +94,10 @@ class Sidecar:
 
     # ---- the parts
 
-    def _read_routes(self) -> RoutesFile:
+    def _read_routes(self) -> RoutesWatcher:
         # Every process reads the file for itself; one of them tells of it.
         first = self._company.number == 0
-        routes = RoutesFile(
+        routes = RoutesWatcher(
             self._settings.routes,
             wall=time.time,
             reloaded=self._metrics.reloaded if first else lambda taken: None,
@@ -130,7 +130,7 @@ class Sidecar:
     def _warn_of_secret(self, warning: str) -> None:
         self._log.event("warning", "secret", warning)
 
-    def _make_forwarder(self, pool: Pool, upstream: Upstream) -> Forwarder:
+    def _make_forwarder(self, pool: Pool, upstream: UpstreamUrl) -> Forwarder:
         return Forwarder(
             pool=pool,
             tokens=self._tokens,
@@ -155,14 +155,14 @@ class Sidecar:
 
     def _make_story(
         self, forwarder: Forwarder | None, *, everything: bool, inspector: Forwarder | None = None
-    ) -> Story:
+    ) -> ConnectionHandler:
         settings, company = self._settings, self._company
         limits = Limits(in_flight_requests=in_flight_most(settings), loop_requests=settings.loop_limit)
-        return Story(
+        return ConnectionHandler(
             rules=self.routes,
             guards=self._guards if everything else Guards(None, settings.allowed_origins),
             forwarder=forwarder,
-            pages=OwnPages(self, everything=everything),
+            pages=LocalEndpoints(self, everything=everything),
             observer=self._ended if company.watcher is None else self,
             sweep=self._sweep,
             limits=limits,

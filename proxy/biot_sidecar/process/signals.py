@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 
 
-class Stop:
+class StopSignals:
     """`asked` is set by the first signal, `hurry` by the second."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_hangup: Callable[[], None]) -> None:

@@ -16,12 +16,12 @@ from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement
 from biot_sidecar.auth.secret_source import SecretSource
 from biot_sidecar.auth.tokens import TokenRecord
 from biot_sidecar.http.deadlines import timeout
-from biot_sidecar.http.sockets import HandedOver
+from biot_sidecar.http.sockets import InheritedListener
 from biot_sidecar.process import respawn as program
 from biot_sidecar.process.factories import RANDOM, first_of, make_clock, make_metrics, make_pool, make_sweep, reporter
-from biot_sidecar.process.process_context import Alone
-from biot_sidecar.process.token_broker import Broker
-from biot_sidecar.process.worker_channel import Channel, ChannelClosed, Handler
+from biot_sidecar.process.process_context import SingleProcess
+from biot_sidecar.process.token_broker import TokenBroker
+from biot_sidecar.process.worker_channel import ChannelClosed, Handler, WorkerChannel
 from biot_sidecar.process.worker_liveness import ASK_EVERY, Liveness, Punctuality
 from biot_sidecar.settings import Settings
 from biot_sidecar.settings.names import FLAGS
@@ -43,7 +43,7 @@ _NOT_THEIRS: Final = frozenset({"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LI
 class Worker:
     """One serving process, as the parent sees it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, channel: Channel) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, channel: WorkerChannel) -> None:
         self.process = process
         self.channel = channel
         self.counted = b""  # its last snapshot
@@ -68,7 +68,7 @@ class Worker:
         self.counted_at = time.monotonic()
 
 
-class Parent:
+class Supervisor:
     """Keeps `settings.workers` processes serving; `env` and `flags` are what this one was started with.
 
     Raises BadSettings.
@@ -85,10 +85,10 @@ class Parent:
         self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
         self._metrics.lines_dropped = log.lines_dropped
         self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
-        self._own = Alone(
+        self._own = SingleProcess(
             settings, self._pool, self._sweep, LoginObservers(self._metrics, log, report=self._report), self._report
         )
-        self._broker = Broker(
+        self._broker = TokenBroker(
             self._own.obtain,
             SecretSource(settings, self._warn_of_secret, settings.warnings).read,
             wall=time.time,
@@ -217,7 +217,7 @@ class Parent:
         ours, theirs = socket.socketpair()
         with theirs:
             process = await self._launch(number, theirs, sockets, admin)
-        channel = Channel(self._handlers(number), self._report)
+        channel = WorkerChannel(self._handlers(number), self._report)
         await channel.open(ours)
         worker = self._workers[number] = Worker(process, channel)
         if self._stopping.is_set():
@@ -292,7 +292,7 @@ class Parent:
             f"--sockets={','.join(map(str, listen))}",
             f"--admin-sockets={','.join(map(str, listen_admin))}",
             f"--inspector={self._own.inspector_path}",
-            *["--handed-over"] * any(isinstance(sock, HandedOver) for sock in sockets),
+            *["--handed-over"] * any(isinstance(sock, InheritedListener) for sock in sockets),
             env=program.environment(self._env),
             pass_fds=[channel.fileno(), *listen, *listen_admin],
             stdin=asyncio.subprocess.DEVNULL,

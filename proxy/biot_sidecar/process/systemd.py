@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from biot_sidecar.errors import BadSettings
-from biot_sidecar.http.sockets import HandedOver
+from biot_sidecar.http.sockets import InheritedListener
 from biot_sidecar.settings import allows_remote
 from biot_sidecar.settings.addresses import is_loopback
 
@@ -52,7 +52,7 @@ def _adopt(descriptor: int, *, remote: bool) -> socket.socket:
             raise ValueError("is no socket")
     except OSError:
         raise ValueError("is not open") from None
-    sock = HandedOver(fileno=descriptor)
+    sock = InheritedListener(fileno=descriptor)
     try:
         _examine(sock, remote=remote)
     except ValueError:

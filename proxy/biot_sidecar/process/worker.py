@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from biot_sidecar.http.sockets import HandedOver
+from biot_sidecar.http.sockets import InheritedListener
 from biot_sidecar.process.factories import first_of, reporter, run_with_log
-from biot_sidecar.process.process_context import Member
+from biot_sidecar.process.process_context import WorkerProcess
 from biot_sidecar.process.sidecar import Sidecar
-from biot_sidecar.process.signals import Stop
-from biot_sidecar.process.worker_channel import Channel
+from biot_sidecar.process.signals import StopSignals
+from biot_sidecar.process.worker_channel import WorkerChannel
 from biot_sidecar.settings import Settings
 from biot_sidecar.telemetry.access_log import Log
 
@@ -44,7 +44,7 @@ async def _work(settings: Settings, place: Place, log: Log) -> int:
     async def alive(content: Any) -> None:
         channel.tell("alive", parts[0].news())
 
-    channel = Channel(
+    channel = WorkerChannel(
         {
             "snapshot": lambda scraped: _told(parts[0].snapshot(bool(scraped))),
             "logins": lambda _: _told(parts[0].logins()),
@@ -54,14 +54,14 @@ async def _work(settings: Settings, place: Place, log: Log) -> int:
         reporter(log),
     )
     await channel.open(socket.socket(fileno=place.channel))
-    member = Member(channel, place.number, settings.workers, place.inspector)
+    member = WorkerProcess(channel, place.number, settings.workers, place.inspector)
     sidecar = Sidecar(settings, log, lambda pool, sweep, observer: member)
     parts.append(sidecar)
-    stop = Stop(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
+    stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
     parent = asyncio.ensure_future(channel.run())
     try:
         await sidecar.start(
-            _sockets(place.listen, HandedOver if place.handed_over else socket.socket), _sockets(place.admin)
+            _sockets(place.listen, InheritedListener if place.handed_over else socket.socket), _sockets(place.admin)
         )
         channel.tell("ready", None)
         await first_of(stop.asked.wait(), asyncio.shield(parent))

@@ -29,7 +29,7 @@ class ChannelClosed(Exception):
     """The other process has gone, or could not answer."""
 
 
-class Channel:
+class WorkerChannel:
     """One end. Calls may cross; each is answered by the handler of its name. `report` hears of handlers that raise."""
 
     def __init__(self, handlers: Mapping[str, Handler], report: Callable[[BaseException], None]) -> None:

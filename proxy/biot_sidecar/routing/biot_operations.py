@@ -6,7 +6,7 @@ from functools import cache
 
 from biot_sidecar.routing.biot_catalogue import CATALOGUE
 from biot_sidecar.routing.pattern import Pattern
-from biot_sidecar.routing.pattern_tree import Trie
+from biot_sidecar.routing.pattern_tree import PatternTree
 from biot_sidecar.routing.route import Operation
 
 _INTERCEPTABLE = {"yes": True, "no": False, "?": None}
@@ -32,8 +32,8 @@ def operations() -> tuple[Operation, ...]:
 
 
 @cache
-def _trie() -> Trie:
-    return Trie(enumerate(map(pattern_of, operations())))
+def _trie() -> PatternTree:
+    return PatternTree(enumerate(map(pattern_of, operations())))
 
 
 def pattern_of(operation: Operation) -> Pattern:

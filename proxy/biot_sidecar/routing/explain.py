@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from biot_sidecar.auth.login_response import LOGIN_PATH
-from biot_sidecar.http.admission import own_path
+from biot_sidecar.http.admission import local_path
 from biot_sidecar.routing.path_normalization import BadPath, Segments, segments_of
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Interception, Operation, Verdict
@@ -45,7 +45,7 @@ def _warnings(table: RouteTable, method: str, target: bytes, verdict: Verdict) -
     if not target.startswith(b"/") and target != b"*":
         yield "a path begins with /"
         return
-    if own_path(target) is not None:
+    if local_path(target) is not None:
         yield "the sidecar answers this path itself; nothing of it is forwarded"
         return
     if method in {"CONNECT", "TRACE"}:

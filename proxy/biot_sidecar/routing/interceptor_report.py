@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from biot_sidecar.routing.pattern import BadPattern, Pattern, parse_pattern
-from biot_sidecar.routing.route import Interception, Rule
+from biot_sidecar.routing.route import Interception, Route
 from biot_sidecar.routing.shadowing import Coverage, intersection
 from biot_sidecar.routing.table import RouteTable, patterns_of
 
@@ -131,7 +131,7 @@ def _reaches(patterns: Iterable[Pattern], operation: Pattern, earlier: Coverage)
     return any(one is not None and earlier.covering(one) is None for one in meetings)
 
 
-def _lines(rule: Rule, reached: list[Interceptable], interceptors: Sequence[Interceptor]) -> Iterator[str]:
+def _lines(rule: Route, reached: list[Interceptable], interceptors: Sequence[Interceptor]) -> Iterator[str]:
     heard = {one.api_id: [str(other) for other in interceptors if other.hears(one)] for one in reached}
     if not reached:
         never = f"{rule.name!r} can never run an interceptor: BioT intercepts nothing that it matches"

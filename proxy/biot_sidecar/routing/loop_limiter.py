@@ -14,7 +14,7 @@ WINDOW: Final = 60.0
 TRACES_MOST: Final = 10_000
 
 
-class LoopGuard:
+class LoopLimiter:
     """Counts intercepted requests by trace id, method and path; `limit` of them may go within 60 s of `clock`."""
 
     def __init__(self, clock: Callable[[], float], limit: int) -> None:

@@ -22,7 +22,7 @@ class _Node:
         self.rests: dict[str, int] = {}  # as `ends`, of patterns that go on with **
 
 
-class Trie:
+class PatternTree:
     """Finds the lowest number among the patterns that match; `folded` takes segments and methods in any case.
 
     `plain` says that folding changed no pattern: a folded tree of them is the plain one.

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final
 
 from biot_sidecar.http.messages import Headers
-from biot_sidecar.routing.route import Retry, Rule
+from biot_sidecar.routing.route import Retry, Route
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 RETRYABLE_STATUS: Final = frozenset({502, 503, 504})
@@ -18,7 +18,7 @@ BUDGET_SHARE: Final = 0.2
 BUDGET_LEAST: Final = 3
 
 
-def may_retry(rule: Rule, method: bytes, reason: str, retries: int) -> bool:
+def may_retry(rule: Route, method: bytes, reason: str, retries: int) -> bool:
     """`reason` is what went wrong: `connect` (nothing was sent), `reset` (lost before an answer) or `status`.
 
     BioT has no idempotency key, so a method that is not idempotent is sent again only if nothing of it left.

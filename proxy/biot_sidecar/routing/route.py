@@ -33,7 +33,7 @@ class Retry(Enum):
 
 
 @dataclass(frozen=True)
-class Rule:
+class Route:
     """One rule with the file's defaults filled in. The rule named `unmatched` stands for the defaults themselves.
 
     `timeout` is in seconds; `deny` is the reason to refuse with, or None; `source` is FILE:LINE;
@@ -70,7 +70,7 @@ class Verdict:
     show it: the operation's or the rule's pattern, never the path itself.
     """
 
-    rule: Rule
+    rule: Route
     template: str
     operation: Operation | None = None
     deny: str | None = None

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
-from biot_sidecar.bounded_cache import Memo
+from biot_sidecar.bounded_cache import BoundedCache
 from biot_sidecar.pacing import Pace, no_pause
 from biot_sidecar.routing.biot_operations import find_operation, services
 from biot_sidecar.routing.path_normalization import BadPath, Segments, readings, reads_one_way, segments_of
 from biot_sidecar.routing.pattern import Pattern, parse_pattern
-from biot_sidecar.routing.pattern_tree import Trie, fold_all
-from biot_sidecar.routing.route import Operation, Rule, Verdict
+from biot_sidecar.routing.pattern_tree import PatternTree, fold_all
+from biot_sidecar.routing.route import Operation, Route, Verdict
 
 _CACHE_MOST: Final = 4096
 _CACHED_LIMIT: Final = 512
@@ -24,17 +24,17 @@ class RouteTable:
     """Rules in the order of the file; the first that matches wins, `unmatched` stands for the rest."""
 
     def __init__(
-        self, rules: Sequence[Rule], unmatched: Rule, *, deny_unmatched: bool = False, pace: Pace = no_pause
+        self, rules: Sequence[Route], unmatched: Route, *, deny_unmatched: bool = False, pace: Pace = no_pause
     ) -> None:
         self.rules = tuple(rules)
         self.unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED) if deny_unmatched else unmatched
         self.deny_unmatched = deny_unmatched
         self._patterns = _compiled(self.rules, pace)
-        self._trie = Trie(self._patterns, pace=pace)
+        self._trie = PatternTree(self._patterns, pace=pace)
         denies = deny_unmatched or any(rule.deny is not None for rule in self.rules)
-        self._folded = Trie(self._patterns, folded=True, pace=pace) if denies else None
+        self._folded = PatternTree(self._patterns, folded=True, pace=pace) if denies else None
         self._verdicts: dict[tuple[int | None, str, str], Verdict] = {}
-        self._cache: Memo[tuple[bytes, bytes], Verdict] = Memo(_CACHE_MOST)
+        self._cache: BoundedCache[tuple[bytes, bytes], Verdict] = BoundedCache(_CACHE_MOST)
 
     def parts(self, pace: Pace) -> list[object]:
         """What this table is made of, for pace.let_go() when nobody uses it any more."""
@@ -77,10 +77,12 @@ class RouteTable:
             self._verdicts[key] = verdict
         return verdict
 
-    def _rule(self, index: int | None) -> Rule:
+    def _rule(self, index: int | None) -> Route:
         return self.unmatched if index is None else self.rules[index]
 
-    def _denying(self, folded: Trie, own: int | None, method: str, path: bytes, segments: Segments) -> int | None:
+    def _denying(
+        self, folded: PatternTree, own: int | None, method: str, path: bytes, segments: Segments
+    ) -> int | None:
         """The rule that denies some reading of the path; if there is none its `own`, which does not."""
         upper = method.upper()
         if folded.plain and upper == method and reads_one_way(path):
@@ -95,14 +97,14 @@ class RouteTable:
                 return found
         return own
 
-    def _template(self, rule: Rule, method: str, segments: Segments) -> str:
+    def _template(self, rule: Route, method: str, segments: Segments) -> str:
         """The pattern that stands for the path where BioT's catalogue does not know it; never the path itself."""
         for pattern in patterns_of(rule):
             if pattern.covers(method, segments):
                 return pattern.text.partition(" ")[2].strip()
         return f"/{segments[0].decode()}/**" if segments and segments[0] in services() else ""
 
-    def plain_rule(self, method: bytes, target: bytes) -> Rule:
+    def plain_rule(self, method: bytes, target: bytes) -> Route:
         """The rule for the path as it stands; the verdict's own may be one that denies another reading of it."""
         return self._rule(self._trie.find(method.decode("latin-1"), _segments(target.partition(b"?")[0])))
 
@@ -126,7 +128,7 @@ def _names_a_token(verdict: Verdict) -> bool:
     return verdict.operation is not None and "{token}" in verdict.operation.path
 
 
-def _compiled(rules: Sequence[Rule], pace: Pace) -> list[tuple[int, Pattern]]:
+def _compiled(rules: Sequence[Route], pace: Pace) -> list[tuple[int, Pattern]]:
     compiled: list[tuple[int, Pattern]] = []
     for index, rule in enumerate(rules):
         for text in rule.patterns:
@@ -135,7 +137,7 @@ def _compiled(rules: Sequence[Rule], pace: Pace) -> list[tuple[int, Pattern]]:
     return compiled
 
 
-def patterns_of(rule: Rule) -> list[Pattern]:
+def patterns_of(rule: Route) -> list[Pattern]:
     """The rule's patterns, compiled."""
     return [parse_pattern(text) for text in rule.patterns]
 

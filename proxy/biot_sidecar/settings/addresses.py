@@ -8,7 +8,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-from biot_sidecar.settings.values import Address, Upstream
+from biot_sidecar.settings.values import ListenAddress, UpstreamUrl
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _LABEL: Final = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -32,13 +32,13 @@ def is_host(text: str) -> bool:
     return is_ip(text) or _HOST_NAME.fullmatch(text) is not None
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str) -> ListenAddress:
     """`HOST:PORT`, `[::1]:PORT` or `unix:PATH`. Raises ValueError with a sentence for the user."""
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
         if not path or len(os.fsencode(path)) > 107:
             raise ValueError(f"{text!r} needs a path of 1 to 107 bytes after unix:")
-        return Address(host="", path=path)
+        return ListenAddress(host="", path=path)
     host, colon, port = text.rpartition(":")
     if not colon or not _PORT.fullmatch(port) or int(port) > 65535:
         raise ValueError(f"{text!r} is no address; write HOST:PORT, [::1]:PORT or unix:PATH, such as 127.0.0.1:8787")
@@ -50,10 +50,10 @@ def parse_address(text: str) -> Address:
         raise ValueError(f"{text!r} names no host; write 127.0.0.1:{port}, or 0.0.0.0:{port} for every address")
     if not is_host(host):
         raise ValueError(f"{text!r}: {host!r} is no host name or address")
-    return Address(host=host, port=int(port))
+    return ListenAddress(host=host, port=int(port))
 
 
-def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> Upstream:
+def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> UpstreamUrl:
     """The upstream of BIOT_BASE_URL. Raises ValueError with a sentence for the user that shows no password."""
     example = "write it as https://api.<env>.<customer>.biot-med.com"
     try:
@@ -84,7 +84,7 @@ def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> Upstr
     default = 443 if tls else 80
     shown = f"[{name}]" if ":" in name else name
     authority = shown if port in {None, default} else f"{shown}:{port}"
-    return Upstream(
+    return UpstreamUrl(
         tls=tls,
         host=host,
         port=default if port is None else port,

@@ -32,7 +32,7 @@ from biot_sidecar.settings.names import (
     USER_ID,
 )
 from biot_sidecar.settings.routes_path import find_routes_file
-from biot_sidecar.settings.values import Address, Settings, Upstream
+from biot_sidecar.settings.values import ListenAddress, Settings, UpstreamUrl
 from biot_sidecar.suggest import nearest
 
 Value = TypeVar("Value")
@@ -55,7 +55,7 @@ def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     return settings
 
 
-def load_listen(env: Mapping[str, str], flags: Mapping[str, str]) -> tuple[Address, ...]:
+def load_listen(env: Mapping[str, str], flags: Mapping[str, str]) -> tuple[ListenAddress, ...]:
     """SIDECAR_LISTEN alone, for those who only look for the sidecar. Raises BadSettings."""
     reader = Reader({**env, "SIDECAR_ALLOW_REMOTE": "1"}, flags)
     addresses = reader.listen()
@@ -171,7 +171,7 @@ class Reader:
 
     # ---- the ones with rules of their own
 
-    def _upstream(self) -> Upstream | None:
+    def _upstream(self) -> UpstreamUrl | None:
         plain_http = self.switch("SIDECAR_ALLOW_PLAIN_HTTP")
         ca_file = self._text("SIDECAR_CA_FILE") or None
         if ca_file is not None:
@@ -212,9 +212,9 @@ class Reader:
             self._problem(SECRET, "is not UTF-8 text")
         return (None if secret is None else Secret(secret)), file
 
-    def listen(self) -> tuple[Address, ...]:
+    def listen(self) -> tuple[ListenAddress, ...]:
         remote = self.switch("SIDECAR_ALLOW_REMOTE")
-        addresses: list[Address] = []
+        addresses: list[ListenAddress] = []
         parts = _listed(self._text("SIDECAR_LISTEN"))
         if not parts:
             self._problem("SIDECAR_LISTEN", "names no address; write HOST:PORT, [::1]:PORT or unix:PATH")
@@ -225,23 +225,23 @@ class Reader:
                 self._problem("SIDECAR_LISTEN", str(error))
         return tuple(addresses)
 
-    def _admin_listen(self) -> Address | None:
+    def _admin_listen(self) -> ListenAddress | None:
         if not self._text("SIDECAR_ADMIN_LISTEN"):
             return None
         return self.parsed("SIDECAR_ADMIN_LISTEN", _optional_address, None)
 
-    def simulator_listen(self) -> Address:
+    def simulator_listen(self) -> ListenAddress:
         """The simulator's address; only `simulate` and `demo` use it."""
         remote = self.switch("SIDECAR_ALLOW_REMOTE")
 
-        def parse(text: str) -> Address:
+        def parse(text: str) -> ListenAddress:
             if "," in text or text.startswith("unix:"):
                 raise ValueError(f"{text!r} is not one HOST:PORT, such as {DEFAULTS[SIMULATOR_LISTEN]}")
             return listen_address(text, remote=remote)
 
-        return self.parsed(SIMULATOR_LISTEN, parse, Address(host=""))
+        return self.parsed(SIMULATOR_LISTEN, parse, ListenAddress(host=""))
 
-    def _allowed_hosts(self, upstream: Upstream | None) -> frozenset[bytes]:
+    def _allowed_hosts(self, upstream: UpstreamUrl | None) -> frozenset[bytes]:
         names = _listed(self._text("SIDECAR_ALLOWED_HOSTS"))
         for name in names:
             if not is_host(_without_port(name)):
@@ -271,10 +271,10 @@ class Reader:
         return Secret(text) if text else None
 
     def _refuse_odd_listeners(
-        self, upstream: Upstream | None, listen: tuple[Address, ...], admin: Address | None
+        self, upstream: UpstreamUrl | None, listen: tuple[ListenAddress, ...], admin: ListenAddress | None
     ) -> None:
         """An address twice, and the sidecar as its own upstream."""
-        taken: set[Address] = set()
+        taken: set[ListenAddress] = set()
         for name, address in [*(("SIDECAR_LISTEN", one) for one in listen), ("SIDECAR_ADMIN_LISTEN", admin)]:
             if address is None:
                 continue
@@ -321,7 +321,7 @@ def _is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _leads_to(upstream: Upstream, address: Address) -> bool:
+def _leads_to(upstream: UpstreamUrl, address: ListenAddress) -> bool:
     """True when a call of the upstream would arrive at `address`, as far as one can see."""
     if not address.port or address.port != upstream.port or not is_loopback(upstream.host.removesuffix(".")):
         return False
@@ -330,7 +330,7 @@ def _leads_to(upstream: Upstream, address: Address) -> bool:
     return True  # names, and every address
 
 
-def listen_address(text: str, *, remote: bool) -> Address:
+def listen_address(text: str, *, remote: bool) -> ListenAddress:
     """An address to listen at; beyond loopback only where that is allowed. Raises ValueError."""
     address = parse_address(text)
     if not (address.path or remote or is_loopback(address.host)):
@@ -349,7 +349,7 @@ def _is_redis(text: str) -> bool:
         return False
 
 
-def _optional_address(text: str) -> Address | None:
+def _optional_address(text: str) -> ListenAddress | None:
     if "," in text:
         raise ValueError(f"{text!r} is more than one address")
     return parse_address(text)

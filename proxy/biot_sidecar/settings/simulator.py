@@ -14,7 +14,7 @@ from biot_sidecar.http.messages import Secret
 from biot_sidecar.settings.files import UnreadableSecret, read_secret
 from biot_sidecar.settings.names import FLAGS, SECRET, SECRET_FILE, SIMULATOR_LISTEN, USER_ID
 from biot_sidecar.settings.read import Reader
-from biot_sidecar.settings.values import Address
+from biot_sidecar.settings.values import ListenAddress
 
 TOKEN_LIFE: Final = "--token-life"
 
@@ -23,7 +23,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`user` is the service user's id and secret, None where the environment names none; `token_life` is seconds."""
 
     user: tuple[str, Secret] | None
-    listen: Address
+    listen: ListenAddress
     token_life: float
     warnings: tuple[str, ...]
 

@@ -7,7 +7,7 @@ import msgspec
 from biot_sidecar.http.messages import Secret
 
 
-class Address(msgspec.Struct, frozen=True):
+class ListenAddress(msgspec.Struct, frozen=True):
     """Where to listen: `host` and `port` for TCP, or `path` for a unix socket (then `host` is empty)."""
 
     host: str
@@ -21,7 +21,7 @@ class Address(msgspec.Struct, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class Upstream(msgspec.Struct, frozen=True):
+class UpstreamUrl(msgspec.Struct, frozen=True):
     """The one upstream. `authority` is what its Host says; `prefix` the base URL's path, without a final slash."""
 
     tls: bool
@@ -40,12 +40,12 @@ class Upstream(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything `serve` needs. Durations are seconds."""
 
-    upstream: Upstream
+    upstream: UpstreamUrl
     service_user_id: str
     secret: Secret | None  # exactly one of secret and secret_file is set
     secret_file: str | None
-    listen: tuple[Address, ...]
-    admin_listen: Address | None
+    listen: tuple[ListenAddress, ...]
+    admin_listen: ListenAddress | None
     routes: str
     allowed_hosts: frozenset[bytes]
     allowed_origins: frozenset[bytes]
@@ -64,6 +64,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()  # what is odd but no error
 
     @property
-    def admin_places(self) -> tuple[Address, ...]:
+    def admin_places(self) -> tuple[ListenAddress, ...]:
         """Where the admin listener listens: one address or none."""
         return () if self.admin_listen is None else (self.admin_listen,)

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from biot_sidecar.errors import AddressInUse
-from biot_sidecar.settings import Address
+from biot_sidecar.settings import ListenAddress
 from biot_sidecar.simulator.app import make_app
 from biot_sidecar.simulator.login import Signer
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
@@ -62,6 +62,6 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
     except OSError as error:
         # asyncio words its own errors; the system's word is enough. Names that do not resolve have no errno.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise AddressInUse(f"cannot listen on {Address(host, port)}: {reason}") from error
+        raise AddressInUse(f"cannot listen on {ListenAddress(host, port)}: {reason}") from error
     bound = runner.addresses[0][1]
     return f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from biot_sidecar.auth.login_response import LATEST
-from biot_sidecar.bounded_cache import Memo
+from biot_sidecar.bounded_cache import BoundedCache
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.header_fields import Kind, kind_of
 from biot_sidecar.http.header_rules import looks_false
@@ -54,7 +54,7 @@ class Log:
         self._size = 0
         self._second = -1
         self._date = b""
-        self._known: Memo[tuple[object, ...], _Parts] = Memo(KNOWN_MOST)
+        self._known: BoundedCache[tuple[object, ...], _Parts] = BoundedCache(KNOWN_MOST)
         self._warned: set[str] = set()  # routes under which plugins mean "off" and say "on"
         self.later: Callable[[Callable[[], None]], object] | None = None
         self.before_event: Callable[[], None] = lambda: None  # tells of the requests that ended before it

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
-from biot_sidecar.telemetry.histogram import CALL_BOUNDS, Histogram, Route
+from biot_sidecar.telemetry.histogram import CALL_BOUNDS, Histogram, RouteStats
 from biot_sidecar.telemetry.process_metrics import Process
 from biot_sidecar.telemetry.snapshot import LOGIN_BOUNDS, OVERHEAD_BOUNDS, State, total
 
@@ -84,7 +84,7 @@ def _families(state: State) -> Iterator[Metric]:
     yield from PLATFORM_COLLECTOR.collect()
 
 
-def _portions(routes: dict[str, Route]) -> Iterator[list[tuple[str, Route]]]:
+def _portions(routes: dict[str, RouteStats]) -> Iterator[list[tuple[str, RouteStats]]]:
     """The routes, a few at a time; at least one portion, so that every family has its head."""
     named = list(routes.items())
     for start in range(0, max(len(named), 1), ROUTES_AT_ONCE):

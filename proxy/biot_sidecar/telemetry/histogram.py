@@ -57,7 +57,7 @@ class Histogram:
 
 
 @dataclass
-class Route:
+class RouteStats:
     """One rule's requests, by method, status and the rule's interception, and what became of their header.
 
     `last_used` is in wall-clock seconds, 0: never.

@@ -10,7 +10,7 @@ import msgspec
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.pacing import Pace
 from biot_sidecar.routing.route import Interception
-from biot_sidecar.telemetry.histogram import CALL_BOUNDS, Route
+from biot_sidecar.telemetry.histogram import CALL_BOUNDS, RouteStats
 from biot_sidecar.telemetry.process_metrics import read_process
 from biot_sidecar.telemetry.series_expiry import GoneRoutes
 from biot_sidecar.telemetry.snapshot import (
@@ -44,7 +44,7 @@ class Metrics:
         self._request_bytes = 0
         self._response_bytes = 0
         self._gone = GoneRoutes(clock)
-        self._prepared: dict[str, Route] = {}
+        self._prepared: dict[str, RouteStats] = {}
         self.gauges: Gauges = lambda: (0, 0, 0)
         self.lines_dropped: Callable[[], int] = lambda: 0
 
@@ -54,7 +54,7 @@ class Metrics:
         in_force = list(names)
         for name in in_force:
             if name not in self._routes:
-                self._routes[name] = prepared.get(name) or Route()
+                self._routes[name] = prepared.get(name) or RouteStats()
         self._gone.take([*in_force, UNMATCHED], self._routes)
 
     def scrape(self) -> None:
@@ -64,16 +64,16 @@ class Metrics:
 
     def prepare(self, names: Iterable[str], pace: Pace) -> None:
         """Make what routes() will need, aside: another thread may run this."""
-        prepared: dict[str, Route] = {}
+        prepared: dict[str, RouteStats] = {}
         for name in names:
             pace()
             if name not in self._routes:
-                prepared[name] = Route()
+                prepared[name] = RouteStats()
         self._prepared = prepared
 
-    def _route(self, name: str) -> Route:
+    def _route(self, name: str) -> RouteStats:
         self._gone.count(name)
-        return self._routes.setdefault(name, Route())
+        return self._routes.setdefault(name, RouteStats())
 
     def finished(self, exchange: Exchange) -> None:
         """Count one request."""

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from biot_sidecar.telemetry.histogram import Histogram, Route, histogram
+from biot_sidecar.telemetry.histogram import Histogram, RouteStats, histogram
 from biot_sidecar.telemetry.merging import (
     ALL_OF_LIVING,
     EVERY_LIVING,
@@ -58,7 +58,7 @@ class State:
 
     version: str
     python: str
-    routes: dict[str, Route] = field(default_factory=lambda: {UNMATCHED: Route()})
+    routes: dict[str, RouteStats] = field(default_factory=lambda: {UNMATCHED: RouteStats()})
     overhead: Histogram = field(default_factory=lambda: histogram(OVERHEAD_BOUNDS))
     token_wait: Histogram = field(default_factory=lambda: histogram(LOGIN_BOUNDS))
     login_duration: Histogram = field(default_factory=lambda: histogram(LOGIN_BOUNDS))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from biot_sidecar.routing.route import Rule
+from biot_sidecar.routing.route import Route
 from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.telemetry.access_log import iso
-from biot_sidecar.telemetry.histogram import Route
+from biot_sidecar.telemetry.histogram import RouteStats
 from biot_sidecar.telemetry.snapshot import LOGIN_OUTCOMES, LOGIN_REASONS, State, total
 
 
@@ -52,8 +52,8 @@ def status(
     }
 
 
-def _route(rule: Rule, state: State) -> dict[str, Any]:
-    use = state.routes.get(rule.name) or Route()
+def _route(rule: Route, state: State) -> dict[str, Any]:
+    use = state.routes.get(rule.name) or RouteStats()
     return {
         "name": rule.name,
         "hits": sum(use.requests.values()),

@@ -8,7 +8,7 @@ import json
 import pytest
 from biot_sidecar.routing.file import lint_shadowing as reach
 from biot_sidecar.routing.file import load
-from biot_sidecar.routing.route import Rule
+from biot_sidecar.routing.route import Route
 from biot_sidecar.routing.table import RouteTable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,8 +33,8 @@ ROUTES = st.lists(st.lists(MATCHES, min_size=1, max_size=3), min_size=1, max_siz
 
 def unreached(routes: list[list[str]]) -> set[str]:
     """The routes that decide about no request of the world."""
-    rules = [Rule(name=str(number), source="", patterns=tuple(one)) for number, one in enumerate(routes)]
-    table = RouteTable(rules, Rule(name="unmatched", source=""))
+    rules = [Route(name=str(number), source="", patterns=tuple(one)) for number, one in enumerate(routes)]
+    table = RouteTable(rules, Route(name="unmatched", source=""))
     return {rule.name for rule in rules} - {table.verdict(method, path).rule.name for method, path in WORLD}
 
 

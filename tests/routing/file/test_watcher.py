@@ -16,7 +16,7 @@ from biot_sidecar.routing.file.watcher import (
     QUIET_LOOKS,
     SETTLING_MOST,
     TOLD_AT_ONCE,
-    RoutesFile,
+    RoutesWatcher,
     load_routes_file,
     read_routes_file,
 )
@@ -40,7 +40,7 @@ class Place:
         self.reads = 0
         self.meanwhile: Callable[[], None] = lambda: None
         self.path.write_text(ONE)
-        self.routes = RoutesFile(
+        self.routes = RoutesWatcher(
             str(self.path),
             wall=lambda: self.now,
             log=lambda level, line: self.lines.append((level, line)),
@@ -337,7 +337,7 @@ async def test_a_request_to_reload_need_not_wait_for_the_next_look(place):
 def test_what_might_keep_its_reader_waiting_is_refused(tmp_path, name):
     os.mkfifo(tmp_path / "pipe")  # nobody writes to it
     path = str(tmp_path / name)
-    place = RoutesFile(path, wall=lambda: 0.0, log=lambda level, line: None)
+    place = RoutesWatcher(path, wall=lambda: 0.0, log=lambda level, line: None)
     for read in (place.load_first, lambda: load_routes_file(path)):
         with pytest.raises(BadSettings) as caught:
             read()

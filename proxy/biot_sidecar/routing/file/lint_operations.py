@@ -7,7 +7,7 @@ from typing import Final
 
 from biot_sidecar.http.admission import OWN_PATHS, OWN_PREFIX
 from biot_sidecar.routing.file.diagnostics import Problems
-from biot_sidecar.routing.file.parse import Route
+from biot_sidecar.routing.file.parse import ParsedRoute
 from biot_sidecar.routing.file.yaml_tree import Scalar
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Interception, Operation
@@ -16,7 +16,7 @@ from biot_sidecar.routing.unknown_operations import odd_method, operations_of, w
 _HINTS_MOST: Final = 20  # looking for the likeliest operation costs milliseconds each
 
 
-def judge_meaning(routes: Sequence[Route], problems: Problems) -> None:
+def judge_meaning(routes: Sequence[ParsedRoute], problems: Problems) -> None:
     """Report what is probably not meant, as warnings."""
     hints = 0
     for route in routes:
@@ -24,7 +24,7 @@ def judge_meaning(routes: Sequence[Route], problems: Problems) -> None:
         _warn_of_vain_interception(route, problems)
 
 
-def _warn_of_strangers(route: Route, problems: Problems, *, hint: bool) -> int:
+def _warn_of_strangers(route: ParsedRoute, problems: Problems, *, hint: bool) -> int:
     """Report patterns that no known operation fits; how many there were."""
     found = 0
     for pattern, place in route.matches:
@@ -50,7 +50,7 @@ def _own(pattern: Pattern) -> bool:
     return (path in OWN_PATHS and not pattern.rest) or path == OWN_PREFIX or path.startswith(OWN_PREFIX + b"/")
 
 
-def _warn_of_vain_interception(route: Route, problems: Problems) -> None:
+def _warn_of_vain_interception(route: ParsedRoute, problems: Problems) -> None:
     if "interception" not in route.own or route.rule.interception is Interception.OFF or route.rule.deny is not None:
         return
     vain = [(pattern, place, found) for pattern, place in route.matches if (found := _never_intercepted(pattern))]

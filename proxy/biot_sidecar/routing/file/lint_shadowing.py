@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from biot_sidecar.pacing import let_go
 from biot_sidecar.routing.file.diagnostics import Problems, listed, quoted
-from biot_sidecar.routing.file.parse import Route
+from biot_sidecar.routing.file.parse import ParsedRoute
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.shadowing import Coverage, intersection
 
@@ -16,7 +16,7 @@ _VISITS_MOST: Final = 500_000  # about a second; ten times what 5,000 routes tak
 _EFFECTS: Final = ("interception", "authorization", "timeout", "retry")
 
 
-def judge_reach(routes: Sequence[Route], problems: Problems) -> None:
+def judge_reach(routes: Sequence[ParsedRoute], problems: Problems) -> None:
     """Report unreachable routes as errors, the rest as warnings."""
     reach = _Reach(routes, problems)
     reach.judge()
@@ -28,7 +28,7 @@ def judge_reach(routes: Sequence[Route], problems: Problems) -> None:
 class _Reach:
     """Goes through the routes from the top; `_earlier` holds the patterns of those before."""
 
-    def __init__(self, routes: Sequence[Route], problems: Problems) -> None:
+    def __init__(self, routes: Sequence[ParsedRoute], problems: Problems) -> None:
         self._routes = routes
         self._problems = problems
         self._earlier = Coverage(pace=problems.pace)
@@ -52,7 +52,7 @@ class _Reach:
                 self._warn_of_overlaps(number, route)
             self._add(number, route)
 
-    def _reachable(self, route: Route) -> bool:
+    def _reachable(self, route: ParsedRoute) -> bool:
         taken = [self._earlier.covering(pattern) for pattern, _ in route.matches]
         found = [one for one in taken if one is not None]
         if len(found) == len(taken):
@@ -73,7 +73,7 @@ class _Reach:
         names += [f"{len(found) - _NAMED_MOST} more"] * (len(found) > _NAMED_MOST)
         return f"{listed(names)} {'comes first and takes' if len(found) == 1 else 'come first and take'}"
 
-    def _add(self, number: int, route: Route) -> None:
+    def _add(self, number: int, route: ParsedRoute) -> None:
         own = Coverage()
         for pattern, place in route.matches:
             self._problems.pace()
@@ -86,7 +86,7 @@ class _Reach:
 
     # ---- overlaps
 
-    def _warn_of_overlaps(self, number: int, route: Route) -> None:
+    def _warn_of_overlaps(self, number: int, route: ParsedRoute) -> None:
         """A narrower route before a wider one is how exceptions are written; two that only cross are an accident."""
         told: set[int] = set()
         for pattern, place in route.matches:
@@ -106,7 +106,7 @@ class _Reach:
         """A denial that comes first is a guard, and means what it does."""
         return self._effects[first] != self._effects[second] and not self._effects[first][0]
 
-    def _crossing(self, pattern: Pattern, route: Route, other: int) -> str | None:
+    def _crossing(self, pattern: Pattern, route: ParsedRoute, other: int) -> str | None:
         """What both match, unless one contains the other's part in it or a still earlier route decides it."""
         whole = Coverage((0, one) for one, _ in route.matches)
         for theirs, _ in self._routes[other].matches:

@@ -12,7 +12,7 @@ from biot_sidecar.routing.file import values as fields
 from biot_sidecar.routing.file.diagnostics import Problems, quoted
 from biot_sidecar.routing.file.yaml_tree import Mapping, Node, Scalar
 from biot_sidecar.routing.pattern import Pattern
-from biot_sidecar.routing.route import Authorization, Interception, Retry, Rule
+from biot_sidecar.routing.route import Authorization, Interception, Retry, Route
 
 VERSION: Final = "1"
 _WORDS: Final[dict[str, type[Enum]]] = {"interception": Interception, "authorization": Authorization, "retry": Retry}
@@ -28,10 +28,10 @@ class Unmatched(Enum):
     DENY = "deny"
 
 
-class Route(msgspec.Struct, frozen=True, eq=False):
+class ParsedRoute(msgspec.Struct, frozen=True, eq=False):
     """A rule and where its parts stand; `own` are the keys that it says itself."""
 
-    rule: Rule
+    rule: Route
     place: Node
     matches: tuple[tuple[Pattern, Scalar], ...]
     own: dict[str, tuple[Scalar, Node]]
@@ -49,9 +49,9 @@ class Case(msgspec.Struct, frozen=True, eq=False):
 class Sections(msgspec.Struct, frozen=True):
     """What the file says, as far as it could be read. `rules_whole`: nothing is wrong with all that is not a test."""
 
-    unmatched: Rule
+    unmatched: Route
     deny_unmatched: bool
-    routes: tuple[Route, ...]
+    routes: tuple[ParsedRoute, ...]
     tests: tuple[Case, ...]
     rules_whole: bool
 
@@ -78,8 +78,8 @@ def _version(root: Node, entries: Entries, problems: Problems) -> None:
         problems.error(node, f"version {quoted(written)} is unknown; write version: 1")
 
 
-def _defaults(entries: Entries, problems: Problems) -> tuple[Rule, bool]:
-    plain = Rule(name=fields.UNMATCHED, source=f"{problems.file}:1")
+def _defaults(entries: Entries, problems: Problems) -> tuple[Route, bool]:
+    plain = Route(name=fields.UNMATCHED, source=f"{problems.file}:1")
     if "defaults" not in entries:
         return plain, False
     key, node = entries["defaults"]
@@ -90,7 +90,7 @@ def _defaults(entries: Entries, problems: Problems) -> tuple[Rule, bool]:
     return unmatched, fields.word(own["unmatched"][1], problems, "unmatched", Unmatched) is Unmatched.DENY
 
 
-def _settings(own: Entries, fallback: Rule, problems: Problems) -> Rule:
+def _settings(own: Entries, fallback: Route, problems: Problems) -> Route:
     """`fallback` with the settings that stand in `own`."""
     read = {key: setting(key, own[key][1], problems) for key in own if key in _WORDS or key == "timeout"}
     return dataclasses.replace(fallback, **{key: value for key, value in read.items() if value is not None})
@@ -101,7 +101,7 @@ def setting(key: str, node: Node, problems: Problems) -> Any:
     return fields.duration(node, problems) if key == "timeout" else fields.word(node, problems, key, _WORDS[key])
 
 
-def _routes(entries: Entries, unmatched: Rule, lines: dict[str, int], problems: Problems) -> tuple[Route, ...]:
+def _routes(entries: Entries, unmatched: Route, lines: dict[str, int], problems: Problems) -> tuple[ParsedRoute, ...]:
     """The routes that could be read; `lines` gets the line of every name."""
     if "routes" not in entries:
         return ()
@@ -109,7 +109,7 @@ def _routes(entries: Entries, unmatched: Rule, lines: dict[str, int], problems: 
     return tuple(route for node in nodes if (route := _route(node, unmatched, lines, problems)) is not None)
 
 
-def _route(node: Node, unmatched: Rule, lines: dict[str, int], problems: Problems) -> Route | None:
+def _route(node: Node, unmatched: Route, lines: dict[str, int], problems: Problems) -> ParsedRoute | None:
     """The route, or None if it has no name or no match that could be read."""
     problems.pace()
     own = fields.mapping(node, problems, "a route", "a route is a mapping with name and match")
@@ -121,7 +121,7 @@ def _route(node: Node, unmatched: Rule, lines: dict[str, int], problems: Problem
     if name is None or not found:
         return None
     rule = dataclasses.replace(rule, name=name, patterns=tuple(one.text for one, _ in found), deny=deny)
-    return Route(rule, node, tuple(found), own)
+    return ParsedRoute(rule, node, tuple(found), own)
 
 
 def _insist(node: Node, own: Entries, needed: dict[str, str], where: str, problems: Problems) -> None:

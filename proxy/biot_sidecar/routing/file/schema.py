@@ -10,14 +10,14 @@ from typing import Any, Final
 from biot_sidecar.routing.file.keys import DEFAULTS, EXPECT, FILE, ROUTE, TEST
 from biot_sidecar.routing.file.parse import VERSION, Unmatched
 from biot_sidecar.routing.file.values import LONGEST_NAME, TRUTH, UNMATCHED
-from biot_sidecar.routing.route import Authorization, Interception, Retry, Rule
+from biot_sidecar.routing.route import Authorization, Interception, Retry, Route
 
 Schema = dict[str, Any]
 
 _DURATION: Final = r"^([1-9][0-9]*(\.[0-9]+)?|0\.[0-9]+)(ms|s|m|h)(([0-9]+(\.[0-9]+)?)(ms|s|m|h))*$"
 _PATTERN: Final = r"^\s*(\*|[^\s|a-z]+(\|[^\s|a-z]+)*)\s+/[^\s?#]*\s*$"
 _REQUEST: Final = r"^\s*[A-Z][A-Z0-9_-]*\s+/[^\s{*?]*(\?\S*)?\s*$"
-_PLAIN: Final = Rule(name=UNMATCHED, source="")
+_PLAIN: Final = Route(name=UNMATCHED, source="")
 
 
 def schema() -> Schema:

@@ -65,7 +65,7 @@ def _content(path: str, read: Callable[[str], bytes]) -> bytes:
         raise BadSettings([f"{path}:1:1: error: the routes file cannot be read: {reason}"]) from None
 
 
-class RoutesFile:
+class RoutesWatcher:
     """Implements pipeline.ports.Rules by the table in force.
 
     `wall` tells seconds since the epoch, `reloaded` learns whether a reload took, `on_swap` sees each new table before
