@@ -7,6 +7,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from biot_sidecar.__main__ import main  # noqa: E402 - found where the line above says
+from biot_sidecar.__main__ import main
 
 raise SystemExit(main())

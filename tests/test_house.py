@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,8 @@ LONGEST = 400
 """Lines of a source file."""
 HEAVY = {"aiohttp", "redis", "cryptography", "jwt"}
 """What serve imports only when it is switched on."""
-THROUGH = {"catalogue": "the operations that read it", "strangers": "the routes file that asks it"}
-"""Policies that have tests by another name."""
+THROUGH = {"biot_catalogue": "the operations that read it", "unknown_operations": "the routes file that asks it"}
+"""Decisions that have tests by another name; so have the parts of the routes file's reader."""
 
 
 def name_of(path: Path) -> str:
@@ -44,35 +46,41 @@ def test_no_source_holds_what_was_put_off(path):
     assert not [mark for mark in marks if mark in written(path)]
 
 
-def policies() -> list[Path]:
-    return [
-        path for path in sorted((ROOT / "proxy" / "policy").glob("*.py")) if written(path) and path.stem not in THROUGH
-    ]
+def pure_modules() -> list[str]:
+    """What the import linter's contract about decisions lists."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = [one for one in contracts if one["name"] == "decisions never await and know no clock"]
+    return contract["source_modules"]
 
 
-@pytest.mark.parametrize("path", policies(), ids=name_of)
-def test_each_policy_is_imported_by_tests_of_policy(path):
-    module = f"biot_sidecar.routing.{path.stem}"
-    tests = (written(test) for test in (ROOT / "tests").rglob("test_*.py"))
-    assert any(
-        f"from {module} import" in text or f"from biot_sidecar.routing import {path.stem}" in text for text in tests
-    )
+def source_of(module: str) -> Path:
+    return ROOT / "proxy" / f"{module.replace('.', '/')}.py"
+
+
+@pytest.mark.parametrize(
+    "module", [one for one in pure_modules() if one.rpartition(".")[2] not in THROUGH and ".file." not in one]
+)
+def test_each_module_of_decisions_is_imported_by_its_tests(module):
+    room, _, name = module.rpartition(".")
+    imported = re.compile(rf"from {module} import|from {room} import ([^\n]*\b)?{name}\b")
+    assert any(imported.search(written(test)) for test in TESTS if test.stem.startswith("test_"))
 
 
 def test_starting_to_serve_imports_nothing_heavy():
     """Heavy imports cost a start 100 ms and more, and a sidecar starts with its plugin."""
-    asked = "import sys, biot_sidecar.process, biot_sidecar.__main__; print(*sorted({n.partition('.')[0] for n in sys.modules}))"
+    loaded = "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    asked = f"import sys, biot_sidecar.process, biot_sidecar.__main__; {loaded}"
     run = subprocess.run(
         [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert not HEAVY & set(run.stdout.split())
 
 
-def test_the_policies_never_look_at_the_clock_the_loop_or_the_environment():
-    """Import contracts say so too; this finds what is imported within a function."""
+@pytest.mark.parametrize("module", pure_modules())
+def test_decisions_never_look_at_the_clock_the_loop_or_the_environment(module):
+    """The import linter says so too; this finds what is imported within a function."""
     forbidden = {"asyncio", "socket", "ssl", "time", "random", "os", "logging"}
-    for path in (ROOT / "proxy" / "policy").rglob("*.py"):
-        for node in ast.walk(ast.parse(written(path))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not forbidden & {name.partition(".")[0] for name in names}, name_of(path)
+    for node in ast.walk(ast.parse(written(source_of(module)))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        assert not forbidden & {name.partition(".")[0] for name in names}

@@ -141,7 +141,7 @@ def test_a_sidecar_that_cannot_say_it_is_ready_ends(workers):
 def test_a_signal_while_it_starts_is_a_quiet_end(command, number, status):
     """The signal comes when the program knows its command, and has not imported it yet."""
     program = (
-        f"import os, sys; from proxy import __main__ as program; sys.argv = ['biot-sidecar', '{command}'];"
+        f"import os, sys; from biot_sidecar import __main__ as program; sys.argv = ['biot-sidecar', '{command}'];"
         f"program._run = lambda *words: os.kill(os.getpid(), {number:d}); sys.exit(program.main() or 9)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=20)

@@ -141,7 +141,8 @@ async def test_an_address_where_no_redis_is_does_not_keep_a_sidecar_from_its_wor
 @pytest.mark.parametrize("missing", ["redis", "cryptography"])
 def test_a_missing_package_is_a_wrong_setting(missing):
     """As if it were not installed."""
-    script = f"import sys; sys.modules[{missing!r}] = None; from biot_sidecar.__main__ import main; sys.exit(main(['serve']))"
+    hidden = f"import sys; sys.modules[{missing!r}] = None"
+    script = f"{hidden}; from biot_sidecar.__main__ import main; sys.exit(main(['serve']))"
     environment = {
         **FORM,
         "BIOT_BASE_URL": "https://api.example",

@@ -1,4 +1,4 @@
-"""Tests of sockets run on both loops, since their transports differ in what they promise; a sidecar of fakes for each other test."""
+"""A sidecar of fakes for each test; tests of sockets run on both loops, whose transports differ."""
 
 from __future__ import annotations
 

@@ -1,5 +1,1 @@
-"""The story of a request, and the Protocols it awaits. No sockets here: net/ implements what ports names."""
-
-from biot_sidecar.http.interfaces import Fetch, LoginObserver, Observer, Rules, Tokens
-
-__all__ = ["Fetch", "LoginObserver", "Observer", "Rules", "Tokens"]
+"""The wire: what comes from the plugin, what goes to BioT, and back."""

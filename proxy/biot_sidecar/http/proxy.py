@@ -44,18 +44,13 @@ class Forwarder:
         self.pool = pool
         self.tokens = tokens
         self.sweep = sweep
-        self.prefix = prefix
-        self.authority = authority
-        self.user_agent = user_agent
+        self.prefix, self.authority, self.user_agent = prefix, authority, user_agent
         self.stall = stall
-        self.clock = clock
-        self.wall = wall
-        self.jitter = jitter
-        self.sleep = sleep
+        self.clock, self.wall, self.jitter, self.sleep = clock, wall, jitter, sleep
         self.budget = RetryBudget()
         self.draining = False
 
-    def flight(
+    def forward(
         self,
         client: ClientStream,
         head: RequestHead,
@@ -64,14 +59,14 @@ class Forwarder:
         exchange: Exchange,
         traceparent: bytes,
     ) -> ForwardedRequest:
-        """A request that may go, ready to fly. `target` is in origin-form."""
-        flight = ForwardedRequest(self, client, head, rule, exchange)
+        """A request that may go, ready to run. `target` is in origin-form."""
+        request = ForwardedRequest(self, client, head, rule, exchange)
         # OPTIONS * is about the whole server, wherever in it the base URL points.
         full = target if target == b"*" else self.prefix + target
-        flight.start = request_start(head, full, self.authority)
-        flight.lines = request_lines(head, rule, self.user_agent, traceparent)
+        request.start = request_start(head, full, self.authority)
+        request.lines = request_lines(head, rule, self.user_agent, traceparent)
         self.budget.request(exchange.started)
-        return flight
+        return request
 
 
 class ForwardedRequest:

@@ -217,7 +217,7 @@ class ConnectionHandler:
         else:
             await slots.take(takes_own_token(rule, head.special.get(Kind.AUTHORIZATION)))
         try:
-            return await forwarder.flight(client, head, target, rule, exchange, traceparent).run()
+            return await forwarder.forward(client, head, target, rule, exchange, traceparent).run()
         finally:
             slots.leave()
 
@@ -256,7 +256,7 @@ class ConnectionHandler:
             raise faults.method_refused("GET, HEAD")
         exchange.own = True
         if inspector is not None and not known:
-            return await inspector.flight(client, head, target, INSPECTOR_RULE, exchange, traceparent).run()
+            return await inspector.forward(client, head, target, INSPECTOR_RULE, exchange, traceparent).run()
         accept = b",".join(value for name, value in head.headers if name.lower() == b"accept")
         page = await self._pages.get(path, target.partition(b"?")[2], accept)
         keep = self._body_is_here(client) and head.keep_alive and not self.draining

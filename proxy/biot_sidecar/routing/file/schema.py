@@ -1,4 +1,7 @@
-"""The routes file as a JSON schema, so that editors complete and explain every key: `python -m biot_sidecar.routing.file.schema`."""
+"""The routes file as a JSON schema, so that editors complete and explain every key.
+
+`python -m biot_sidecar.routing.file.schema` prints it.
+"""
 
 from __future__ import annotations
 
