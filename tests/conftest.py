@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 from collections import Counter
 
 import pytest
@@ -14,6 +15,14 @@ from tests.support.wants import PREFIX
 # A busy machine must not fail a test: no example has a deadline, the time limit per test is bound enough.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+SLOW_MOST = 900
+"""Seconds that a slow test may take on a machine that is busy with others: a bound on one that hangs, and no more."""
+
+
+def pytest_configure() -> None:
+    """As many open files as the machine allows: some tests hold more connections than a login shell's 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,6 +39,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(SLOW_MOST), append=False)
     if (seed := config.getoption("--shuffle")) is not None:
         random.Random(seed).shuffle(items)
         return

@@ -87,6 +87,7 @@ def test_an_editable_install_is_never_compiled(sources: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @needs_compiler
 def test_a_compiled_wheel_is_for_this_platform_and_holds_both_forms(sources: Path, tmp_path: Path) -> None:
     wheel = built(sources, COMPILED)
@@ -129,6 +130,7 @@ def test_what_compiling_needs_is_told_in_one_line(
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @needs_compiler
 def test_what_cannot_be_compiled_is_told_in_mypys_words(sources: Path) -> None:
     with (sources / SMALL[0]).open("a") as module:

@@ -25,7 +25,7 @@ HEADERS = {"hooktype": "NOTIFICATION", "traceparent": f"00-{TRACE}-00f067aa0ba90
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
-LANGUAGES = ["python", "javascript", "java", pytest.param("go", marks=pytest.mark.slow)]
+LANGUAGES = ["python", "javascript", "java", pytest.param("go", marks=[pytest.mark.slow, pytest.mark.thorough])]
 
 
 @pytest.fixture(scope="module")
