@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from biot_sidecar.errors import ClientError, Code
-from biot_sidecar.http.admission import Guards, asks_for_icon, host_allowed, local_path
+from biot_sidecar.http.admission import Guards, asks_for_icon, host_allowed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -251,34 +251,3 @@ def test_an_asterisk_is_for_options_alone():
 )
 def test_an_absolute_target_must_name_an_allowed_host(target, code):
     assert refusal(line=b"GET " + target + b" HTTP/1.1").code is code
-
-
-# ---- the sidecar's own paths
-
-
-@pytest.mark.parametrize(
-    ("target", "path"),
-    [
-        (b"/metrics", b"/metrics"),
-        (b"/metrics/", b"/metrics"),
-        (b"/healthz?x", b"/healthz"),
-        (b"//readyz", b"/readyz"),
-        (b"/%6detrics", b"/metrics"),
-        (b"/_sidecar", b"/_sidecar"),
-        (b"/_sidecar/", b"/_sidecar"),
-        (b"/_sidecar/status?a=b", b"/_sidecar/status"),
-        (b"/%5Fsidecar/status", b"/_sidecar/status"),
-        (b"/_sidecar%2Fstatus", b"/_sidecar/status"),
-        (b"/%2F_sidecar/status", b"/_sidecar/status"),
-        (b"/_sidecar//x", b"/_sidecar/x"),
-    ],
-)
-def test_a_path_of_ours_is_known_in_any_spelling(target, path):
-    assert local_path(target) == path
-
-
-@pytest.mark.parametrize(
-    "target", [b"/", b"/a", b"/metricsx", b"/metrics/a", b"/_sidecars", b"/a?/_sidecar", b"*", b"/M"]
-)
-def test_any_other_path_is_forwarded(target):
-    assert local_path(target) is None

@@ -13,7 +13,7 @@ from biot_sidecar.http.header_rules import (
     safe_trailers,
     takes_own_token,
 )
-from biot_sidecar.routing.retry import asked_pause
+from biot_sidecar.http.retry_after import asked_pause
 from biot_sidecar.routing.route import Authorization, Interception, Route
 from hypothesis import given
 from hypothesis import strategies as st

@@ -7,11 +7,11 @@ import itertools
 import json
 
 import pytest
-from biot_sidecar.auth.login_response import LOGIN_PATH
 from biot_sidecar.errors import Code
 from biot_sidecar.http import in_flight_slots as slots
 from biot_sidecar.http.messages import Token
 from biot_sidecar.http.server import Limits
+from biot_sidecar.routing.local_paths import LOGIN_PATH
 from biot_sidecar.routing.route import Authorization, Interception, Operation, Route
 from hypothesis import given, settings
 from hypothesis import strategies as st

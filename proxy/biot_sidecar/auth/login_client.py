@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 from biot_sidecar.auth.login_response import (
-    LOGIN_PATH,
     IssuedToken,
     LoginFailure,
     TokenRequest,
@@ -18,6 +17,7 @@ from biot_sidecar.auth.login_response import (
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http.interfaces import Fetch, LoginObserver
 from biot_sidecar.http.messages import Secret
+from biot_sidecar.routing.local_paths import LOGIN_PATH
 
 TIMEOUT: Final = 10.0
 ANSWER_LIMIT: Final = 64 * 1024

@@ -13,9 +13,8 @@ import msgspec
 
 from biot_sidecar.errors import Code, LoginError, UpstreamError
 from biot_sidecar.http.messages import Answer
-from biot_sidecar.routing.retry import asked_pause
+from biot_sidecar.http.retry_after import asked_pause
 
-LOGIN_PATH: Final = "/ums/v2/services/accessToken"
 FIRST_BLOCK: Final = 60.0
 LONGEST_BLOCK: Final = 15 * 60.0
 FIRST_PAUSE: Final = 1.0

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from biot_sidecar.auth.login_response import LOGIN_PATH
+from biot_sidecar.routing.local_paths import LOGIN_PATH
 from biot_sidecar.routing.path_normalization import readings, segments_of
 from biot_sidecar.routing.pattern_tree import fold
 from biot_sidecar.routing.route import Verdict

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from biot_sidecar.errors import BadSettings
-from biot_sidecar.settings.files import read_file
+from biot_sidecar.regular_file import read_file
 from biot_sidecar.settings.names import DEFAULTS
 from biot_sidecar.settings.routes_path import NAME, brought
 

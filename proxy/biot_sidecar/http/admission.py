@@ -11,17 +11,11 @@ from biot_sidecar.http.error_texts import host_refused, refused, target_host_ref
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.messages import RequestHead
 
-OWN_PATHS: Final = frozenset({b"/metrics", b"/healthz", b"/readyz"})
-OWN_PREFIX: Final = b"/_sidecar"
-_OWN_BEGINNINGS: Final = frozenset({b"m", b"h", b"r", b"_", b"%", b"/"})
-"""What follows the first slash of one of ours, however it is spelled."""
-
 # Host = uri-host [ ":" port ] (RFC 9110, section 7.2); names, IPv4 and bracketed IPv6, no user information.
 _HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~-]+)(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)", re.DOTALL)
 _REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE"})
 _CROSS_SITE: Final = frozenset({b"cross-site", b"same-site"})
-_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 def host_allowed(value: bytes, allowed: frozenset[bytes]) -> bool:
@@ -130,23 +124,3 @@ def asks_for_icon(head: RequestHead, target: bytes) -> bool:
     if not target.startswith(b"/favicon.ico") or target.partition(b"?")[0] != b"/favicon.ico":
         return False
     return head.method == b"GET" and any(name.lower() == b"sec-fetch-dest" for name, _ in head.headers)
-
-
-def local_path(target: bytes) -> bytes | None:
-    """The path when `target` belongs to the sidecar itself, in its plain spelling, else None.
-
-    Any spelling that BioT might read as one of ours counts: escapes, doubled and final slashes.
-    """
-    if target[1:2] not in _OWN_BEGINNINGS:
-        return None
-    path = target.partition(b"?")[0]
-    if b"%" in path or b"//" in path or path.endswith(b"/"):
-        path = _plain(path)
-    if path in OWN_PATHS or path == OWN_PREFIX or path.startswith(OWN_PREFIX + b"/"):
-        return path
-    return None
-
-
-def _plain(path: bytes) -> bytes:
-    decoded = _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), path)
-    return b"/" + b"/".join(segment for segment in decoded.split(b"/") if segment)

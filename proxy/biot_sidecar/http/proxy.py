@@ -16,8 +16,17 @@ from biot_sidecar.http.framing import response_head, unasked_interim
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.header_rules import request_lines, request_start, response_bytes, takes_own_token
 from biot_sidecar.http.interfaces import ClientStream, HttpStream, Pool, Tokens, UpstreamStream
-from biot_sidecar.http.messages import BODY_CHUNKED, BODY_NONE, BODY_UNTIL_CLOSE, RequestHead, ResponseHead, Token
-from biot_sidecar.routing.retry import RETRYABLE_STATUS, RetryBudget, asked_pause, may_retry, pause
+from biot_sidecar.http.messages import (
+    BODY_CHUNKED,
+    BODY_NONE,
+    BODY_UNTIL_CLOSE,
+    Headers,
+    RequestHead,
+    ResponseHead,
+    Token,
+)
+from biot_sidecar.http.retry_after import asked_pause
+from biot_sidecar.routing.retry import RETRYABLE_STATUS, RetryBudget, may_retry, pause
 from biot_sidecar.routing.route import Route
 
 STALL_SLICES: Final = 12
@@ -111,7 +120,7 @@ class ForwardedRequest:
             tokens.enter()
         try:
             while True:
-                if failed is not None and not await self._try_again(failed.retryable, 0.0):
+                if failed is not None and not await self._try_again(failed.retryable, []):
                     failed.withheld, failed.sent = self._withheld, self._reached
                     raise failed
                 failed = None
@@ -141,9 +150,7 @@ class ForwardedRequest:
                         continue
                 elif status != 401 and token is not None and tokens.marked:
                     tokens.accepted(route_of(self._head, exchange.verdict))
-                if status in RETRYABLE_STATUS and await self._try_again(
-                    "status", asked_pause(answer.headers, self._shared.wall())
-                ):
+                if status in RETRYABLE_STATUS and await self._try_again("status", answer.headers):
                     continue
                 return self._relay(upstream, answer, collector) or await self._relay_on(upstream, answer)
         finally:
@@ -170,14 +177,14 @@ class ForwardedRequest:
             exchange.token_wait += shared.clock() - began
         raise faults.login_timed_out(self._rule.timeout)
 
-    async def _try_again(self, reason: str, asked: float) -> bool:
-        """Whether a failed try is followed by another; if so the pause before it is over. `asked` is in seconds."""
+    async def _try_again(self, reason: str, headers: Headers) -> bool:
+        """Whether another try follows; if so the pause before it, which `headers` may ask for, is over."""
         shared, exchange = self._shared, self._exchange
         done = sum(1 for one in exchange.retries if one != "token_not_valid")
         if self._client.kept is None or not may_retry(self._rule, self._head.method, reason, done):
             return False
         now = shared.clock()
-        wait = max(asked, pause(done, shared.jitter()))
+        wait = max(asked_pause(headers, shared.wall()), pause(done, shared.jitter()))
         if now + wait >= self._deadline:
             return False
         if not shared.budget.spend(now):

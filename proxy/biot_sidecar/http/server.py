@@ -12,7 +12,7 @@ import msgspec
 from biot_sidecar.auth.placeholder import logs_in, might_log_in, placeholder_answer
 from biot_sidecar.errors import ClientError, Failure
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http.admission import OWN_PREFIX, Guards, asks_for_icon, local_path
+from biot_sidecar.http.admission import Guards, asks_for_icon
 from biot_sidecar.http.body_buffer import BodyBuffer, DiscardSink
 from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.error_catalogue import REPLIES, answer_bytes, error_bytes
@@ -25,6 +25,7 @@ from biot_sidecar.http.interfaces import ClientStream, LocalPages, LoopJudge, Ob
 from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.traceparent import TraceparentGenerator, trace_id_of
+from biot_sidecar.routing.local_paths import LOCAL_PREFIX, local_path
 from biot_sidecar.routing.route import Authorization, Retry, Route, Verdict
 
 LOGIN_BODY_LIMIT: Final = 64 * 1024
@@ -248,7 +249,7 @@ class ConnectionHandler:
         exchange: Exchange,
         traceparent: bytes,
     ) -> bool:
-        inspector = self._inspector if path.startswith(OWN_PREFIX) else None
+        inspector = self._inspector if path.startswith(LOCAL_PREFIX) else None
         known = self._pages.has(path)
         if not known and inspector is None:
             raise faults.not_found() if self._forwarder is not None else faults.not_for_admins()

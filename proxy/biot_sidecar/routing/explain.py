@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from biot_sidecar.auth.login_response import LOGIN_PATH
-from biot_sidecar.http.admission import local_path
+from biot_sidecar.routing.local_paths import LOGIN_PATH, local_path
 from biot_sidecar.routing.path_normalization import BadPath, Segments, segments_of
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Interception, Operation, Verdict

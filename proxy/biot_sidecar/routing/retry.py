@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from biot_sidecar.http.messages import Headers
 from biot_sidecar.routing.route import Retry, Route
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
@@ -32,25 +31,6 @@ def pause(retries: int, jitter: float) -> float:
     """Seconds before the next try: 25 ms and up to 100, then up to 250; `jitter` in [0, 1) spreads callers out."""
     ceiling = min(LONGEST_PAUSE, FIRST_PAUSE * float(4 ** (retries + 1)))
     return FIRST_PAUSE + jitter * (ceiling - FIRST_PAUSE)
-
-
-def asked_pause(headers: Headers, now: float) -> float:
-    """Seconds from `now` that an answer asks to wait; 0.0 if it does not."""
-    values = [value for name, value in headers if name.lower() == b"retry-after"]
-    return retry_after(values, now) if values else 0.0
-
-
-def retry_after(values: list[bytes], now: float) -> float:
-    """Seconds from `now` (wall clock) that Retry-After asks for (RFC 9110, section 10.2.3); 0.0 if it is unreadable."""
-    text = values[0].decode("latin-1") if values else ""
-    if text.isascii() and text.isdigit():
-        return float(text[:6])
-    from email.utils import parsedate_to_datetime  # 13 ms to import, and rarely needed
-
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, OverflowError):  # no date, or one too far away
-        return 0.0
 
 
 class RetryBudget:

@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Final
 
-from biot_sidecar.settings.files import read_file
+from biot_sidecar.regular_file import read_file
 
 if TYPE_CHECKING:
     import ssl

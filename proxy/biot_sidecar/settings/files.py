@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from typing import Final
 
 from biot_sidecar.http.messages import Secret
+from biot_sidecar.regular_file import read_file
 
 SECRET_LIMIT: Final = 64 * 1024
 _MARK: Final = "\ufeff"
@@ -53,24 +52,6 @@ def odd_about_secret(secret: Secret) -> str:
     if len(bare) > 1 and (bare[0], bare[-1]) in _QUOTES:
         odd.append("stands in quotes")
     return f"the secret {' and '.join(odd)}, which are sent to BioT as part of it" if odd else ""
-
-
-def read_file(path: str, most: int) -> bytes:
-    """At most that many bytes of a regular file. Raises OSError, ValueError for a name with a NUL character.
-
-    Anything else is refused: a pipe gives what it holds once, and a pipe or a terminal keeps its reader waiting.
-    """
-    with open(path, "rb", opener=_open_at_once) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "pipe" if stat.S_ISFIFO(mode) else "device"
-            raise OSError(errno.ESPIPE, f"it is a {kind}, and it is read more than once")
-        return file.read(most)
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    # Opening a pipe that nobody writes to would wait (open(2)); for regular files it makes no difference.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def secret_file_problem(path: str) -> str:

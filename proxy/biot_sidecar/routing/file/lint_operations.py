@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from biot_sidecar.http.admission import OWN_PATHS, OWN_PREFIX
 from biot_sidecar.routing.file.diagnostics import Problems
 from biot_sidecar.routing.file.parse import ParsedRoute
 from biot_sidecar.routing.file.yaml_tree import Scalar
+from biot_sidecar.routing.local_paths import LOCAL_PATHS, is_local
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Interception, Operation
 from biot_sidecar.routing.unknown_operations import odd_method, operations_of, why_unknown
@@ -47,7 +47,7 @@ def _warn_of_stranger(pattern: Pattern, place: Scalar, problems: Problems, *, hi
 
 def _own(pattern: Pattern) -> bool:
     path = b"/" + b"/".join(segment or b"{x}" for segment in pattern.segments)
-    return (path in OWN_PATHS and not pattern.rest) or path == OWN_PREFIX or path.startswith(OWN_PREFIX + b"/")
+    return is_local(path) and not (pattern.rest and path in LOCAL_PATHS)
 
 
 def _warn_of_vain_interception(route: ParsedRoute, problems: Problems) -> None:

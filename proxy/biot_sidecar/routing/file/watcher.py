@@ -11,12 +11,11 @@ from typing import Final, Protocol
 
 from biot_sidecar.background_work import no_collections
 from biot_sidecar.errors import BadSettings
-from biot_sidecar.http.deadlines import timeout
 from biot_sidecar.pacing import Pace, let_go, no_pause
+from biot_sidecar.regular_file import read_file
 from biot_sidecar.routing.file import Loaded, Problem, counted, load
 from biot_sidecar.routing.route import Verdict
 from biot_sidecar.routing.table import RouteTable
-from biot_sidecar.settings.files import read_file
 from biot_sidecar.threads import in_thread
 
 INTERVAL: Final = 2.0
@@ -96,6 +95,7 @@ class RoutesWatcher:
         self._read = read
         self._sleep = sleep
         self._wake = asyncio.Event()
+        self._asked = False
         self._hash: int | None = None  # of the content that was judged last, whether it was taken or not
         self._stamp: tuple[int, ...] | None = None  # of the file when it was last read, if that can be trusted
         self._at: float | None = None
@@ -125,22 +125,19 @@ class RoutesWatcher:
 
     def request_reload(self) -> None:
         """Read the file again now, even if it did not change (SIGHUP)."""
+        self._asked = True
         self._wake.set()
 
     async def watch(self, interval: float = INTERVAL) -> None:
         """Look at the file until cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
-            asked = await self._asked(interval)
+            timer = loop.call_later(interval, self._wake.set)
+            await self._wake.wait()
+            timer.cancel()
+            self._wake.clear()
+            asked, self._asked = self._asked, False
             await self.look(asked=asked)
-
-    async def _asked(self, interval: float) -> bool:
-        try:
-            with timeout(interval):
-                await self._wake.wait()
-        except TimeoutError:
-            return False
-        self._wake.clear()
-        return True
 
     async def look(self, *, asked: bool = False) -> None:
         """Take the file if its content is new and right; `asked`: say what came of it, even if it is not new."""
@@ -181,7 +178,7 @@ class RoutesWatcher:
             before, data = data, await self._content()
             same = same + 1 if data == before else 0
             rests = rests and same > 0
-            written = asked or rests or self._wake.is_set()
+            written = asked or rests or self._asked
             if same >= (1 if written or look >= PATIENT_LOOKS else QUIET_LOOKS):
                 return data
         return None
