@@ -4,7 +4,7 @@ A request goes through the house from left to right:
 
     plugin --bytes--> net/listener --RequestHead--> pipeline
                                                       | rules.verdict(method, target)  -> Verdict  policy/match
-                                                      | tokens.ready() or tokens.get() -> Token    net/tokens
+                                                      | tokens.current() or tokens.acquire() -> Token    net/tokens
                                                       | outgoing(head, verdict, token) -> bytes    policy/headers
                                                       | upstream.send(...)             -> answer   net/upstream
                                                       | returning(head)                -> bytes    policy/headers

@@ -30,7 +30,7 @@ from biot_sidecar.http.listener import ClientConnection, Listener
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.server import ConnectionHandler, Limits
 from biot_sidecar.http.upstream_pool import Pool
-from biot_sidecar.process.process_context import LocalRefusals
+from biot_sidecar.process.process_context import LocalRejections
 from biot_sidecar.routing.route import Route
 from biot_sidecar.settings import UpstreamUrl
 
@@ -109,7 +109,7 @@ class House:
         )  # fmt: skip
         self.tokens = Tokens(
             obtain, SecretSource(Settings(world.file)), string_gap=30.0, fresh_for=300.0, wall=wall, clock=clock,
-            jitter=jitter, observer=self, refusals=LocalRefusals(clock),
+            jitter=jitter, observer=self, rejections=LocalRejections(clock),
         )  # fmt: skip
         forwarder = Forwarder(
             pool=self.pool, tokens=self.tokens, sweep=self.sweep, prefix=b"", authority=b"api.example",

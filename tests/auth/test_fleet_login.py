@@ -14,7 +14,7 @@ from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenReq
 from biot_sidecar.auth.redis_store import StoreUnavailable, TokenStore
 from biot_sidecar.auth.token_cipher import Box
 from biot_sidecar.errors import Code, LoginError
-from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.secret import Secret
 
 from tests.support.fakes import Clock
 from tests.support.memory_store import MemoryStore

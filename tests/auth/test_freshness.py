@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from biot_sidecar.auth.freshness import least_left, new_string, renewal_time, too_old_to_start, usable
-from biot_sidecar.http.messages import Token
+from biot_sidecar.auth.token import Token
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -9,7 +9,8 @@ from biot_sidecar.auth.login_client import TIMEOUT, Login
 from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
 from biot_sidecar.errors import Failure
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http.messages import Answer, Secret
+from biot_sidecar.http.messages import Answer
+from biot_sidecar.settings.secret import Secret
 
 from tests.support.fakes import Clock
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from biot_sidecar.auth.redis_store import PAUSE, StoreUnavailable, TokenStore
 from biot_sidecar.auth.token_cipher import Stored
 from biot_sidecar.errors import BadSettings
-from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.secret import Secret
 
 from tests.support.fakes import Clock
 from tests.support.redis import NEEDS_REDIS, RedisServer, impostor, redis_server

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
-from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.secret import Secret
 
 
 def from_file(file: Path) -> SecretSource:

@@ -26,7 +26,7 @@ from biot_sidecar.auth.token_cipher import (
     suits,
 )  # fmt: skip
 from biot_sidecar.errors import Code, LoginError
-from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.secret import Secret
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,10 +7,11 @@ import asyncio
 import pytest
 from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
 from biot_sidecar.auth.secret_source import UnreadableSecret
+from biot_sidecar.auth.token import Token
 from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.errors import Code, LoginError
-from biot_sidecar.http.messages import Secret, Token
-from biot_sidecar.process.process_context import LocalRefusals
+from biot_sidecar.process.process_context import LocalRejections
+from biot_sidecar.settings.secret import Secret
 
 LIFE = 1800.0
 
@@ -91,7 +92,7 @@ class House:
             clock=self.clock,
             jitter=lambda: 0.0,
             observer=self.watch,
-            refusals=LocalRefusals(self.clock),
+            rejections=LocalRejections(self.clock),
         )
 
     @property
@@ -114,15 +115,15 @@ class House:
             self.running -= 1
 
     async def take(self) -> Token:
-        return self.tokens.ready() or await self.tokens.get()
+        return self.tokens.current() or await self.tokens.acquire()
 
     async def call(self) -> str:
         """One whole call; the text of the token it got."""
-        self.tokens.enter()
+        self.tokens.call_started()
         try:
             return (await self.take()).authorization.decode().removeprefix("Bearer ")
         finally:
-            self.tokens.leave()
+            self.tokens.call_ended()
 
     async def settle(self) -> None:
         """Let a login in the background end."""
@@ -158,11 +159,11 @@ async def test_an_old_token_goes_on_within_its_string():
 
 async def test_a_long_call_is_no_silence():
     house = House(fresh_for=10)
-    house.tokens.enter()
+    house.tokens.call_started()
     await house.take()
     house.clock.now += 100
     assert await house.call() == "token.1"
-    house.tokens.leave()
+    house.tokens.call_ended()
     house.clock.now += 29
     assert await house.call() == "token.1"
     house.clock.now += 31
@@ -185,7 +186,7 @@ async def test_the_first_call_need_not_wait_for_a_login_at_start():
     house = House()
     house.tokens.start()
     await house.settle()
-    assert house.tokens.ready() is not None
+    assert house.tokens.current() is not None
     assert house.wants == ["start"]
 
 
@@ -235,7 +236,7 @@ async def test_a_token_near_its_end_is_never_sent():
     house = House(gap=10_000)
     await house.call()
     house.clock.now += LIFE - 60
-    assert house.tokens.ready() is None
+    assert house.tokens.current() is None
     assert await house.call() == "token.2"
     assert house.wants == ["start", "expiring"]
 
@@ -250,12 +251,12 @@ async def test_a_machine_that_slept_wakes_up_with_a_new_token():
 async def test_a_refused_token_is_dropped_once():
     house = House()
     await house.call()
-    token = house.tokens.ready()
+    token = house.tokens.current()
     assert token is not None
     for _ in range(100):
-        house.tokens.reject(token)
+        house.tokens.invalidate(token)
     assert set(await asyncio.gather(*(house.call() for _ in range(100)))) == {"token.2"}
-    house.tokens.reject(token)  # too late: another one is current
+    house.tokens.invalidate(token)  # too late: another one is current
     assert await house.call() == "token.2"
     assert house.wants == ["start", "token_not_valid"]
     # From others that share it only a younger one will do: an older one would have been refused as well.
@@ -269,7 +270,7 @@ async def test_a_waiter_is_not_given_a_token_that_was_refused_meanwhile():
     await house.settle()
     login = house.tokens._login
     assert login is not None
-    login.add_done_callback(lambda done: house.tokens.reject(done.result()))
+    login.add_done_callback(lambda done: house.tokens.invalidate(done.result()))
     house.hold.set()
     assert await waiter == "token.2"
 
@@ -404,7 +405,7 @@ async def test_what_others_share_must_be_young_enough_for_the_call():
     await house.call()
     house.clock.now += LIFE
     house.tokens._want = ""
-    await house.tokens.get()
+    await house.tokens.acquire()
     assert house.wanted == [
         TokenRequest("start", 300),
         TokenRequest("string", 300, b"Bearer token.1"),
@@ -416,7 +417,7 @@ async def test_with_fresh_for_zero_nothing_that_others_share_will_do():
     house = House(fresh_for=0)
     await house.call()
     assert not house.wanted[0].shareable
-    house.tokens.reject(house.tokens._token)
+    house.tokens.invalidate(house.tokens._token)
     await house.call()
     assert house.wanted[1].shareable
 
@@ -487,7 +488,7 @@ async def test_a_token_of_others_is_as_old_as_it_is_whatever_the_wall_clock_says
     house = House()
     house.age = 250.0
     assert await house.call() == "token.1"
-    token = house.tokens.ready()
+    token = house.tokens.current()
     assert token is not None
     assert house.tokens.age(token) == 250
     house.clock.now += 51

@@ -88,7 +88,7 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 async def test_a_request_waits_for_a_login(sidecar):
-    sidecar.tokens.current = None
+    sidecar.tokens.token = None
     await sidecar.ask(GET)
     assert b"Authorization: Bearer jwt-1\r\n" in sidecar.upstream.out
     await sidecar.answer(OK)
@@ -97,7 +97,7 @@ async def test_a_request_waits_for_a_login(sidecar):
 
 async def test_a_login_that_takes_longer_than_the_route_allows_is_a_504(start):
     sidecar = start(Route(name="r", source="f:1", timeout=0.0))
-    sidecar.tokens.current, sidecar.tokens.hangs = None, True
+    sidecar.tokens.token, sidecar.tokens.hangs = None, True
     plugin = await sidecar.ask(GET)
     status, body = error(plugin.got)
     assert (status, body["code"], body["traceId"]) == (504, "SIDECAR_LOGIN_TIMEOUT", TRACE)
@@ -106,7 +106,7 @@ async def test_a_login_that_takes_longer_than_the_route_allows_is_a_504(start):
 
 
 async def test_a_failed_login_is_its_callers_error(sidecar):
-    sidecar.tokens.current = None
+    sidecar.tokens.token = None
     sidecar.tokens.fault = LoginError(Code.LOGIN_REJECTED, "BioT refused.", outcome="rejected")
     plugin = await sidecar.ask(GET)
     assert error(plugin.got)[1]["code"] == "SIDECAR_LOGIN_REJECTED"
@@ -124,8 +124,8 @@ async def test_a_token_that_runs_out_while_biot_is_dialled_is_not_sent(sidecar):
     tokens = sidecar.tokens
 
     def run_out(transport) -> None:
-        tokens.ran_out.add(tokens.current)
-        tokens.current = None
+        tokens.ran_out.add(tokens.token)
+        tokens.token = None
 
     sidecar.pool.on_dial = run_out
     plugin = await sidecar.ask(GET)
@@ -138,7 +138,7 @@ async def test_a_token_that_runs_out_while_biot_is_dialled_is_not_sent(sidecar):
 
 async def test_a_route_without_tokens_asks_for_none(start):
     sidecar = start(Route(name="r", source="f:1", authorization=Authorization.NONE))
-    sidecar.tokens.current, sidecar.tokens.hangs = None, True
+    sidecar.tokens.token, sidecar.tokens.hangs = None, True
     await sidecar.ask(GET)
     assert b"Authorization" not in sidecar.upstream.out
 
@@ -151,7 +151,7 @@ async def test_a_route_without_tokens_asks_for_none(start):
 async def test_a_refused_token_is_replaced_and_the_request_sent_once_more(sidecar, request_bytes, first):
     plugin = await sidecar.ask(request_bytes)
     await sidecar.answer(first)
-    assert sidecar.tokens.rejected == [0]
+    assert sidecar.tokens.invalidated == [0]
     assert sidecar.upstream.out.count(b"/base/a") == 2
     assert sidecar.upstream.out.count(b"Bearer jwt-1\r\n") == 1
     assert sidecar.upstream.out.count(b"body") == 2 * (request_bytes is POST)
@@ -165,7 +165,7 @@ async def test_a_second_401_passes_through(sidecar):
     await sidecar.answer(refused())
     await sidecar.answer(refused())
     assert plugin.got == refused()
-    assert sidecar.tokens.rejected == [0]
+    assert sidecar.tokens.invalidated == [0]
 
 
 async def test_a_route_whose_401_no_token_cures_costs_no_further_login_and_drops_no_token_for_a_pause(sidecar):
@@ -177,12 +177,12 @@ async def test_a_route_whose_401_no_token_cures_costs_no_further_login_and_drops
         await sidecar.answer(refused())
         assert sidecar.exchange.retries == ()
     assert plugin.got == refused() * 4
-    assert (sidecar.tokens.rejected, sidecar.tokens.logins) == ([0], 1)
+    assert (sidecar.tokens.invalidated, sidecar.tokens.logins) == ([0], 1)
     sidecar.clock.now += 1.1
     await plugin.say(GET)
     for _ in range(2):
         await sidecar.answer(refused())
-    assert (sidecar.tokens.rejected, sidecar.tokens.logins) == ([0, 1], 2)
+    assert (sidecar.tokens.invalidated, sidecar.tokens.logins) == ([0, 1], 2)
     assert sidecar.exchange.retries == ("token_not_valid",)
 
 
@@ -202,7 +202,7 @@ async def test_a_body_too_large_to_keep_is_not_sent_again_but_the_token_is_dropp
     plugin = await sidecar.ask(b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 70000\r\n\r\n" + big)
     await sidecar.answer(refused())
     assert plugin.got == refused()
-    assert sidecar.tokens.rejected == [0]
+    assert sidecar.tokens.invalidated == [0]
     assert sidecar.exchange.tries == 1
 
 
@@ -211,7 +211,7 @@ async def test_any_other_refusal_passes_through_and_costs_no_token(sidecar, firs
     plugin = await sidecar.ask(GET)
     await sidecar.answer(first)
     assert plugin.got == first
-    assert not sidecar.tokens.rejected
+    assert not sidecar.tokens.invalidated
 
 
 async def test_a_public_operations_401_is_about_another_token(sidecar):
@@ -219,7 +219,7 @@ async def test_a_public_operations_401_is_about_another_token(sidecar):
     plugin = await sidecar.ask(GET)
     await sidecar.answer(refused())
     assert plugin.got == refused()
-    assert not sidecar.tokens.rejected
+    assert not sidecar.tokens.invalidated
 
 
 async def test_a_401_to_the_plugins_own_token_passes_through(start):
@@ -227,7 +227,7 @@ async def test_a_401_to_the_plugins_own_token_passes_through(start):
     plugin = await sidecar.ask(GET[:-2] + b"Authorization: Bearer mine\r\n\r\n")
     await sidecar.answer(refused())
     assert plugin.got == refused()
-    assert not sidecar.tokens.rejected
+    assert not sidecar.tokens.invalidated
 
 
 async def test_a_401_that_breaks_off_is_a_502(sidecar):

@@ -7,9 +7,9 @@ import itertools
 import json
 
 import pytest
+from biot_sidecar.auth.token import Token
 from biot_sidecar.errors import Code
 from biot_sidecar.http import in_flight_slots as slots
-from biot_sidecar.http.messages import Token
 from biot_sidecar.http.server import Limits
 from biot_sidecar.routing.local_paths import LOGIN_PATH
 from biot_sidecar.routing.route import Authorization, Interception, Operation, Route
@@ -201,7 +201,7 @@ async def test_a_place_given_to_one_who_has_just_left_goes_to_the_next(start):
 
 async def test_those_that_wait_for_a_token_leave_a_quarter_of_the_places_to_those_that_need_none(start):
     sidecar = start(limits=Limits(in_flight_requests=8))
-    sidecar.tokens.current, sidecar.tokens.hangs = None, True
+    sidecar.tokens.token, sidecar.tokens.hangs = None, True
     waiting = [await sidecar.ask(GET) for _ in range(20)]
     assert sidecar.story._slots.taken == 6
     sidecar.rules.rule = Route(name="no token", source="f:1", authorization=Authorization.NONE)
@@ -217,9 +217,9 @@ async def test_those_that_wait_for_a_token_leave_a_quarter_of_the_places_to_thos
 
 async def test_when_the_token_comes_those_that_queued_for_it_have_every_place(start):
     sidecar = start(limits=Limits(in_flight_requests=8))
-    sidecar.tokens.current, sidecar.tokens.hangs = None, True
+    sidecar.tokens.token, sidecar.tokens.hangs = None, True
     waiting = [await sidecar.ask(GET) for _ in range(7)]
-    sidecar.tokens.current, sidecar.tokens.hangs = Token("jwt", 0.0, 1e12, 7), False
+    sidecar.tokens.token, sidecar.tokens.hangs = Token("jwt", 0.0, 1e12, 7), False
     waiting[0].transport.lose()
     await sidecar.settle()
     await sidecar.answer(OK)

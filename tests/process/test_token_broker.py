@@ -10,9 +10,9 @@ from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenReq
 from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.tokens import TokenRecord
 from biot_sidecar.errors import Code, LoginError
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.process.token_broker import TokenBroker, TokenBrokerClient
 from biot_sidecar.process.worker_channel import ChannelClosed
+from biot_sidecar.settings.secret import Secret
 
 from tests.support.fakes import Clock
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.settings.ca_file import ca_file_problem
 from biot_sidecar.settings.files import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
+from biot_sidecar.settings.secret import Secret
 
 from tests.support.authority import Authority
 

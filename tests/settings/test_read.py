@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 from biot_sidecar.errors import BadSettings
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.settings import ListenAddress, load
 from biot_sidecar.settings.names import DEFAULTS, FLAGS
+from biot_sidecar.settings.secret import Secret
 
 from tests.settings.given import ENOUGH, SECRET, USER, environment, problem, problems, settings
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jwt
 import pytest
-from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.secret import Secret
 from biot_sidecar.simulator.login import ServiceLogin, Signer
 from biot_sidecar.simulator.options import SimulatorOptions
 from biot_sidecar.simulator.values import Answer, BiotError, Call, instant

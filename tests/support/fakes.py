@@ -6,13 +6,13 @@ import asyncio
 from collections import deque
 
 from biot_sidecar.auth.incurable_routes import IncurableRoutes, RouteKey, fingerprint
+from biot_sidecar.auth.token import Token
 from biot_sidecar.errors import Failure
 from biot_sidecar.http.admission import Guards
 from biot_sidecar.http.deadlines import DeadlineTimer, Wakeup
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LocalResponse
 from biot_sidecar.http.listener import ClientConnection, Listener
-from biot_sidecar.http.messages import Token
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.server import ConnectionHandler, Limits
 from biot_sidecar.http.upstream_pool import UpstreamConnection
@@ -166,57 +166,57 @@ class FakeTokens:
         self.renewing = False
         self.fault: Failure | None = None
         self.hangs = False
-        self.rejected: list[int] = []
+        self.invalidated: list[int] = []
         self.ran_out: set[Token] = set()
         self.ages: dict[int, float] = {}  # by serial; the first is old, those of logins are new
-        self.refusals = IncurableRoutes(clock)
-        self.marked = self.refusals.cases
+        self.rejections = IncurableRoutes(clock)
+        self.marked = self.rejections.cases
         self.logins = 0
         self.calls = 0
-        self.current: Token | None = Token("jwt-0", 0.0, 1e12, 0)
+        self.token: Token | None = Token("jwt-0", 0.0, 1e12, 0)
 
-    def enter(self) -> None:
+    def call_started(self) -> None:
         self.calls += 1
 
-    def leave(self) -> None:
+    def call_ended(self) -> None:
         self.calls -= 1
 
-    def ready(self) -> Token | None:
-        return self.current
+    def current(self) -> Token | None:
+        return self.token
 
-    def in_hand(self) -> bool:
-        return self.current is not None
+    def has_current(self) -> bool:
+        return self.token is not None
 
-    def good(self, token: Token) -> bool:
+    def is_usable(self, token: Token) -> bool:
         return token not in self.ran_out
 
     def age(self, token: Token) -> float:
         return self.ages.get(token.serial, 0.0 if token.serial else 100.0)
 
-    async def get(self) -> Token:
+    async def acquire(self) -> Token:
         if self.hangs:
             await asyncio.get_running_loop().create_future()
         if self.fault is not None:
             raise self.fault
         self.logins += 1
-        self.current = Token(f"jwt-{self.logins}", 0.0, 1e12, self.logins)
-        return self.current
+        self.token = Token(f"jwt-{self.logins}", 0.0, 1e12, self.logins)
+        return self.token
 
-    async def refused(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
-        judgement = self.refusals.judge(
+    async def rejected(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
+        judgement = self.rejections.judge(
             route, fingerprint(token), self.age(token), replayed=replayed, replayable=replayable
         )
         if judgement != "pass":
-            self.reject(token)
+            self.invalidate(token)
         return judgement == "replay"
 
     def accepted(self, route: RouteKey) -> None:
-        self.refusals.accepted(route)
+        self.rejections.accepted(route)
 
-    def reject(self, token: Token) -> None:
-        self.rejected.append(token.serial)
-        if self.current is token:
-            self.current = None
+    def invalidate(self, token: Token) -> None:
+        self.invalidated.append(token.serial)
+        if self.token is token:
+            self.token = None
 
 
 class FakePages:

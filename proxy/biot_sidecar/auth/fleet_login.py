@@ -19,7 +19,7 @@ from biot_sidecar.auth.token_cipher import (
     suits,
 )
 from biot_sidecar.auth.tokens import TokenProvider
-from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.secret import Secret
 
 LOCK_LIFE: Final = 15.0
 """Seconds after which the lock of a sidecar that died goes away; longer than a login can take."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from biot_sidecar.http.messages import Token
+from biot_sidecar.auth.token import Token
 
 RENEW_AT: Final = 0.75
 RENEW_SPREAD: Final = 0.1

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final, Literal
 
-from biot_sidecar.http.messages import RequestHead, Token
+from biot_sidecar.auth.token import Token
+from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.routing.route import Verdict
 
 RouteKey = tuple[bytes, str]

@@ -16,8 +16,8 @@ from biot_sidecar.auth.login_response import (
 )
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http.interfaces import Fetch, LoginObserver
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.routing.local_paths import LOGIN_PATH
+from biot_sidecar.settings.secret import Secret
 
 TIMEOUT: Final = 10.0
 ANSWER_LIMIT: Final = 64 * 1024

@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 from biot_sidecar.auth.token_cipher import Stored
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.deadlines import timeout
-from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.secret import Secret
 
 LIMIT: Final = 3.0
 """Seconds that the store may cost one login: all commands together, connecting included."""

@@ -7,10 +7,10 @@ import os
 import resource
 from collections.abc import Callable, Iterable
 
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.settings import Settings
 from biot_sidecar.settings.files import UnreadableSecret, odd_about_secret, read_secret
 from biot_sidecar.settings.names import SECRET, SECRET_FILE
+from biot_sidecar.settings.secret import Secret
 
 __all__ = ["SecretSource", "UnreadableSecret"]
 

@@ -18,8 +18,9 @@ from biot_sidecar.auth.login_response import (
     TokenRequest,
     after_setback,
 )
+from biot_sidecar.auth.token import Token
 from biot_sidecar.errors import Code, LoginError
-from biot_sidecar.http.messages import Secret, Token
+from biot_sidecar.settings.secret import Secret
 
 VERSION: Final = b"\x02"
 Content = TypeVar("Content")

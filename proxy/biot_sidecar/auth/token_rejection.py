@@ -12,12 +12,12 @@ from biot_sidecar.routing.route import Verdict
 BODY_LIMIT: Final = 64 * 1024
 
 
-def about_another_token(verdict: Verdict | None) -> bool:
+def is_about_another_token(verdict: Verdict | None) -> bool:
     """True for public operations, such as /ums/v1/tokens/{token}: their 401 speaks of a token in the path."""
     return verdict is not None and verdict.operation is not None and verdict.operation.public
 
 
-def token_refused(headers: Headers, body: bytes) -> bool:
+def token_rejected(headers: Headers, body: bytes) -> bool:
     """True for a 401 whose JSON has `code` TOKEN_NOT_VALID, or whose body is not BioT's at all."""
     try:
         answer = json.loads(_plain(headers, body))

@@ -25,10 +25,11 @@ from biot_sidecar.auth.login_response import (
     unreadable_secret,
 )
 from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
+from biot_sidecar.auth.token import Token
 from biot_sidecar.errors import LoginError
 from biot_sidecar.http import interfaces as ports
-from biot_sidecar.http.interfaces import LoginObserver, RefusalJudge
-from biot_sidecar.http.messages import Secret, Token
+from biot_sidecar.http.interfaces import LoginObserver, RejectionJudge
+from biot_sidecar.settings.secret import Secret
 
 TokenProvider = Callable[[Secret, TokenRequest], Awaitable[IssuedToken | LoginFailure]]
 """Gets a token by logging in, or from others that share it."""
@@ -66,7 +67,7 @@ class Tokens(ports.Tokens):
         clock: Callable[[], float],
         jitter: Callable[[], float],
         observer: LoginObserver,
-        refusals: RefusalJudge,
+        rejections: RejectionJudge,
     ) -> None:
         self._obtain = obtain
         self._secret = secret
@@ -77,8 +78,8 @@ class Tokens(ports.Tokens):
         self._grant: IssuedToken | None = None  # what the current token was made of
         self._jitter = jitter
         self._observer = observer
-        self._refusals = refusals
-        self.marked = refusals.marked
+        self._rejections = rejections
+        self.marked = rejections.marked
         self._token: Token | None = None
         self._renew_from = 0.0
         self._want: str = "start"  # why a login must come before the next call; empty: it need not
@@ -93,7 +94,7 @@ class Tokens(ports.Tokens):
 
     # ---- a call's way
 
-    def enter(self) -> None:
+    def call_started(self) -> None:
         """A call begins: it belongs to a string of calls, or begins one after a silence of the gap's length."""
         now = self._clock()
         if not self._calls and new_string(self._last_call, now, self._string_gap):
@@ -102,12 +103,12 @@ class Tokens(ports.Tokens):
                 self._want = self._want or "string"
         self._calls += 1
 
-    def leave(self) -> None:
+    def call_ended(self) -> None:
         """A call has ended: a silence begins here at the earliest."""
         self._calls -= 1
         self._last_call = self._clock()
 
-    def ready(self) -> Token | None:
+    def current(self) -> Token | None:
         """The token to send now, or None if this call must wait for a login."""
         token = self._token
         now = self._clock()
@@ -119,11 +120,11 @@ class Tokens(ports.Tokens):
         self._count()
         return token
 
-    def in_hand(self) -> bool:
+    def has_current(self) -> bool:
         """True if a call would not have to wait for a login."""
         return not self._want and usable(self._token, self._clock())
 
-    def good(self, token: Token) -> bool:
+    def is_usable(self, token: Token) -> bool:
         """True while it is neither refused nor near its end."""
         return token is not self._refused and usable(token, self._clock())
 
@@ -131,8 +132,8 @@ class Tokens(ports.Tokens):
         """Seconds since BioT gave it."""
         return self._clock() - token.obtained
 
-    async def get(self) -> Token:
-        """Wait for the login that is under way, or start one. Raises LoginFault; cancelling it hurts nobody else."""
+    async def acquire(self) -> Token:
+        """Wait for the login that is under way, or start one. Raises LoginError; cancelling it hurts nobody else."""
         while True:
             login = self._login or self._begin()
             result = await asyncio.shield(login) if isinstance(login, asyncio.Task) else login
@@ -143,24 +144,24 @@ class Tokens(ports.Tokens):
             else:
                 raise LoginError(result.code, result.message, outcome=result.outcome, hint=self._hint(result))
             # Between the login's end and this caller's turn others may have had the token refused, or time passed.
-            if self.good(token):
+            if self.is_usable(token):
                 self._count()
                 return token
 
-    async def refused(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
+    async def rejected(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
         """BioT refused this token on this route; True: send the call again with another."""
-        judgement = await self._refusals.judge(
+        judgement = await self._rejections.judge(
             route, fingerprint(token), self.age(token), replayed=replayed, replayable=replayable
         )
         if judgement != "pass":
-            self.reject(token)
+            self.invalidate(token)
         return judgement == "replay"
 
     def accepted(self, route: RouteKey) -> None:
         """BioT answered the route with something else than 401."""
-        self._refusals.accepted(route)
+        self._rejections.accepted(route)
 
-    def reject(self, token: Token) -> None:
+    def invalidate(self, token: Token) -> None:
         """BioT refused this token: drop it, if it is still the current one."""
         if self._token is token:
             self._token = None

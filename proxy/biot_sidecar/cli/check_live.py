@@ -8,11 +8,11 @@ from typing import Any, Final
 from biot_sidecar.auth.login_response import LoginFailure
 from biot_sidecar.errors import BadSettings, UpstreamError
 from biot_sidecar.http.client import Fetcher
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.process.oneshot import fetching, log_in
 from biot_sidecar.routing import interceptor_report as live
 from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.settings import Settings
+from biot_sidecar.settings.secret import Secret
 
 TIMEOUT: Final = 30.0
 ANSWER_LIMIT: Final = 8 * 1024 * 1024

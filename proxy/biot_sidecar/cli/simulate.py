@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from biot_sidecar.cli.flags import flags_of
 from biot_sidecar.errors import AddressInUse, BadSettings
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.regular_file import read_file
 from biot_sidecar.settings.names import DEFAULTS, SIMULATOR_LISTEN, set_elsewhere
+from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.simulator import TOKEN_LIFE, SimulatorSettings, load_simulator
 from biot_sidecar.settings.values import ListenAddress
 

@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import NamedTuple, Protocol, TypeVar
 
 from biot_sidecar.auth.incurable_routes import Judgement, RouteKey
+from biot_sidecar.auth.token import Token
 from biot_sidecar.errors import Failure
 from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.exchange import Exchange
-from biot_sidecar.http.messages import Answer, BodyFraming, Framing, Headers, Token
+from biot_sidecar.http.messages import Answer, BodyFraming, Framing, Headers
 from biot_sidecar.routing.route import Verdict
 from biot_sidecar.traits import trait
 
@@ -37,28 +38,28 @@ class Tokens(ABC):
     __slots__ = ()
 
     renewing: bool
-    """The token that ready() gave last is old: a newer one is being fetched, or cannot be had."""
+    """The token that current() gave last is old: a newer one is being fetched, or cannot be had."""
     marked: Collection[RouteKey]
     """Routes that are known for their 401s: tell accepted() of their other answers."""
 
     @abstractmethod
-    def enter(self) -> None:
+    def call_started(self) -> None:
         """A call begins, and with it perhaps a string of calls."""
 
     @abstractmethod
-    def leave(self) -> None:
+    def call_ended(self) -> None:
         """A call that entered has ended."""
 
     @abstractmethod
-    def ready(self) -> Token | None:
+    def current(self) -> Token | None:
         """The token to use at once, or None if this call must wait for a login."""
 
     @abstractmethod
-    def in_hand(self) -> bool:
+    def has_current(self) -> bool:
         """True if a call would not have to wait for a login."""
 
     @abstractmethod
-    def good(self, token: Token) -> bool:
+    def is_usable(self, token: Token) -> bool:
         """True while this token may still be sent."""
 
     @abstractmethod
@@ -66,11 +67,11 @@ class Tokens(ABC):
         """Seconds since BioT gave it."""
 
     @abstractmethod
-    async def get(self) -> Token:
-        """Wait for the login that is under way or start one; raises LoginFault. Cancelling it hurts nobody else."""
+    async def acquire(self) -> Token:
+        """Wait for the login that is under way or start one; raises LoginError. Cancelling it hurts nobody else."""
 
     @abstractmethod
-    async def refused(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
+    async def rejected(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
         """BioT refused this token on this route: drop it, if another may help. True: send the call again with that.
 
         `replayed`: this call had been refused before; `replayable`: all of it can be sent again.
@@ -81,7 +82,7 @@ class Tokens(ABC):
         """BioT answered a call with our token with something else than 401."""
 
 
-class RefusalJudge(Protocol):
+class RejectionJudge(Protocol):
     """Judges 401s about the token for the whole program (policy.incurable)."""
 
     marked: Collection[RouteKey]

@@ -117,55 +117,6 @@ class ResponseHead:
         self.rendered = b""
 
 
-class Secret:
-    """Text that never shows: repr, str and format are redacted, it does not pickle. `reveal()` is the one way in."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __str__(self) -> str:
-        return repr(self)
-
-    def __format__(self, spec: str) -> str:
-        return repr(self)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __reduce__(self) -> str:
-        raise TypeError("a Secret is not pickled")
-
-
-class Token:
-    """A service user's access token.
-
-    `obtained` and `expires` are seconds of the elapsed clock (policy.elapsed), which nobody can set. `serial` tells
-    tokens of one process apart without naming their text. `authorization` is the ready field value, ``Bearer <jwt>``.
-    """
-
-    __slots__ = ("authorization", "expires", "obtained", "serial")
-
-    def __init__(self, jwt: str, obtained: float, expires: float, serial: int) -> None:
-        self.authorization = b"Bearer " + jwt.encode("ascii")
-        self.obtained = obtained
-        self.expires = expires
-        self.serial = serial
-
-    def __repr__(self) -> str:
-        return f"Token(serial={self.serial}, obtained={self.obtained}, expires={self.expires})"
-
-
 class Answer(msgspec.Struct, frozen=True):
     """A whole answer of the upstream to a request of our own (a login): status, headers and body, read to the end."""
 

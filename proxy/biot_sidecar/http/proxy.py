@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from biot_sidecar.auth.incurable_routes import route_of
-from biot_sidecar.auth.token_rejection import BODY_LIMIT, about_another_token, token_refused
+from biot_sidecar.auth.token import Token
+from biot_sidecar.auth.token_rejection import BODY_LIMIT, is_about_another_token, token_rejected
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http import error_texts as faults
 from biot_sidecar.http.body_buffer import BodyBuffer
@@ -23,7 +24,6 @@ from biot_sidecar.http.messages import (
     Headers,
     RequestHead,
     ResponseHead,
-    Token,
 )
 from biot_sidecar.http.retry_after import asked_pause
 from biot_sidecar.routing.retry import RETRYABLE_STATUS, RetryBudget, may_retry, pause
@@ -117,7 +117,7 @@ class ForwardedRequest:
         token: Token | None = None
         failed: UpstreamError | None = None
         if own:
-            tokens.enter()
+            tokens.call_started()
         try:
             while True:
                 if failed is not None and not await self._try_again(failed.retryable, []):
@@ -125,7 +125,7 @@ class ForwardedRequest:
                     raise failed
                 failed = None
                 if own:
-                    token = tokens.ready() or await self._wait_for_token()
+                    token = tokens.current() or await self._wait_for_token()
                 try:
                     upstream = self._upstream = self._shared.pool.take() or await self._dial(token)
                     if upstream is None:
@@ -139,11 +139,11 @@ class ForwardedRequest:
                     continue
                 status = exchange.upstream_status = answer.status
                 collector: BodyBuffer | None = None
-                if status == 401 and token is not None and not about_another_token(exchange.verdict):
+                if status == 401 and token is not None and not is_about_another_token(exchange.verdict):
                     collector = await self._collect(upstream, answer)
-                    refused = token_refused(answer.headers, b"".join(collector.pieces))
+                    refused = token_rejected(answer.headers, b"".join(collector.pieces))
                     route, kept = route_of(self._head, exchange.verdict), self._client.kept is not None
-                    if refused and await tokens.refused(token, route, replayed=replayed, replayable=kept):
+                    if refused and await tokens.rejected(token, route, replayed=replayed, replayable=kept):
                         replayed = True
                         exchange.retries += ("token_not_valid",)
                         self._release(keep=answer.keep_alive)
@@ -155,20 +155,20 @@ class ForwardedRequest:
                 return self._relay(upstream, answer, collector) or await self._relay_on(upstream, answer)
         finally:
             if own:
-                tokens.leave()
+                tokens.call_ended()
             self._release(keep=False)
             exchange.request_bytes = self._client.body_bytes
 
     # ---- before the try
 
     async def _wait_for_token(self) -> Token:
-        """Wait for a login, no longer than the route allows. Raises LoginFault, or a Failure when time is up."""
+        """Wait for a login, no longer than the route allows. Raises LoginError, or a Failure when time is up."""
         shared, exchange = self._shared, self._exchange
         exchange.token_result = "fail"
         began = shared.clock()
         try:
             with timeout(self._deadline - began):
-                token = await shared.tokens.get()
+                token = await shared.tokens.acquire()
             exchange.token_result = "wait"
             return token
         except TimeoutError:
@@ -205,7 +205,7 @@ class ForwardedRequest:
         try:
             with timeout(self._deadline - began):
                 upstream: UpstreamStream = await shared.pool.dial(self._client.signal)
-            if token is None or shared.tokens.good(token):
+            if token is None or shared.tokens.is_usable(token):
                 return upstream
             shared.pool.release(upstream, keep=True)
             return None

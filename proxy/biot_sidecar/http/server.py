@@ -85,7 +85,7 @@ class ConnectionHandler:
         self._clock = clock
         self._traceparents = TraceparentGenerator(random_bits)
         self._loops = loops
-        self._slots = Slots(limits.in_flight_requests, _always if forwarder is None else forwarder.tokens.in_hand)
+        self._slots = Slots(limits.in_flight_requests, _always if forwarder is None else forwarder.tokens.has_current)
         self._number, self._step = numbering
         self.in_flight = 0
         self.draining = False

@@ -20,10 +20,10 @@ from biot_sidecar.elapsed_clock import ElapsedClock
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.interfaces import LoginObserver
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.http.tls import tls_context
 from biot_sidecar.http.upstream_pool import Pool
 from biot_sidecar.settings import Settings
+from biot_sidecar.settings.secret import Secret
 from biot_sidecar.telemetry.access_log import Log
 from biot_sidecar.telemetry.metrics import Metrics
 from biot_sidecar.telemetry.stderr import Stderr

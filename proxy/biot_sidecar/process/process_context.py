@@ -11,7 +11,7 @@ from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement, Route
 from biot_sidecar.auth.tokens import TokenProvider, TokenRecord
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.exchange import Exchange
-from biot_sidecar.http.interfaces import LoopJudge, Observer, RefusalJudge
+from biot_sidecar.http.interfaces import LoopJudge, Observer, RejectionJudge
 from biot_sidecar.process.factories import make_clock, make_fetcher, make_obtain
 from biot_sidecar.process.token_broker import TokenBrokerClient
 from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
@@ -35,7 +35,7 @@ class ProcessContext(Protocol):
     obtain: TokenProvider
     """Gets a token for everybody."""
     loops: LoopJudge
-    refusals: RefusalJudge
+    rejections: RejectionJudge
     watcher: Observer | None
     """Who hears of requests for the inspector; None while that is off."""
     inspector_path: str
@@ -70,7 +70,7 @@ class SingleProcess:
     ) -> None:
         self.obtain: TokenProvider = make_obtain(settings, make_fetcher(settings, pool, sweep), observer)
         self.loops: LoopJudge = local_loops(settings.loop_limit)
-        self.refusals: RefusalJudge = LocalRefusals(make_clock())
+        self.rejections: RejectionJudge = LocalRejections(make_clock())
         self.inspector = make_inspector(report) if settings.inspect else None
         self.watcher: Observer | None = None if self.inspector is None else self.inspector.recorder
         self.inspector_path = "" if self.inspector is None else self.inspector.path
@@ -104,13 +104,13 @@ class WorkerProcess:
         self.inspector_path = inspector_path
         self.obtain: TokenProvider = TokenBrokerClient(channel)
         self.loops: LoopJudge = self._admits
-        self._refusals = TheirRefusals(channel)
-        self.refusals: RefusalJudge = self._refusals
+        self._rejections = SharedRejections(channel)
+        self.rejections: RejectionJudge = self._rejections
         self.watcher: Observer | None = Relay(channel) if inspector_path else None
 
     async def take_refusals(self, routes: Sequence[Any]) -> None:
         """The parent says for which routes other answers than 401 matter."""
-        self._refusals.take(routes)
+        self._rejections.take(routes)
 
     async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
         try:
@@ -153,7 +153,7 @@ class Relay:
         self._channel.tell("record", self._record_of(exchange, 0))
 
 
-class LocalRefusals:
+class LocalRejections:
     """Implements pipeline.ports.RefusalJudge in this process."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -167,7 +167,7 @@ class LocalRefusals:
         self.routes.accepted(route)
 
 
-class TheirRefusals:
+class SharedRejections:
     """Implements pipeline.ports.RefusalJudge in a worker: its parent judges, and tells all workers of which routes."""
 
     def __init__(self, channel: WorkerChannel) -> None:

@@ -124,7 +124,7 @@ class Sidecar:
             clock=make_clock(),
             jitter=RANDOM.random,
             observer=LoginObservers(*told, report=self.report),
-            refusals=self._company.refusals,
+            rejections=self._company.rejections,
         )
 
     def _warn_of_secret(self, warning: str) -> None:

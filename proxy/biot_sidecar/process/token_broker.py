@@ -22,8 +22,8 @@ from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.token_cipher import suits
 from biot_sidecar.auth.tokens import HISTORY, TokenProvider, TokenRecord
 from biot_sidecar.errors import Code, LoginError
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
+from biot_sidecar.settings.secret import Secret
 
 
 class TokenBroker:

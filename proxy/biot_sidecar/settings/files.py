@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.regular_file import read_file
+from biot_sidecar.settings.secret import Secret
 
 SECRET_LIMIT: Final = 64 * 1024
 _MARK: Final = "\ufeff"

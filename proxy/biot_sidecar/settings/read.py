@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from biot_sidecar.durations import parse_duration
 from biot_sidecar.errors import BadSettings
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.settings.addresses import is_host, is_ip, is_loopback, parse_address, parse_base_url
 from biot_sidecar.settings.ca_file import ca_file_problem
 from biot_sidecar.settings.files import (
@@ -32,6 +31,7 @@ from biot_sidecar.settings.names import (
     USER_ID,
 )
 from biot_sidecar.settings.routes_path import find_routes_file
+from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.values import ListenAddress, Settings, UpstreamUrl
 from biot_sidecar.suggest import nearest
 

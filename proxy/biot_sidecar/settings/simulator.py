@@ -10,10 +10,10 @@ import msgspec
 
 from biot_sidecar.durations import parse_duration
 from biot_sidecar.errors import BadSettings
-from biot_sidecar.http.messages import Secret
 from biot_sidecar.settings.files import UnreadableSecret, read_secret
 from biot_sidecar.settings.names import FLAGS, SECRET, SECRET_FILE, SIMULATOR_LISTEN, USER_ID
 from biot_sidecar.settings.read import Reader
+from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.values import ListenAddress
 
 TOKEN_LIFE: Final = "--token-life"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.secret import Secret
 
 
 class ListenAddress(msgspec.Struct, frozen=True):

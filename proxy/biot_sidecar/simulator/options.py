@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from biot_sidecar.http.messages import Secret
+from biot_sidecar.settings.secret import Secret
 from biot_sidecar.simulator.faults import Fault
 
 Clock = Callable[[], float]

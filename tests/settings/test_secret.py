@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
-from biot_sidecar.http.messages import Secret, Token
+from biot_sidecar.settings.secret import Secret
 
 TEXT = "s3cr3t-canary"
 
@@ -27,9 +27,3 @@ def test_a_secret_is_revealed_on_purpose_alone_and_compares_by_its_text():
 def test_a_secret_is_not_pickled():
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(Secret(TEXT))
-
-
-def test_a_token_shows_its_times_and_number_never_its_text():
-    token = Token(TEXT, 1.0, 2.0, 7)
-    assert token.authorization == b"Bearer " + TEXT.encode()
-    assert repr(token) == str(token) == "Token(serial=7, obtained=1.0, expires=2.0)"
