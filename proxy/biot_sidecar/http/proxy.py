@@ -17,14 +17,7 @@ from biot_sidecar.http.framing import response_head, unasked_interim
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.header_rules import request_lines, request_start, response_bytes, takes_own_token
 from biot_sidecar.http.interfaces import ClientStream, HttpStream, Pool, Tokens, UpstreamStream
-from biot_sidecar.http.messages import (
-    BODY_CHUNKED,
-    BODY_NONE,
-    BODY_UNTIL_CLOSE,
-    Headers,
-    RequestHead,
-    ResponseHead,
-)
+from biot_sidecar.http.messages import BODY_CHUNKED, BODY_NONE, BODY_UNTIL_CLOSE, RequestHead, ResponseHead
 from biot_sidecar.http.retry_after import asked_pause
 from biot_sidecar.routing.retry import RETRYABLE_STATUS, RetryBudget, may_retry, pause
 from biot_sidecar.routing.route import Route
@@ -120,7 +113,7 @@ class ForwardedRequest:
             tokens.call_started()
         try:
             while True:
-                if failed is not None and not await self._try_again(failed.retryable, []):
+                if failed is not None and not await self._try_again(failed.retryable, None):
                     failed.withheld, failed.sent = self._withheld, self._reached
                     raise failed
                 failed = None
@@ -150,7 +143,7 @@ class ForwardedRequest:
                         continue
                 elif status != 401 and token is not None and tokens.marked:
                     tokens.accepted(route_of(self._head, exchange.verdict))
-                if status in RETRYABLE_STATUS and await self._try_again("status", answer.headers):
+                if status in RETRYABLE_STATUS and await self._try_again("status", answer):
                     continue
                 return self._relay(upstream, answer, collector) or await self._relay_on(upstream, answer)
         finally:
@@ -177,14 +170,15 @@ class ForwardedRequest:
             exchange.token_wait += shared.clock() - began
         raise faults.login_timed_out(self._rule.timeout)
 
-    async def _try_again(self, reason: str, headers: Headers) -> bool:
-        """Whether another try follows; if so the pause before it, which `headers` may ask for, is over."""
+    async def _try_again(self, reason: str, answer: ResponseHead | None) -> bool:
+        """Whether another try follows; if so the pause before it, which `answer` may ask for, is over."""
         shared, exchange = self._shared, self._exchange
         done = sum(1 for one in exchange.retries if one != "token_not_valid")
         if self._client.kept is None or not may_retry(self._rule, self._head.method, reason, done):
             return False
         now = shared.clock()
-        wait = max(asked_pause(headers, shared.wall()), pause(done, shared.jitter()))
+        asked = 0.0 if answer is None else asked_pause(answer.headers, shared.wall())
+        wait = max(asked, pause(done, shared.jitter()))
         if now + wait >= self._deadline:
             return False
         if not shared.budget.spend(now):
