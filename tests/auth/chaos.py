@@ -23,7 +23,7 @@ from biot_sidecar.auth.redis_store import StoreUnavailable
 from biot_sidecar.auth.secret_source import SecretSource
 from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.elapsed_clock import ElapsedClock
-from biot_sidecar.http.admission import Guards
+from biot_sidecar.http.admission import Admission
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.listener import ClientConnection, Listener
@@ -34,7 +34,7 @@ from biot_sidecar.process.process_context import LocalRejections
 from biot_sidecar.routing.route import Route
 from biot_sidecar.settings import UpstreamUrl
 
-from tests.support.fakes import FakePages, FakeRules, FakeTransport, Watch
+from tests.support.fakes import FakeEndpoints, FakeRules, FakeTransport, Watch
 from tests.support.memory_store import MemoryStore
 
 USER = "6f1c7e0a-8a44-4b0a-9c2e-0d9a5d2f4b11"
@@ -98,10 +98,10 @@ class House:
         loop, wall, jitter = world.loop, world.wall, world.random.random
         self.laws = Laws()
         self.finished: list[tuple[str, str]] = []  # outcome and reason of each login
-        self.sweep = DeadlineTimer(loop, loop.time)
+        self.deadlines = DeadlineTimer(loop, loop.time)
         clock = ElapsedClock(loop.time, wall)
         self.pool = Pool(ADDRESS, None, wall=wall, clock=loop.time, connected=lambda success: None)
-        fetch = Fetcher(self.pool, ADDRESS, self.sweep, b"agent/1")
+        fetch = Fetcher(self.pool, ADDRESS, self.deadlines, b"agent/1")
         login = Login(fetch, USER, wall=wall, clock=clock, observer=self)
         obtain = login if store is None else SharedLogin(
             login, store, user_id=USER, base_url="http://api.example", wall=wall, clock=clock, jitter=jitter,
@@ -112,16 +112,16 @@ class House:
             jitter=jitter, observer=self, rejections=LocalRejections(clock),
         )  # fmt: skip
         forwarder = Forwarder(
-            pool=self.pool, tokens=self.tokens, sweep=self.sweep, prefix=b"", authority=b"api.example",
+            pool=self.pool, tokens=self.tokens, deadlines=self.deadlines, prefix=b"", authority=b"api.example",
             user_agent=b"agent/1", stall=60.0, clock=loop.time, wall=wall, jitter=jitter, sleep=asyncio.sleep,
         )  # fmt: skip
-        story = ConnectionHandler(
+        handler = ConnectionHandler(
             rules=FakeRules(Route(name="a rule", source="f:1", timeout=TIMEOUT)),
-            guards=Guards(frozenset({b"localhost"}), frozenset()), forwarder=forwarder, pages=FakePages(),
-            observer=Watch(), sweep=self.sweep, limits=Limits(), loops=_never_a_loop, plugin_login="local",
+            admission=Admission(frozenset({b"localhost"}), frozenset()), forwarder=forwarder, endpoints=FakeEndpoints(),
+            observer=Watch(), deadlines=self.deadlines, limits=Limits(), loops=_never_a_loop, plugin_login="local",
             wall=wall, clock=loop.time, random_bits=world.random.getrandbits,
         )  # fmt: skip
-        self.listener = Listener(story.serve_connection, world.bugs.append)
+        self.listener = Listener(handler.serve_connection, world.bugs.append)
 
     # the observer of its logins
 
@@ -139,7 +139,7 @@ class House:
         self.listener.abort_all()
         await self.tokens.close()
         self.pool.close()
-        self.sweep.close()
+        self.deadlines.close()
 
 
 class Laws:

@@ -9,32 +9,32 @@ from biot_sidecar.auth.login_client import TIMEOUT, Login
 from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
 from biot_sidecar.errors import Failure
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http.messages import Answer
+from biot_sidecar.http.messages import Response
 from biot_sidecar.settings.secret import Secret
 
 from tests.support.fakes import Clock
 
 NOW = 1_763_549_574.0
-GOOD = Answer(200, [], b'{"accessToken": "a.b.c", "accessTokenExpiration": "2030-01-01T00:00:00Z"}')
+GOOD = Response(200, [], b'{"accessToken": "a.b.c", "accessTokenExpiration": "2030-01-01T00:00:00Z"}')
 WANTED = TokenRequest("string")
 
 
 class Desk:
     """A login whose ends are given: an answer or a failure, and the seconds it takes by the wall clock."""
 
-    def __init__(self, *ends: tuple[Answer | Failure, float]) -> None:
+    def __init__(self, *ends: tuple[Response | Failure, float]) -> None:
         self.ends = list(ends)
         self.wall = Clock(NOW)
         self.asked: list[tuple] = []
         self.finished: list[tuple] = []
         self.login = Login(self._fetch, "user", wall=self.wall, clock=self.wall, observer=self)
 
-    async def _fetch(self, method, path, headers, body, *, timeout, limit, repeatable) -> Answer:
+    async def _fetch(self, method, path, headers, body, *, timeout, limit, repeatable) -> Response:
         self.asked.append((method, path, headers, json.loads(body)))
         assert (timeout, limit, repeatable) == (TIMEOUT, 64 * 1024, True)
         end, seconds = self.ends.pop(0)
         self.wall.now += seconds
-        if isinstance(end, Answer):
+        if isinstance(end, Response):
             return end
         raise end
 
@@ -63,13 +63,13 @@ async def test_the_request_is_biots():
 
 
 async def test_a_failure_is_told_with_its_name_and_advice():
-    desk = Desk((Answer(404, [], b""), 0.5))
+    desk = Desk((Response(404, [], b""), 0.5))
     result = await desk()
     assert isinstance(result, LoginFailure)
     assert desk.finished == [("malformed", "string", f"{result.fault.message} {result.fault.hint}")]
 
 
-@pytest.mark.parametrize("fault", [faults.timed_out(TIMEOUT), faults.lost_before_answer(sent=True)])
+@pytest.mark.parametrize("fault", [faults.timed_out(TIMEOUT), faults.lost_before_response(sent=True)])
 async def test_a_process_that_slept_through_its_login_tries_again_at_once(fault):
     desk = Desk((fault, 600.0), (GOOD, 0.5))
     assert isinstance(await desk(), IssuedToken)
@@ -85,7 +85,11 @@ async def test_it_tries_again_once():
 
 @pytest.mark.parametrize(
     "end",
-    [(faults.timed_out(TIMEOUT), TIMEOUT), (faults.lost_before_answer(sent=True), 0.1), (Answer(500, [], b""), 600.0)],
+    [
+        (faults.timed_out(TIMEOUT), TIMEOUT),
+        (faults.lost_before_response(sent=True), 0.1),
+        (Response(500, [], b""), 600.0),
+    ],
     ids=["it was BioT that slept", "a lost connection", "an answer"],
 )
 async def test_other_failures_are_not_tried_again_at_once(end):

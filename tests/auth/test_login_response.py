@@ -20,8 +20,8 @@ from biot_sidecar.auth.login_response import (
     unreadable_secret,
 )
 from biot_sidecar.errors import Code, LoginError
-from biot_sidecar.http.error_texts import broken_answer, lost_before_answer, timed_out
-from biot_sidecar.http.messages import Answer
+from biot_sidecar.http.error_texts import lost_before_response, timed_out, untrusted_response
+from biot_sidecar.http.messages import Response
 from biot_sidecar.telemetry.access_log import iso
 from biot_sidecar.telemetry.snapshot import LOGIN_OUTCOMES
 from hypothesis import given
@@ -30,9 +30,9 @@ from hypothesis import strategies as st
 NOW = 1_763_549_574.0  # 2025-11-19T10:52:54Z
 
 
-def answered(status: int, body: object, *headers: tuple[bytes, bytes]) -> Answer:
+def answered(status: int, body: object, *headers: tuple[bytes, bytes]) -> Response:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status, list(headers), content)
+    return Response(status, list(headers), content)
 
 
 def jwt(**claims: object) -> str:
@@ -40,7 +40,7 @@ def jwt(**claims: object) -> str:
     return f"eyJhbGciOiJSUzUxMiJ9.{part}.c2ln"
 
 
-def setback(answer: Answer) -> LoginFailure:
+def setback(answer: Response) -> LoginFailure:
     result = read_answer(answer, NOW)
     assert isinstance(result, LoginFailure)
     return result
@@ -161,8 +161,8 @@ def test_a_refusal_that_is_not_biots_points_at_the_base_url_before_anything_else
     ("fault", "outcome", "code"),
     [
         (timed_out(10), "timeout", Code.LOGIN_TIMEOUT),
-        (broken_answer("odd"), "malformed", Code.LOGIN_MALFORMED),
-        (lost_before_answer(sent=True), "network", Code.LOGIN_UNAVAILABLE),
+        (untrusted_response("odd"), "malformed", Code.LOGIN_MALFORMED),
+        (lost_before_response(sent=True), "network", Code.LOGIN_UNAVAILABLE),
     ],
 )
 def test_no_answer_has_a_name_too(fault, outcome, code):
@@ -260,7 +260,7 @@ def test_another_secret_is_news_to_a_block_and_to_nothing_that_biot_has_trouble_
     [
         IssuedToken("a.b.c", 1, 2),
         TokenRequest("token_not_valid", 1.0, b"Bearer a.b.c"),
-        Answer(200, [(b"X", b"a.b.c")], b'{"accessToken": "a.b.c"}'),
+        Response(200, [(b"X", b"a.b.c")], b'{"accessToken": "a.b.c"}'),
     ],
     ids=["grant", "wanted", "answer"],
 )

@@ -39,7 +39,7 @@ async def scenario(kind: int, pieces: list[bytes]) -> None:
         sidecar.pool.dialled[-1].end()
         await sidecar.settle()
     if kind < 2:
-        sidecar.listener.still_listens = lambda transport: True
+        sidecar.listener.is_half_closed = lambda transport: True
         plugin.transport.end()
         await sidecar.settle()
     for transport in sidecar.pool.dialled:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 from biot_sidecar.errors import ClientError, Code
-from biot_sidecar.http.admission import Guards, asks_for_icon, host_allowed
+from biot_sidecar.http.admission import Admission, asks_for_icon, host_allowed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.http.heads import request
 
 ALLOWED = frozenset({b"localhost", b"::1", b"api.example", b"lambda.aws.com"})
-GUARDS = Guards(ALLOWED, frozenset({b"https://app.example"}))
+ADMISSION = Admission(ALLOWED, frozenset({b"https://app.example"}))
 
 
 def refusal(*fields: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes | None = b"localhost") -> ClientError:
     with pytest.raises(ClientError) as caught:
-        GUARDS.check(request(*fields, line=line, host=host))
+        ADMISSION.admit(request(*fields, line=line, host=host))
     return caught.value
 
 
@@ -50,7 +50,7 @@ def refusal(*fields: bytes, line: bytes = b"GET / HTTP/1.1", host: bytes | None 
     ],
 )
 def test_an_allowed_host_passes_whatever_its_port_and_case(value):
-    assert GUARDS.check(request(host=value)) == b"/"
+    assert ADMISSION.admit(request(host=value)) == b"/"
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ def test_any_other_host_is_refused(value):
 
 
 def test_a_host_that_passed_does_not_let_another_in():
-    guards = Guards(ALLOWED, frozenset())
-    guards.check(request(host=b"localhost"))
+    admission = Admission(ALLOWED, frozenset())
+    admission.admit(request(host=b"localhost"))
     with pytest.raises(ClientError, match="HOST_REFUSED"):
-        guards.check(request(host=b"localhost.evil"))
+        admission.admit(request(host=b"localhost.evil"))
 
 
 def test_names_below_localhost_are_allowed_as_it_is():
@@ -106,30 +106,30 @@ def test_names_below_localhost_are_allowed_as_it_is():
 
 
 def test_an_allowed_address_is_allowed_in_any_spelling():
-    guards = Guards(frozenset({b"2001:DB8:0:0::1"}), frozenset())
-    assert guards.check(request(host=b"[2001:db8::0:1]:80")) == b"/"
+    admission = Admission(frozenset({b"2001:DB8:0:0::1"}), frozenset())
+    assert admission.admit(request(host=b"[2001:db8::0:1]:80")) == b"/"
 
 
 @pytest.mark.parametrize("value", [b"", b"/run/sidecar.sock", b"%2Frun%2fsidecar.sock", b"%2fs:80"])
 def test_over_a_unix_socket_host_may_name_none(value):
-    guards = Guards(ALLOWED, frozenset())
-    assert guards.check(request(host=value), unix=True) == b"/"
+    admission = Admission(ALLOWED, frozenset())
+    assert admission.admit(request(host=value), unix=True) == b"/"
     for host, unix in ((value, False), (b"evil.example", True)):
         with pytest.raises(ClientError, match="HOST_REFUSED"):
-            guards.check(request(host=host), unix=unix)
+            admission.admit(request(host=host), unix=unix)
 
 
 def test_hints_name_where_the_sidecar_listens():
-    guards = Guards(ALLOWED, frozenset())
-    guards.here = "http://127.0.0.1:41234"
+    admission = Admission(ALLOWED, frozenset())
+    admission.here = "http://127.0.0.1:41234"
     for line, host in (
         (b"GET / HTTP/1.1", b"evil"),
         (b"GET http://evil/ HTTP/1.1", b"localhost"),
         (b"CONNECT evil:443 HTTP/1.1", b"evil:443"),
     ):
         with pytest.raises(ClientError) as caught:
-            guards.check(request(line=line, host=host))
-        assert guards.here in caught.value.hint
+            admission.admit(request(line=line, host=host))
+        assert admission.here in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -146,15 +146,15 @@ def test_hints_name_where_the_sidecar_listens():
 )
 def test_a_browser_that_asks_for_an_icon_by_itself_is_known(line, fields, browser):
     head = request(*fields, line=line)
-    assert asks_for_icon(head, GUARDS.check(head)) is browser
+    assert asks_for_icon(head, ADMISSION.admit(head)) is browser
 
 
 def test_http_1_0_without_host_passes():
-    assert GUARDS.check(request(line=b"GET /a HTTP/1.0", host=None)) == b"/a"
+    assert ADMISSION.admit(request(line=b"GET /a HTTP/1.0", host=None)) == b"/a"
 
 
 def test_the_admin_listener_takes_any_host():
-    assert Guards(None, frozenset()).check(request(host=b"10.1.2.3:9000")) == b"/"
+    assert Admission(None, frozenset()).admit(request(host=b"10.1.2.3:9000")) == b"/"
 
 
 @given(st.binary(max_size=30))
@@ -194,7 +194,7 @@ def test_a_call_from_a_page_of_another_site_is_refused(field):
     ],
 )
 def test_a_call_from_an_allowed_page_or_the_address_bar_passes(fields):
-    assert GUARDS.check(request(*fields)) == b"/"
+    assert ADMISSION.admit(request(*fields)) == b"/"
 
 
 def test_one_allowed_origin_does_not_cover_another():
@@ -227,11 +227,11 @@ def test_connect_and_trace_are_refused(line):
     ],
 )
 def test_a_target_comes_out_in_origin_form(target, origin_form):
-    assert GUARDS.check(request(line=b"GET " + target + b" HTTP/1.1")) == origin_form
+    assert ADMISSION.admit(request(line=b"GET " + target + b" HTTP/1.1")) == origin_form
 
 
 def test_an_asterisk_is_for_options_alone():
-    assert GUARDS.check(request(line=b"OPTIONS * HTTP/1.1")) == b"*"
+    assert ADMISSION.admit(request(line=b"OPTIONS * HTTP/1.1")) == b"*"
     assert refusal(line=b"GET * HTTP/1.1").code is Code.BAD_REQUEST
 
 

@@ -10,7 +10,7 @@ from biot_sidecar.http.deadlines import Wakeup
 
 class FakeSource:
     def __init__(self) -> None:
-        self.signal = Wakeup(asyncio.get_running_loop())
+        self.wakeup = Wakeup(asyncio.get_running_loop())
         self.calls: list[str] = []
 
     def pause_reading(self) -> None:
@@ -34,7 +34,7 @@ async def test_a_small_body_is_kept_whole():
 async def test_a_body_beyond_the_limit_stops_its_source_and_wakes_who_waits():
     collector, source = BodyBuffer(5), FakeSource()
     collector.attach(source)
-    waiting = source.signal.next()
+    waiting = source.wakeup.next()
     collector.write_body([b"abcdef"])
     assert collector.overflowed
     assert source.calls == ["detach", "pause"]

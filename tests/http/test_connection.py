@@ -25,7 +25,7 @@ async def made():
     connection.lost = False
     plugin.transport.closed = False
     yield connection, plugin.transport
-    sidecar.sweep.close()
+    sidecar.deadlines.close()
 
 
 async def test_bytes_behind_a_message_wait_for_whoever_asks(made):
@@ -33,9 +33,9 @@ async def test_bytes_behind_a_message_wait_for_whoever_asks(made):
     connection.expect_head()
     transport.say(HEAD + HEAD)
     assert connection.raw_head == HEAD
-    assert connection.held == HEAD
+    assert connection.leftover == HEAD
     connection.expect_head()
-    assert (connection.raw_head, connection.held) == (HEAD, b"")
+    assert (connection.raw_head, connection.leftover) == (HEAD, b"")
 
 
 async def test_a_sender_is_paused_when_too_much_waits_and_resumed_when_it_is_asked_for(made):
@@ -81,7 +81,7 @@ async def test_a_flood_of_chunks_lets_others_have_their_turn(made):
     await asyncio.sleep(0)
     assert not transport.paused
     transport.say(b"1\r\nx\r\n" * 3000)
-    basin.full = True
+    basin.write_paused = True
     await asyncio.sleep(0)
     assert transport.paused
     assert len(basin.body) == 6000
@@ -92,8 +92,8 @@ async def test_a_body_that_drips_is_kept_in_few_pieces(made):
     basin = await relaying_chunks(connection, transport)
     for _ in range(2000):
         transport.say(b"2\r\nxy\r\n")
-    assert b"".join(connection.kept) == basin.body == b"xy" * 2000
-    assert len(connection.kept) <= 256
+    assert b"".join(connection.replay_buffer) == basin.body == b"xy" * 2000
+    assert len(connection.replay_buffer) <= 256
 
 
 async def test_a_body_that_is_here_is_taken_whole_and_what_follows_stays(made):
@@ -103,7 +103,7 @@ async def test_a_body_that_is_here_is_taken_whole_and_what_follows_stays(made):
     connection.expect_body(Framing(BodyFraming.LENGTH, 4))
     assert connection.take_whole() == b"body"
     assert connection.take_whole() is None
-    assert (connection.body_done, connection.body_bytes, connection.held) == (True, 4, HEAD)
+    assert (connection.body_done, connection.body_bytes, connection.leftover) == (True, 4, HEAD)
 
 
 async def test_what_is_corked_leaves_in_one_piece_and_what_was_lost_leaves_not_at_all(made):
@@ -128,4 +128,4 @@ async def test_discarded_bytes_are_forgotten(made):
     transport.say(HEAD + b"some")
     connection.discard()
     transport.say(b"more")
-    assert connection.held == b""
+    assert connection.leftover == b""

@@ -15,87 +15,87 @@ from tests.support.fakes import Clock
 def make():
     loop = asyncio.get_running_loop()
     clock = Clock(100.0)
-    sweep = DeadlineTimer(loop, clock)
-    signal = Wakeup(loop)
-    sweep.watch(signal)
-    return clock, sweep, signal
+    deadlines = DeadlineTimer(loop, clock)
+    wakeup = Wakeup(loop)
+    deadlines.register(wakeup)
+    return clock, deadlines, wakeup
 
 
 async def test_waking_ends_the_wait_and_waking_nobody_is_no_mistake():
-    signal = Wakeup(asyncio.get_running_loop())
-    signal.wake()
-    waiting = signal.next()
-    signal.wake()
-    signal.wake()
+    wakeup = Wakeup(asyncio.get_running_loop())
+    wakeup.wake()
+    waiting = wakeup.next()
+    wakeup.wake()
+    wakeup.wake()
     await waiting
-    assert not signal.next().done()
+    assert not wakeup.next().done()
 
 
 async def test_a_deadline_that_has_passed_wakes_and_says_so_once():
-    clock, sweep, signal = make()
-    sweep.arm(signal, 105.0)
-    waiting = signal.next()
-    sweep._sweep()
+    clock, deadlines, wakeup = make()
+    deadlines.arm(wakeup, 105.0)
+    waiting = wakeup.next()
+    deadlines._expire_due()
     assert not waiting.done()
-    assert not signal.expired
+    assert not wakeup.expired
     clock.now = 105.0
-    sweep._sweep()
+    deadlines._expire_due()
     assert waiting.done()
-    assert signal.expired
-    assert signal.deadline == float("inf")
-    sweep.close()
+    assert wakeup.expired
+    assert wakeup.deadline == float("inf")
+    deadlines.close()
 
 
 async def test_arming_again_moves_the_deadline():
-    clock, sweep, signal = make()
-    sweep.arm(signal, 105.0)
-    sweep.arm(signal, 110.0)
+    clock, deadlines, wakeup = make()
+    deadlines.arm(wakeup, 105.0)
+    deadlines.arm(wakeup, 110.0)
     clock.now = 106.0
-    sweep._sweep()
-    assert not signal.expired
-    sweep.arm(signal, 106.0)
-    sweep._sweep()
-    assert signal.expired
-    sweep.arm(signal, 200.0)
-    assert not signal.expired
-    sweep.close()
+    deadlines._expire_due()
+    assert not wakeup.expired
+    deadlines.arm(wakeup, 106.0)
+    deadlines._expire_due()
+    assert wakeup.expired
+    deadlines.arm(wakeup, 200.0)
+    assert not wakeup.expired
+    deadlines.close()
 
 
 async def test_a_forgotten_signal_does_not_expire():
-    clock, sweep, signal = make()
-    sweep.arm(signal, 101.0)
-    sweep.forget(signal)
-    sweep.forget(signal)
+    clock, deadlines, wakeup = make()
+    deadlines.arm(wakeup, 101.0)
+    deadlines.unregister(wakeup)
+    deadlines.unregister(wakeup)
     clock.now = 200.0
-    sweep._sweep()
-    assert not signal.expired
-    sweep.close()
+    deadlines._expire_due()
+    assert not wakeup.expired
+    deadlines.close()
 
 
 async def test_the_timer_itself_sweeps():
-    _, sweep, signal = make()
-    waiting = signal.next()
-    sweep.arm(signal, 100.0)
+    _, deadlines, wakeup = make()
+    waiting = wakeup.next()
+    deadlines.arm(wakeup, 100.0)
     await asyncio.wait_for(waiting, 10)
-    assert signal.expired
-    sweep.close()
+    assert wakeup.expired
+    deadlines.close()
 
 
 async def test_a_deadline_lets_the_loop_read_its_sockets_before_it_passes():
-    _, sweep, signal = make()
-    sweep.arm(signal, 100.0)
+    _, deadlines, wakeup = make()
+    deadlines.arm(wakeup, 100.0)
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
         found: list[bool] = []
-        loop.add_reader(ours, lambda: found.append(signal.expired))
+        loop.add_reader(ours, lambda: found.append(wakeup.expired))
         loop.call_later(0.0, stand_still, theirs)
-        await asyncio.wait_for(signal.next(), 10)
+        await asyncio.wait_for(wakeup.next(), 10)
         loop.remove_reader(ours)
-        assert signal.expired
+        assert wakeup.expired
         assert found[0] is False
-    sweep.close()
+    deadlines.close()
 
 
 def stand_still(sock: socket.socket) -> None:

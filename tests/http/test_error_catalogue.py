@@ -9,7 +9,7 @@ from email.utils import formatdate
 import pytest
 from biot_sidecar.errors import ClientError, Code, Failure
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http.error_catalogue import REASONS, REPLIES, answer_bytes, error_body, error_bytes, http_date
+from biot_sidecar.http.error_catalogue import REASONS, REPLIES, error_body, error_bytes, http_date, local_response_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,7 +121,7 @@ def test_text_that_could_break_a_line_stays_in_the_body():
 
 
 def test_a_page_is_written_whole():
-    assert answer_bytes(200, "text/plain", b"ok\n", now=NOW) == (
+    assert local_response_bytes(200, "text/plain", b"ok\n", now=NOW) == (
         b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
         b"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n"
     )
@@ -139,7 +139,7 @@ def hint(failure: Failure, method: bytes = b"POST") -> str:
     return json.loads(error_body(failure, method=method, trace_id="", route=""))["details"]["hint"]
 
 
-SENT = [faults.lost_before_answer(sent=True), faults.timed_out(60.0), faults.broken_answer("why")]
+SENT = [faults.lost_before_response(sent=True), faults.timed_out(60.0), faults.untrusted_response("why")]
 
 
 @pytest.mark.parametrize("failure", SENT, ids=lambda failure: failure.code.name)
@@ -155,14 +155,14 @@ def test_what_changes_nothing_was_not_carried_out(failure, method):
     assert "carried out" not in hint(failure, method)
 
 
-@pytest.mark.parametrize("failure", [faults.lost_before_answer(sent=False), faults.timed_out(1.0, sent=False)])
+@pytest.mark.parametrize("failure", [faults.lost_before_response(sent=False), faults.timed_out(1.0, sent=False)])
 def test_what_was_not_sent_was_not_carried_out(failure):
     assert hint(failure)
     assert "carried out" not in hint(failure)
 
 
 def test_a_retry_that_the_budget_withheld_is_told():
-    failure = faults.lost_before_answer(sent=False)
+    failure = faults.lost_before_response(sent=False)
     assert "tried again" not in hint(failure)
     failure.withheld = True
     assert "It was not tried again" in hint(failure)

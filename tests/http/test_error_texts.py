@@ -42,8 +42,8 @@ def test_a_refusal_has_its_code_and_a_label_of_the_closed_set(fault, code, reaso
     "fault",
     [
         *(fault for fault, _, _ in REFUSALS),
-        faults.broken_answer("why"),
-        faults.lost_before_answer(sent=False),
+        faults.untrusted_response("why"),
+        faults.lost_before_response(sent=False),
         faults.timed_out(60.0),
         faults.login_timed_out(60.0),
     ],
@@ -56,7 +56,7 @@ def test_every_failure_says_what_can_be_done(fault):
 def test_the_reasons_given_stand_in_the_message():
     assert faults.refused("a bare CR stands in a header").message.endswith(": a bare CR stands in a header.")
     assert "not for plugins" in faults.route_denied("not for plugins").message
-    assert faults.broken_answer("it broke off").message == "BioT's answer cannot be trusted: it broke off."
+    assert faults.untrusted_response("it broke off").message == "BioT's answer cannot be trusted: it broke off."
 
 
 def test_a_loop_is_named_by_its_template_never_by_its_path():
@@ -65,13 +65,13 @@ def test_a_loop_is_named_by_its_template_never_by_its_path():
 
 
 def test_a_connection_lost_before_anything_was_sent_counts_as_a_failed_connect():
-    fault = faults.lost_before_answer(sent=False)
+    fault = faults.lost_before_response(sent=False)
     assert (fault.code, fault.retryable) == (Code.UPSTREAM_UNREACHABLE, "connect")
     assert fault.hint.startswith("Nothing of the request was sent")
 
 
 def test_a_connection_lost_after_sending_counts_as_a_reset():
-    fault = faults.lost_before_answer(sent=True)
+    fault = faults.lost_before_response(sent=True)
     assert (fault.code, fault.retryable, fault.sent) == (Code.UPSTREAM_UNREACHABLE, "reset", True)
 
 

@@ -101,7 +101,7 @@ def test_whatever_a_target_and_a_method_hold_they_come_out_as_they_went_in(targe
 def test_fields_keep_their_order_case_and_duplicates(fields):
     head = request(*(b"%b: %b" % field for field in fields))
     assert head.headers == [(b"Host", b"localhost"), *fields]
-    assert head.lines == [b"%b: %b" % field for field in fields]
+    assert head.field_lines == [b"%b: %b" % field for field in fields]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_connection_goes_on_after_http_1_1_unless_it_says_close(line, fields, 
 
 def test_http_1_0_needs_no_host():
     head = request(line=b"GET / HTTP/1.0", host=None)
-    assert not head.modern
+    assert not head.is_http11
     assert head.headers == []
 
 

@@ -8,7 +8,7 @@ import socket
 from contextlib import ExitStack
 
 import pytest
-from biot_sidecar.http.half_close import has_gone, still_listens
+from biot_sidecar.http.half_close import is_disconnected, is_half_closed
 
 
 class Transport:
@@ -40,44 +40,44 @@ def pair(request):
 
 
 def test_a_client_that_may_speak_on_has_not_gone(pair):
-    assert not has_gone(pair[1])
+    assert not is_disconnected(pair[1])
 
 
 def test_a_client_that_has_only_finished_speaking_still_listens(pair):
     client, transport, _ = pair
     client.shutdown(socket.SHUT_WR)
-    assert still_listens(transport)
-    assert not has_gone(transport)
+    assert is_half_closed(transport)
+    assert not is_disconnected(transport)
 
 
 def test_a_client_that_closed_has_gone(pair):
     client, transport, _ = pair
     client.close()
-    assert not still_listens(transport)
-    assert has_gone(transport)
+    assert not is_half_closed(transport)
+    assert is_disconnected(transport)
 
 
 def test_a_client_that_closed_after_it_had_finished_speaking_has_gone(pair):
     client, transport, _ = pair
     client.shutdown(socket.SHUT_WR)
     client.close()
-    assert not still_listens(transport)
-    assert has_gone(transport)
+    assert not is_half_closed(transport)
+    assert is_disconnected(transport)
 
 
 def test_a_client_that_closed_behind_unread_bytes_has_gone(pair):
     client, transport, _ = pair
     client.send(b"more")
     client.close()
-    assert has_gone(transport)
+    assert is_disconnected(transport)
 
 
 def test_a_client_that_reset_has_gone(pair):
     client, transport, ours = pair
     ours.send(b"unread")
     client.close()
-    assert not still_listens(transport)
-    assert has_gone(transport)
+    assert not is_half_closed(transport)
+    assert is_disconnected(transport)
 
 
 def test_a_client_that_was_killed_has_gone(pair):
@@ -86,10 +86,10 @@ def test_a_client_that_was_killed_has_gone(pair):
     if child == 0:
         signal.pause()
     client.close()
-    assert not has_gone(transport)
+    assert not is_disconnected(transport)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert has_gone(transport)
+    assert is_disconnected(transport)
 
 
 def test_of_a_client_that_the_kernel_does_not_know_nothing_is_hoped(pair):
@@ -98,5 +98,5 @@ def test_of_a_client_that_the_kernel_does_not_know_nothing_is_hoped(pair):
     if ours.family == socket.AF_UNIX:
         pytest.skip("a unix socket's other end is always on this machine")
     transport._info["peername"] = ("203.0.113.1" if ours.family == socket.AF_INET else "2001:db8::1", 4711)
-    assert not still_listens(transport)
-    assert has_gone(transport)
+    assert not is_half_closed(transport)
+    assert is_disconnected(transport)

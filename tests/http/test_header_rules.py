@@ -11,7 +11,7 @@ from biot_sidecar.http.header_rules import (
     request_start,
     response_bytes,
     safe_trailers,
-    takes_own_token,
+    sends_service_token,
 )
 from biot_sidecar.http.retry_after import asked_pause
 from biot_sidecar.routing.route import Authorization, Interception, Route
@@ -45,15 +45,19 @@ def sent(*fields: bytes, by: Route | None = None, line: bytes = b"GET / HTTP/1.1
     return request_lines(request(*fields, line=line), by or rule(), AGENT, TRACE).split(b"\r\n")
 
 
-def answered(*fields: bytes, modern: bool = True, close: bool = False) -> list[bytes]:
+def answered(*fields: bytes, is_http11: bool = True, close: bool = False) -> list[bytes]:
     """The lines of an answer's head as the client gets it."""
-    return response_bytes(response(*fields), modern=modern, close=close).split(b"\r\n")[:-2]
+    return response_bytes(response(*fields), is_http11=is_http11, close=close).split(b"\r\n")[:-2]
 
 
 def test_one_answers_head_serves_clients_of_every_kind_in_turn():
     head = response(b"A: 1", b"Transfer-Encoding: chunked")
-    ways = [{"modern": True, "close": False}, {"modern": True, "close": True}, {"modern": False, "close": True}]
-    ways.append({"modern": True, "close": False, "chunk": True})
+    ways = [
+        {"is_http11": True, "close": False},
+        {"is_http11": True, "close": True},
+        {"is_http11": False, "close": True},
+    ]
+    ways.append({"is_http11": True, "close": False, "chunk": True})
     alone = [response_bytes(response(b"A: 1", b"Transfer-Encoding: chunked"), **way) for way in ways]
     assert [response_bytes(head, **way) for way in [*ways, *reversed(ways)]] == [*alone, *reversed(alone)]
 
@@ -67,11 +71,11 @@ def test_white_space_around_a_value_is_no_part_of_what_it_means_and_goes_on_as_i
         [b"Accept", b"Origin", b"Connection", b"X"], [b"a b", b"http://a", b"close", b""], strict=True
     )]  # fmt: skip
     assert not head.keep_alive
-    assert head.lines == [b"Accept: a b \t", b"Origin: http://a ", b"X: "]
+    assert head.field_lines == [b"Accept: a b \t", b"Origin: http://a ", b"X: "]
     answer = response(b"Retry-After: 1 ", b"Content-Encoding: gzip\t", b"Content-Length: 0 ")
     assert asked_pause(answer.headers, 0.0) == 1.0
     assert answer.headers[1:] == [(b"Content-Encoding", b"gzip"), (b"Content-Length", b"0")]
-    assert answer.lines == [b"Retry-After: 1 ", b"Content-Encoding: gzip\t", b"Content-Length: 0"]
+    assert answer.field_lines == [b"Retry-After: 1 ", b"Content-Encoding: gzip\t", b"Content-Length: 0"]
 
 
 @pytest.mark.parametrize("by", [rule(), rule(authorization=Authorization.KEEP)], ids=["replace", "keep"])
@@ -274,7 +278,7 @@ def test_authorization_is_whose_the_rule_says(mode, values, own, goes_on):
     head = request(*(b"AUTHORIZATION: " + value for value in values))
     by = rule(authorization=mode)
     lines = request_lines(head, by, AGENT, TRACE).split(b"\r\n")
-    assert takes_own_token(by, values or None) is own
+    assert sends_service_token(by, values or None) is own
     assert [line.partition(b": ")[2] for line in lines if line.lower().startswith(b"authorization:")] == goes_on
 
 
@@ -320,12 +324,12 @@ def test_an_answer_comes_back_without_additions():
 
 
 def test_an_answers_reason_is_kept_and_its_version_is_ours():
-    raw = response_bytes(response(line=b"HTTP/1.0 404 Nicht \xe4"), modern=True, close=False)
+    raw = response_bytes(response(line=b"HTTP/1.0 404 Nicht \xe4"), is_http11=True, close=False)
     assert raw == b"HTTP/1.1 404 Nicht \xe4\r\n\r\n"
 
 
 def test_an_http_1_0_client_hears_of_no_chunks():
-    assert answered(b"Transfer-Encoding: chunked", modern=False) == [b"HTTP/1.1 200 OK"]
+    assert answered(b"Transfer-Encoding: chunked", is_http11=False) == [b"HTTP/1.1 200 OK"]
 
 
 def test_the_end_of_the_connection_is_announced():

@@ -176,7 +176,7 @@ async def echo_heads(client):
     """A conversation: the first head comes back."""
     client.expect_head()
     while client.raw_head is None:
-        await client.signal.next()
+        await client.wakeup.next()
     client.write(client.raw_head)
     client.close()
 
@@ -193,7 +193,7 @@ async def test_connections_are_served_over_tcp_and_unix_sockets(unix, path):
     assert await reader.read() == b"GET / HTTP/1.1\r\n\r\n"
     writer.close()
     await settled(lambda: listener.open == 0)
-    await listener.refuse_new()
+    await listener.stop_accepting()
     unbind(sock)
     assert not reports
 
@@ -203,7 +203,7 @@ async def test_a_client_that_goes_away_ends_its_conversation():
 
     async def wait(client):
         try:
-            await client.signal.next()
+            await client.wakeup.next()
         finally:
             gone.set()
 
@@ -214,7 +214,7 @@ async def test_a_client_that_goes_away_ends_its_conversation():
     await settled(lambda: listener.open)
     writer.close()
     await asyncio.wait_for(gone.wait(), 10)
-    await listener.refuse_new()
+    await listener.stop_accepting()
 
 
 async def test_a_mistake_of_ours_is_reported_and_its_connection_reset():
@@ -231,7 +231,7 @@ async def test_a_mistake_of_ours_is_reported_and_its_connection_reset():
         await reader.read()
     writer.close()
     assert isinstance(reports[0], ZeroDivisionError)
-    await listener.refuse_new()
+    await listener.stop_accepting()
 
 
 async def test_a_listener_that_refuses_new_connections_keeps_those_it_has():
@@ -241,7 +241,7 @@ async def test_a_listener_that_refuses_new_connections_keeps_those_it_has():
     where = sock.getsockname()
     reader, writer = await asyncio.open_connection(*where)
     await settled(lambda: listener.open)
-    await listener.refuse_new()
+    await listener.stop_accepting()
     unbind(sock)
     with pytest.raises(OSError, match=r"refused|reset|failed"):
         await asyncio.wait_for(asyncio.open_connection(*where), 5)
@@ -255,7 +255,7 @@ async def test_a_machine_that_has_no_time_for_us_loses_nobody_who_has_connected(
     sock = bind(ANY)
     await listener.listen(sock)
     clients = [socket.create_connection(sock.getsockname(), timeout=5) for _ in range(20)]
-    closing = asyncio.ensure_future(listener.refuse_new())
+    closing = asyncio.ensure_future(listener.stop_accepting())
     await asyncio.sleep(0)
     time.sleep(2 * ACCEPT_TIME)
     await closing
@@ -273,7 +273,7 @@ async def test_a_file_goes_first_and_only_once(path):
     listener = Listener(echo_heads, lambda error: None)
     sock = bind(ListenAddress("", path=path))
     await listener.listen(sock)
-    closing = asyncio.ensure_future(listener.refuse_new())
+    closing = asyncio.ensure_future(listener.stop_accepting())
     await asyncio.sleep(0)
     assert not os.path.exists(path)
     other = bind(ListenAddress("", path=path))  # the next program's
@@ -285,7 +285,7 @@ async def test_a_file_goes_first_and_only_once(path):
 
 async def test_aborting_all_resets_every_connection():
     async def wait(client):
-        await client.signal.next()
+        await client.wakeup.next()
 
     listener = Listener(wait, lambda error: None)
     sock = bind(ANY)
@@ -297,7 +297,7 @@ async def test_aborting_all_resets_every_connection():
         await reader.read()
     writer.close()
     await settled(lambda: listener.open == 0)
-    await listener.refuse_new()
+    await listener.stop_accepting()
 
 
 async def test_several_processes_get_a_socket_each_at_one_address():
@@ -327,7 +327,7 @@ async def test_a_socket_that_others_hold_still_listens_when_its_listener_has_clo
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
         assert await asyncio.wait_for(reader.read(), 0.9) == b"GET / HTTP/1.1\r\n\r\n"
         writer.close()
-        await listener.refuse_new()
+        await listener.stop_accepting()
     unbind(kept)
 
 
@@ -335,7 +335,7 @@ async def test_who_waits_at_a_socket_that_was_handed_over_waits_for_the_next_pro
     kept = bind(ANY)
     first, second = Listener(echo_heads, lambda error: None), Listener(echo_heads, lambda error: None)
     await first.listen(InheritedListener(fileno=os.dup(kept.fileno())))
-    closing = asyncio.ensure_future(first.refuse_new())
+    closing = asyncio.ensure_future(first.stop_accepting())
     await asyncio.sleep(0)
     reader, writer = await asyncio.open_connection(*kept.getsockname())
     writer.write(b"GET / HTTP/1.1\r\n\r\n")
@@ -344,5 +344,5 @@ async def test_who_waits_at_a_socket_that_was_handed_over_waits_for_the_next_pro
     await second.listen(InheritedListener(fileno=os.dup(kept.fileno())))
     assert await asyncio.wait_for(reader.read(), 5) == b"GET / HTTP/1.1\r\n\r\n"
     writer.close()
-    await second.refuse_new()
+    await second.stop_accepting()
     unbind(kept)

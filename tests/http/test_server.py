@@ -203,16 +203,16 @@ async def test_those_that_wait_for_a_token_leave_a_quarter_of_the_places_to_thos
     sidecar = start(limits=Limits(in_flight_requests=8))
     sidecar.tokens.token, sidecar.tokens.hangs = None, True
     waiting = [await sidecar.ask(GET) for _ in range(20)]
-    assert sidecar.story._slots.taken == 6
+    assert sidecar.handler._slots.taken == 6
     sidecar.rules.rule = Route(name="no token", source="f:1", authorization=Authorization.NONE)
     for _ in range(3):  # one leaves its place to nobody who would wait for a token
         plugin = await sidecar.ask(GET)
         await sidecar.answer(OK)
         assert plugin.got == OK
-        assert sidecar.story._slots.taken == 6
+        assert sidecar.handler._slots.taken == 6
     waiting[0].transport.lose()
     await sidecar.settle()
-    assert sidecar.story._slots.taken == 6  # the next in their own queue has it
+    assert sidecar.handler._slots.taken == 6  # the next in their own queue has it
 
 
 async def test_when_the_token_comes_those_that_queued_for_it_have_every_place(start):
@@ -249,7 +249,7 @@ async def test_no_place_is_ever_lost_whoever_leaves_when(steps):
             await asyncio.sleep(0)
         else:
             await sidecar.settle()
-        assert 0 <= sidecar.story._slots.taken <= 2
+        assert 0 <= sidecar.handler._slots.taken <= 2
     for plugin in plugins:
         plugin.transport.lose()
     await sidecar.settle()
@@ -280,9 +280,9 @@ async def test_one_who_asks_much_at_once_does_not_hold_up_others(sidecar):
 async def test_a_resting_connection_holds_nothing_of_its_last_request(sidecar):
     await sidecar.ask(GET.replace(b"GET", b"POST")[:-2] + b"Content-Length: 4\r\n\r\nbody")
     (connection,) = sidecar.listener._connections.values()
-    assert connection.kept
+    assert connection.replay_buffer
     await sidecar.answer(OK)
-    assert (connection.raw_head, connection.kept, connection.held) == (None, None, b"")
+    assert (connection.raw_head, connection.replay_buffer, connection.leftover) == (None, None, b"")
 
 
 async def test_a_page_is_answered_here_and_counted_nowhere(sidecar):
@@ -333,7 +333,7 @@ async def test_a_plugins_login_that_sends_its_body_unasked_is_not_told_to(start)
 async def test_a_deadline_that_passes_as_an_answer_comes_does_not_end_the_connection(sidecar):
     plugin = await sidecar.ask(GET)
     sidecar.clock.now += 59.0
-    plugin.connection.signal.expired = True
+    plugin.connection.wakeup.expired = True
     await sidecar.answer(OK)
     await plugin.say(GET)
     await sidecar.answer(OK)
@@ -400,7 +400,7 @@ async def test_requests_without_a_trace_of_their_own_or_without_interception_are
 async def test_a_draining_sidecar_ends_what_runs_and_takes_nothing_new(sidecar):
     running = await sidecar.ask(GET)
     resting = await sidecar.ask(HEALTH)
-    sidecar.story.drain()
+    sidecar.handler.drain()
     await resting.say(GET)
     assert error(resting.got.partition(b"ok\n")[2]) == (503, Code.DRAINING.wire)
     assert b"Retry-After: 1\r\n" in resting.got
@@ -411,7 +411,7 @@ async def test_a_draining_sidecar_ends_what_runs_and_takes_nothing_new(sidecar):
 
 async def test_a_resting_connection_is_closed_when_the_sidecar_closes(sidecar):
     plugin = await sidecar.ask(HEALTH)
-    sidecar.story.closing = True
+    sidecar.handler.drain_idle = True
     sidecar.listener.wake_all()
     await sidecar.settle()
     assert plugin.transport.closed

@@ -13,8 +13,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 @pytest.fixture
 def listening(sidecar):
     """A sidecar whose plugins still listen when they have finished speaking."""
-    sidecar.listener.still_listens = lambda transport: True
-    sidecar.listener.has_gone = lambda transport: False
+    sidecar.listener.is_half_closed = lambda transport: True
+    sidecar.listener.is_disconnected = lambda transport: False
     return sidecar
 
 
@@ -43,8 +43,8 @@ async def test_what_comes_without_end_after_the_last_answer_is_cut_off(sidecar):
 
 async def test_a_sidecar_that_stops_does_not_linger_with_those_who_go_on(sidecar):
     plugin = await sidecar.ask(AMBIGUOUS)
-    sidecar.story.drain()
-    sidecar.story.closing = True
+    sidecar.handler.drain()
+    sidecar.handler.drain_idle = True
     await plugin.say(b"more")
     await sidecar.advance(2.1)
     assert plugin.transport.closed
@@ -176,7 +176,7 @@ async def test_a_client_that_leaves_after_it_had_finished_speaking_ends_its_exch
     await listening.settle()
     plugin.connection._look()
     assert not listening.upstream.aborted
-    listening.listener.has_gone = lambda transport: True
+    listening.listener.is_disconnected = lambda transport: True
     plugin.connection._look()
     await listening.settle()
     assert listening.upstream.aborted
@@ -187,7 +187,7 @@ async def test_a_client_that_leaves_after_it_had_finished_speaking_ends_its_exch
 async def test_a_client_that_leaves_while_its_upload_is_held_back_ends_its_exchange(listening):
     plugin = await listening.ask(UPLOAD)
     listening.upstream._protocol.pause_writing()
-    listening.listener.has_gone = lambda transport: True
+    listening.listener.is_disconnected = lambda transport: True
     plugin.connection._look()
     await listening.settle()
     assert listening.upstream.aborted

@@ -43,7 +43,7 @@ async def wait_for_end(reader, writer):
 
 
 def then(raw: bytes, *, reset: bool = False, ragged: bool = False):
-    """One request, `raw`, and the end: a clean one, a reset, or TLS without a farewell."""
+    """One request, `raw`, and the end: a clean one, a reset, or TLS without a half_close."""
 
     async def script(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
@@ -165,7 +165,7 @@ async def test_a_farewell_that_the_loop_has_not_seen_yet_is_found_by_asking_the_
         connection.transport.pause_reading()
         goodbye.set()
         await gone.wait()
-        await settled(connection.readable)
+        await settled(connection.has_input)
         wires.clocks.sleep(PROBE_AFTER)
         assert wires.pool.take() is None
 
@@ -522,7 +522,7 @@ async def test_session_tickets_make_no_connection_unusable(authority):
 async def test_a_request_whose_first_send_fails_was_not_sent(tls, authority):
     reset = asyncio.Event()
 
-    async def vanish(reader, writer):
+    async def unlink(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(OK)
         await reset.wait()
@@ -531,15 +531,15 @@ async def test_a_request_whose_first_send_fails_was_not_sent(tls, authority):
         writer.transport.abort()
 
     context = tls_context(str(authority.ca_file)) if tls else None
-    async with server(vanish, authority.server_context() if tls else None) as port:
+    async with server(unlink, authority.server_context() if tls else None) as port:
         wires = Wires(port, context)
         connection = await wires.dial()
         await body_of(wires, connection, await wires.ask(connection), Basin())
         connection.transport.pause_reading()  # the loop does not hear of the reset before the request is written
         reset.set()
-        await settled(connection.readable)
+        await settled(connection.has_input)
         assert await wires.ask(connection) is None
-        assert (connection.lost, connection.unsent_request) == (True, True)
+        assert (connection.lost, connection.nothing_sent) == (True, True)
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -549,7 +549,7 @@ async def test_a_request_that_left_before_the_loss_was_sent(tls, authority):
         wires = Wires(port, context)
         connection = await wires.dial()
         assert await wires.ask(connection) is None
-        assert (connection.lost, connection.unsent_request) == (True, False)
+        assert (connection.lost, connection.nothing_sent) == (True, False)
 
 
 # ---- whole requests of our own
@@ -557,17 +557,17 @@ async def test_a_request_that_left_before_the_loss_was_sent(tls, authority):
 
 async def fetch(port: int, limit: int = 1000, timeout: float = DEADLINE, repeatable: bool = False):
     wires = Wires(port)
-    sweep = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
-    fetcher = Fetcher(wires.pool, wires.pool._address, sweep, b"agent/1")
+    deadlines = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
+    fetcher = Fetcher(wires.pool, wires.pool._address, deadlines, b"agent/1")
     try:
         return await fetcher(
             b"POST", b"/login", [(b"X-Own", b"1")], b"{}", timeout=timeout, limit=limit, repeatable=repeatable
         )
     finally:
         wires.pool.close()
-        sweep.close()
+        deadlines.close()
         assert wires.pool.active == 0
-        assert not sweep._watched
+        assert not deadlines._watched
 
 
 async def test_a_fetch_sends_one_request_and_reads_the_whole_answer():
@@ -637,19 +637,19 @@ async def test_a_fetch_that_may_be_repeated_goes_over_a_second_connection_if_the
 async def test_a_fetch_that_cannot_connect_tries_once_more():
     async with server(then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as port:
         wires = Wires(port)
-        sweep = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
-        dial, failures = wires.pool.dial, [faults.lost_before_answer(sent=False)]
+        deadlines = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
+        dial, failures = wires.pool.dial, [faults.lost_before_response(sent=False)]
 
-        async def dial_once_in_vain(signal):
+        async def dial_once_in_vain(wakeup):
             if failures:
                 raise failures.pop()
-            return await dial(signal)
+            return await dial(wakeup)
 
         wires.pool.dial = dial_once_in_vain
-        fetcher = Fetcher(wires.pool, wires.pool._address, sweep, b"agent/1")
+        fetcher = Fetcher(wires.pool, wires.pool._address, deadlines, b"agent/1")
         assert (await fetcher(b"POST", b"/login", [], b"{}", timeout=DEADLINE, limit=10)).body == b"ok"
         wires.pool.close()
-        sweep.close()
+        deadlines.close()
 
 
 async def test_a_fetch_that_is_not_answered_says_so():

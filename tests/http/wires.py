@@ -77,14 +77,14 @@ class Wires:
             connected=self.connects.append,
             idle_most=idle_most,
         )
-        self.signal = Wakeup(asyncio.get_running_loop())
+        self.wakeup = Wakeup(asyncio.get_running_loop())
 
     async def dial(self) -> UpstreamConnection:
-        return await self.pool.dial(self.signal)
+        return await self.pool.dial(self.wakeup)
 
     async def ask(self, connection: UpstreamConnection, request: bytes = REQUEST) -> bytes | None:
         """Send a request; the answer's raw head, or None when the connection ended before one."""
-        connection.begin(self.signal)
+        connection.begin(self.wakeup)
         connection.write(request)
         await self.until(lambda: connection.raw_head is not None or connection.lost or connection.failure)
         return connection.raw_head
@@ -93,7 +93,7 @@ class Wires:
         """Wait on the signal until `happened`."""
         async with asyncio.timeout(DEADLINE):
             while not happened():
-                await self.signal.next()
+                await self.wakeup.next()
 
 
 class Basin:
@@ -102,7 +102,7 @@ class Basin:
     def __init__(self) -> None:
         self.body = b""
         self.writes = 0
-        self.full = False
+        self.write_paused = False
         self.ended = False
         self.trailers = []
 

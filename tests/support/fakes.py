@@ -8,7 +8,7 @@ from collections import deque
 from biot_sidecar.auth.incurable_routes import IncurableRoutes, RouteKey, fingerprint
 from biot_sidecar.auth.token import Token
 from biot_sidecar.errors import Failure
-from biot_sidecar.http.admission import Guards
+from biot_sidecar.http.admission import Admission
 from biot_sidecar.http.deadlines import DeadlineTimer, Wakeup
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LocalResponse
@@ -130,13 +130,13 @@ class FakePool:
         self.active += 1
         return self.resting.pop()
 
-    async def dial(self, signal: Wakeup) -> UpstreamConnection:
+    async def dial(self, wakeup: Wakeup) -> UpstreamConnection:
         if self.unreachable:
             await asyncio.get_running_loop().create_future()
         fault = self.faults.pop(0) if self.faults else None
         if fault is not None:
             raise fault
-        connection = UpstreamConnection(signal, self)
+        connection = UpstreamConnection(wakeup, self)
         self.dialled.append(FakeTransport(connection))
         self.on_dial(self.dialled[-1])
         self.active += 1
@@ -219,7 +219,7 @@ class FakeTokens:
             self.token = None
 
 
-class FakePages:
+class FakeEndpoints:
     """/healthz and nothing else."""
 
     def has(self, path: bytes) -> bool:
@@ -284,11 +284,11 @@ class FakeSidecar:
         self.watch = Watch()
         self.slept: list[float] = []
         self.bugs: list[BaseException] = []
-        self.sweep = DeadlineTimer(asyncio.get_running_loop(), self.clock)
+        self.deadlines = DeadlineTimer(asyncio.get_running_loop(), self.clock)
         self.forwarder = Forwarder(
             pool=self.pool,
             tokens=self.tokens,
-            sweep=self.sweep,
+            deadlines=self.deadlines,
             prefix=b"/base",
             authority=b"api.example",
             user_agent=b"agent/1",
@@ -299,13 +299,13 @@ class FakeSidecar:
             sleep=self._sleep,
         )
         self._loops = LoopLimiter(self.clock, (limits or Limits()).loop_requests)
-        self.story = ConnectionHandler(
+        self.handler = ConnectionHandler(
             rules=self.rules,
-            guards=Guards(frozenset({b"localhost"}), frozenset()),
+            admission=Admission(frozenset({b"localhost"}), frozenset()),
             forwarder=self.forwarder,
-            pages=FakePages(),
+            endpoints=FakeEndpoints(),
             observer=self.watch,
-            sweep=self.sweep,
+            deadlines=self.deadlines,
             limits=limits or Limits(),
             plugin_login=plugin_login,
             wall=self.wall,
@@ -313,7 +313,7 @@ class FakeSidecar:
             random_bits=lambda bits: 0x1235 << 64 | 1,
             loops=self._admits,
         )
-        self.listener = Listener(self.story.serve_connection, self.bugs.append)
+        self.listener = Listener(self.handler.serve_connection, self.bugs.append)
 
     async def _admits(self, trace_id: str, method: bytes, path: bytes) -> bool:
         return self._loops.admits(trace_id, method, path)
@@ -331,7 +331,7 @@ class FakeSidecar:
         """Let time pass, deadlines included."""
         self.clock.now += seconds
         self.wall.now += seconds
-        self.sweep._sweep()
+        self.deadlines._expire_due()
         await self.settle()
 
     def plugin(self) -> Plugin:
@@ -363,8 +363,8 @@ class FakeSidecar:
         """End everything; nothing may be left behind."""
         self.listener.abort_all()
         await self.settle()
-        self.sweep.close()
+        self.deadlines.close()
         assert not self.bugs, self.bugs
         assert self.listener.open == 0
-        assert (self.story.in_flight, self.story._slots.taken, self.tokens.calls, self.pool.active) == (0, 0, 0, 0)
-        assert not self.sweep._watched
+        assert (self.handler.in_flight, self.handler._slots.taken, self.tokens.calls, self.pool.active) == (0, 0, 0, 0)
+        assert not self.deadlines._watched

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from biot_sidecar.errors import Code, LoginError, UpstreamError
-from biot_sidecar.http.messages import Answer
+from biot_sidecar.http.messages import Response
 from biot_sidecar.http.retry_after import asked_pause
 
 FIRST_BLOCK: Final = 60.0
@@ -82,7 +82,7 @@ def login_body(user_id: str, secret: str) -> bytes:
     return json.dumps({"id": user_id, "secretKey": secret}).encode()
 
 
-def read_answer(answer: Answer, now: float) -> IssuedToken | LoginFailure:
+def read_answer(answer: Response, now: float) -> IssuedToken | LoginFailure:
     """What BioT's answer to a login means; `now` in wall-clock seconds."""
     asked = asked_pause(answer.headers, now)
     if answer.status == 200:

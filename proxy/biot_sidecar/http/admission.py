@@ -45,8 +45,8 @@ def names_no_host(value: bytes) -> bool:
     return not value or b"/" in value or b"%2f" in value.lower()
 
 
-class Guards:
-    """The guards of one configuration. `check` refuses; what it returns is the target in origin-form.
+class Admission:
+    """The guards of one configuration. `admit` rejects a request or returns its target in origin-form.
 
     `allowed_hosts` None allows any: the admin listener, which holds nothing that a rebound name could steal. `here` is
     where the sidecar can be called, for hints; known once it listens.
@@ -58,20 +58,20 @@ class Guards:
         self.here = "the address that the sidecar listens on"
         self._seen: set[bytes] = set()  # Host values that passed; few, since each names an allowed host
 
-    def check(self, head: RequestHead, *, unix: bool = False) -> bytes:
-        """The target in origin-form (or `*`). Raises ClientFault.
+    def admit(self, head: RequestHead, *, unix: bool = False) -> bytes:
+        """The target in origin-form (or `*`). Raises ClientError.
 
         `unix`: it came over a unix socket, which no browser reaches.
         """
-        special = head.special
+        known_fields = head.known_fields
         if head.method in _REFUSED_METHODS:
             # Before the Host: that of a CONNECT names the tunnel's other end (RFC 9110, section 9.3.6).
             raise tunnel_refused(self.here) if head.method == b"CONNECT" else trace_refused()
-        for value in special.get(Kind.HOST, ()):
+        for value in known_fields.get(Kind.HOST, ()):
             if value not in self._seen and not (unix and names_no_host(value)) and not self._host_allowed(value):
                 raise host_refused(self.here) if head.target[0] == 0x2F else target_host_refused(self.here)
-        if Kind.FETCH_SITE in special or Kind.ORIGIN in special:
-            self._check_browser(special)
+        if Kind.FETCH_SITE in known_fields or Kind.ORIGIN in known_fields:
+            self._check_browser(known_fields)
         target = head.target
         return target if target[0] == 0x2F else self._origin_form(head)
 
@@ -82,12 +82,12 @@ class Guards:
             self._seen.add(value)
         return True
 
-    def _check_browser(self, special: dict[int, list[bytes]]) -> None:
-        origins = special.get(Kind.ORIGIN)
+    def _check_browser(self, known_fields: dict[int, list[bytes]]) -> None:
+        origins = known_fields.get(Kind.ORIGIN)
         if origins is not None:
             refused = any(origin.lower() not in self._origins for origin in origins)
         else:
-            refused = any(site.lower() in _CROSS_SITE for site in special[Kind.FETCH_SITE])
+            refused = any(site.lower() in _CROSS_SITE for site in known_fields[Kind.FETCH_SITE])
         if refused:
             raise ClientError(
                 Code.BROWSER_REFUSED,

@@ -13,7 +13,7 @@ class BodyBuffer(Sink):
         self.pieces: list[bytes] = []
         self.trailers: Headers = []
         self.overflowed = False
-        self.full = False
+        self.write_paused = False
         self._limit = limit
         self._size = 0
         self._source: Source | None = None
@@ -26,7 +26,7 @@ class BodyBuffer(Sink):
             self.overflowed = True
             source.detach()
             source.pause_reading()
-            source.signal.wake()
+            source.wakeup.wake()
 
     def end_body(self, trailers: Headers) -> None:
         self.trailers = trailers
@@ -39,7 +39,7 @@ class DiscardSink(Sink):
     """A sink for what nobody wants."""
 
     def __init__(self) -> None:
-        self.full = False
+        self.write_paused = False
 
     def write_body(self, pieces: list[bytes]) -> None:
         pass

@@ -9,9 +9,9 @@ from biot_sidecar.http import framing
 from biot_sidecar.http.body_buffer import BodyBuffer
 from biot_sidecar.http.deadlines import DeadlineTimer, Wakeup
 from biot_sidecar.http.deadlines import timeout as patience
-from biot_sidecar.http.error_texts import broken_answer, lost_before_answer, timed_out
+from biot_sidecar.http.error_texts import lost_before_response, timed_out, untrusted_response
 from biot_sidecar.http.framing import unasked_interim
-from biot_sidecar.http.messages import Answer, Framing, Headers, ResponseHead
+from biot_sidecar.http.messages import Framing, Headers, Response, ResponseHead
 from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
 from biot_sidecar.routing.retry import FIRST_PAUSE, IDEMPOTENT
 from biot_sidecar.settings import UpstreamUrl
@@ -20,10 +20,10 @@ from biot_sidecar.settings import UpstreamUrl
 class Fetcher:
     """Whole requests of our own (logins) over the same connections as everybody's."""
 
-    def __init__(self, pool: Pool, address: UpstreamUrl, sweep: DeadlineTimer, user_agent: bytes) -> None:
+    def __init__(self, pool: Pool, address: UpstreamUrl, deadlines: DeadlineTimer, user_agent: bytes) -> None:
         self._pool = pool
         self._address = address
-        self._sweep = sweep
+        self._deadlines = deadlines
         self._user_agent = user_agent
 
     async def __call__(
@@ -36,22 +36,22 @@ class Fetcher:
         timeout: float,
         limit: int,
         repeatable: bool = False,
-    ) -> Answer:
-        """One request, one answer, read to the end. Raises UpstreamFault.
+    ) -> Response:
+        """One request, one answer, read to the end. Raises UpstreamError.
 
         Over a second connection where the first cannot be had, or is lost before its answer and the request may be
         carried out twice: because of its method, or since it is `repeatable`.
         """
-        signal = Wakeup(asyncio.get_running_loop())
-        self._sweep.watch(signal)
+        wakeup = Wakeup(asyncio.get_running_loop())
+        self._deadlines.register(wakeup)
         try:
             with patience(timeout):
                 request = self._bytes(method, path, headers, body)
-                return await self._try_twice(signal, request, method, limit, repeatable or method in IDEMPOTENT)
+                return await self._try_twice(wakeup, request, method, limit, repeatable or method in IDEMPOTENT)
         except TimeoutError:
             fault = timed_out(timeout)
         finally:
-            self._sweep.forget(signal)
+            self._deadlines.unregister(wakeup)
         raise fault
 
     def _bytes(self, method: bytes, path: bytes, headers: Headers, body: bytes) -> bytes:
@@ -62,60 +62,60 @@ class Fetcher:
         lines.append(b"Content-Length: %d" % len(body))
         return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
-    async def _try_twice(self, signal: Wakeup, request: bytes, method: bytes, limit: int, repeatable: bool) -> Answer:
+    async def _try_twice(self, wakeup: Wakeup, request: bytes, method: bytes, limit: int, repeatable: bool) -> Response:
         try:
-            return await self._fetch(signal, request, method, limit)
+            return await self._fetch(wakeup, request, method, limit)
         except UpstreamError as fault:
             if fault.retryable != "connect" and not (fault.retryable and repeatable):
                 raise
         await asyncio.sleep(FIRST_PAUSE)
-        return await self._fetch(signal, request, method, limit)
+        return await self._fetch(wakeup, request, method, limit)
 
-    async def _fetch(self, signal: Wakeup, request: bytes, method: bytes, limit: int) -> Answer:
+    async def _fetch(self, wakeup: Wakeup, request: bytes, method: bytes, limit: int) -> Response:
         # A new connection: a login must not be lost to a pooled one that died unseen.
-        connection = await self._pool.dial(signal)
+        connection = await self._pool.dial(wakeup)
         keep = False
         try:
-            connection.begin(signal)
+            connection.begin(wakeup)
             connection.write(request)
-            head = await self._final_head(connection, signal, method)
-            body = await self._body(connection, signal, head.framing, limit)
+            head = await self._final_head(connection, wakeup, method)
+            body = await self._body(connection, wakeup, head.framing, limit)
             keep = head.keep_alive
-            return Answer(head.status, head.headers, body)
+            return Response(head.status, head.headers, body)
         finally:
             self._pool.release(connection, keep=keep)
 
-    async def _final_head(self, connection: UpstreamConnection, signal: Wakeup, method: bytes) -> ResponseHead:
+    async def _final_head(self, connection: UpstreamConnection, wakeup: Wakeup, method: bytes) -> ResponseHead:
         """The final answer's head; interim ones (RFC 9110, section 15.2) are read past."""
         interims = 0
-        while (head := framing.response_head(await self._head(connection, signal), method)).status < 200:
+        while (head := framing.response_head(await self._head(connection, wakeup), method)).status < 200:
             interims += 1
             if unasked_interim(head.status, interims):
-                raise broken_answer("an interim answer that was not asked for")
+                raise untrusted_response("an interim answer that was not asked for")
             connection.expect_head()
         return head
 
-    async def _head(self, connection: UpstreamConnection, signal: Wakeup) -> bytes:
+    async def _head(self, connection: UpstreamConnection, wakeup: Wakeup) -> bytes:
         while connection.raw_head is None:
             if connection.failure is not None:
                 raise connection.failure
             if connection.lost:
-                raise lost_before_answer(sent=True)
-            await signal.next()
+                raise lost_before_response(sent=True)
+            await wakeup.next()
         return connection.raw_head
 
-    async def _body(self, connection: UpstreamConnection, signal: Wakeup, how: Framing, limit: int) -> bytes:
-        collector = BodyBuffer(limit)
+    async def _body(self, connection: UpstreamConnection, wakeup: Wakeup, how: Framing, limit: int) -> bytes:
+        buffered = BodyBuffer(limit)
         connection.expect_body(how)
-        connection.relay_to(collector)
+        connection.relay_to(buffered)
         while not connection.body_done:
             if connection.failure is not None:
                 raise connection.failure
-            if connection.lost or collector.overflowed:
+            if connection.lost or buffered.overflowed:
                 break
-            await signal.next()
-        if collector.overflowed:
-            raise broken_answer("it is larger than any login's could be")
+            await wakeup.next()
+        if buffered.overflowed:
+            raise untrusted_response("it is larger than any login's could be")
         if not connection.body_done:
-            raise broken_answer("it broke off halfway")
-        return b"".join(collector.pieces)
+            raise untrusted_response("it broke off halfway")
+        return b"".join(buffered.pieces)

@@ -58,8 +58,8 @@ class Connection(Sender):
         "raw_head",
     )
 
-    def __init__(self, signal: Wakeup) -> None:
-        super().__init__(signal)
+    def __init__(self, wakeup: Wakeup) -> None:
+        super().__init__(wakeup)
         self.raw_head: bytes | None = None
         self.failure: Failure | None = None  # what arrived cannot be trusted
         self.body_done = True  # the current message's body has been read to its end
@@ -79,7 +79,7 @@ class Connection(Sender):
     # ---- asyncio's callbacks
 
     def data_received(self, data: bytes) -> None:
-        self.progress += 1
+        self.activity += 1
         mode = self._mode
         if mode == HEAD:
             self._head_bytes(data)
@@ -95,9 +95,9 @@ class Connection(Sender):
         self.raw_head = None
         self._decoder = None
         self._mode = HEAD
-        if held := self._inbox:
+        if leftover := self._inbox:
             self._inbox = b""
-            self._head_bytes(held)
+            self._head_bytes(leftover)
         if self._reading_paused:
             self.resume_reading()
 
@@ -113,7 +113,7 @@ class Connection(Sender):
             self.raw_head = data
         else:
             self.raw_head, self._inbox = data[:end], data[end:]
-        self.signal.wake()
+        self.wakeup.wake()
 
     def _piece_together(self, data: bytes) -> tuple[bytes, int]:
         """A head that comes in pieces, or after empty lines: what there is of it, and where it ends; -1: not yet."""
@@ -125,7 +125,7 @@ class Connection(Sender):
         if end >= 0:
             data = bytes(partial)
             partial.clear()
-        elif (fault := self._partial_fault(partial, before)) is not None:
+        elif (fault := self._partial_failure(partial, before)) is not None:
             self._fail(fault)
         return data, end
 
@@ -133,7 +133,7 @@ class Connection(Sender):
         """Drop empty lines before a head where they are allowed; how many bytes that were."""
         return 0
 
-    def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
+    def _partial_failure(self, partial: bytearray, before: int) -> Failure | None:
         """What is wrong with a head of which `partial` has arrived, the first `before` bytes judged already."""
         raise NotImplementedError
 
@@ -142,7 +142,7 @@ class Connection(Sender):
         self._mode = DISCARD
         self._partial.clear()
         self._drop_held()
-        self.signal.wake()
+        self.wakeup.wake()
 
     def _drop_held(self) -> None:
         self._inbox = b""
@@ -162,14 +162,14 @@ class Connection(Sender):
         try:
             pieces, used = decoder.feed(data)
         except BadFraming as error:
-            self._fail(self._body_fault(str(error)))
+            self._fail(self._body_failure(str(error)))
             return
         self._ahead += pieces if len(pieces) <= PIECES_MOST else [b"".join(pieces)]
         if decoder.finished:
             self._inbox = data[used:]
 
     @property
-    def held(self) -> bytes:
+    def leftover(self) -> bytes:
         """Bytes that arrived behind the current message."""
         return self._inbox
 
@@ -186,9 +186,9 @@ class Connection(Sender):
         self._decoder = ChunkedDecoder()
         self._trailers = []
         self._ahead_size = 0
-        if held := self._inbox:
+        if leftover := self._inbox:
             self._inbox = b""
-            self._hold(held)
+            self._hold(leftover)
 
     @property
     def body_here(self) -> bool:
@@ -226,9 +226,9 @@ class Connection(Sender):
         decoder = self._decoder
         if decoder is not None:
             self._deliver_ahead(decoder)
-        elif held := self._inbox:
+        elif leftover := self._inbox:
             self._inbox = b""
-            self._body_bytes(held)
+            self._body_bytes(leftover)
 
     def _deliver_ahead(self, decoder: ChunkedDecoder) -> None:
         pieces, self._ahead, self._ahead_size = self._ahead, [], 0
@@ -274,7 +274,7 @@ class Connection(Sender):
             pieces, used = decoder.feed(data)
         except BadFraming as error:
             self.detach()
-            self._fail(self._body_fault(str(error)))
+            self._fail(self._body_failure(str(error)))
             return
         if pieces:
             # Chunks of a byte or two would cost a hundred times their weight on their further way.
@@ -291,10 +291,10 @@ class Connection(Sender):
         asyncio.get_running_loop().call_soon(self._read_on)
 
     def _read_on(self) -> None:
-        if self._sink is None or not self._sink.full:
+        if self._sink is None or not self._sink.write_paused:
             self.resume_reading()
 
-    def _body_fault(self, reason: str) -> Failure:
+    def _body_failure(self, reason: str) -> Failure:
         raise NotImplementedError
 
     def _deliver(self, pieces: list[bytes]) -> None:
@@ -311,7 +311,7 @@ class Connection(Sender):
         self._trailers = trailers
         if sink is not None:
             sink.end_body(trailers)
-        self.signal.wake()
+        self.wakeup.wake()
 
     def pause_reading(self) -> None:
         if not self._reading_paused and not self.lost:

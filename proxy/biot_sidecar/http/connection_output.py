@@ -21,21 +21,21 @@ class Sender(HttpStream):
         "_corked",
         "_out_chunked",
         "_source",
-        "full",
+        "activity",
         "lost",
-        "progress",
-        "signal",
         "transport",
+        "wakeup",
+        "write_paused",
         "written",
     )
 
     transport: asyncio.Transport
 
-    def __init__(self, signal: Wakeup) -> None:
-        self.signal = signal
+    def __init__(self, wakeup: Wakeup) -> None:
+        self.wakeup = wakeup
         self.lost = False  # no more bytes will come or go
-        self.progress = 0  # grows with everything that arrives or drains
-        self.full = False  # the transport holds all it wants to
+        self.activity = 0  # grows with everything that arrives or drains
+        self.write_paused = False  # the transport holds all it wants to
         self.written = 0  # bytes handed to the transport
         self._source: Source | None = None
         self._corked: list[bytes] | None = None
@@ -47,21 +47,21 @@ class Sender(HttpStream):
         self.transport = transport  # type: ignore[assignment]
 
     def pause_writing(self) -> None:
-        self.full = True
+        self.write_paused = True
         if self._source is not None:
             self._source.pause_reading()
 
     def resume_writing(self) -> None:
-        self.progress += 1
-        self.full = False
+        self.activity += 1
+        self.write_paused = False
         if self._source is not None:
             self._source.resume_reading()
         else:
-            self.signal.wake()
+            self.wakeup.wake()
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
-        self.signal.wake()
+        self.wakeup.wake()
 
     # ---- writing
 
@@ -97,7 +97,7 @@ class Sender(HttpStream):
 
     def attach(self, source: Source | None) -> None:
         self._source = source
-        if source is not None and self.full:
+        if source is not None and self.write_paused:
             source.pause_reading()
 
     def write_body(self, pieces: list[bytes]) -> None:

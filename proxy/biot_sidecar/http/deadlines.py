@@ -19,7 +19,7 @@ for that go on, one after the other (a login's answer, the login, who shares it)
 
 
 class Wakeup:
-    """What one coroutine waits on. `deadline` is in seconds of the sweep's clock; `expired` says that it has passed."""
+    """What one coroutine waits on. `deadline` is in seconds of the timer's clock; `expired`: it has passed."""
 
     __slots__ = ("_future", "_loop", "deadline", "expired")
 
@@ -110,16 +110,16 @@ class DeadlineTimer:
         self._due = float("inf")
         self._timer: After | None = None
 
-    def watch(self, signal: Wakeup) -> None:
-        self._watched.add(signal)
+    def register(self, wakeup: Wakeup) -> None:
+        self._watched.add(wakeup)
 
-    def forget(self, signal: Wakeup) -> None:
-        self._watched.discard(signal)
+    def unregister(self, wakeup: Wakeup) -> None:
+        self._watched.discard(wakeup)
 
-    def arm(self, signal: Wakeup, deadline: float) -> None:
+    def arm(self, wakeup: Wakeup, deadline: float) -> None:
         """Let `signal` expire at `deadline`, by the clock, instead of whenever it would have before."""
-        signal.expired = False
-        signal.deadline = deadline
+        wakeup.expired = False
+        wakeup.deadline = deadline
         if deadline < self._due:
             self._schedule(deadline)
 
@@ -127,20 +127,20 @@ class DeadlineTimer:
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
-        self._timer = After(self._loop, max(0.0, due - self._clock()) + self.SLACK, self._sweep)
+        self._timer = After(self._loop, max(0.0, due - self._clock()) + self.SLACK, self._expire_due)
 
-    def _sweep(self) -> None:
+    def _expire_due(self) -> None:
         self._timer = None
         self._due = float("inf")
         now = self._clock()
         nearest = float("inf")
-        for signal in self._watched:
-            if signal.deadline <= now:
-                signal.deadline = float("inf")
-                signal.expired = True
-                signal.wake()
-            elif signal.deadline < nearest:
-                nearest = signal.deadline
+        for wakeup in self._watched:
+            if wakeup.deadline <= now:
+                wakeup.deadline = float("inf")
+                wakeup.expired = True
+                wakeup.wake()
+            elif wakeup.deadline < nearest:
+                nearest = wakeup.deadline
         if nearest < float("inf"):
             self._schedule(nearest)
 

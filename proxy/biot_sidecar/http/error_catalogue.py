@@ -76,7 +76,7 @@ def error_bytes(failure: Failure, *, method: bytes, trace_id: str, route: str, n
         headers.append(("Allow", failure.allow))
     body = error_body(failure, method=method, trace_id=trace_id, route=route)
     head_only = method == b"HEAD"
-    return answer_bytes(
+    return local_response_bytes(
         reply.status, "application/json", body, now=now, headers=headers, head_only=head_only, close=close
     )
 
@@ -115,7 +115,7 @@ def http_date(now: float) -> str:
     return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} {at:%H:%M:%S} GMT"
 
 
-def answer_bytes(
+def local_response_bytes(
     status: int,
     content_type: str,
     body: bytes,

@@ -215,7 +215,7 @@ def draining() -> ClientError:
     )
 
 
-def broken_answer(reason: str) -> UpstreamError:
+def untrusted_response(reason: str) -> UpstreamError:
     return UpstreamError(
         Code.UPSTREAM_PROTOCOL,
         f"BioT's answer cannot be trusted: {reason}.",
@@ -224,7 +224,7 @@ def broken_answer(reason: str) -> UpstreamError:
     )
 
 
-def lost_before_answer(*, sent: bool) -> UpstreamError:
+def lost_before_response(*, sent: bool) -> UpstreamError:
     """A connection that broke off before an answer; `sent` if any byte of the request may have left."""
     return UpstreamError(
         Code.UPSTREAM_UNREACHABLE,

@@ -24,9 +24,9 @@ class Exchange:
         "first_byte",
         "interception",
         "keep_alive",
+        "local",
         "method",
         "number",
-        "own",
         "paused",
         "query",
         "reason",
@@ -81,4 +81,4 @@ class Exchange:
         self.cut = False  # the answer broke off after its head
         self.trace_id = ""
         self.keep_alive = False  # the client will send more on its connection
-        self.own = False  # one of the sidecar's own pages; nothing to observe
+        self.local = False  # one of the sidecar's own pages; nothing to observe

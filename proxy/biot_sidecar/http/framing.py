@@ -21,15 +21,15 @@ from typing import Final
 
 from biot_sidecar.bounded_cache import KEY_LIMIT, BoundedCache
 from biot_sidecar.errors import ClientError
-from biot_sidecar.http.error_texts import broken_answer, fields_too_large, refused, target_too_large
+from biot_sidecar.http.error_texts import fields_too_large, refused, target_too_large, untrusted_response
 from biot_sidecar.http.header_fields import (
-    REQUEST_STOPS,
-    RESPONSE_STOPS,
+    HOP_BY_HOP_KINDS,
+    NOT_FORWARDED,
     BadFields,
     Kind,
+    classify_fields,
     may_be_remembered,
     parse_fields,
-    sort_fields,
     without_ows,
 )
 from biot_sidecar.http.messages import (
@@ -67,7 +67,7 @@ class BadFraming(Exception):
 
 
 def request_head(raw: bytes) -> RequestHead:
-    """Read a whole request head, its closing empty line included. Raises ClientFault."""
+    """Read a whole request head, its closing empty line included. Raises ClientError."""
     line_end = raw.find(b"\r\n")
     if len(raw) > FIELDS_LIMIT and (oversized := oversized_request(raw)) is not None:
         raise oversized
@@ -79,14 +79,16 @@ def request_head(raw: bytes) -> RequestHead:
     fields = _requests.get(section)
     if fields is None:
         fields = _new_request_fields(section, raw[line_end + 2 :], minor == b"1")
-    raw_fields, headers, lines, special, framing, modern, keep_alive, connection = fields
-    return RequestHead(method, target, raw_fields, headers, lines, special, framing, modern, keep_alive, connection)
+    raw_fields, headers, field_lines, known_fields, framing, is_http11, keep_alive, connection = fields
+    return RequestHead(
+        method, target, raw_fields, headers, field_lines, known_fields, framing, is_http11, keep_alive, connection
+    )
 
 
-def _new_request_fields(key: bytes, section: bytes, modern: bool) -> _RequestFields:
-    """Read a field section, and remember it as `key`. Raises ClientFault."""
+def _new_request_fields(key: bytes, section: bytes, is_http11: bool) -> _RequestFields:
+    """Read a field section, and remember it as `key`. Raises ClientError."""
     try:
-        fields = _request_fields(section, modern)
+        fields = _request_fields(section, is_http11)
     except (BadFields, BadFraming) as error:
         reason = str(error)
     else:
@@ -103,37 +105,37 @@ _RequestFields = tuple[Headers, Headers, list[bytes], dict[int, list[bytes]], Fr
 # Senders repeat themselves: requests differ in their first line, answers of one kind come several in a second. A
 # section known already costs 0.4 us, a new one 7.
 _requests: Final = BoundedCache[bytes, _RequestFields](128)
-_answers: Final = BoundedCache[bytes, ResponseHead](128)
+_responses: Final = BoundedCache[bytes, ResponseHead](128)
 
 
-def _request_fields(section: bytes, modern: bool) -> _RequestFields:
+def _request_fields(section: bytes, is_http11: bool) -> _RequestFields:
     fields = parse_fields(section)
     if len(fields) > FIELD_COUNT_LIMIT:
         raise fields_too_large()
-    lines, special = sort_fields(fields, REQUEST_STOPS)
-    hosts = len(special.get(Kind.HOST, ()))
-    if hosts != 1 and (modern or hosts):
+    field_lines, known_fields = classify_fields(fields, NOT_FORWARDED)
+    hosts = len(known_fields.get(Kind.HOST, ()))
+    if hosts != 1 and (is_http11 or hosts):
         raise BadFraming("exactly one Host header is needed")
-    connection = connection_options(special[Kind.CONNECTION]) if Kind.CONNECTION in special else NO_OPTIONS
-    keep_alive = modern and b"close" not in connection
-    framing = _request_framing(special, modern)
-    return fields, without_ows(fields, section), lines, special, framing, modern, keep_alive, connection
+    connection = connection_options(known_fields[Kind.CONNECTION]) if Kind.CONNECTION in known_fields else NO_OPTIONS
+    keep_alive = is_http11 and b"close" not in connection
+    framing = _request_framing(known_fields, is_http11)
+    return fields, without_ows(fields, section), field_lines, known_fields, framing, is_http11, keep_alive, connection
 
 
-def _request_framing(special: dict[int, list[bytes]], modern: bool) -> Framing:
-    codings = special.get(Kind.TRANSFER_ENCODING)
-    lengths = special.get(Kind.CONTENT_LENGTH)
+def _request_framing(known_fields: dict[int, list[bytes]], is_http11: bool) -> Framing:
+    codings = known_fields.get(Kind.TRANSFER_ENCODING)
+    lengths = known_fields.get(Kind.CONTENT_LENGTH)
     if codings is None:
         return NO_BODY if lengths is None else Framing(BODY_LENGTH, content_length(lengths))
-    _check_codings(codings, lengths, modern)
+    _check_codings(codings, lengths, is_http11)
     return _CHUNKED
 
 
-def _check_codings(codings: list[bytes], lengths: list[bytes] | None, modern: bool) -> None:
+def _check_codings(codings: list[bytes], lengths: list[bytes] | None, is_http11: bool) -> None:
     """Only `chunked`, alone, is a coding that every reader ends at the same byte (RFC 9112, section 6.1)."""
     if lengths is not None:
         raise BadFraming("Content-Length and Transfer-Encoding stand together")
-    if not modern:
+    if not is_http11:
         raise BadFraming("Transfer-Encoding stands in an HTTP/1.0 message")
     if len(codings) != 1 or codings[0].lower() != b"chunked":
         raise BadFraming("Transfer-Encoding is anything but a single `chunked`")
@@ -164,29 +166,29 @@ def connection_options(values: list[bytes]) -> frozenset[bytes]:
 
 
 def response_head(raw: bytes, request_method: bytes) -> ResponseHead:
-    """Read a whole answer head, its closing empty line included, interim ones too. Raises UpstreamFault."""
+    """Read a whole answer head, its closing empty line included, interim ones too. Raises UpstreamError."""
     if request_method == b"HEAD":
         return _read_response_head(raw, request_method)
-    head = _answers.get(raw)
+    head = _responses.get(raw)
     if head is None:
         head = _read_response_head(raw, request_method)
         if len(raw) <= KEY_LIMIT and may_be_remembered(head.headers):
-            _answers.keep(raw, head)
+            _responses.keep(raw, head)
     return head
 
 
 def _read_response_head(raw: bytes, request_method: bytes) -> ResponseHead:
     line_end = raw.find(b"\r\n")
     if line_end > START_LINE_LIMIT or len(raw) - line_end > FIELDS_LIMIT + 4:
-        raise broken_answer("its head is larger than 64 KiB")
+        raise untrusted_response("its head is larger than 64 KiB")
     line = _STATUS_LINE.fullmatch(raw, 0, line_end)
     if line is None:
-        raise broken_answer("its status line is malformed")
+        raise untrusted_response("its status line is malformed")
     try:
         return _response(line, raw[line_end + 2 :], request_method)
     except (BadFields, BadFraming) as error:
         reason = str(error)
-    raise broken_answer(reason)
+    raise untrusted_response(reason)
 
 
 def _response(line: re.Match[bytes], section: bytes, request_method: bytes) -> ResponseHead:
@@ -194,27 +196,29 @@ def _response(line: re.Match[bytes], section: bytes, request_method: bytes) -> R
     if len(fields) > FIELD_COUNT_LIMIT:
         raise BadFraming("it has more than 256 headers")
     minor, digits, reason = line.groups()
-    lines, special = sort_fields(fields, RESPONSE_STOPS)
+    field_lines, known_fields = classify_fields(fields, HOP_BY_HOP_KINDS)
     status = int(digits)
-    modern = minor == b"1"
-    options = connection_options(special[Kind.CONNECTION]) if Kind.CONNECTION in special else NO_OPTIONS
+    is_http11 = minor == b"1"
+    options = connection_options(known_fields[Kind.CONNECTION]) if Kind.CONNECTION in known_fields else NO_OPTIONS
     return ResponseHead(
         status=status,
         reason=b"" if reason is None else reason,
         headers=without_ows(fields, section),
-        lines=lines,
-        special=special,
-        framing=_response_framing(status, request_method, special, modern),
+        field_lines=field_lines,
+        known_fields=known_fields,
+        framing=_response_framing(status, request_method, known_fields, is_http11),
         connection=options,
-        keep_alive=b"close" not in options if modern else b"keep-alive" in options,
+        keep_alive=b"close" not in options if is_http11 else b"keep-alive" in options,
     )
 
 
-def _response_framing(status: int, request_method: bytes, special: dict[int, list[bytes]], modern: bool) -> Framing:
-    codings = special.get(Kind.TRANSFER_ENCODING)
-    lengths = special.get(Kind.CONTENT_LENGTH)
+def _response_framing(
+    status: int, request_method: bytes, known_fields: dict[int, list[bytes]], is_http11: bool
+) -> Framing:
+    codings = known_fields.get(Kind.TRANSFER_ENCODING)
+    lengths = known_fields.get(Kind.CONTENT_LENGTH)
     if codings is not None:
-        _check_codings(codings, lengths, modern)
+        _check_codings(codings, lengths, is_http11)
         if status < 200 or status == 204:
             raise BadFraming("a status without a body stands with Transfer-Encoding")
     length = -1 if lengths is None else content_length(lengths)
@@ -233,7 +237,7 @@ def hopeless(partial: bytes | bytearray, start: int = 0) -> bool:
     return _HOPELESS.search(partial, max(0, start - 1)) is not None
 
 
-def no_answer(partial: bytes | bytearray) -> bool:
+def is_not_http(partial: bytes | bytearray) -> bool:
     """True when the bytes so far can no longer become an answer's status line: another protocol speaks there."""
     return not partial.startswith(_VERSION[: len(partial)])
 

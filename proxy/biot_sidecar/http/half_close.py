@@ -25,13 +25,13 @@ _ATTRIBUTES_AT: Final = _HEADER.size + 72
 _ATTRIBUTE: Final = struct.Struct("=HH")  # length, type
 
 
-def has_gone(transport: asyncio.Transport) -> bool:
+def is_disconnected(transport: asyncio.Transport) -> bool:
     """True when the client will say no more, and is not known to wait for an answer still."""
     sock = transport.get_extra_info("socket")
     return sock is not None and bool(events := _events(sock)) and not _listens(sock, events, transport)
 
 
-def still_listens(transport: asyncio.Transport) -> bool:
+def is_half_closed(transport: asyncio.Transport) -> bool:
     """True when a client that will say no more is known to wait for what it is told."""
     sock = transport.get_extra_info("socket")
     return sock is not None and _listens(sock, _events(sock), transport)

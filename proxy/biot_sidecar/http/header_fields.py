@@ -21,14 +21,14 @@ class Kind:
     """
 
     PLAIN: Final = 0
-    HOP: Final = 1  # belongs to one connection (RFC 9110, section 7.6.1), or to a proxy's own login
+    HOP_BY_HOP: Final = 1  # belongs to one connection (RFC 9110, section 7.6.1), or to a proxy's own login
     CONNECTION: Final = 2
     CONTENT_LENGTH: Final = 3
     TRANSFER_ENCODING: Final = 4
     HOST: Final = 5
     AUTHORIZATION: Final = 6
     INTERCEPTION: Final = 7
-    ALIAS: Final = 8  # read by a lenient server as one of ours: allow_interception
+    LOOKALIKE: Final = 8  # read by a lenient server as one of ours: allow_interception
     USER_AGENT: Final = 9
     TRACEPARENT: Final = 10
     EXPECT: Final = 11
@@ -41,13 +41,13 @@ class Kind:
 FRAMING: Final = frozenset({Kind.CONTENT_LENGTH, Kind.TRANSFER_ENCODING})
 
 KINDS: Final = {
-    b"keep-alive": Kind.HOP,
-    b"proxy-connection": Kind.HOP,
-    b"proxy-authenticate": Kind.HOP,
-    b"proxy-authorization": Kind.HOP,
+    b"keep-alive": Kind.HOP_BY_HOP,
+    b"proxy-connection": Kind.HOP_BY_HOP,
+    b"proxy-authenticate": Kind.HOP_BY_HOP,
+    b"proxy-authorization": Kind.HOP_BY_HOP,
     b"te": Kind.TE,
-    b"upgrade": Kind.HOP,
-    b"http2-settings": Kind.HOP,
+    b"upgrade": Kind.HOP_BY_HOP,
+    b"http2-settings": Kind.HOP_BY_HOP,
     b"connection": Kind.CONNECTION,
     b"content-length": Kind.CONTENT_LENGTH,
     b"transfer-encoding": Kind.TRANSFER_ENCODING,
@@ -94,38 +94,38 @@ def kind_of(name: bytes) -> int:
     return kind
 
 
-def sort_fields(fields: Headers, stops: frozenset[int]) -> tuple[list[bytes], dict[int, list[bytes]]]:
+def classify_fields(fields: Headers, dropped: frozenset[int]) -> tuple[list[bytes], dict[int, list[bytes]]]:
     """One pass over a message's fields: the lines that go on as they came, and the values that mean something to us.
 
     Fields whose Kind is in `stops` are not among the lines. Values are without white space around them, and so are the
     lines that frame the message.
     """
-    lines: list[bytes] = []
-    special: dict[int, list[bytes]] = {}
+    field_lines: list[bytes] = []
+    known_fields: dict[int, list[bytes]] = {}
     known = _known.get
     for field in fields:
         kind = known(field[0], -1)
         if kind and (kind > 0 or (kind := kind_of(field[0]))):
             value = field[1].strip(b" \t")
-            if kind in special:
-                special[kind].append(value)
+            if kind in known_fields:
+                known_fields[kind].append(value)
             else:
-                special[kind] = [value]
-            if kind in stops:
+                known_fields[kind] = [value]
+            if kind in dropped:
                 continue
             if kind in FRAMING:
                 # Every reader is to find the same there: `chunked` with white space behind it is not so to some.
-                lines.append(b"%b: %b" % (field[0], value))
+                field_lines.append(b"%b: %b" % (field[0], value))
                 continue
-        lines.append(b": ".join(field))
-    return lines, special
+        field_lines.append(b": ".join(field))
+    return field_lines, known_fields
 
 
 def _classify(lowered: bytes) -> int:
     kind = KINDS.get(lowered)
     if kind is not None:
         return kind
-    return Kind.ALIAS if lowered.translate(_DASHED) in _GUARDED else Kind.PLAIN
+    return Kind.LOOKALIKE if lowered.translate(_DASHED) in _GUARDED else Kind.PLAIN
 
 
 # White space around a value is no part of it (RFC 9110, section 5.5). llhttp leaves out what stands before a value.
@@ -161,9 +161,9 @@ def may_be_remembered(fields: Headers) -> bool:
 
 
 # What belongs to one connection goes no further, either way.
-RESPONSE_STOPS: Final = frozenset({Kind.HOP, Kind.TE, Kind.CONNECTION})
+HOP_BY_HOP_KINDS: Final = frozenset({Kind.HOP_BY_HOP, Kind.TE, Kind.CONNECTION})
 # Towards BioT these are ours to say, or a rule's.
-REQUEST_STOPS: Final = RESPONSE_STOPS | {Kind.HOST, Kind.ALIAS, Kind.AUTHORIZATION, Kind.INTERCEPTION}
+NOT_FORWARDED: Final = HOP_BY_HOP_KINDS | {Kind.HOST, Kind.LOOKALIKE, Kind.AUTHORIZATION, Kind.INTERCEPTION}
 
 
 class BadFields(Exception):

@@ -21,7 +21,7 @@ _Queue = deque[asyncio.Future[None]]
 class Slots:
     """`most` requests may be in flight; `in_hand` tells whether a call would find its token."""
 
-    __slots__ = ("_in_hand", "_most", "_queue", "_token_queue", "at_ease", "taken")
+    __slots__ = ("_in_hand", "_most", "_queue", "_token_queue", "taken", "uncontended")
 
     def __init__(self, most: int, in_hand: Callable[[], bool]) -> None:
         self._most = most
@@ -29,11 +29,11 @@ class Slots:
         self._queue: _Queue = deque()
         self._token_queue: _Queue = deque()
         self.taken = 0
-        self.at_ease = max(1, most * 3 // 4)
+        self.uncontended = max(1, most * 3 // 4)
         """With fewer taken anybody may take one, without asking."""
 
     async def take(self, needs_token: bool) -> None:
-        """Become one of the requests in flight, perhaps once another has ended. Raises ClientFault."""
+        """Become one of the requests in flight, perhaps once another has ended. Raises ClientError."""
         waits = needs_token and not self._in_hand()
         if not waits and self.taken < self._most:
             self.taken += 1
@@ -56,7 +56,7 @@ class Slots:
         """Hand the slot to whoever has queued longest and may have it."""
         if _give(self._queue):
             return
-        if self._token_queue and (self.taken <= self.at_ease or self._in_hand()) and _give(self._token_queue):
+        if self._token_queue and (self.taken <= self.uncontended or self._in_hand()) and _give(self._token_queue):
             return
         self.taken -= 1
 

@@ -15,7 +15,7 @@ from biot_sidecar.auth.token import Token
 from biot_sidecar.errors import Failure
 from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.exchange import Exchange
-from biot_sidecar.http.messages import Answer, BodyFraming, Framing, Headers
+from biot_sidecar.http.messages import BodyFraming, Framing, Headers, Response
 from biot_sidecar.routing.route import Verdict
 from biot_sidecar.traits import trait
 
@@ -112,7 +112,7 @@ class LoginObserver(Protocol):
 
 
 class Fetch(Protocol):
-    """One whole request of our own to the upstream, for logins. Raises UpstreamFault."""
+    """One whole request of our own to the upstream, for logins. Raises UpstreamError."""
 
     async def __call__(
         self,
@@ -124,7 +124,7 @@ class Fetch(Protocol):
         timeout: float,
         limit: int,
         repeatable: bool = False,
-    ) -> Answer:
+    ) -> Response:
         """`path` is relative to the base URL; `timeout` in seconds covers all; `limit` bounds the body in bytes.
         `repeatable`: BioT may carry it out twice, whatever its method.
         """
@@ -143,7 +143,7 @@ class Source(ABC):
 
     __slots__ = ()
 
-    signal: Wakeup
+    wakeup: Wakeup
 
     @abstractmethod
     def pause_reading(self) -> None: ...
@@ -162,7 +162,7 @@ class Sink(ABC):
 
     __slots__ = ()
 
-    full: bool
+    write_paused: bool
     """More waits to be sent than one would like to hold."""
 
     @abstractmethod
@@ -192,12 +192,12 @@ class HttpStream(Source, Sink):
     """The current message's body has been read to its end."""
     body_bytes: int
     """Body bytes read of the current message."""
-    progress: int
+    activity: int
     """Grows with everything that arrives or drains."""
 
     @property
     @abstractmethod
-    def held(self) -> bytes:
+    def leftover(self) -> bytes:
         """Bytes that arrived behind the current message."""
 
     @property
@@ -247,11 +247,11 @@ class ClientStream(HttpStream):
 
     __slots__ = ()
 
-    kept: list[bytes] | None
+    replay_buffer: list[bytes] | None
     """The body so far, for a replay; None once it outgrew its limit."""
-    resets: bool
+    can_reset: bool
     """abort() shows as a reset; a unix socket knows none, it ends as if all were well."""
-    silent: bool
+    half_closed: bool
     """It has said that it will say no more."""
 
     @property
@@ -261,12 +261,12 @@ class ClientStream(HttpStream):
 
     @property
     @abstractmethod
-    def ended(self) -> bool:
+    def write_closed(self) -> bool:
         """True when nothing more can be said: the connection is lost, closed or cut."""
 
     @abstractmethod
     def check_body(self) -> None:
-        """Raises ClientFault if the body, as far as it is here, is malformed, or ended before its end."""
+        """Raises ClientError if the body, as far as it is here, is malformed, or ended before its end."""
 
     @abstractmethod
     def finish_writing(self) -> None:
@@ -279,25 +279,25 @@ class UpstreamStream(HttpStream):
 
     __slots__ = ()
 
-    unsent_request: bool
+    nothing_sent: bool
     """The connection was lost, and the kernel knows that no byte of the request had left."""
 
     @abstractmethod
-    def begin(self, signal: Wakeup) -> bool:
+    def begin(self, wakeup: Wakeup) -> bool:
         """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""
 
 
-Held = TypeVar("Held", bound=UpstreamStream)
+ConnectionT = TypeVar("ConnectionT", bound=UpstreamStream)
 
 
-class Pool(Protocol[Held]):
+class Pool(Protocol[ConnectionT]):
     """Connections to the one upstream; it takes back those that it gave."""
 
-    def take(self) -> Held | None: ...
+    def take(self) -> ConnectionT | None: ...
 
-    async def dial(self, signal: Wakeup) -> Held: ...
+    async def dial(self, wakeup: Wakeup) -> ConnectionT: ...
 
-    def release(self, connection: Held, *, keep: bool) -> None: ...
+    def release(self, connection: ConnectionT, *, keep: bool) -> None: ...
 
 
 class LocalResponse(NamedTuple):
@@ -308,7 +308,7 @@ class LocalResponse(NamedTuple):
     body: bytes
 
 
-class LocalPages(Protocol):
+class Endpoints(Protocol):
     """What the listener serves itself: /metrics, /healthz, /readyz and everything under /_sidecar."""
 
     def has(self, path: bytes) -> bool:

@@ -9,26 +9,32 @@ from typing import Final, cast
 
 from biot_sidecar.errors import Failure
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http import framing
-from biot_sidecar.http import half_close as farewell
+from biot_sidecar.http import framing, half_close
 from biot_sidecar.http.accepting import Acceptor
 from biot_sidecar.http.connection import BODY, HEAD, HOLD, Connection
 from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.interfaces import ClientStream, Sink
 from biot_sidecar.http.messages import Framing
-from biot_sidecar.http.sockets import BACKLOG, InheritedListener, UnixListener, readable, take_again, take_no_more
+from biot_sidecar.http.sockets import (
+    BACKLOG,
+    InheritedListener,
+    UnixListener,
+    accept_again,
+    drop_new_connections,
+    has_input,
+)
 
-KEEP_LIMIT: Final = 64 * 1024
+REPLAY_LIMIT: Final = 64 * 1024
 """Body bytes kept for a replay."""
-KEPT_PIECES_MOST: Final = 256
+REPLAY_PIECES_LIMIT: Final = 256
 EMPTY_LINES_LIMIT: Final = 16
 """Bytes of empty lines skipped before a head."""
 TLS_HANDSHAKE: Final = 0x16
 """The first byte of a ClientHello (RFC 8446, section 5.1), and of no request."""
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks at a plugin that could leave without a word."""
-ROOM: Final = 16
+ROOM_AT_ONCE: Final = 16
 """Resting connections that are closed at once for others that wait."""
 ACCEPT_TIME: Final = 0.02
 """Seconds in which a closing listener still takes the connections that the kernel holds for it."""
@@ -37,37 +43,47 @@ ACCEPT_TIME: Final = 0.02
 class ClientConnection(Connection, ClientStream):
     """A plugin's connection. Its coroutine is cancelled when the plugin goes away in the middle of an exchange."""
 
-    __slots__ = ("_ended", "_kept_size", "_listener", "_look_due", "_loop", "_task", "kept", "resets", "silent")
+    __slots__ = (
+        "_listener",
+        "_look_due",
+        "_loop",
+        "_replay_size",
+        "_task",
+        "_write_closed",
+        "can_reset",
+        "half_closed",
+        "replay_buffer",
+    )
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(Wakeup(loop))
         self._listener = listener
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
-        self._ended = False
+        self._write_closed = False
         self._look_due = False
-        self._kept_size = 0
-        self.kept: list[bytes] | None = None
-        self.resets = True
-        self.silent = False
+        self._replay_size = 0
+        self.replay_buffer: list[bytes] | None = None
+        self.can_reset = True
+        self.half_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")
-        self.resets = sock is None or sock.family != socket.AF_UNIX
+        self.can_reset = sock is None or sock.family != socket.AF_UNIX
         self._mode = HOLD
         self._task = self._listener.serve(self)
 
     def eof_received(self) -> bool:
         """True, to leave our side open, for a plugin that will say no more but is owed an answer and waits for it."""
         resting = self._mode == HEAD and not self._partial
-        if resting or not (self._ended or self._listener.still_listens(self.transport)):
+        if resting or not (self._write_closed or self._listener.is_half_closed(self.transport)):
             self._gone()
             return False
-        self.silent = True
+        self.half_closed = True
         if self._mode == BODY:
             self._break_off()
-        self.signal.wake()
+        self.wakeup.wake()
         self._look_again()
         return True
 
@@ -91,9 +107,9 @@ class ClientConnection(Connection, ClientStream):
     def _look(self) -> None:
         """Nobody tells us that a plugin has gone whose silence we know already, or to whom we do not listen now."""
         self._look_due = False
-        if self.lost or self._task is None or self._task.done() or not (self.silent or self._reading_paused):
+        if self.lost or self._task is None or self._task.done() or not (self.half_closed or self._reading_paused):
             return
-        if self._listener.has_gone(self.transport):
+        if self._listener.is_disconnected(self.transport):
             self.abort()
             self._gone()
         else:
@@ -107,52 +123,52 @@ class ClientConnection(Connection, ClientStream):
     @property
     def resting(self) -> bool:
         """True between two requests."""
-        return bool(self.progress) and self._mode == HEAD and not (self._partial or self._ended or self.lost)
+        return bool(self.activity) and self._mode == HEAD and not (self._partial or self._write_closed or self.lost)
 
     @property
     def head_begun(self) -> bool:
         return bool(self._partial)
 
     @property
-    def ended(self) -> bool:
-        return self.lost or self._ended
+    def write_closed(self) -> bool:
+        return self.lost or self._write_closed
 
     def expect_head(self) -> None:
-        self.kept = None  # between requests nothing of the last one is held
+        self.replay_buffer = None  # between requests nothing of the last one is held
         super().expect_head()
 
     def expect_body(self, framing: Framing) -> None:
         super().expect_body(framing)
-        self.kept = []
-        self._kept_size = 0
+        self.replay_buffer = []
+        self._replay_size = 0
 
     def check_body(self) -> None:
-        if self.silent and self.failure is None and not self.body_here:
+        if self.half_closed and self.failure is None and not self.body_here:
             self._break_off()
         if self.failure is not None:
             raise self.failure
 
     def relay_to(self, sink: Sink) -> None:
         super().relay_to(sink)
-        if self.silent and not self.body_done:
+        if self.half_closed and not self.body_done:
             self._break_off()
 
     def take_whole(self) -> bytes | None:
         body = super().take_whole()
         if body is not None:
-            self.kept = [body] if len(body) <= KEEP_LIMIT else None
+            self.replay_buffer = [body] if len(body) <= REPLAY_LIMIT else None
         return body
 
     def _deliver(self, pieces: list[bytes]) -> None:
-        kept = self.kept
-        if kept is not None:
-            self._kept_size += sum(map(len, pieces))
-            if self._kept_size <= KEEP_LIMIT:
-                kept += pieces
-                if len(kept) > KEPT_PIECES_MOST:
-                    kept[:] = [b"".join(kept)]
+        replay_buffer = self.replay_buffer
+        if replay_buffer is not None:
+            self._replay_size += sum(map(len, pieces))
+            if self._replay_size <= REPLAY_LIMIT:
+                replay_buffer += pieces
+                if len(replay_buffer) > REPLAY_PIECES_LIMIT:
+                    replay_buffer[:] = [b"".join(replay_buffer)]
             else:
-                self.kept = None
+                self.replay_buffer = None
         super()._deliver(pieces)
 
     def _skip_empty_lines(self, partial: bytearray) -> int:
@@ -163,29 +179,29 @@ class ClientConnection(Connection, ClientStream):
         del partial[:size]
         return size
 
-    def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
+    def _partial_failure(self, partial: bytearray, before: int) -> Failure | None:
         if not before and partial:
-            self.signal.wake()  # the head's time runs from its first byte
+            self.wakeup.wake()  # the head's time runs from its first byte
             if partial[0] == TLS_HANDSHAKE:
                 return faults.tls_hello()
         if framing.hopeless(partial, before):
             return faults.refused("its head holds a bare CR or LF, or a control character")
         return framing.oversized_request(partial)
 
-    def _body_fault(self, reason: str) -> Failure:
+    def _body_failure(self, reason: str) -> Failure:
         return faults.refused(reason)
 
     def finish_writing(self) -> None:
-        self._ended = True
+        self._write_closed = True
         if not self.lost and self.transport.can_write_eof():
             self.transport.write_eof()
 
     def close(self) -> None:
-        self._ended = True
+        self._write_closed = True
         super().close()
 
     def abort(self) -> None:
-        self._ended = True
+        self._write_closed = True
         super().abort()
 
 
@@ -202,18 +218,18 @@ class Listener:
         *,
         short: Callable[[], None] = lambda: None,
         reserve: Reserve | None = None,
-        still_listens: Callable[[asyncio.Transport], bool] = farewell.still_listens,
-        has_gone: Callable[[asyncio.Transport], bool] = farewell.has_gone,
+        is_half_closed: Callable[[asyncio.Transport], bool] = half_close.is_half_closed,
+        is_disconnected: Callable[[asyncio.Transport], bool] = half_close.is_disconnected,
     ) -> None:
-        self._converse = serve_connection
+        self._serve_connection = serve_connection
         self._report = report
-        self.still_listens = still_listens
-        self.has_gone = has_gone
+        self.is_half_closed = is_half_closed
+        self.is_disconnected = is_disconnected
         self._short = short
         self._reserve = reserve
         self._acceptors: list[Acceptor] = []
         self._sockets: list[socket.socket] = []
-        self._borrowed: list[Acceptor] = []
+        self._inherited: list[Acceptor] = []
         self._rested: dict[ClientConnection, int] = {}
         self._files: list[UnixListener] = []
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
@@ -224,7 +240,7 @@ class Listener:
         if isinstance(sock, UnixListener):
             self._files.append(sock)
         if not isinstance(sock, InheritedListener):
-            take_again(sock.fileno())
+            accept_again(sock.fileno())
         acceptor = Acceptor(
             sock,
             lambda: cast(asyncio.Protocol, ClientConnection(self, loop)),
@@ -234,21 +250,21 @@ class Listener:
             reserve=self._reserve,
         )
         if isinstance(sock, InheritedListener):
-            self._borrowed.append(acceptor)
+            self._inherited.append(acceptor)
         else:
             self._acceptors.append(acceptor)
             self._sockets.append(sock)
 
     def make_room(self) -> None:
         """Close some connections that rest since the last call, the oldest first: others wait for their descriptors."""
-        resting = {one: one.progress for one in self._connections.values() if one.resting}
-        since = [one for one, progress in resting.items() if self._rested.get(one) == progress]
+        resting = {one: one.activity for one in self._connections.values() if one.resting}
+        since = [one for one, activity in resting.items() if self._rested.get(one) == activity]
         self._rested = resting
-        for connection in since[:ROOM]:
+        for connection in since[:ROOM_AT_ONCE]:
             connection.close()
 
     def serve(self, connection: ClientConnection) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(self._converse(connection))
+        task = asyncio.ensure_future(self._serve_connection(connection))
         self._connections[task] = connection
         task.add_done_callback(self._ended)
         return task
@@ -264,19 +280,19 @@ class Listener:
         """Connections being served."""
         return len(self._connections)
 
-    async def refuse_new(self) -> None:
+    async def stop_accepting(self) -> None:
         """Close the listening sockets; connections that are there, or that the kernel holds for us, go on."""
-        for acceptor in self._borrowed:
+        for acceptor in self._inherited:
             acceptor.close()
-        self._borrowed.clear()
+        self._inherited.clear()
         descriptors = [sock.fileno() for sock in self._sockets]
         for file in self._files:
-            file.vanish()
+            file.unlink()
         for descriptor in descriptors:
-            take_no_more(descriptor)
+            drop_new_connections(descriptor)
         await asyncio.sleep(ACCEPT_TIME)
         for _ in range(BACKLOG):  # a turn of the loop takes one, and a busy machine may have left us none
-            if not any(map(readable, descriptors)):
+            if not any(map(has_input, descriptors)):
                 break
             await asyncio.sleep(0)
         for acceptor in self._acceptors:
@@ -284,17 +300,17 @@ class Listener:
         self._acceptors.clear()
         self._sockets.clear()
 
-    def let_go(self) -> None:
+    def close_acceptors(self) -> None:
         """Take no more, at once: the loop must not look at a socket that others close (libuv would abort)."""
-        for acceptor in [*self._borrowed, *self._acceptors]:
+        for acceptor in [*self._inherited, *self._acceptors]:
             acceptor.close()
-        self._borrowed.clear()
+        self._inherited.clear()
         self._acceptors.clear()
 
     def wake_all(self) -> None:
         """Let every conversation look at the state of things."""
         for connection in self._connections.values():
-            connection.signal.wake()
+            connection.wakeup.wake()
 
     def abort_all(self) -> None:
         for task, connection in list(self._connections.items()):

@@ -37,22 +37,22 @@ class LocalEndpoints:
 
     def __init__(self, sources: Sources, *, everything: bool) -> None:
         self._sources = sources
-        self._pages: dict[bytes, Callable[[bytes, bytes], Awaitable[LocalResponse]]] = {
+        self._endpoints: dict[bytes, Callable[[bytes, bytes], Awaitable[LocalResponse]]] = {
             b"/metrics": self._metrics,
             b"/healthz": self._healthz,
             b"/readyz": self._readyz,
         }
         if everything:
-            self._pages[b"/_sidecar/status"] = self._status
-            self._pages[b"/_sidecar/explain"] = self._explain
+            self._endpoints[b"/_sidecar/status"] = self._status
+            self._endpoints[b"/_sidecar/explain"] = self._explain
 
     def has(self, path: bytes) -> bool:
         """True when there is a page of that name."""
-        return path in self._pages
+        return path in self._endpoints
 
     async def get(self, path: bytes, query: bytes, accept: bytes) -> LocalResponse:
         """The page of that name. Raises Failure for a query that it cannot answer."""
-        return await self._pages[path](query, accept)
+        return await self._endpoints[path](query, accept)
 
     async def _metrics(self, query: bytes, accept: bytes) -> LocalResponse:
         return LocalResponse(200, *await self._sources.render_metrics(accept.decode("latin-1")))

@@ -50,14 +50,14 @@ class RequestHead:
 
     __slots__ = (
         "connection",
+        "field_lines",
         "fields",
         "framing",
         "headers",
+        "is_http11",
         "keep_alive",
-        "lines",
+        "known_fields",
         "method",
-        "modern",
-        "special",
         "target",
     )
 
@@ -67,10 +67,10 @@ class RequestHead:
         target: bytes,
         fields: Headers,
         headers: Headers,
-        lines: list[bytes],
-        special: dict[int, list[bytes]],
+        field_lines: list[bytes],
+        known_fields: dict[int, list[bytes]],
         framing: Framing,
-        modern: bool,
+        is_http11: bool,
         keep_alive: bool,
         connection: frozenset[bytes],
     ) -> None:
@@ -78,10 +78,10 @@ class RequestHead:
         self.target = target
         self.fields = fields
         self.headers = headers
-        self.lines = lines
-        self.special = special
+        self.field_lines = field_lines
+        self.known_fields = known_fields
         self.framing = framing
-        self.modern = modern
+        self.is_http11 = is_http11
         self.keep_alive = keep_alive
         self.connection = connection
 
@@ -93,15 +93,25 @@ class ResponseHead:
     of the answers that begin with it.
     """
 
-    __slots__ = ("connection", "framing", "headers", "keep_alive", "lines", "reason", "rendered", "special", "status")
+    __slots__ = (
+        "connection",
+        "field_lines",
+        "framing",
+        "headers",
+        "keep_alive",
+        "known_fields",
+        "reason",
+        "rendered",
+        "status",
+    )
 
     def __init__(
         self,
         status: int,
         reason: bytes,
         headers: Headers,
-        lines: list[bytes],
-        special: dict[int, list[bytes]],
+        field_lines: list[bytes],
+        known_fields: dict[int, list[bytes]],
         framing: Framing,
         connection: frozenset[bytes],
         keep_alive: bool,
@@ -109,15 +119,15 @@ class ResponseHead:
         self.status = status
         self.reason = reason
         self.headers = headers
-        self.lines = lines
-        self.special = special
+        self.field_lines = field_lines
+        self.known_fields = known_fields
         self.framing = framing
         self.connection = connection
         self.keep_alive = keep_alive
         self.rendered = b""
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """A whole answer of the upstream to a request of our own (a login): status, headers and body, read to the end."""
 
     status: int
@@ -125,4 +135,4 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
     def __repr__(self) -> str:
-        return f"Answer(status={self.status}, body of {len(self.body)} bytes)"
+        return f"Response(status={self.status}, body of {len(self.body)} bytes)"

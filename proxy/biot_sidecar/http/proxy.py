@@ -15,7 +15,7 @@ from biot_sidecar.http.deadlines import DeadlineTimer, timeout
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.framing import response_head, unasked_interim
 from biot_sidecar.http.header_fields import Kind
-from biot_sidecar.http.header_rules import request_lines, request_start, response_bytes, takes_own_token
+from biot_sidecar.http.header_rules import request_lines, request_start, response_bytes, sends_service_token
 from biot_sidecar.http.interfaces import ClientStream, HttpStream, Pool, Tokens, UpstreamStream
 from biot_sidecar.http.messages import BODY_CHUNKED, BODY_NONE, BODY_UNTIL_CLOSE, RequestHead, ResponseHead
 from biot_sidecar.http.retry_after import asked_pause
@@ -33,7 +33,7 @@ class Forwarder:
         *,
         pool: Pool[Any],
         tokens: Tokens,
-        sweep: DeadlineTimer,
+        deadlines: DeadlineTimer,
         prefix: bytes,
         authority: bytes,
         user_agent: bytes,
@@ -45,7 +45,7 @@ class Forwarder:
     ) -> None:
         self.pool = pool
         self.tokens = tokens
-        self.sweep = sweep
+        self.deadlines = deadlines
         self.prefix, self.authority, self.user_agent = prefix, authority, user_agent
         self.stall = stall
         self.clock, self.wall, self.jitter, self.sleep = clock, wall, jitter, sleep
@@ -57,16 +57,16 @@ class Forwarder:
         client: ClientStream,
         head: RequestHead,
         target: bytes,
-        rule: Route,
+        route: Route,
         exchange: Exchange,
         traceparent: bytes,
     ) -> ForwardedRequest:
         """A request that may go, ready to run. `target` is in origin-form."""
-        request = ForwardedRequest(self, client, head, rule, exchange)
+        request = ForwardedRequest(self, client, head, route, exchange)
         # OPTIONS * is about the whole server, wherever in it the base URL points.
         full = target if target == b"*" else self.prefix + target
         request.start = request_start(head, full, self.authority)
-        request.lines = request_lines(head, rule, self.user_agent, traceparent)
+        request.field_lines = request_lines(head, route, self.user_agent, traceparent)
         self.budget.request(exchange.started)
         return request
 
@@ -75,41 +75,42 @@ class ForwardedRequest:
     """One request under way: its tries, and the upstream connection it holds at the moment."""
 
     __slots__ = (
-        "_client", "_deadline", "_exchange", "_head", "_interims", "_keep", "_mark", "_reached", "_rule", "_sent_at",
-        "_shared", "_slices", "_until_close", "_uploading", "_upstream", "_withheld", "lines", "start",
+        "_client", "_close_delimited", "_deadline", "_exchange", "_head", "_interims", "_keep", "_last_activity",
+        "_reached", "_route", "_sent_at", "_shared", "_slices", "_uploading", "_upstream", "_withheld", "field_lines",
+        "start",
     )  # fmt: skip
 
     def __init__(
-        self, shared: Forwarder, client: ClientStream, head: RequestHead, rule: Route, exchange: Exchange
+        self, shared: Forwarder, client: ClientStream, head: RequestHead, route: Route, exchange: Exchange
     ) -> None:
         self._shared = shared
         self._client = client
         self._head = head
-        self._rule = rule
+        self._route = route
         self._exchange = exchange
-        self._deadline = exchange.started + rule.timeout
+        self._deadline = exchange.started + route.timeout
         self._upstream: UpstreamStream | None = None
         self._sent_at = 0.0
         self._interims = 0
-        self._mark: tuple[int, ...] = ()
+        self._last_activity: tuple[int, ...] = ()
         self._slices = 0
         self._keep = False
-        self._until_close = False
+        self._close_delimited = False
         self._uploading = False
         self._reached = False  # a try that failed may have been carried out
         self._withheld = False  # the budget allowed no further one
         self.start = b""
-        self.lines = b""
+        self.field_lines = b""
 
     async def run(self) -> bool:
         """Try until there is an answer, and pass it on. True when the client's connection can go on. Raises Failure
         before any byte of an answer was written, never after.
         """
         tokens, exchange, replayed = self._shared.tokens, self._exchange, False
-        own = takes_own_token(self._rule, self._head.special.get(Kind.AUTHORIZATION))
+        uses_service_token = sends_service_token(self._route, self._head.known_fields.get(Kind.AUTHORIZATION))
         token: Token | None = None
         failed: UpstreamError | None = None
-        if own:
+        if uses_service_token:
             tokens.call_started()
         try:
             while True:
@@ -117,37 +118,40 @@ class ForwardedRequest:
                     failed.withheld, failed.sent = self._withheld, self._reached
                     raise failed
                 failed = None
-                if own:
+                if uses_service_token:
                     token = tokens.current() or await self._wait_for_token()
                 try:
                     upstream = self._upstream = self._shared.pool.take() or await self._dial(token)
                     if upstream is None:
                         continue
                     self._send(upstream, token)
-                    while (answer := self._final_answer(upstream)) is None:
-                        await self._client.signal.next()
+                    while (response := self._final_response(upstream)) is None:
+                        await self._client.wakeup.next()
                 except UpstreamError as fault:
                     self._reached = self._reached or fault.sent
                     failed = fault  # no await here: compiled, it would leave the exception to whatever runs meanwhile
                     continue
-                status = exchange.upstream_status = answer.status
-                collector: BodyBuffer | None = None
+                status = exchange.upstream_status = response.status
+                buffered: BodyBuffer | None = None
                 if status == 401 and token is not None and not is_about_another_token(exchange.verdict):
-                    collector = await self._collect(upstream, answer)
-                    refused = token_rejected(answer.headers, b"".join(collector.pieces))
-                    route, kept = route_of(self._head, exchange.verdict), self._client.kept is not None
-                    if refused and await tokens.rejected(token, route, replayed=replayed, replayable=kept):
+                    buffered = await self._buffer_body(upstream, response)
+                    if token_rejected(response.headers, b"".join(buffered.pieces)) and await tokens.rejected(
+                        token,
+                        route_of(self._head, exchange.verdict),
+                        replayed=replayed,
+                        replayable=self._client.replay_buffer is not None,
+                    ):
                         replayed = True
                         exchange.retries += ("token_not_valid",)
-                        self._release(keep=answer.keep_alive)
+                        self._release(keep=response.keep_alive)
                         continue
                 elif status != 401 and token is not None and tokens.marked:
                     tokens.accepted(route_of(self._head, exchange.verdict))
-                if status in RETRYABLE_STATUS and await self._try_again("status", answer):
+                if status in RETRYABLE_STATUS and await self._try_again("status", response):
                     continue
-                return self._relay(upstream, answer, collector) or await self._relay_on(upstream, answer)
+                return self._relay(upstream, response, buffered) or await self._relay_on(upstream, response)
         finally:
-            if own:
+            if uses_service_token:
                 tokens.call_ended()
             self._release(keep=False)
             exchange.request_bytes = self._client.body_bytes
@@ -168,17 +172,18 @@ class ForwardedRequest:
             pass
         finally:
             exchange.token_wait += shared.clock() - began
-        raise faults.login_timed_out(self._rule.timeout)
+        raise faults.login_timed_out(self._route.timeout)
 
-    async def _try_again(self, reason: str, answer: ResponseHead | None) -> bool:
-        """Whether another try follows; if so the pause before it, which `answer` may ask for, is over."""
+    async def _try_again(self, reason: str, response: ResponseHead | None) -> bool:
+        """Whether another try follows; if so the pause before it, which `response` may ask for, is over."""
         shared, exchange = self._shared, self._exchange
         done = sum(1 for one in exchange.retries if one != "token_not_valid")
-        if self._client.kept is None or not may_retry(self._rule, self._head.method, reason, done):
+        if self._client.replay_buffer is None or not may_retry(self._route, self._head.method, reason, done):
             return False
         now = shared.clock()
-        asked = 0.0 if answer is None else asked_pause(answer.headers, shared.wall())
-        wait = max(asked, pause(done, shared.jitter()))
+        wait = pause(done, shared.jitter())
+        if response is not None:
+            wait = max(wait, asked_pause(response.headers, shared.wall()))
         if now + wait >= self._deadline:
             return False
         if not shared.budget.spend(now):
@@ -193,12 +198,12 @@ class ForwardedRequest:
     # ---- the try
 
     async def _dial(self, token: Token | None) -> UpstreamStream | None:
-        """A new connection, or none if the token ran out meanwhile. Raises UpstreamFault."""
+        """A new connection, or none if the token ran out meanwhile. Raises UpstreamError."""
         shared = self._shared
         began = shared.clock()
         try:
             with timeout(self._deadline - began):
-                upstream: UpstreamStream = await shared.pool.dial(self._client.signal)
+                upstream: UpstreamStream = await shared.pool.dial(self._client.wakeup)
             if token is None or shared.tokens.is_usable(token):
                 return upstream
             shared.pool.release(upstream, keep=True)
@@ -207,7 +212,7 @@ class ForwardedRequest:
             pass
         finally:
             self._exchange.connect += shared.clock() - began
-        raise faults.timed_out(self._rule.timeout, sent=self._reached)
+        raise faults.timed_out(self._route.timeout, sent=self._reached)
 
     def _send(self, upstream: UpstreamStream, token: Token | None) -> None:
         """Write the request, and let its body follow as it comes. Raises Failure."""
@@ -215,16 +220,16 @@ class ForwardedRequest:
         client.check_body()  # more of it may have come while this waited for a token or a connection
         self._sent_at = self._shared.clock()
         self._interims = 0
-        exchange.reused = upstream.begin(client.signal)
+        exchange.reused = upstream.begin(client.wakeup)
         if upstream.lost:
-            raise faults.lost_before_answer(sent=False)
+            raise faults.lost_before_response(sent=False)
         exchange.tries += 1
         if token is None:
-            request = b"%b%b\r\n\r\n" % (self.start, self.lines)
+            request = b"%b%b\r\n\r\n" % (self.start, self.field_lines)
         else:
             exchange.token_result = exchange.token_result or ("stale" if self._shared.tokens.renewing else "hit")
             exchange.token_age = self._shared.tokens.age(token)
-            request = b"%bAuthorization: %b\r\n%b\r\n\r\n" % (self.start, token.authorization, self.lines)
+            request = b"%bAuthorization: %b\r\n%b\r\n\r\n" % (self.start, token.authorization, self.field_lines)
         if self._head.framing.body is BODY_NONE:
             upstream.write(request)
         elif client.body_bytes == 0 and (body := client.take_whole()) is not None:
@@ -237,108 +242,108 @@ class ForwardedRequest:
         upstream.cork()
         upstream.write(request)
         upstream.frame_output(self._head.framing.body)
-        if client.kept:
-            upstream.write_body(client.kept)
+        if client.replay_buffer:
+            upstream.write_body(client.replay_buffer)
         client.relay_to(upstream)
         self._uploading = not client.body_done
         upstream.uncork()
 
-    def _final_answer(self, upstream: UpstreamStream) -> ResponseHead | None:
+    def _final_response(self, upstream: UpstreamStream) -> ResponseHead | None:
         """The final answer's head, None while it is to come; interim ones (RFC 9110, 15.2) go on to the client."""
         while (raw := upstream.raw_head) is not None:
-            answer = response_head(raw, self._head.method)
-            if answer.status >= 200:
+            response = response_head(raw, self._head.method)
+            if response.status >= 200:
                 self._exchange.first_byte = self._shared.clock() - self._sent_at
-                return answer
+                return response
             self._interims += 1
-            if unasked_interim(answer.status, self._interims):
-                raise faults.broken_answer("an interim answer that was not asked for")
-            if self._head.modern:
-                self._client.write(response_bytes(answer, modern=True, close=False))
+            if unasked_interim(response.status, self._interims):
+                raise faults.untrusted_response("an interim answer that was not asked for")
+            if self._head.is_http11:
+                self._client.write(response_bytes(response, is_http11=True, close=False))
             upstream.expect_head()
         self._check_waiting(upstream)
         return None
 
     def _check_waiting(self, upstream: UpstreamStream) -> None:
         """Before waiting for the answer's head: raise what makes it vain, and set the time it may take."""
-        shared, client, signal = self._shared, self._client, self._client.signal
+        shared, client, wakeup = self._shared, self._client, self._client.wakeup
         failure = upstream.failure or client.failure
         if failure is not None:
             raise failure
         if upstream.lost:
-            raise faults.lost_before_answer(sent=not upstream.unsent_request)
+            raise faults.lost_before_response(sent=not upstream.nothing_sent)
         if self._uploading:
             # The route's time runs from the request's end: an upload that moves may take longer.
-            self._deadline = max(self._deadline, shared.clock() + self._rule.timeout)
+            self._deadline = max(self._deadline, shared.clock() + self._route.timeout)
             self._uploading = not client.body_done
         if not self._uploading:
-            if signal.expired and shared.clock() >= self._deadline:
-                raise faults.timed_out(self._rule.timeout)
-            shared.sweep.arm(signal, self._deadline)
+            if wakeup.expired and shared.clock() >= self._deadline:
+                raise faults.timed_out(self._route.timeout)
+            shared.deadlines.arm(wakeup, self._deadline)
             return
-        if signal.expired and self._stalled(upstream):
+        if wakeup.expired and self._has_stalled(upstream):
             raise faults.timed_out(shared.stall) if upstream.unsent else faults.stalled_upload(shared.stall)
-        self._arm_slice()
+        self._arm_stall_check()
 
     # ---- the answer
 
-    async def _collect(self, upstream: UpstreamStream, answer: ResponseHead) -> BodyBuffer:
-        """Read a small answer's body, to judge it. Raises UpstreamFault when it breaks off."""
-        collector = BodyBuffer(BODY_LIMIT)
-        upstream.expect_body(answer.framing)
-        upstream.relay_to(collector)
-        while not (upstream.body_done or collector.overflowed):
+    async def _buffer_body(self, upstream: UpstreamStream, response: ResponseHead) -> BodyBuffer:
+        """Read a small answer's body, to judge it. Raises UpstreamError when it breaks off."""
+        buffered = BodyBuffer(BODY_LIMIT)
+        upstream.expect_body(response.framing)
+        upstream.relay_to(buffered)
+        while not (upstream.body_done or buffered.overflowed):
             if not await self._moving(upstream):
-                raise faults.broken_answer("it broke off halfway")
-        return collector
+                raise faults.untrusted_response("it broke off halfway")
+        return buffered
 
-    def _relay(self, upstream: UpstreamStream, answer: ResponseHead, collector: BodyBuffer | None) -> bool:
+    def _relay(self, upstream: UpstreamStream, response: ResponseHead, buffered: BodyBuffer | None) -> bool:
         """Pass the answer on as far as it is here; `collector` holds what was read of its body already.
 
-        True when that was all of it and both connections can go on. Raises UpstreamFault for a body that is seen to be
+        True when that was all of it and both connections can go on. Raises UpstreamError for a body that is seen to be
         malformed before anything was written.
         """
         client, exchange = self._client, self._exchange
-        if collector is None:
-            upstream.expect_body(answer.framing)
+        if buffered is None:
+            upstream.expect_body(response.framing)
             if upstream.failure is not None:
                 raise upstream.failure  # what came of the body with the head
-        modern, body = self._head.modern, answer.framing.body
+        is_http11, body = self._head.is_http11, response.framing.body
         # Where no reset can show that a close-delimited answer broke off, chunks can.
-        chunk = body is BODY_UNTIL_CLOSE and modern and not client.resets
-        body = BODY_CHUNKED if chunk else BODY_UNTIL_CLOSE if body is BODY_CHUNKED and not modern else body
-        self._until_close = body is BODY_UNTIL_CLOSE
+        chunk = body is BODY_UNTIL_CLOSE and is_http11 and not client.can_reset
+        body = BODY_CHUNKED if chunk else BODY_UNTIL_CLOSE if body is BODY_CHUNKED and not is_http11 else body
+        self._close_delimited = body is BODY_UNTIL_CLOSE
         # A client that still sends must not be told to go on when BioT will not listen.
         self._keep = (
             exchange.keep_alive
-            and not (self._until_close or self._shared.draining)
-            and (client.body_done or (answer.keep_alive and not upstream.lost))
+            and not (self._close_delimited or self._shared.draining)
+            and (client.body_done or (response.keep_alive and not upstream.lost))
         )
-        exchange.status = answer.status
-        exchange.response_headers = answer.headers
-        head = response_bytes(answer, modern=modern, close=not self._keep, chunk=chunk)
-        if collector is None:
+        exchange.status = response.status
+        exchange.response_headers = response.headers
+        head = response_bytes(response, is_http11=is_http11, close=not self._keep, chunk=chunk)
+        if buffered is None:
             whole = upstream.take_whole()
             if whole is not None or upstream.body_done:
                 client.write(head + whole if whole else head)
                 exchange.response_bytes = upstream.body_bytes
                 if self._keep and client.body_done:
-                    self._release(keep=answer.keep_alive)
+                    self._release(keep=response.keep_alive)
                     return True
                 return False
         client.cork()
         client.write(head)
         client.frame_output(body)
-        if collector is not None and collector.pieces:
-            client.write_body(collector.pieces)
+        if buffered is not None and buffered.pieces:
+            client.write_body(buffered.pieces)
         upstream.relay_to(client)
         client.uncork()
         return False
 
-    async def _relay_on(self, upstream: UpstreamStream, answer: ResponseHead) -> bool:
+    async def _relay_on(self, upstream: UpstreamStream, response: ResponseHead) -> bool:
         """Pass on what is still to come of the answer, and of the upload that it overtook."""
         client, exchange = self._client, self._exchange
-        if not (client.body_done or answer.keep_alive):
+        if not (client.body_done or response.keep_alive):
             client.detach()
         whole = await self._finished(upstream, upstream)
         exchange.response_bytes = upstream.body_bytes
@@ -346,8 +351,8 @@ class ForwardedRequest:
             self._cut()
             return False
         # Little patience now: BioT has said all it had to say, and the client waits for nothing more.
-        uploaded = client.body_done or (answer.keep_alive and await self._finished(client, upstream, slices=1))
-        self._release(keep=answer.keep_alive and uploaded)
+        uploaded = client.body_done or (response.keep_alive and await self._finished(client, upstream, slices=1))
+        self._release(keep=response.keep_alive and uploaded)
         return self._keep and uploaded
 
     async def _finished(self, sender: HttpStream, upstream: UpstreamStream, slices: int = STALL_SLICES) -> bool:
@@ -359,33 +364,33 @@ class ForwardedRequest:
 
     async def _moving(self, upstream: UpstreamStream, slices: int = STALL_SLICES) -> bool:
         """Wait for something to happen to the bodies; False when nothing good will."""
-        signal = self._client.signal
+        wakeup = self._client.wakeup
         if upstream.failure is not None or upstream.lost:
             return False
-        self._arm_slice()
-        await signal.next()
-        return not (signal.expired and self._stalled(upstream, slices))
+        self._arm_stall_check()
+        await wakeup.next()
+        return not (wakeup.expired and self._has_stalled(upstream, slices))
 
     def _cut(self) -> None:
         """End the client's connection so that a half answer cannot look whole (RFC 9112, section 8)."""
         client = self._client
         self._exchange.cut = True
-        if self._until_close or self._slices >= STALL_SLICES:
+        if self._close_delimited or self._slices >= STALL_SLICES:
             client.abort()
         elif not client.unsent:  # else it ends when that is out
             client.close()
 
     # ---- stalls
 
-    def _arm_slice(self) -> None:
+    def _arm_stall_check(self) -> None:
         shared = self._shared
-        shared.sweep.arm(self._client.signal, shared.clock() + shared.stall / STALL_SLICES)
+        shared.deadlines.arm(self._client.wakeup, shared.clock() + shared.stall / STALL_SLICES)
 
-    def _stalled(self, upstream: UpstreamStream, slices: int = STALL_SLICES) -> bool:
+    def _has_stalled(self, upstream: UpstreamStream, slices: int = STALL_SLICES) -> bool:
         """Asked once a slice: has nothing moved for so many of them?"""
-        mark = (self._client.progress, upstream.progress, self._client.unsent, upstream.unsent)
-        self._slices = self._slices + 1 if mark == self._mark else 0
-        self._mark = mark
+        mark = (self._client.activity, upstream.activity, self._client.unsent, upstream.unsent)
+        self._slices = self._slices + 1 if mark == self._last_activity else 0
+        self._last_activity = mark
         return self._slices >= slices
 
     def _release(self, *, keep: bool) -> None:

@@ -12,16 +12,16 @@ import msgspec
 from biot_sidecar.auth.placeholder import logs_in, might_log_in, placeholder_answer
 from biot_sidecar.errors import ClientError, Failure
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http.admission import Guards, asks_for_icon
+from biot_sidecar.http.admission import Admission, asks_for_icon
 from biot_sidecar.http.body_buffer import BodyBuffer, DiscardSink
 from biot_sidecar.http.deadlines import DeadlineTimer
-from biot_sidecar.http.error_catalogue import REPLIES, answer_bytes, error_bytes
+from biot_sidecar.http.error_catalogue import REPLIES, error_bytes, local_response_bytes
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.framing import request_head
 from biot_sidecar.http.header_fields import Kind
-from biot_sidecar.http.header_rules import interception_action, takes_own_token
+from biot_sidecar.http.header_rules import interception_action, sends_service_token
 from biot_sidecar.http.in_flight_slots import Slots
-from biot_sidecar.http.interfaces import ClientStream, LocalPages, LoopJudge, Observer, Rules
+from biot_sidecar.http.interfaces import ClientStream, Endpoints, LoopJudge, Observer, Rules
 from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.traceparent import TraceparentGenerator, trace_id_of
@@ -30,9 +30,9 @@ from biot_sidecar.routing.route import Authorization, Retry, Route, Verdict
 
 LOGIN_BODY_LIMIT: Final = 64 * 1024
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
-OWN_METHODS: Final = frozenset({b"GET", b"HEAD"})
+LOCAL_METHODS: Final = frozenset({b"GET", b"HEAD"})
 _INTERCEPTED: Final = frozenset({"set", "passed"})
-INSPECTOR_RULE: Final = Route(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
+INSPECTOR_ROUTE: Final = Route(name="inspector", source="", authorization=Authorization.NONE, retry=Retry.NONE)
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -58,11 +58,11 @@ class ConnectionHandler:
         self,
         *,
         rules: Rules,
-        guards: Guards,
+        admission: Admission,
         forwarder: Forwarder | None,
-        pages: LocalPages,
+        endpoints: Endpoints,
         observer: Observer,
-        sweep: DeadlineTimer,
+        deadlines: DeadlineTimer,
         limits: Limits,
         plugin_login: str,
         wall: Callable[[], float],
@@ -74,11 +74,11 @@ class ConnectionHandler:
     ) -> None:
         self._inspector = inspector
         self._rules = rules
-        self._guards = guards
+        self._admission = admission
         self._forwarder = forwarder
-        self._pages = pages
+        self._endpoints = endpoints
         self._observer = observer
-        self._sweep = sweep
+        self._deadlines = deadlines
         self._limits = limits
         self._plugin_login = plugin_login
         self._wall = wall
@@ -89,25 +89,25 @@ class ConnectionHandler:
         self._number, self._step = numbering
         self.in_flight = 0
         self.draining = False
-        self.closing = False
+        self.drain_idle = False
 
     # ---- one connection
 
     async def serve_connection(self, client: ClientStream) -> None:
         """Serve one client connection until it ends. Being cancelled means that the client has gone."""
-        self._sweep.watch(client.signal)
+        self._deadlines.register(client.wakeup)
         try:
             # A new connection has come to say something: only between requests may it rest.
             rest = self._limits.head
             while await self._exchange(client, rest):
                 rest = self._limits.idle
-                if client.full and not await self._made_room(client):
+                if client.write_paused and not await self._made_room(client):
                     break
-                if client.held:
+                if client.leftover:
                     await asyncio.sleep(0)  # others have their turn before one who sent many requests at once
             await self._linger(client)
         finally:
-            self._sweep.forget(client.signal)
+            self._deadlines.unregister(client.wakeup)
             client.close()
 
     async def _exchange(self, client: ClientStream, rest: float) -> bool:
@@ -115,10 +115,10 @@ class ConnectionHandler:
         failure: Failure | None = None
         raw: bytes | None = b""
         client.expect_head()
-        client.signal.expired = False  # a deadline that passed just as the last request ended
+        client.wakeup.expired = False  # a deadline that passed just as the last request ended
         try:
             while (raw := self._next_head(client, rest)) is None:
-                await client.signal.next()
+                await client.wakeup.next()
         except Failure as error:
             failure = error
         if not raw and failure is None:
@@ -128,7 +128,7 @@ class ConnectionHandler:
         try:
             if failure is not None:
                 raise failure
-            return await self._answer(client, raw or b"", exchange)
+            return await self._respond(client, raw or b"", exchange)
         except Failure as error:
             return self._fail(client, exchange, error)
         except asyncio.CancelledError:
@@ -137,34 +137,34 @@ class ConnectionHandler:
             raise
         finally:
             exchange.finished = self._clock()
-            if not exchange.own:
+            if not exchange.local:
                 self._observer.finished(exchange)
 
     def _next_head(self, client: ClientStream, rest: float) -> bytes | None:
-        """The next request's head; empty when none will come, None while it may. Raises ClientFault."""
+        """The next request's head; empty when none will come, None while it may. Raises ClientError."""
         if client.raw_head is not None:
             return client.raw_head
         if client.failure is not None:
             raise client.failure
         begun = client.head_begun
-        if client.silent and begun:
+        if client.half_closed and begun:
             raise faults.broken_off()
-        if client.lost or client.silent:
+        if client.lost or client.half_closed:
             return b""
-        if self.closing and not begun:
+        if self.drain_idle and not begun:
             client.close()  # at once: there is no answer that this could cut short
             return b""
-        signal, limits = client.signal, self._limits
-        if signal.expired:
+        wakeup, limits = client.wakeup, self._limits
+        if wakeup.expired:
             if begun:
                 raise faults.late_head(limits.head)
             return b""
-        self._sweep.arm(signal, self._clock() + (limits.head if begun else rest))
+        self._deadlines.arm(wakeup, self._clock() + (limits.head if begun else rest))
         return None
 
     # ---- one request
 
-    async def _answer(self, client: ClientStream, raw: bytes, exchange: Exchange) -> bool:
+    async def _respond(self, client: ClientStream, raw: bytes, exchange: Exchange) -> bool:
         head = request_head(raw)
         exchange.method = head.method
         exchange.keep_alive = head.keep_alive
@@ -172,10 +172,10 @@ class ConnectionHandler:
         client.expect_body(head.framing)
         traceparent = self._trace(head, exchange)
         client.check_body()
-        target = self._guards.check(head, unix=not client.resets)
-        own = local_path(target)
-        if own is not None:
-            return await self._serve_own(client, head, own, target, exchange, traceparent)
+        target = self._admission.admit(head, unix=not client.can_reset)
+        local = local_path(target)
+        if local is not None:
+            return await self._serve_local(client, head, local, target, exchange, traceparent)
         if self._forwarder is None:
             raise faults.not_for_admins()
         if asks_for_icon(head, target):
@@ -200,31 +200,31 @@ class ConnectionHandler:
         """Ask the rules, then forward; or answer the plugin's own login here."""
         exchange.query = target.partition(b"?")[2]
         verdict = exchange.verdict = self._rules.verdict(head.method, target)
-        exchange.interception = interception_action(verdict.rule, head.special.get(Kind.INTERCEPTION))
+        exchange.interception = interception_action(verdict.rule, head.known_fields.get(Kind.INTERCEPTION))
         _check(verdict)
-        rule = verdict.rule
+        route = verdict.rule
         if self._plugin_login == "local":
             if logs_in(head.method, verdict):
                 return await self._log_plugin_in(client, head, exchange)
         elif might_log_in(head.method, target):
             if self._plugin_login == "deny":
                 raise faults.login_denied()
-            rule = dataclasses.replace(rule, authorization=Authorization.NONE)
-        if exchange.interception in _INTERCEPTED and Kind.TRACEPARENT in head.special:
+            route = dataclasses.replace(route, authorization=Authorization.NONE)
+        if exchange.interception in _INTERCEPTED and Kind.TRACEPARENT in head.known_fields:
             await self._guard_against_loops(head, target, exchange)
         slots = self._slots
-        if slots.taken < slots.at_ease:
+        if slots.taken < slots.uncontended:
             slots.taken += 1
         else:
-            await slots.take(takes_own_token(rule, head.special.get(Kind.AUTHORIZATION)))
+            await slots.take(sends_service_token(route, head.known_fields.get(Kind.AUTHORIZATION)))
         try:
-            return await forwarder.forward(client, head, target, rule, exchange, traceparent).run()
+            return await forwarder.forward(client, head, target, route, exchange, traceparent).run()
         finally:
             slots.leave()
 
     def _trace(self, head: RequestHead, exchange: Exchange) -> bytes:
         """The request's own traceparent, or one for it; the exchange takes the trace id."""
-        for sent in head.special.get(Kind.TRACEPARENT, ()):
+        for sent in head.known_fields.get(Kind.TRACEPARENT, ()):
             trace_id = trace_id_of(sent)
             if trace_id is not None:
                 exchange.trace_id = trace_id
@@ -240,7 +240,7 @@ class ConnectionHandler:
 
     # ---- answers of our own
 
-    async def _serve_own(
+    async def _serve_local(
         self,
         client: ClientStream,
         head: RequestHead,
@@ -250,45 +250,50 @@ class ConnectionHandler:
         traceparent: bytes,
     ) -> bool:
         inspector = self._inspector if path.startswith(LOCAL_PREFIX) else None
-        known = self._pages.has(path)
+        known = self._endpoints.has(path)
         if not known and inspector is None:
             raise faults.not_found() if self._forwarder is not None else faults.not_for_admins()
-        if head.method not in OWN_METHODS:
+        if head.method not in LOCAL_METHODS:
             raise faults.method_refused("GET, HEAD")
-        exchange.own = True
+        exchange.local = True
         if inspector is not None and not known:
-            return await inspector.forward(client, head, target, INSPECTOR_RULE, exchange, traceparent).run()
+            return await inspector.forward(client, head, target, INSPECTOR_ROUTE, exchange, traceparent).run()
         accept = b",".join(value for name, value in head.headers if name.lower() == b"accept")
-        page = await self._pages.get(path, target.partition(b"?")[2], accept)
+        response = await self._endpoints.get(path, target.partition(b"?")[2], accept)
         keep = self._body_is_here(client) and head.keep_alive and not self.draining
-        exchange.status = page.status
+        exchange.status = response.status
         head_only = head.method == b"HEAD"
         client.write(
-            answer_bytes(
-                page.status, page.content_type, page.body, now=self._wall(), head_only=head_only, close=not keep
+            local_response_bytes(
+                response.status,
+                response.content_type,
+                response.body,
+                now=self._wall(),
+                head_only=head_only,
+                close=not keep,
             )
         )
         return keep
 
     async def _log_plugin_in(self, client: ClientStream, head: RequestHead, exchange: Exchange) -> bool:
         """Answer a plugin's own login with a placeholder, so that it needs no secret."""
-        collector = BodyBuffer(LOGIN_BODY_LIMIT)
-        client.relay_to(collector)
-        if head.modern and Kind.EXPECT in head.special and not (client.body_done or client.body_bytes):
+        buffered = BodyBuffer(LOGIN_BODY_LIMIT)
+        client.relay_to(buffered)
+        if head.is_http11 and Kind.EXPECT in head.known_fields and not (client.body_done or client.body_bytes):
             client.write(CONTINUE)  # it waits for this before it sends its body (RFC 9110, section 10.1.1)
-        self._sweep.arm(client.signal, self._clock() + self._limits.head)
-        while not (client.body_done or collector.overflowed or client.failure):
-            if client.signal.expired:
+        self._deadlines.arm(client.wakeup, self._clock() + self._limits.head)
+        while not (client.body_done or buffered.overflowed or client.failure):
+            if client.wakeup.expired:
                 raise faults.stalled_upload(self._limits.head)
-            self._sweep.arm(client.signal, self._clock() + self._limits.head)
-            await client.signal.next()
+            self._deadlines.arm(client.wakeup, self._clock() + self._limits.head)
+            await client.wakeup.next()
         if client.failure is not None:
             raise client.failure
         exchange.status = 200
         exchange.request_bytes = client.body_bytes
         keep = client.body_done and head.keep_alive and not self.draining
         now = self._wall()
-        client.write(answer_bytes(200, "application/json", placeholder_answer(now), now=now, close=not keep))
+        client.write(local_response_bytes(200, "application/json", placeholder_answer(now), now=now, close=not keep))
         return keep
 
     def _fail(self, client: ClientStream, exchange: Exchange, failure: Failure) -> bool:
@@ -317,21 +322,21 @@ class ConnectionHandler:
 
     async def _linger(self, client: ClientStream) -> None:
         """End our side and read on for a moment: closing over unread bytes would reset the answer (RFC 9112, 9.6)."""
-        if client.ended:
+        if client.write_closed:
             return
         client.discard()
         client.finish_writing()
         limits, began = self._limits, self._clock()
-        moved, mark = began, (client.progress, client.unsent)
-        while not client.lost and (client.unsent or not client.silent):
-            self._sweep.arm(client.signal, self._clock() + limits.linger)
-            await client.signal.next()
-            now, seen = self._clock(), (client.progress, client.unsent)
+        moved, mark = began, (client.activity, client.unsent)
+        while not client.lost and (client.unsent or not client.half_closed):
+            self._deadlines.arm(client.wakeup, self._clock() + limits.linger)
+            await client.wakeup.next()
+            now, seen = self._clock(), (client.activity, client.unsent)
             if seen != mark:
                 moved, mark = now, seen
             end = moved + limits.stall
             if not client.unsent:
-                end = min(moved + limits.linger, began + (limits.linger if self.closing else limits.longest_linger))
+                end = min(moved + limits.linger, began + (limits.linger if self.drain_idle else limits.longest_linger))
             if now >= end:
                 break
         if client.unsent:
@@ -340,12 +345,12 @@ class ConnectionHandler:
     async def _made_room(self, client: ClientStream) -> bool:
         """Wait for a client to read what it got before it gets more; False when it reads nothing any more."""
         unsent = -1
-        while client.full and not client.lost:
-            if client.signal.expired and client.unsent == unsent:
+        while client.write_paused and not client.lost:
+            if client.wakeup.expired and client.unsent == unsent:
                 return False
             unsent = client.unsent
-            self._sweep.arm(client.signal, self._clock() + self._limits.stall)
-            await client.signal.next()
+            self._deadlines.arm(client.wakeup, self._clock() + self._limits.stall)
+            await client.wakeup.next()
         return True
 
     # ---- stopping

@@ -40,7 +40,7 @@ _DROP_SYN: Final = (
 )
 
 
-def take_no_more(descriptor: int) -> None:
+def drop_new_connections(descriptor: int) -> None:
     """Let the kernel drop new connections, so that those it already holds can be taken before the socket closes.
 
     Closing at once would reset them. A packet filter that drops what would begin one does it (Linux, socket(7):
@@ -52,7 +52,7 @@ def take_no_more(descriptor: int) -> None:
     _set(descriptor, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", len(_DROP_SYN), ctypes.addressof(program)))
 
 
-def take_again(descriptor: int) -> None:
+def accept_again(descriptor: int) -> None:
     """Undo it, on a socket that another process listened at before: the filter is the socket's, and outlives it."""
     _set(descriptor, _SO_DETACH_FILTER, bytes(4))
 
@@ -63,7 +63,7 @@ def _set(descriptor: int, option: int, value: bytes) -> None:
             sock.setsockopt(socket.SOL_SOCKET, option, value)
 
 
-def readable(descriptor: int) -> bool:
+def has_input(descriptor: int) -> bool:
     """True when the kernel holds something for us: bytes, an end, or at a listening socket a new connection."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
@@ -124,7 +124,7 @@ class UnixListener(socket.socket):
         super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
         self._path = path
 
-    def vanish(self) -> None:
+    def unlink(self) -> None:
         """Remove the file: nobody can connect any more, and whoever has is not affected."""
         path, self._path = self._path, ""  # once: a later file of that name is another program's
         if path:
@@ -247,7 +247,7 @@ def _bind_unix(path: str) -> socket.socket:
 def unbind(sock: socket.socket) -> None:
     """Close a listening socket, if its server has not yet, and remove the file that bind made for it."""
     if isinstance(sock, UnixListener):
-        sock.vanish()
+        sock.unlink()
     sock.close()
 
 

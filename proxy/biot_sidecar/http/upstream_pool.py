@@ -12,11 +12,11 @@ from biot_sidecar.http import framing
 from biot_sidecar.http.connect_errors import tls_broken, unreachable
 from biot_sidecar.http.connection import BODY, Connection
 from biot_sidecar.http.deadlines import Wakeup, timeout
-from biot_sidecar.http.error_texts import broken_answer
+from biot_sidecar.http.error_texts import untrusted_response
 from biot_sidecar.http.interfaces import Sink, UpstreamStream
 from biot_sidecar.http.messages import BodyFraming
 from biot_sidecar.http.resolver import Resolver
-from biot_sidecar.http.sockets import bytes_sent, readable, rest_of
+from biot_sidecar.http.sockets import bytes_sent, has_input, rest_of
 from biot_sidecar.http.tls import connect_tls
 from biot_sidecar.http.tls_transport import TlsTransport
 from biot_sidecar.settings import UpstreamUrl
@@ -39,15 +39,15 @@ CLOCK_SLACK: Final = 1.0
 class UpstreamConnection(Connection, UpstreamStream):
     """A connection to BioT. In the pool nothing may arrive on it; whatever does makes it unusable."""
 
-    __slots__ = ("_before", "_farewell", "_pool", "_tls", "idle_at", "idle_since", "pooled", "unsent_request", "uses")
+    __slots__ = ("_before", "_half_closed", "_pool", "_tls", "idle_at", "idle_since", "nothing_sent", "pooled", "uses")
 
-    def __init__(self, signal: Wakeup, pool: Pool) -> None:
-        super().__init__(signal)
+    def __init__(self, wakeup: Wakeup, pool: Pool) -> None:
+        super().__init__(wakeup)
         self._pool = pool
-        self._farewell = False  # the upstream has said that it will send no more
+        self._half_closed = False  # the upstream has said that it will send no more
         self._tls: TlsTransport | None = None
         self._before = 0  # bytes that had been written when the exchange began
-        self.unsent_request = False
+        self.nothing_sent = False
         self.pooled = False
         self.idle_since = 0.0  # monotonic
         self.idle_at = 0.0  # wall clock
@@ -68,7 +68,7 @@ class UpstreamConnection(Connection, UpstreamStream):
         if self.pooled:
             self._pool.drop(self, "upstream")
             return False
-        self._farewell = True  # TLS tells of close_notify alone (net.tls_transport): anybody can forge another end
+        self._half_closed = True  # TLS tells of close_notify alone (net.tls_transport): anybody can forge another end
         if self._mode == BODY:
             self._end_with_connection()
         if self.unsent:
@@ -80,7 +80,7 @@ class UpstreamConnection(Connection, UpstreamStream):
         self._end_with_connection()  # the end may have come together with the head
 
     def _end_with_connection(self) -> None:
-        if self._farewell and not self.body_done and self._framing.body is BodyFraming.UNTIL_CLOSE:
+        if self._half_closed and not self.body_done and self._framing.body is BodyFraming.UNTIL_CLOSE:
             self._finish_body([])
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -95,7 +95,7 @@ class UpstreamConnection(Connection, UpstreamStream):
     def _judge_loss(self, error: Exception | None) -> None:
         """Find out what the loss of a connection without an answer means for the request."""
         sent = bytes_sent(self.transport)
-        self.unsent_request = sent is not None and sent <= self._before
+        self.nothing_sent = sent is not None and sent <= self._before
         if isinstance(error, ssl.SSLError) and self.failure is None:
             self._fail(tls_broken(error, self._pool.server))
 
@@ -104,24 +104,24 @@ class UpstreamConnection(Connection, UpstreamStream):
         """Bytes handed to the TCP transport so far."""
         return self.written if self._tls is None else self._tls.written
 
-    def begin(self, signal: Wakeup) -> bool:
+    def begin(self, wakeup: Wakeup) -> bool:
         """Belong to the exchange that waits on `signal`, from now on. True if it is not the connection's first."""
-        self.signal = signal
+        self.wakeup = wakeup
         self.uses += 1
         self.body_done = False
         self.failure = None
-        self._farewell = False
-        self.unsent_request = False
+        self._half_closed = False
+        self.nothing_sent = False
         self._before = self._handed
         if self.raw_head is None or self.uses > 1:
             self.expect_head()
         else:
-            self._fail(broken_answer("it came before the request"))
+            self._fail(untrusted_response("it came before the request"))
         return self.uses > 1
 
-    def readable(self) -> bool:
+    def has_input(self) -> bool:
         """True when the kernel holds something for us: on a resting connection a farewell, or worse."""
-        return readable(self.transport.get_extra_info("socket").fileno())
+        return has_input(self.transport.get_extra_info("socket").fileno())
 
     @property
     def sound(self) -> bool:
@@ -134,17 +134,17 @@ class UpstreamConnection(Connection, UpstreamStream):
         # A transport that is closing already takes writes and drops them.
         return self.body_done and self.sound and not self.transport.is_closing()
 
-    def _partial_fault(self, partial: bytearray, before: int) -> Failure | None:
-        if framing.no_answer(partial):
-            return broken_answer("it is not HTTP/1.1, nor 1.0")
+    def _partial_failure(self, partial: bytearray, before: int) -> Failure | None:
+        if framing.is_not_http(partial):
+            return untrusted_response("it is not HTTP/1.1, nor 1.0")
         if framing.hopeless(partial, before):
-            return broken_answer("its head is malformed")
+            return untrusted_response("its head is malformed")
         if len(partial) > framing.HEAD_LIMIT:
-            return broken_answer("its head is larger than 64 KiB")
+            return untrusted_response("its head is larger than 64 KiB")
         return None
 
-    def _body_fault(self, reason: str) -> Failure:
-        return broken_answer(reason)
+    def _body_failure(self, reason: str) -> Failure:
+        return untrusted_response(reason)
 
 
 class Pool:
@@ -194,16 +194,16 @@ class Pool:
             rest = self._rest(connection)
             connection.pooled = False
             fresh = rest <= IDLE_LIMIT and connection.sound
-            if fresh and (rest < PROBE_AFTER or not connection.readable()):
+            if fresh and (rest < PROBE_AFTER or not connection.has_input()):
                 self.active += 1
                 return connection
             connection.abort()
             self._ended("idle" if rest > IDLE_LIMIT else "upstream")
         return None
 
-    async def dial(self, signal: Wakeup) -> UpstreamConnection:
-        """A new connection. Raises UpstreamFault."""
-        connection = UpstreamConnection(signal, self)
+    async def dial(self, wakeup: Wakeup) -> UpstreamConnection:
+        """A new connection. Raises UpstreamError."""
+        connection = UpstreamConnection(wakeup, self)
         try:
             await self._connect(cast(asyncio.Protocol, connection))
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
@@ -251,7 +251,7 @@ class Pool:
             connection.raw_head = None  # with the cookies in it; one that came before any request is a fault still
         connection.idle_since = self._clock()
         connection.idle_at = self._wall()
-        connection.signal = _NOBODY
+        connection.wakeup = _NOBODY
         self._idle.append(connection)
         connection.resume_reading()
 

@@ -39,7 +39,7 @@ def make_metrics() -> Metrics:
     return Metrics(version=__version__, python=platform.python_version(), clock=time.monotonic)
 
 
-def make_sweep() -> DeadlineTimer:
+def make_deadline_timer() -> DeadlineTimer:
     return DeadlineTimer(asyncio.get_running_loop(), time.monotonic)
 
 
@@ -69,8 +69,8 @@ def make_clock() -> ElapsedClock:
     return ElapsedClock(time.monotonic, time.time)
 
 
-def make_fetcher(settings: Settings, pool: Pool, sweep: DeadlineTimer) -> Fetcher:
-    return Fetcher(pool, settings.upstream, sweep, USER_AGENT)
+def make_fetcher(settings: Settings, pool: Pool, deadlines: DeadlineTimer) -> Fetcher:
+    return Fetcher(pool, settings.upstream, deadlines, USER_AGENT)
 
 
 def make_login(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Login:

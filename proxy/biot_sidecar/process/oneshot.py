@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest, unreadable_secret
 from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
 from biot_sidecar.http.client import Fetcher
-from biot_sidecar.process.factories import make_fetcher, make_login, make_pool, make_sweep
+from biot_sidecar.process.factories import make_deadline_timer, make_fetcher, make_login, make_pool
 from biot_sidecar.settings import Settings
 from biot_sidecar.telemetry.login_observers import LoginObservers
 
@@ -18,13 +18,13 @@ from biot_sidecar.telemetry.login_observers import LoginObservers
 @asynccontextmanager
 async def fetching(settings: Settings) -> AsyncIterator[Fetcher]:
     """A way to BioT for as long as the block runs. Raises BadSettings."""
-    sweep = make_sweep()
+    deadlines = make_deadline_timer()
     pool = make_pool(settings, lambda success: None)
     try:
-        yield make_fetcher(settings, pool, sweep)
+        yield make_fetcher(settings, pool, deadlines)
     finally:
         pool.close()
-        sweep.close()
+        deadlines.close()
         await asyncio.sleep(0)  # transports close in the loop's next round
 
 

@@ -66,9 +66,9 @@ class SingleProcess:
     size = 1
 
     def __init__(
-        self, settings: Settings, pool: Pool, sweep: DeadlineTimer, observer: LoginObserver, report: Report
+        self, settings: Settings, pool: Pool, deadlines: DeadlineTimer, observer: LoginObserver, report: Report
     ) -> None:
-        self.obtain: TokenProvider = make_obtain(settings, make_fetcher(settings, pool, sweep), observer)
+        self.obtain: TokenProvider = make_obtain(settings, make_fetcher(settings, pool, deadlines), observer)
         self.loops: LoopJudge = local_loops(settings.loop_limit)
         self.rejections: RejectionJudge = LocalRejections(make_clock())
         self.inspector = make_inspector(report) if settings.inspect else None

@@ -44,13 +44,15 @@ async def _live(settings: Settings, env: Mapping[str, str], flags: Mapping[str, 
 async def _serve(settings: Settings, env: Mapping[str, str], log: Log) -> int:
     """The life of the only process."""
     sidecar = Sidecar(
-        settings, log, lambda pool, sweep, observer: SingleProcess(settings, pool, sweep, observer, reporter(log))
+        settings,
+        log,
+        lambda pool, deadlines, observer: SingleProcess(settings, pool, deadlines, observer, reporter(log)),
     )
     with contextlib.ExitStack() as held:
         sockets = _held(held, inherited_sockets(env, os.getpid()) or _alone(settings, _LISTEN, settings.listen))
         admin = _held(held, _alone(settings, _ADMIN, settings.admin_places))
         stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
-        held.callback(sidecar.let_go)
+        held.callback(sidecar.close_acceptors)
         await sidecar.start(sockets, admin)
         _say_ready(sockets, admin, len(sidecar.routes.table.rules), settings, env, log)
         await stop.asked.wait()

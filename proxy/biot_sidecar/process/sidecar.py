@@ -12,7 +12,7 @@ from typing import Any, Final
 from biot_sidecar.auth.secret_source import SecretSource
 from biot_sidecar.auth.tokens import TokenRecord, Tokens
 from biot_sidecar.background_work import Rests
-from biot_sidecar.http.admission import Guards
+from biot_sidecar.http.admission import Admission
 from biot_sidecar.http.deadlines import DeadlineTimer, timeout
 from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.exchange import Exchange
@@ -30,9 +30,9 @@ from biot_sidecar.process.factories import (
     in_a_moment,
     in_flight_most,
     make_clock,
+    make_deadline_timer,
     make_metrics,
     make_pool,
-    make_sweep,
     reporter,
 )
 from biot_sidecar.process.memory_trim import Trimmer
@@ -66,18 +66,18 @@ class Sidecar:
         self._settings = settings
         self._log = log
         self._metrics = make_metrics()
-        self._sweep = make_sweep()
+        self._deadlines = make_deadline_timer()
         self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
         self.report = reporter(log)
-        self._company = join(self._pool, self._sweep, LoginObservers(self._metrics, log, report=self.report))
+        self._company = join(self._pool, self._deadlines, LoginObservers(self._metrics, log, report=self.report))
         self.routes = self._read_routes()
         self._tokens = self._make_tokens()
         self._ended = Batch([self._metrics, log], later=in_a_moment, report=self.report)
         self._forwarder = self._make_forwarder(self._pool, settings.upstream)
-        self._guards = Guards(settings.allowed_hosts, settings.allowed_origins)
-        self._story = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
+        self._admission = Admission(settings.allowed_hosts, settings.allowed_origins)
+        self._handler = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
         self._reserve = Reserve()
-        self._listener = Listener(self._story.serve_connection, self.report, short=self._descriptors_short)
+        self._listener = Listener(self._handler.serve_connection, self.report, short=self._descriptors_short)
         self._admin = Listener(
             self._make_story(None, everything=False).serve_connection,
             self.report,
@@ -87,7 +87,7 @@ class Sidecar:
         self._short_until = 0.0  # monotonic seconds
         self._metrics.lines_dropped = log.lines_dropped
         log.before_event = self._ended.flush
-        self._metrics.gauges = lambda: (self._story.in_flight, self._pool.idle, self._pool.active)
+        self._metrics.gauges = lambda: (self._handler.in_flight, self._pool.idle, self._pool.active)
         self._keeping: list[asyncio.Task[None]] = []
         self._reported = 0  # requests
         self._library = Library(time.monotonic, self._reserve.lent)
@@ -134,7 +134,7 @@ class Sidecar:
         return Forwarder(
             pool=pool,
             tokens=self._tokens,
-            sweep=self._sweep,
+            deadlines=self._deadlines,
             prefix=upstream.prefix,
             authority=upstream.authority,
             user_agent=USER_AGENT,
@@ -160,11 +160,11 @@ class Sidecar:
         limits = Limits(in_flight_requests=in_flight_most(settings), loop_requests=settings.loop_limit)
         return ConnectionHandler(
             rules=self.routes,
-            guards=self._guards if everything else Guards(None, settings.allowed_origins),
+            admission=self._admission if everything else Admission(None, settings.allowed_origins),
             forwarder=forwarder,
-            pages=LocalEndpoints(self, everything=everything),
+            endpoints=LocalEndpoints(self, everything=everything),
             observer=self._ended if company.watcher is None else self,
-            sweep=self._sweep,
+            deadlines=self._deadlines,
             limits=limits,
             plugin_login=settings.plugin_login,
             wall=time.time,
@@ -221,7 +221,7 @@ class Sidecar:
         return content_type, b"".join(page)
 
     def unready(self) -> str | None:
-        return "the sidecar is stopping" if self._story.draining else self._tokens.unready()
+        return "the sidecar is stopping" if self._handler.draining else self._tokens.unready()
 
     def token_state(self) -> dict[str, str | None]:
         return self._tokens.state()
@@ -243,7 +243,7 @@ class Sidecar:
     async def start(self, sockets: list[socket.socket], admin: list[socket.socket]) -> None:
         """Take connections; the first login goes on in the background."""
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
-        self._guards.here = called_at(sockets) or self._guards.here
+        self._admission.here = called_at(sockets) or self._admission.here
         await self._company.start()
         for sock in sockets:
             await self._listener.listen(sock)
@@ -253,22 +253,22 @@ class Sidecar:
             self._tokens.start()
         self._keeping = [asyncio.ensure_future(self._keep_house()), asyncio.ensure_future(self.routes.watch())]
 
-    def let_go(self) -> None:
+    def close_acceptors(self) -> None:
         """Let the loop look at the listening sockets no more, however this ends."""
-        self._listener.let_go()
-        self._admin.let_go()
+        self._listener.close_acceptors()
+        self._admin.close_acceptors()
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """Take no new connections, let requests under way end, at most for the drain timeout or until hurried."""
-        self._story.drain()
+        self._handler.drain()
         self._company.drain()
-        await self._listener.refuse_new()
+        await self._listener.stop_accepting()
         with contextlib.suppress(TimeoutError), timeout(self._settings.drain_timeout):
             await first_of(hurry.wait(), self._drained())
-        if cut := self._story.in_flight:
+        if cut := self._handler.in_flight:
             self._log.event("warning", "cut", "requests under way were cut off", requests=cut)
         self._listener.abort_all()
-        await self._admin.refuse_new()
+        await self._admin.stop_accepting()
         self._admin.abort_all()
         for task in self._keeping:
             task.cancel()
@@ -279,7 +279,7 @@ class Sidecar:
         self._ended.flush()
         await self._company.close()
         self._pool.close()
-        self._sweep.close()
+        self._deadlines.close()
         await asyncio.sleep(0)  # transports close in the loop's next round
         self._ended.flush()
 
@@ -287,8 +287,8 @@ class Sidecar:
         """Wait for all connections to end. While requests run, those that rest may still ask, and hear that we stop."""
         grace = time.monotonic() + GRACE
         while self._listener.open:
-            if time.monotonic() >= grace and not self._story.in_flight:
-                self._story.closing = True
+            if time.monotonic() >= grace and not self._handler.in_flight:
+                self._handler.drain_idle = True
                 self._listener.wake_all()
             await asyncio.sleep(DRAIN_LOOK)
 
@@ -297,7 +297,7 @@ class Sidecar:
         while True:
             await asyncio.sleep(HOUSEKEEPING)
             self._pool.expire_idle()
-            memory.look(idle=not self._story.in_flight)
+            memory.look(idle=not self._handler.in_flight)
             self._reserve.refill()
 
     def _descriptors_short(self) -> None:

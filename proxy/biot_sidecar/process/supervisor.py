@@ -18,7 +18,15 @@ from biot_sidecar.auth.tokens import TokenRecord
 from biot_sidecar.http.deadlines import timeout
 from biot_sidecar.http.sockets import InheritedListener
 from biot_sidecar.process import respawn as program
-from biot_sidecar.process.factories import RANDOM, first_of, make_clock, make_metrics, make_pool, make_sweep, reporter
+from biot_sidecar.process.factories import (
+    RANDOM,
+    first_of,
+    make_clock,
+    make_deadline_timer,
+    make_metrics,
+    make_pool,
+    reporter,
+)
 from biot_sidecar.process.process_context import SingleProcess
 from biot_sidecar.process.token_broker import TokenBroker
 from biot_sidecar.process.worker_channel import ChannelClosed, Handler, WorkerChannel
@@ -81,12 +89,12 @@ class Supervisor:
         self._log = log
         self._report = reporter(log)
         self._metrics = make_metrics()
-        self._sweep = make_sweep()
+        self._deadlines = make_deadline_timer()
         self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
         self._metrics.lines_dropped = log.lines_dropped
         self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
         self._own = SingleProcess(
-            settings, self._pool, self._sweep, LoginObservers(self._metrics, log, report=self._report), self._report
+            settings, self._pool, self._deadlines, LoginObservers(self._metrics, log, report=self._report), self._report
         )
         self._broker = TokenBroker(
             self._own.obtain,
@@ -319,7 +327,7 @@ class Supervisor:
         await self._broker.close()
         await self._own.close()
         self._pool.close()
-        self._sweep.close()
+        self._deadlines.close()
         await asyncio.sleep(0)  # transports close in the loop's next round
 
     async def _hurry(self, hurry: asyncio.Event) -> None:

@@ -55,7 +55,7 @@ async def _work(settings: Settings, place: Place, log: Log) -> int:
     )
     await channel.open(socket.socket(fileno=place.channel))
     member = WorkerProcess(channel, place.number, settings.workers, place.inspector)
-    sidecar = Sidecar(settings, log, lambda pool, sweep, observer: member)
+    sidecar = Sidecar(settings, log, lambda pool, deadlines, observer: member)
     parts.append(sidecar)
     stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
     parent = asyncio.ensure_future(channel.run())
