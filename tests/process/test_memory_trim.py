@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from biot_sidecar.process.memory_trim import AGAIN, GROWTH, Trimmer, resident
+from biot_sidecar.process.memory_trim import AGAIN, GROWTH, MemoryTrimmer, resident
 
 MIB = 1024 * 1024
 
@@ -17,7 +17,7 @@ class Process:
         self.size = 20 * MIB
         self.walks = 0
         self.able = able
-        self.trimmer = Trimmer(lambda: self.size, self.trim)
+        self.trimmer = MemoryTrimmer(lambda: self.size, self.trim)
 
     def trim(self) -> bool:
         self.walks += 1
@@ -25,28 +25,28 @@ class Process:
             self.size = 20 * MIB
         return self.able
 
-    def look(self, times: int = 1, *, idle: bool = True) -> None:
+    def poll(self, times: int = 1, *, idle: bool = True) -> None:
         for _ in range(times):
-            self.trimmer.look(idle=idle)
+            self.trimmer.poll(idle=idle)
 
 
 def test_a_process_that_has_not_grown_is_left_alone():
     process = Process()
     process.size += GROWTH
-    process.look(100)
+    process.poll(100)
     assert process.walks == 0
 
 
 def test_a_process_that_has_grown_gives_back_when_it_is_idle_and_once_more_later():
     process = Process()
     process.size += GROWTH + 1
-    process.look(3, idle=False)
+    process.poll(3, idle=False)
     assert process.walks == 0
-    process.look()
+    process.poll()
     assert (process.walks, process.size) == (1, 20 * MIB)
-    process.look(AGAIN - 1)
+    process.poll(AGAIN - 1)
     assert process.walks == 1
-    process.look(100)
+    process.poll(100)
     assert process.walks == 2
 
 
@@ -54,14 +54,14 @@ def test_growth_in_small_steps_is_growth():
     process = Process()
     for _ in range(10):
         process.size += GROWTH // 4
-        process.look()
+        process.poll()
     assert process.walks == 2
 
 
 def test_where_the_library_cannot_it_is_asked_once():
     process = Process(able=False)
     process.size += 2 * GROWTH
-    process.look(100)
+    process.poll(100)
     assert process.walks == 1
 
 

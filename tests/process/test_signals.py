@@ -15,12 +15,12 @@ from tests.http.wires import settled
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_the_first_signal_asks_and_the_second_hurries(number):
     stop = StopSignals(asyncio.get_running_loop(), lambda: None)
-    assert not stop.asked.is_set()
+    assert not stop.drain_requested.is_set()
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(stop.asked.wait(), 10)
-    assert not stop.hurry.is_set()
+    await asyncio.wait_for(stop.drain_requested.wait(), 10)
+    assert not stop.force_requested.is_set()
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(stop.hurry.wait(), 10)
+    await asyncio.wait_for(stop.force_requested.wait(), 10)
 
 
 async def test_a_hangup_is_no_reason_to_stop():
@@ -28,4 +28,4 @@ async def test_a_hangup_is_no_reason_to_stop():
     stop = StopSignals(asyncio.get_running_loop(), lambda: hangups.append(1))
     os.kill(os.getpid(), signal.SIGHUP)
     await settled(lambda: hangups)
-    assert not stop.asked.is_set()
+    assert not stop.drain_requested.is_set()

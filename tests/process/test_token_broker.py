@@ -53,7 +53,7 @@ class Straight:
         self._parent = parent
         self.open = True
 
-    async def call(self, name: str, content=None):
+    async def request(self, name: str, content=None):
         if not self.open:
             raise ChannelClosed
         assert name == "token"

@@ -50,8 +50,8 @@ async def test_calls_may_cross_and_each_gets_its_own_answer(pair):
         return content * 2
 
     pair.handlers["double"] = double
-    calls = [pair.near.call("double", number) for number in range(50)]
-    assert await asyncio.gather(*calls, pair.far.call("back", "x")) == [*range(0, 100, 2), ["back", "x"]]
+    calls = [pair.near.request("double", number) for number in range(50)]
+    assert await asyncio.gather(*calls, pair.far.request("back", "x")) == [*range(0, 100, 2), ["back", "x"]]
 
 
 async def test_bytes_stay_bytes(pair):
@@ -59,13 +59,13 @@ async def test_bytes_stay_bytes(pair):
         return content
 
     pair.handlers["same"] = same
-    assert await pair.near.call("same", b"\xff\x00" * 100_000) == b"\xff\x00" * 100_000
+    assert await pair.near.request("same", b"\xff\x00" * 100_000) == b"\xff\x00" * 100_000
 
 
 async def test_what_is_told_arrives_and_gets_no_answer(pair):
     heard: asyncio.Queue = asyncio.Queue()
     pair.handlers["told"] = heard.put
-    pair.near.tell("told", {"a": 1})
+    pair.near.notify("told", {"a": 1})
     assert await asyncio.wait_for(heard.get(), 5) == {"a": 1}
 
 
@@ -75,7 +75,7 @@ async def test_a_handler_that_raises_is_reported_and_its_caller_does_not_wait(pa
 
     pair.handlers["stumble"] = stumble
     with pytest.raises(ChannelClosed):
-        await pair.near.call("stumble")
+        await pair.near.request("stumble")
     assert [type(error) for error in pair.reports] == [ZeroDivisionError]
 
 
@@ -84,13 +84,13 @@ async def test_those_who_wait_learn_that_the_other_end_has_gone(pair):
         await asyncio.Event().wait()
 
     pair.handlers["never"] = never
-    waiting = asyncio.ensure_future(pair.near.call("never"))
+    waiting = asyncio.ensure_future(pair.near.request("never"))
     await asyncio.sleep(0)
     pair.far.close()
     with pytest.raises(ChannelClosed):
         await asyncio.wait_for(waiting, 5)
     with pytest.raises(ChannelClosed):
-        await pair.near.call("never")
+        await pair.near.request("never")
 
 
 async def test_telling_one_who_does_not_read_does_not_fill_the_memory():
@@ -99,7 +99,7 @@ async def test_telling_one_who_does_not_read_does_not_fill_the_memory():
         channel = WorkerChannel({}, lambda error: None)
         await channel.open(one)
         for _ in range(300):
-            channel.tell("record", b"." * 10_000)
+            channel.notify("record", b"." * 10_000)
         assert channel._writer is not None
         assert channel._writer.transport.get_write_buffer_size() < 1_100_000
         channel.close()

@@ -8,7 +8,7 @@ import pytest
 from biot_sidecar.errors import Code
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.telemetry.access_log import BATCH, Log
-from biot_sidecar.telemetry.batching_observer import Batch
+from biot_sidecar.telemetry.batching_observer import BatchingObserver
 from biot_sidecar.telemetry.snapshot import REFUSALS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,7 +249,7 @@ def test_a_refusal_says_its_reason(reason):
 
 def test_an_event_comes_after_the_requests_that_ended_before_it():
     log, written = new_log()
-    batch = Batch([log], later=lambda flush: None, report=lambda error: None)
+    batch = BatchingObserver([log], later=lambda flush: None, report=lambda error: None)
     log.before_event = batch.flush
     batch.finished(exchange(0.0))
     log.event("info", "draining", "stopping")

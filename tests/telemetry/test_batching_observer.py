@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biot_sidecar.telemetry.batching_observer import MOST, Batch
+from biot_sidecar.telemetry.batching_observer import MOST, BatchingObserver
 
 from tests.support.finished import exchange
 
@@ -17,7 +17,7 @@ class Listener:
 
 def test_everybody_hears_of_each_request_in_its_order_once_it_is_time():
     one, two, timers, errors = Listener(), Listener(), [], []
-    batch = Batch([one, two], timers.append, errors.append)
+    batch = BatchingObserver([one, two], timers.append, errors.append)
     requests = [exchange(0.1), exchange(0.2)]
     for request in requests:
         batch.finished(request)
@@ -29,7 +29,7 @@ def test_everybody_hears_of_each_request_in_its_order_once_it_is_time():
 
 def test_as_many_as_may_wait_are_told_of_at_once():
     one, timers, errors = Listener(), [], []
-    batch = Batch([one], timers.append, errors.append)
+    batch = BatchingObserver([one], timers.append, errors.append)
     for _ in range(MOST):
         batch.finished(exchange(0.1))
     assert len(one.heard) == MOST
@@ -39,7 +39,7 @@ def test_as_many_as_may_wait_are_told_of_at_once():
 
 def test_after_a_flush_the_next_request_asks_for_a_new_timer():
     one, timers, errors = Listener(), [], []
-    batch = Batch([one], timers.append, errors.append)
+    batch = BatchingObserver([one], timers.append, errors.append)
     for number in (1, 2):
         batch.finished(exchange(0.1))
         batch.flush()
@@ -54,7 +54,7 @@ class Broken(Listener):
 
 def test_an_observer_that_raises_costs_nobody_else_anything():
     broken, one, timers, errors = Broken(), Listener(), [], []
-    batch = Batch([broken, one], timers.append, errors.append)
+    batch = BatchingObserver([broken, one], timers.append, errors.append)
     requests = [exchange(0.1) for _ in range(MOST)]
     for request in requests:
         batch.finished(request)

@@ -10,7 +10,7 @@ from contextlib import nullcontext
 import pytest
 from biot_sidecar.telemetry import prometheus_loading as library
 from biot_sidecar.telemetry.exposition import ROUTES_AT_ONCE, render, render_in_pieces
-from biot_sidecar.telemetry.prometheus_loading import Library
+from biot_sidecar.telemetry.prometheus_loading import PrometheusLoader
 
 from tests.telemetry.reading import OPENMETRICS, new_metrics, samples
 
@@ -52,7 +52,7 @@ async def test_others_have_their_turn_between_two_steps(monkeypatch):
 
     loop.call_soon(turn)
     times = iter(range(100))
-    await Library(lambda: float(next(times)) / 1e6, nullcontext).load()
+    await PrometheusLoader(lambda: float(next(times)) / 1e6, nullcontext).load()
     assert len(turns) >= 5
 
 
@@ -64,7 +64,7 @@ async def test_all_who_ask_share_one_import_and_one_who_leaves_takes_nothing_alo
         yield from range(1, 4)
 
     monkeypatch.setattr(library, "steps", steps)
-    shared = Library(lambda: 0.0, nullcontext)
+    shared = PrometheusLoader(lambda: 0.0, nullcontext)
     leaves = asyncio.ensure_future(shared.load())
     stays = asyncio.ensure_future(shared.load())
     await asyncio.sleep(0)
@@ -84,7 +84,7 @@ async def test_an_import_that_failed_is_tried_again(monkeypatch):
         yield 1
 
     monkeypatch.setattr(library, "steps", steps)
-    shared = Library(lambda: 0.0, nullcontext)
+    shared = PrometheusLoader(lambda: 0.0, nullcontext)
     with pytest.raises(OSError, match="Too many"):
         await shared.load()
     await shared.load()

@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Serve until told to stop. Raises BadSettings."""
     settings = load(env, flags_of(args))
-    from biot_sidecar.process.worker import Place, run_worker
+    from biot_sidecar.process.worker import WorkerArgs, run_worker
 
-    place = Place(
+    worker_args = WorkerArgs(
         number=args.number,
         channel=args.channel,
         listen=args.sockets,
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         admin=args.admin_sockets,
         inspector=args.inspector,
     )
-    return run_worker(settings, place)
+    return run_worker(settings, worker_args)
 
 
 def _descriptors(text: str) -> tuple[int, ...]:

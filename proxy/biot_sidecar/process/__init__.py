@@ -1,10 +1,10 @@
 """Settings -> the running program. The only room that knows every part, and owner of the real clock and randomness.
 
-serving     one process that does everything, or a parent with its workers: the life from start to stop
+lifecycle   one process that does everything, or a parent with its workers: the life from start to stop
 sidecar     every part that serves requests, put together
-company     what one process has to itself, or several have together: the login, the loop guard, the inspector
+process_context  what one process has to itself, or several have together: the login, the loop guard, the inspector
 """
 
-from biot_sidecar.process.serving import run_sidecar
+from biot_sidecar.process.lifecycle import run_sidecar
 
 __all__ = ["run_sidecar"]

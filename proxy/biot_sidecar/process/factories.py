@@ -1,4 +1,4 @@
-"""The parts that more than one kind of process is made of."""
+"""Factories of the parts that several kinds of process are made of, on the real clock and the system's randomness."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import uvloop
 
 from biot_sidecar import __version__
 from biot_sidecar.auth.login_client import Login
+from biot_sidecar.auth.secret_source import SecretSource
 from biot_sidecar.auth.tokens import TokenProvider
 from biot_sidecar.elapsed_clock import ElapsedClock
 from biot_sidecar.http.client import Fetcher
@@ -30,8 +31,8 @@ from biot_sidecar.telemetry.stderr import Stderr
 
 RANDOM: Final = random.SystemRandom()
 """The system's randomness: a generator of our own would repeat itself in clones of a snapshot."""
-MOMENT: Final = 0.1
-"""Seconds for which finished requests, and lines of the log, are collected."""
+BATCH_INTERVAL: Final = 0.1
+"""Seconds for which finished requests, and lines of the log, are batched."""
 USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
 
 
@@ -43,8 +44,8 @@ def make_deadline_timer() -> DeadlineTimer:
     return DeadlineTimer(asyncio.get_running_loop(), time.monotonic)
 
 
-def in_flight_most(settings: Settings) -> int:
-    """The requests that one process of the program forwards at a time."""
+def in_flight_limit(settings: Settings) -> int:
+    """How many requests one process of the program forwards at a time: its part of SIDECAR_MAX_IN_FLIGHT."""
     return -(-settings.max_in_flight // settings.workers)
 
 
@@ -60,8 +61,20 @@ def make_pool(
         clock=time.monotonic,
         connected=connected,
         ended=ended,
-        idle_most=in_flight_most(settings),
+        idle_most=in_flight_limit(settings),
     )
+
+
+async def close_upstream(pool: Pool, deadlines: DeadlineTimer) -> None:
+    """Close the connections to BioT and the timer of their deadlines."""
+    pool.close()
+    deadlines.close()
+    await asyncio.sleep(0)  # transports close in the loop's next round
+
+
+def make_secret_source(settings: Settings, log: Log) -> SecretSource:
+    """The secret of a process that logs in: the log is warned of what is odd about it."""
+    return SecretSource(settings, lambda warning: log.event("warning", "secret", warning), settings.warnings)
 
 
 def make_clock() -> ElapsedClock:
@@ -77,13 +90,13 @@ def make_login(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> L
     return Login(fetch, settings.service_user_id, wall=time.time, clock=make_clock(), observer=observer)
 
 
-def make_obtain(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> TokenProvider:
+def make_token_provider(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> TokenProvider:
     """How this program gets tokens: by logging in, or from others that share them. Raises BadSettings."""
     login = make_login(settings, fetch, observer)
-    return login if settings.token_store is None else _shared(login, settings.token_store, settings, observer)
+    return login if settings.token_store is None else _make_fleet_login(login, settings.token_store, settings, observer)
 
 
-def _shared(login: Login, store: Secret, settings: Settings, observer: LoginObserver) -> TokenProvider:
+def _make_fleet_login(login: Login, store: Secret, settings: Settings, observer: LoginObserver) -> TokenProvider:
     from biot_sidecar.auth.fleet_login import SharedLogin  # for those who share tokens only
     from biot_sidecar.auth.redis_store import TokenStore
 
@@ -100,9 +113,9 @@ def _shared(login: Login, store: Secret, settings: Settings, observer: LoginObse
     )
 
 
-def in_a_moment(call: Callable[[], None]) -> None:
-    """Call it a moment from now, on the running loop."""
-    asyncio.get_running_loop().call_later(MOMENT, call)
+def after_batch_interval(call: Callable[[], None]) -> None:
+    """Call it once what comes within BATCH_INTERVAL has come, on the running loop."""
+    asyncio.get_running_loop().call_later(BATCH_INTERVAL, call)
 
 
 def run_with_log(settings: Settings, main: Callable[[Log], Coroutine[Any, Any, int]]) -> int:
@@ -110,7 +123,7 @@ def run_with_log(settings: Settings, main: Callable[[Log], Coroutine[Any, Any, i
     writer = Stderr(shared=settings.workers > 1)
     form = settings.log_format or ("text" if writer.terminal else "json")
     log = Log(level=settings.log_level, form=form, write=writer.write, wall=time.time)
-    log.later = in_a_moment
+    log.later = after_batch_interval
     log.lines_dropped = lambda: writer.lost
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -120,7 +133,7 @@ def run_with_log(settings: Settings, main: Callable[[Log], Coroutine[Any, Any, i
         writer.close()
 
 
-def reporter(log: Log) -> Callable[[BaseException], None]:
+def bug_reporter(log: Log) -> Callable[[BaseException], None]:
     """Tells the log of a mistake of ours: its kind and place, never its text, which might hold what must not show.
 
     It never raises, even if the mistake is the log's own.

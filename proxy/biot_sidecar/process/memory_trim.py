@@ -15,7 +15,7 @@ GROWTH: Final = 4 * 1024 * 1024
 """Bytes of growth that are not worth a walk."""
 
 AGAIN: Final = 4
-"""Looks between a walk and the one that follows it."""
+"""Polls between a walk and the one that follows it."""
 
 
 def resident() -> int:
@@ -43,18 +43,18 @@ def trim() -> bool:
     return True
 
 
-class Trimmer:
-    """`look` is called every few seconds; `resident` tells bytes, `trim` whether it could."""
+class MemoryTrimmer:
+    """`poll` is called every few seconds; `resident` tells bytes, `trim` whether it could."""
 
     def __init__(self, resident: Callable[[], int] = resident, trim: Callable[[], bool] = trim) -> None:
         self._resident = resident
         self._trim = trim
         self._least = resident()  # since the last time
-        self._again = 0  # looks until what a burst still held then is free, too: connections that rest
+        self._again = 0  # polls until what a burst still held then is free, too: connections that rest
         self._able = True
 
-    def look(self, *, idle: bool) -> None:
-        """Trim if the process is idle and has grown, and once more some looks later."""
+    def poll(self, *, idle: bool) -> None:
+        """Trim if the process is idle and has grown, and once more some polls later."""
         if not (idle and self._able):
             return
         now = self._resident()

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest, unreadable_secret
 from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
 from biot_sidecar.http.client import Fetcher
-from biot_sidecar.process.factories import make_deadline_timer, make_fetcher, make_login, make_pool
+from biot_sidecar.process.factories import close_upstream, make_deadline_timer, make_fetcher, make_login, make_pool
 from biot_sidecar.settings import Settings
 from biot_sidecar.telemetry.login_observers import LoginObservers
 
@@ -23,9 +23,7 @@ async def fetching(settings: Settings) -> AsyncIterator[Fetcher]:
     try:
         yield make_fetcher(settings, pool, deadlines)
     finally:
-        pool.close()
-        deadlines.close()
-        await asyncio.sleep(0)  # transports close in the loop's next round
+        await close_upstream(pool, deadlines)
 
 
 async def log_in(settings: Settings, fetch: Fetcher) -> IssuedToken | LoginFailure:

@@ -1,4 +1,4 @@
-"""What one process has to itself, and several serving the same port have together: login, loop guard, inspector."""
+"""What differs between the only process and a worker: login, loop limiter, incurable routes, inspector."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from biot_sidecar.auth.tokens import TokenProvider, TokenRecord
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LoopJudge, Observer, RejectionJudge
-from biot_sidecar.process.factories import make_clock, make_fetcher, make_obtain
+from biot_sidecar.process.factories import make_clock, make_fetcher, make_token_provider
 from biot_sidecar.process.token_broker import TokenBrokerClient
 from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
 from biot_sidecar.routing.loop_limiter import LoopLimiter
@@ -36,20 +36,20 @@ class ProcessContext(Protocol):
     """Gets a token for everybody."""
     loops: LoopJudge
     rejections: RejectionJudge
-    watcher: Observer | None
-    """Who hears of requests for the inspector; None while that is off."""
+    request_observer: Observer | None
+    """The inspector's observer of requests; None while the inspector is off."""
     inspector_path: str
-    """The socket that serves the inspector; empty while it is off."""
+    """The unix socket that serves the inspector; empty while the inspector is off."""
     number: int
-    """This process's, from 0; the first one speaks for all where all would say the same."""
+    """This process's number, from 0; number 0 speaks for all where all would say the same."""
     size: int
     """Processes that serve requests."""
 
-    async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
-        """Everybody's counts, this process's `own` included (telemetry.metrics); `scraped`: a scrape shows them."""
+    async def snapshots(self, local: Snapshot, *, scraped: bool) -> list[bytes]:
+        """The counts of all processes; `local` makes this one's. `scraped`: a scrape shows them."""
 
-    async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
-        """The latest tokens and failed logins, oldest first, of which this process has seen `own`."""
+    async def logins(self, local: list[TokenRecord]) -> list[TokenRecord]:
+        """The latest tokens and failed logins of all processes, oldest first; `local` are this one's."""
 
     async def start(self) -> None: ...
 
@@ -60,7 +60,10 @@ class ProcessContext(Protocol):
 
 
 class SingleProcess:
-    """The company of the only process. Raises BadSettings."""
+    """The context of the only process, and of the supervisor, which does for its workers what one alone would do.
+
+    Raises BadSettings.
+    """
 
     number = 0
     size = 1
@@ -68,18 +71,18 @@ class SingleProcess:
     def __init__(
         self, settings: Settings, pool: Pool, deadlines: DeadlineTimer, observer: LoginObserver, report: Report
     ) -> None:
-        self.obtain: TokenProvider = make_obtain(settings, make_fetcher(settings, pool, deadlines), observer)
-        self.loops: LoopJudge = local_loops(settings.loop_limit)
+        self.obtain: TokenProvider = make_token_provider(settings, make_fetcher(settings, pool, deadlines), observer)
+        self.loops: LoopJudge = make_loop_limiter(settings.loop_limit)
         self.rejections: RejectionJudge = LocalRejections(make_clock())
         self.inspector = make_inspector(report) if settings.inspect else None
-        self.watcher: Observer | None = None if self.inspector is None else self.inspector.recorder
+        self.request_observer: Observer | None = None if self.inspector is None else self.inspector.recorder
         self.inspector_path = "" if self.inspector is None else self.inspector.path
 
-    async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
-        return [own(scraped)]
+    async def snapshots(self, local: Snapshot, *, scraped: bool) -> list[bytes]:
+        return [local(scraped)]
 
-    async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
-        return own
+    async def logins(self, local: list[TokenRecord]) -> list[TokenRecord]:
+        return local
 
     async def start(self) -> None:
         if self.inspector is not None:
@@ -95,7 +98,7 @@ class SingleProcess:
 
 
 class WorkerProcess:
-    """A worker's company: its parent, over `channel`, and through it the other workers."""
+    """The context of a worker: its supervisor, over `channel`, and through it the other workers."""
 
     def __init__(self, channel: WorkerChannel, number: int, size: int, inspector_path: str) -> None:
         self._channel = channel
@@ -106,27 +109,27 @@ class WorkerProcess:
         self.loops: LoopJudge = self._admits
         self._rejections = SharedRejections(channel)
         self.rejections: RejectionJudge = self._rejections
-        self.watcher: Observer | None = Relay(channel) if inspector_path else None
+        self.request_observer: Observer | None = RecordNotifier(channel) if inspector_path else None
 
-    async def take_refusals(self, routes: Sequence[Any]) -> None:
-        """The parent says for which routes other answers than 401 matter."""
-        self._rejections.take(routes)
+    async def set_marked_routes(self, routes: Sequence[Any]) -> None:
+        """The supervisor says for which routes responses other than 401 matter."""
+        self._rejections.set_marked(routes)
 
-    async def snapshots(self, own: Snapshot, *, scraped: bool) -> list[bytes]:
+    async def snapshots(self, local: Snapshot, *, scraped: bool) -> list[bytes]:
         try:
-            return list(await self._channel.call("snapshots", scraped))
+            return list(await self._channel.request("snapshots", scraped))
         except ChannelClosed:
-            return [own(scraped)]
+            return [local(scraped)]
 
-    async def logins(self, own: list[TokenRecord]) -> list[TokenRecord]:
+    async def logins(self, local: list[TokenRecord]) -> list[TokenRecord]:
         try:
-            return msgspec.convert(await self._channel.call("logins"), list[TokenRecord])
+            return msgspec.convert(await self._channel.request("logins"), list[TokenRecord])
         except ChannelClosed:
-            return own
+            return local
 
     async def _admits(self, trace_id: str, method: bytes, path: bytes) -> bool:
         try:
-            return bool(await self._channel.call("loop", [trace_id, method, path]))
+            return bool(await self._channel.request("loop", [trace_id, method, path]))
         except ChannelClosed:
             return True
 
@@ -140,8 +143,8 @@ class WorkerProcess:
         pass
 
 
-class Relay:
-    """Implements pipeline.ports.Observer: what the inspector may show of a request goes to the parent."""
+class RecordNotifier:
+    """An Observer that notifies the supervisor of what the inspector may show of a request."""
 
     def __init__(self, channel: WorkerChannel) -> None:
         from biot_sidecar.inspector.record import record_of  # only for those who look
@@ -150,11 +153,11 @@ class Relay:
         self._record_of = record_of
 
     def finished(self, exchange: Exchange) -> None:
-        self._channel.tell("record", self._record_of(exchange, 0))
+        self._channel.notify("record", self._record_of(exchange, 0))
 
 
 class LocalRejections:
-    """Implements pipeline.ports.RefusalJudge in this process."""
+    """A RejectionJudge that decides in this process."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.routes = IncurableRoutes(clock)
@@ -168,7 +171,7 @@ class LocalRejections:
 
 
 class SharedRejections:
-    """Implements pipeline.ports.RefusalJudge in a worker: its parent judges, and tells all workers of which routes."""
+    """A RejectionJudge of a worker: the supervisor decides, and notifies all workers of the marked routes."""
 
     def __init__(self, channel: WorkerChannel) -> None:
         self._channel = channel
@@ -177,7 +180,7 @@ class SharedRejections:
 
     async def judge(self, route: RouteKey, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
         try:
-            judgement: Judgement = await self._channel.call("refused", [*route, token, age, replayed, replayable])
+            judgement: Judgement = await self._channel.request("refused", [*route, token, age, replayed, replayable])
             return judgement
         except ChannelClosed:
             return "pass"
@@ -185,20 +188,20 @@ class SharedRejections:
     def accepted(self, route: RouteKey) -> None:
         if route in self._known:
             self._known.discard(route)
-            self._channel.tell("accepted", list(route))
+            self._channel.notify("accepted", list(route))
 
-    def take(self, routes: Iterable[Sequence[Any]]) -> None:
-        """These are the routes whose other answers matter."""
+    def set_marked(self, routes: Iterable[Sequence[Any]]) -> None:
+        """These are the marked routes now."""
         self._known.clear()
         self._known.update((method, template) for method, template in routes)
 
 
-def local_loops(limit: int) -> LoopJudge:
-    """A loop guard of this process."""
-    guard = LoopLimiter(make_clock(), limit)
+def make_loop_limiter(limit: int) -> LoopJudge:
+    """A loop limiter of this process."""
+    limiter = LoopLimiter(make_clock(), limit)
 
     async def admits(trace_id: str, method: bytes, path: bytes) -> bool:
-        return guard.admits(trace_id, method, path)
+        return limiter.admits(trace_id, method, path)
 
     return admits
 

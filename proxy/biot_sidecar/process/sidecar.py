@@ -26,77 +26,78 @@ from biot_sidecar.http.upstream_pool import Pool
 from biot_sidecar.process.factories import (
     RANDOM,
     USER_AGENT,
+    after_batch_interval,
+    bug_reporter,
+    close_upstream,
     first_of,
-    in_a_moment,
-    in_flight_most,
+    in_flight_limit,
     make_clock,
     make_deadline_timer,
     make_metrics,
     make_pool,
-    reporter,
+    make_secret_source,
 )
-from biot_sidecar.process.memory_trim import Trimmer
+from biot_sidecar.process.memory_trim import MemoryTrimmer
 from biot_sidecar.process.process_context import ProcessContext
+from biot_sidecar.process.signals import StopSignals
 from biot_sidecar.routing.explain import explain
 from biot_sidecar.routing.file.watcher import RoutesWatcher
 from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.settings import Settings, UpstreamUrl
 from biot_sidecar.telemetry.access_log import Log
-from biot_sidecar.telemetry.batching_observer import Batch
+from biot_sidecar.telemetry.batching_observer import BatchingObserver
 from biot_sidecar.telemetry.exposition import render_in_pieces
 from biot_sidecar.telemetry.login_observers import LoginObservers
-from biot_sidecar.telemetry.prometheus_loading import Library
+from biot_sidecar.telemetry.prometheus_loading import PrometheusLoader
 from biot_sidecar.telemetry.status import status
 
-GRACE: Final = 0.25
+IDLE_GRACE: Final = 0.25
 """Seconds in which a stopping sidecar still tells idle connections that it stops, instead of hanging up on them."""
-HOUSEKEEPING: Final = 5.0
+EVICT_INTERVAL: Final = 5.0
 SHORTAGE: Final = 60.0
 """Seconds without a shortage of descriptors after which the next one is told of again."""
-DRAIN_LOOK: Final = 0.02
+DRAIN_POLL: Final = 0.02
 INSPECTOR: Final = UpstreamUrl(tls=False, host="inspector", port=0, authority=b"inspector", prefix=b"")
 
-JoinCompany = Callable[[Pool, DeadlineTimer, LoginObserver], ProcessContext]
+MakeProcessContext = Callable[[Pool, DeadlineTimer, LoginObserver], ProcessContext]
 
 
 class Sidecar:
-    """Serves requests. `join` tells what this process shares, given what it could do alone. Raises BadSettings."""
+    """Serves requests. `make_context` tells what this process shares, given what it could do alone.
 
-    def __init__(self, settings: Settings, log: Log, join: JoinCompany) -> None:
+    Raises BadSettings.
+    """
+
+    def __init__(self, settings: Settings, log: Log, make_context: MakeProcessContext) -> None:
         self._settings = settings
         self._log = log
         self._metrics = make_metrics()
         self._deadlines = make_deadline_timer()
         self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
-        self.report = reporter(log)
-        self._company = join(self._pool, self._deadlines, LoginObservers(self._metrics, log, report=self.report))
-        self.routes = self._read_routes()
+        self.report = bug_reporter(log)
+        observer = LoginObservers(self._metrics, log, report=self.report)
+        self._context = make_context(self._pool, self._deadlines, observer)
+        self.routes = self._make_routes_watcher()
         self._tokens = self._make_tokens()
-        self._ended = Batch([self._metrics, log], later=in_a_moment, report=self.report)
-        self._forwarder = self._make_forwarder(self._pool, settings.upstream)
+        self._observer = BatchingObserver([self._metrics, log], later=after_batch_interval, report=self.report)
         self._admission = Admission(settings.allowed_hosts, settings.allowed_origins)
-        self._handler = self._make_story(self._forwarder, inspector=self._make_inspector_forwarder(), everything=True)
         self._reserve = Reserve()
-        self._listener = Listener(self._handler.serve_connection, self.report, short=self._descriptors_short)
-        self._admin = Listener(
-            self._make_story(None, everything=False).serve_connection,
-            self.report,
-            short=self._descriptors_short,
-            reserve=self._reserve,
+        self._prometheus = PrometheusLoader(time.monotonic, self._reserve.lent)
+        self._handler = self._make_handler(
+            self._make_forwarder(self._pool, settings.upstream), inspector=self._make_inspector_forwarder()
         )
+        self._listener = self._make_listener(self._handler)
+        self._admin = self._make_listener(self._make_handler(None), reserve=self._reserve)
+        self._background_tasks: list[asyncio.Task[None]] = []
         self._short_until = 0.0  # monotonic seconds
-        self._metrics.lines_dropped = log.lines_dropped
-        log.before_event = self._ended.flush
-        self._metrics.gauges = lambda: (self._handler.in_flight, self._pool.idle, self._pool.active)
-        self._keeping: list[asyncio.Task[None]] = []
         self._reported = 0  # requests
-        self._library = Library(time.monotonic, self._reserve.lent)
+        self._connect_gauges()
 
     # ---- the parts
 
-    def _read_routes(self) -> RoutesWatcher:
+    def _make_routes_watcher(self) -> RoutesWatcher:
         # Every process reads the file for itself; one of them tells of it.
-        first = self._company.number == 0
+        first = self._context.number == 0
         routes = RoutesWatcher(
             self._settings.routes,
             wall=time.time,
@@ -110,25 +111,20 @@ class Sidecar:
         return routes
 
     def _make_tokens(self) -> Tokens:
-        settings = self._settings
-        told = [self._metrics, self._log] if self._company.number == 0 else [self._metrics]
+        settings, context = self._settings, self._context
+        told = [self._metrics, self._log] if context.number == 0 else [self._metrics]
         return Tokens(
-            self._company.obtain,
-            # A worker's own reads send nothing: its parent warns.
-            SecretSource(settings, self._warn_of_secret, settings.warnings)
-            if self._company.size == 1
-            else SecretSource(settings),
+            context.obtain,
+            # A worker's own reads send nothing: its supervisor warns.
+            make_secret_source(settings, self._log) if context.size == 1 else SecretSource(settings),
             string_gap=settings.string_gap,
             fresh_for=settings.fresh_for,
             wall=time.time,
             clock=make_clock(),
             jitter=RANDOM.random,
             observer=LoginObservers(*told, report=self.report),
-            rejections=self._company.rejections,
+            rejections=context.rejections,
         )
-
-    def _warn_of_secret(self, warning: str) -> None:
-        self._log.event("warning", "secret", warning)
 
     def _make_forwarder(self, pool: Pool, upstream: UpstreamUrl) -> Forwarder:
         return Forwarder(
@@ -147,33 +143,41 @@ class Sidecar:
 
     def _make_inspector_forwarder(self) -> Forwarder | None:
         """The inspector's own server stands behind the same guards as everything else."""
-        path = self._company.inspector_path
+        path = self._context.inspector_path
         if not path:
             return None
         pool = Pool(INSPECTOR, None, wall=time.time, clock=time.monotonic, connected=lambda success: None, path=path)
         return self._make_forwarder(pool, INSPECTOR)
 
-    def _make_story(
-        self, forwarder: Forwarder | None, *, everything: bool, inspector: Forwarder | None = None
-    ) -> ConnectionHandler:
-        settings, company = self._settings, self._company
-        limits = Limits(in_flight_requests=in_flight_most(settings), loop_requests=settings.loop_limit)
+    def _make_handler(self, forwarder: Forwarder | None, inspector: Forwarder | None = None) -> ConnectionHandler:
+        """The handler of connections; without a forwarder it is the admin listener's."""
+        settings, context = self._settings, self._context
+        everything = forwarder is not None
         return ConnectionHandler(
             rules=self.routes,
             admission=self._admission if everything else Admission(None, settings.allowed_origins),
             forwarder=forwarder,
             endpoints=LocalEndpoints(self, everything=everything),
-            observer=self._ended if company.watcher is None else self,
+            observer=self._observer if context.request_observer is None else self,
             deadlines=self._deadlines,
-            limits=limits,
+            limits=Limits(in_flight_requests=in_flight_limit(settings), loop_requests=settings.loop_limit),
             plugin_login=settings.plugin_login,
             wall=time.time,
             clock=time.monotonic,
             random_bits=RANDOM.getrandbits,
-            loops=company.loops,
+            loops=context.loops,
             inspector=inspector,
-            numbering=(company.number + 1 - company.size, company.size),
+            numbering=(context.number + 1 - context.size, context.size),
         )
+
+    def _make_listener(self, handler: ConnectionHandler, reserve: Reserve | None = None) -> Listener:
+        return Listener(handler.serve_connection, self.report, short=self._descriptors_short, reserve=reserve)
+
+    def _connect_gauges(self) -> None:
+        """Let the metrics and the log read what the other parts count."""
+        self._metrics.lines_dropped = self._log.lines_dropped
+        self._log.before_event = self._observer.flush
+        self._metrics.gauges = lambda: (self._handler.in_flight, self._pool.idle, self._pool.active)
 
     # ---- what happens
 
@@ -183,27 +187,27 @@ class Sidecar:
     def finished(self, exchange: Exchange) -> None:
         """The inspector sees a request as soon as it has ended."""
         try:
-            if self._company.watcher is not None:
-                self._company.watcher.finished(exchange)
+            if self._context.request_observer is not None:
+                self._context.request_observer.finished(exchange)
         except Exception as error:
             self.report(error)
-        self._ended.finished(exchange)
+        self._observer.finished(exchange)
 
     # ---- its own pages (biot_sidecar.http.local_endpoints.Sources)
 
     def snapshot(self, scraped: bool = False) -> bytes:
         """What this process has counted; `scraped`: a scrape will show it."""
-        self._ended.flush()
+        self._observer.flush()
         if scraped:
             self._metrics.scrape()
         with self._reserve.lent():
             return self._metrics.snapshot()
 
-    def news(self) -> bytes | None:
+    def snapshot_if_changed(self) -> bytes | None:
         """What this process has counted, if requests have ended since the last time."""
         before = self._reported
-        self._ended.flush()
-        self._reported = self._ended.told
+        self._observer.flush()
+        self._reported = self._observer.told
         return self.snapshot() if self._reported != before else None
 
     def logins(self) -> list[TokenRecord]:
@@ -211,8 +215,8 @@ class Sidecar:
         return list(self._tokens.history)
 
     async def render_metrics(self, accept: str) -> tuple[str, bytes]:
-        snapshots = await self._company.snapshots(self.snapshot, scraped=True)
-        await self._library.load()
+        snapshots = await self._context.snapshots(self.snapshot, scraped=True)
+        await self._prometheus.load()
         content_type, pieces = render_in_pieces(snapshots, accept)
         page = []
         for piece in pieces:
@@ -229,9 +233,9 @@ class Sidecar:
     async def status(self) -> dict[str, Any]:
         return status(
             table=self.routes.table,
-            snapshots=await self._company.snapshots(self.snapshot, scraped=False),
+            snapshots=await self._context.snapshots(self.snapshot, scraped=False),
             token=self._tokens.status(),
-            history=await self._company.logins(self.logins()),
+            history=await self._context.logins(self.logins()),
             reload=self.routes.reload_state,
         )
 
@@ -240,64 +244,82 @@ class Sidecar:
 
     # ---- its life
 
-    async def start(self, sockets: list[socket.socket], admin: list[socket.socket]) -> None:
+    async def serve(
+        self,
+        stop: StopSignals,
+        sockets: list[socket.socket],
+        admin: list[socket.socket],
+        *,
+        on_ready: Callable[[], None],
+        on_drain: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Serve on these sockets until `stop` requests a drain, and drain."""
+        await self._start(sockets, admin)
+        on_ready()
+        await stop.drain_requested.wait()
+        on_drain()
+        await self._drain(stop.force_requested)
+        await self._close()
+
+    async def _start(self, sockets: list[socket.socket], admin: list[socket.socket]) -> None:
         """Take connections; the first login goes on in the background."""
         asyncio.get_running_loop().set_exception_handler(self._on_loop_error)
         self._admission.here = called_at(sockets) or self._admission.here
-        await self._company.start()
+        await self._context.start()
         for sock in sockets:
             await self._listener.listen(sock)
         for sock in admin:
             await self._admin.listen(sock)
         if self._settings.login_at_start:
             self._tokens.start()
-        self._keeping = [asyncio.ensure_future(self._keep_house()), asyncio.ensure_future(self.routes.watch())]
+        self._background_tasks = [asyncio.ensure_future(self._evict_idle()), asyncio.ensure_future(self.routes.watch())]
 
     def close_acceptors(self) -> None:
-        """Let the loop look at the listening sockets no more, however this ends."""
+        """Take the listening sockets off the loop, however this ends."""
         self._listener.close_acceptors()
         self._admin.close_acceptors()
 
-    async def stop(self, hurry: asyncio.Event) -> None:
-        """Take no new connections, let requests under way end, at most for the drain timeout or until hurried."""
+    async def _drain(self, force_requested: asyncio.Event) -> None:
+        """Take no new connections; let requests under way end, at most for the drain timeout or until forced."""
         self._handler.drain()
-        self._company.drain()
+        self._context.drain()
         await self._listener.stop_accepting()
         with contextlib.suppress(TimeoutError), timeout(self._settings.drain_timeout):
-            await first_of(hurry.wait(), self._drained())
+            await first_of(force_requested.wait(), self._drained())
         if cut := self._handler.in_flight:
             self._log.event("warning", "cut", "requests under way were cut off", requests=cut)
         self._listener.abort_all()
         await self._admin.stop_accepting()
         self._admin.abort_all()
-        for task in self._keeping:
+
+    async def _close(self) -> None:
+        for task in self._background_tasks:
             task.cancel()
-        await asyncio.gather(*self._keeping, return_exceptions=True)
-        await self._library.close()
+        await asyncio.gather(*self._background_tasks, return_exceptions=True)
+        await self._prometheus.close()
         self._reserve.close()
         await self._tokens.close()
-        self._ended.flush()
-        await self._company.close()
-        self._pool.close()
-        self._deadlines.close()
-        await asyncio.sleep(0)  # transports close in the loop's next round
-        self._ended.flush()
+        self._observer.flush()
+        await self._context.close()
+        await close_upstream(self._pool, self._deadlines)
+        self._observer.flush()
 
     async def _drained(self) -> None:
         """Wait for all connections to end. While requests run, those that rest may still ask, and hear that we stop."""
-        grace = time.monotonic() + GRACE
+        grace = time.monotonic() + IDLE_GRACE
         while self._listener.open:
             if time.monotonic() >= grace and not self._handler.in_flight:
                 self._handler.drain_idle = True
                 self._listener.wake_all()
-            await asyncio.sleep(DRAIN_LOOK)
+            await asyncio.sleep(DRAIN_POLL)
 
-    async def _keep_house(self) -> None:
-        memory = Trimmer()
+    async def _evict_idle(self) -> None:
+        """Give back what rests: idle connections to BioT, memory, the descriptors held in reserve."""
+        memory = MemoryTrimmer()
         while True:
-            await asyncio.sleep(HOUSEKEEPING)
+            await asyncio.sleep(EVICT_INTERVAL)
             self._pool.expire_idle()
-            memory.look(idle=not self._handler.in_flight)
+            memory.poll(idle=not self._handler.in_flight)
             self._reserve.refill()
 
     def _descriptors_short(self) -> None:

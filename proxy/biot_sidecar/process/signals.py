@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 
 class StopSignals:
-    """`asked` is set by the first signal, `hurry` by the second."""
+    """The first SIGTERM or SIGINT sets `drain_requested`, the second `force_requested`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_hangup: Callable[[], None]) -> None:
-        self.asked = asyncio.Event()
-        self.hurry = asyncio.Event()
+        self.drain_requested = asyncio.Event()
+        self.force_requested = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         loop.add_signal_handler(signal.SIGHUP, on_hangup)
 
     def _signalled(self) -> None:
-        (self.hurry if self.asked.is_set() else self.asked).set()
+        (self.force_requested if self.drain_requested.is_set() else self.drain_requested).set()

@@ -1,4 +1,4 @@
-"""The parent of several serving processes: it logs in, counts and inspects for all of them, and replaces lost ones."""
+"""The supervisor of several workers: it logs in, counts and inspects for all of them, and replaces lost ones."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from typing import Any, Final
 import msgspec
 
 from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement
-from biot_sidecar.auth.secret_source import SecretSource
 from biot_sidecar.auth.tokens import TokenRecord
 from biot_sidecar.http.deadlines import timeout
 from biot_sidecar.http.sockets import InheritedListener
-from biot_sidecar.process import respawn as program
+from biot_sidecar.process import respawn
 from biot_sidecar.process.factories import (
     RANDOM,
+    bug_reporter,
+    close_upstream,
     first_of,
     make_clock,
     make_deadline_timer,
     make_metrics,
     make_pool,
-    reporter,
+    make_secret_source,
 )
 from biot_sidecar.process.process_context import SingleProcess
 from biot_sidecar.process.token_broker import TokenBroker
 from biot_sidecar.process.worker_channel import ChannelClosed, Handler, WorkerChannel
-from biot_sidecar.process.worker_liveness import ASK_EVERY, Liveness, Punctuality
+from biot_sidecar.process.worker_liveness import PROBE_INTERVAL, Liveness, ProbeClock
 from biot_sidecar.settings import Settings
 from biot_sidecar.settings.names import FLAGS
 from biot_sidecar.telemetry.access_log import Log
@@ -39,161 +40,167 @@ from biot_sidecar.telemetry.snapshot import drop_routes, remains
 
 RESTART_PAUSE: Final = 1.0
 """Seconds between the end of a worker that nobody told to end and the start of the next."""
-ANSWER_TIME: Final = 1.0
+REQUEST_TIMEOUT: Final = 1.0
 """Seconds in which a worker must tell what it has counted."""
 KILL_AFTER: Final = 2.0
 """Seconds between telling a worker that hangs to end and ending it."""
-OVERTIME: Final = 5.0
-"""Seconds beyond the drain timeout after which a worker is killed."""
-_NOT_THEIRS: Final = frozenset({"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"})
+DRAIN_OVERTIME: Final = 5.0
+"""Seconds beyond the drain timeout, after which a worker is killed."""
+_NOT_INHERITED: Final = frozenset({"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"})
+
+
+Sockets = Sequence[socket.socket]
 
 
 class Worker:
-    """One serving process, as the parent sees it."""
+    """One worker, as the supervisor sees it."""
 
     def __init__(self, process: asyncio.subprocess.Process, channel: WorkerChannel) -> None:
         self.process = process
         self.channel = channel
-        self.counted = b""  # its last snapshot
-        self.counted_at = time.monotonic()
+        self.snapshot = b""  # its last snapshot
+        self.snapshot_at = time.monotonic()
         self.liveness = Liveness()
-        self.given_up = False
+        self.unresponsive = False
 
     def send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
 
-    async def ask(self, name: str, content: Any = None) -> Any:
-        """What it answers; None if it does not, or not in time."""
-        with contextlib.suppress(ChannelClosed, TimeoutError), timeout(ANSWER_TIME):
-            return await self.channel.call(name, content)
+    async def request(self, name: str, content: Any = None) -> Any:
+        """The worker's response; None if there is none in time."""
+        with contextlib.suppress(ChannelClosed, TimeoutError), timeout(REQUEST_TIMEOUT):
+            return await self.channel.request(name, content)
         return None
 
-    def has_counted(self, snapshot: bytes | None) -> None:
-        """It has answered; None: nothing new since its last snapshot."""
-        self.liveness.answered()
-        self.counted = snapshot or self.counted
-        self.counted_at = time.monotonic()
+    def record_snapshot(self, snapshot: bytes | None) -> None:
+        """The worker has answered; None: nothing new since its last snapshot."""
+        self.liveness.probe_answered()
+        self.snapshot = snapshot or self.snapshot
+        self.snapshot_at = time.monotonic()
 
 
 class Supervisor:
-    """Keeps `settings.workers` processes serving; `env` and `flags` are what this one was started with.
+    """Keeps `settings.workers` workers serving; `env` and `flags` are what this one was started with.
 
     Raises BadSettings.
     """
 
     def __init__(self, settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log) -> None:
         self._settings = settings
-        self._env = {name: value for name, value in env.items() if name not in _NOT_THEIRS}
+        self._env = {name: value for name, value in env.items() if name not in _NOT_INHERITED}
         self._flags = flags
         self._log = log
-        self._report = reporter(log)
+        self._report = bug_reporter(log)
         self._metrics = make_metrics()
-        self._deadlines = make_deadline_timer()
-        self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
         self._metrics.lines_dropped = log.lines_dropped
         self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
-        self._own = SingleProcess(
-            settings, self._pool, self._deadlines, LoginObservers(self._metrics, log, report=self._report), self._report
-        )
-        self._broker = TokenBroker(
-            self._own.obtain,
-            SecretSource(settings, self._warn_of_secret, settings.warnings).read,
-            wall=time.time,
-            clock=make_clock(),
-            jitter=RANDOM.random,
-        )
-        self._refusals = IncurableRoutes(make_clock())
+        self._deadlines = make_deadline_timer()
+        self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
+        observer = LoginObservers(self._metrics, log, report=self._report)
+        self._context = SingleProcess(settings, self._pool, self._deadlines, observer, self._report)
+        self._broker = self._make_broker()
+        self._incurable_routes = IncurableRoutes(make_clock())
         self._workers: dict[int, Worker] = {}
         self._ready: set[int] = set()
         self._all_ready = asyncio.Event()
         self._failed = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._gone: list[bytes] = []  # what workers that are no more have counted
-        self._keepers: list[asyncio.Task[None]] = []
+        self._ended_snapshots: list[bytes] = []  # what workers that are no more have counted
+        self._worker_tasks: list[asyncio.Task[None]] = []
 
-    def _warn_of_secret(self, warning: str) -> None:
-        self._log.event("warning", "secret", warning)
+    def _make_broker(self) -> TokenBroker:
+        return TokenBroker(
+            self._context.obtain,
+            make_secret_source(self._settings, self._log).read,
+            wall=time.time,
+            clock=make_clock(),
+            jitter=RANDOM.random,
+        )
 
     # ---- what workers ask for
 
     def _handlers(self, number: int) -> dict[str, Handler]:
         async def ready(content: Any) -> None:
-            self._ready.add(number)
-            self._workers[number].liveness.answered()
-            if len(self._ready) == self._settings.workers:
-                self._all_ready.set()
+            self._note_ready(number)
 
         async def alive(content: Any) -> None:
-            self._workers[number].has_counted(content)
+            self._workers[number].record_snapshot(content)
 
         return {
             "ready": ready,
             "alive": alive,
             "token": self._broker.answer,
             "loop": self._judge_loop,
-            "refused": self._judge_refusal,
+            "refused": self._judge_rejection,
             "accepted": self._note_accepted,
             "snapshots": self._snapshots,
             "logins": self._logins,
             "record": self._record,
         }
 
+    def _note_ready(self, number: int) -> None:
+        self._ready.add(number)
+        self._workers[number].liveness.probe_answered()
+        if len(self._ready) == self._settings.workers:
+            self._all_ready.set()
+
     async def _judge_loop(self, content: Any) -> bool:
         trace_id, method, path = content
-        return await self._own.loops(trace_id, method, path)
+        return await self._context.loops(trace_id, method, path)
 
-    async def _judge_refusal(self, content: Any) -> Judgement:
+    async def _judge_rejection(self, content: Any) -> Judgement:
         method, template, token, age, replayed, replayable = content
-        known = list(self._refusals.cases)
-        judgement = self._refusals.judge((method, template), token, age, replayed=replayed, replayable=replayable)
-        if list(self._refusals.cases) != known:
-            self._tell_of_refusals()
+        marked = list(self._incurable_routes.cases)
+        route = method, template
+        judgement = self._incurable_routes.judge(route, token, age, replayed=replayed, replayable=replayable)
+        if list(self._incurable_routes.cases) != marked:
+            self._notify_marked_routes()
         return judgement
 
     async def _note_accepted(self, content: Any) -> None:
         method, template = content
-        self._refusals.accepted((method, template))
-        self._tell_of_refusals()
+        self._incurable_routes.accepted((method, template))
+        self._notify_marked_routes()
 
-    def _tell_of_refusals(self) -> None:
+    def _notify_marked_routes(self) -> None:
         for worker in self._workers.values():
-            worker.channel.tell("refusals", [list(route) for route in self._refusals.cases])
+            worker.channel.notify("marked_routes", [list(route) for route in self._incurable_routes.cases])
 
     async def _snapshots(self, content: Any) -> list[bytes]:
         """`content`: they are for a scrape."""
-        await asyncio.gather(*(self._count(worker, content) for worker in self._workers.values()))
-        living = [one.counted for one in self._workers.values() if one.counted]
-        self._gone = [drop_routes(one, living) for one in self._gone]
-        return [self._metrics.snapshot(), *self._gone, *living]
+        await asyncio.gather(*(self._refresh_snapshot(worker, content) for worker in self._workers.values()))
+        living = [one.snapshot for one in self._workers.values() if one.snapshot]
+        self._ended_snapshots = [drop_routes(one, living) for one in self._ended_snapshots]
+        return [self._metrics.snapshot(), *self._ended_snapshots, *living]
 
-    async def _count(self, worker: Worker, scraped: Any) -> None:
+    async def _refresh_snapshot(self, worker: Worker, scraped: Any) -> None:
         # One that has left a question unanswered for a second would make everybody wait.
-        if not worker.liveness.unanswered and (snapshot := await worker.ask("snapshot", scraped)):
-            worker.has_counted(snapshot)
+        if not worker.liveness.unanswered and (snapshot := await worker.request("snapshot", scraped)):
+            worker.record_snapshot(snapshot)
 
     async def _logins(self, content: Any) -> Any:
-        told = await asyncio.gather(*(worker.ask("logins") for worker in self._workers.values()))
-        counted = [record for records in told for record in msgspec.convert(records or [], list[TokenRecord])]
-        return self._broker.logins(counted)
+        told = await asyncio.gather(*(worker.request("logins") for worker in self._workers.values()))
+        counts = [record for records in told for record in msgspec.convert(records or [], list[TokenRecord])]
+        return self._broker.logins(counts)
 
     async def _record(self, content: Any) -> None:
         from biot_sidecar.inspector.record import Record  # only for those who look
 
-        if self._own.inspector is not None:
-            self._own.inspector.recorder.keep(msgspec.convert(content, Record))
+        if self._context.inspector is not None:
+            self._context.inspector.recorder.keep(msgspec.convert(content, Record))
 
     # ---- its life
 
-    async def start(self, sockets: Sequence[Sequence[socket.socket]], admin: Sequence[Sequence[socket.socket]]) -> None:
+    async def start(self, sockets: Sequence[Sockets], admin: Sequence[Sockets]) -> None:
         """Start all workers and wait until they serve, or one of them does not get there.
 
         `sockets` and `admin` hold, for each worker, what it listens on.
         """
-        await self._own.start()
-        self._keepers.append(asyncio.ensure_future(self._watch()))
+        await self._context.start()
+        self._worker_tasks.append(asyncio.ensure_future(self._probe_workers()))
         for number in range(self._settings.workers):
-            self._keepers.append(asyncio.ensure_future(self._keep(number, sockets[number], admin[number])))
+            self._worker_tasks.append(asyncio.ensure_future(self._keep_running(number, sockets[number], admin[number])))
         await first_of(self._all_ready.wait(), self._failed.wait())
 
     @property
@@ -206,11 +213,11 @@ class Supervisor:
         """True when a worker ended before it served."""
         return self._failed.is_set()
 
-    async def _keep(self, number: int, sockets: Sequence[socket.socket], admin: Sequence[socket.socket]) -> None:
-        """Run one worker, and another one in its place should it end by itself."""
+    async def _keep_running(self, number: int, sockets: Sockets, admin: Sockets) -> None:
+        """Run one worker, and another one in its stead should it end by itself."""
         while not self._stopping.is_set():
             try:
-                await self._run(number, sockets, admin)
+                await self._run_worker(number, sockets, admin)
             except OSError as error:  # as where the system allows no more processes
                 self._log.event("error", "worker", f"no worker can be started: {error.strerror or 'no reason given'}")
             if self._stopping.is_set():
@@ -220,8 +227,8 @@ class Supervisor:
                 return
             await first_of(asyncio.sleep(RESTART_PAUSE), self._stopping.wait())
 
-    async def _run(self, number: int, sockets: Sequence[socket.socket], admin: Sequence[socket.socket]) -> None:
-        """A worker's life."""
+    async def _run_worker(self, number: int, sockets: Sockets, admin: Sockets) -> None:
+        """Start a worker and serve its channel until it ends."""
         ours, theirs = socket.socketpair()
         with theirs:
             process = await self._launch(number, theirs, sockets, admin)
@@ -233,15 +240,15 @@ class Supervisor:
         await channel.run()
         status = await process.wait()
         del self._workers[number]
-        if worker.counted:
-            self._gone = [remains([*self._gone, worker.counted])]
+        if worker.snapshot:
+            self._ended_snapshots = [remains([*self._ended_snapshots, worker.snapshot])]
         if number in self._ready and not self._stopping.is_set():
-            self._tell_of_end(worker, status)
+            self._log_worker_end(worker, status)
 
-    def _tell_of_end(self, worker: Worker, status: int) -> None:
+    def _log_worker_end(self, worker: Worker, status: int) -> None:
         """Of a worker that nobody told to stop."""
-        self._metrics.worker_restarted("unresponsive" if worker.given_up else "exit")
-        what = "that did not answer was ended" if worker.given_up else "ended by itself"
+        self._metrics.worker_restarted("unresponsive" if worker.unresponsive else "exit")
+        what = "that did not answer was ended" if worker.unresponsive else "ended by itself"
         lost = "; what it counted after its last report is lost" if status else ""
         self._log.event(
             "error",
@@ -249,27 +256,27 @@ class Supervisor:
             f"a worker {what}; another one takes its place{lost}",
             status=status,
             pid=worker.process.pid,
-            seconds_since_report=round(time.monotonic() - worker.counted_at, 3),
+            seconds_since_report=round(time.monotonic() - worker.snapshot_at, 3),
         )
 
-    async def _watch(self) -> None:
+    async def _probe_workers(self) -> None:
         """Ask every worker once a second whether it is alive, and give up those that hang."""
-        punctuality = Punctuality(time.monotonic())
+        punctuality = ProbeClock(time.monotonic())
         ending: set[asyncio.Task[None]] = set()
         while not self._stopping.is_set():
-            await first_of(asyncio.sleep(ASK_EVERY), self._stopping.wait())
-            late = punctuality.comes_late(time.monotonic())
+            await first_of(asyncio.sleep(PROBE_INTERVAL), self._stopping.wait())
+            late = punctuality.is_late(time.monotonic())
             for worker in self._workers.values():
-                worker.liveness.asked(late=late)
-                worker.channel.tell("alive?", None)
-                if worker.liveness.hangs and not worker.given_up:
-                    worker.given_up = True
-                    ending.add(task := asyncio.ensure_future(self._end_hanging(worker)))
+                worker.liveness.probe_sent(late=late)
+                worker.channel.notify("alive?", None)
+                if worker.liveness.is_unresponsive and not worker.unresponsive:
+                    worker.unresponsive = True
+                    ending.add(task := asyncio.ensure_future(self._terminate(worker)))
                     task.add_done_callback(ending.discard)
         for task in ending:
             task.cancel()
 
-    async def _end_hanging(self, worker: Worker) -> None:
+    async def _terminate(self, worker: Worker) -> None:
         """Let it end by itself if it can, after SIGCONT, since one that is stopped hears nothing else; then kill it."""
         self._log.event(
             "error",
@@ -285,23 +292,19 @@ class Supervisor:
         worker.send(signal.SIGKILL)
 
     async def _launch(
-        self,
-        number: int,
-        channel: socket.socket,
-        sockets: Sequence[socket.socket],
-        admin: Sequence[socket.socket],
+        self, number: int, channel: socket.socket, sockets: Sockets, admin: Sockets
     ) -> asyncio.subprocess.Process:
         listen, listen_admin = [sock.fileno() for sock in sockets], [sock.fileno() for sock in admin]
         words = [f"{FLAGS[name]}={value}" for name, value in self._flags.items()]
         return await asyncio.create_subprocess_exec(
-            *program.command("worker", *words),
+            *respawn.command("worker", *words),
             f"--number={number}",
             f"--channel={channel.fileno()}",
             f"--sockets={','.join(map(str, listen))}",
             f"--admin-sockets={','.join(map(str, listen_admin))}",
-            f"--inspector={self._own.inspector_path}",
+            f"--inspector={self._context.inspector_path}",
             *["--handed-over"] * any(isinstance(sock, InheritedListener) for sock in sockets),
-            env=program.environment(self._env),
+            env=respawn.environment(self._env),
             pass_fds=[channel.fileno(), *listen, *listen_admin],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -310,30 +313,28 @@ class Supervisor:
 
     def reload(self) -> None:
         """Let every worker read the routes again."""
-        self._signal(signal.SIGHUP)
+        self._signal_workers(signal.SIGHUP)
 
-    async def stop(self, hurry: asyncio.Event) -> None:
+    async def stop(self, force_requested: asyncio.Event) -> None:
         """Let the workers drain; `hurry` ends what is under way."""
         self._stopping.set()
-        self._own.drain()
-        self._signal(signal.SIGCONT)  # one that is stopped hears nothing else
-        self._signal(signal.SIGTERM)
-        hurrying = asyncio.ensure_future(self._hurry(hurry))
-        ended = asyncio.gather(*self._keepers, return_exceptions=True)
-        await asyncio.wait([ended], timeout=self._settings.drain_timeout + OVERTIME)
-        hurrying.cancel()
-        self._signal(signal.SIGKILL)
+        self._context.drain()
+        self._signal_workers(signal.SIGCONT)  # one that is stopped hears nothing else
+        self._signal_workers(signal.SIGTERM)
+        forcing = asyncio.ensure_future(self._force(force_requested))
+        ended = asyncio.gather(*self._worker_tasks, return_exceptions=True)
+        await asyncio.wait([ended], timeout=self._settings.drain_timeout + DRAIN_OVERTIME)
+        forcing.cancel()
+        self._signal_workers(signal.SIGKILL)
         await ended
         await self._broker.close()
-        await self._own.close()
-        self._pool.close()
-        self._deadlines.close()
-        await asyncio.sleep(0)  # transports close in the loop's next round
+        await self._context.close()
+        await close_upstream(self._pool, self._deadlines)
 
-    async def _hurry(self, hurry: asyncio.Event) -> None:
-        await hurry.wait()
-        self._signal(signal.SIGTERM)
+    async def _force(self, force_requested: asyncio.Event) -> None:
+        await force_requested.wait()
+        self._signal_workers(signal.SIGTERM)
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _signal_workers(self, number: signal.Signals) -> None:
         for worker in self._workers.values():
             worker.send(number)

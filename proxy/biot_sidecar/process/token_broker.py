@@ -134,7 +134,7 @@ class TokenBrokerClient:
 
     async def __call__(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
         try:
-            answer = await self._channel.call("token", msgspec.to_builtins(wanted))
+            answer = await self._channel.request("token", msgspec.to_builtins(wanted))
         except ChannelClosed:
             words = [Code.LOGIN_UNAVAILABLE.value, "The sidecar's parent process has gone.", "network", ""]
             answer = {"fault": words, "blocks": False, "asked": 0.0}

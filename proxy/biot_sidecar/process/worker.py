@@ -1,4 +1,4 @@
-"""One of several serving processes: its life, from the sockets that the parent hands over to its end."""
+"""One of several serving processes: its life, from the sockets that the supervisor hands over to its end."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Any
 import msgspec
 
 from biot_sidecar.http.sockets import InheritedListener
-from biot_sidecar.process.factories import first_of, reporter, run_with_log
+from biot_sidecar.process.factories import bug_reporter, run_with_log
 from biot_sidecar.process.process_context import WorkerProcess
 from biot_sidecar.process.sidecar import Sidecar
 from biot_sidecar.process.signals import StopSignals
-from biot_sidecar.process.worker_channel import WorkerChannel
+from biot_sidecar.process.worker_channel import Handler, WorkerChannel
 from biot_sidecar.settings import Settings
 from biot_sidecar.telemetry.access_log import Log
 
 
-class Place(msgspec.Struct, frozen=True):
-    """What the parent hands to a worker: descriptors, its number from 0, and the inspector's socket if there is one.
+class WorkerArgs(msgspec.Struct, frozen=True):
+    """What the supervisor hands to a worker.
 
-    `handed_over`: those to listen on are systemd's.
+    `channel`, `listen` and `admin` are descriptors; `number` counts from 0; `inspector` is the path of its socket, or
+    empty. `handed_over`: systemd passed the sockets to listen on, and ends them.
     """
 
     number: int
@@ -33,52 +34,55 @@ class Place(msgspec.Struct, frozen=True):
     inspector: str
 
 
-def run_worker(settings: Settings, place: Place) -> int:
-    """Serve until a signal says stop or the parent is gone; the exit status. Raises BadSettings."""
-    return run_with_log(settings, lambda log: _work(settings, place, log))
+def run_worker(settings: Settings, args: WorkerArgs) -> int:
+    """Serve until a signal says stop or the supervisor is gone; the exit status. Raises BadSettings."""
+    return run_with_log(settings, lambda log: _run(settings, args, log))
 
 
-async def _work(settings: Settings, place: Place, log: Log) -> int:
-    parts: list[Sidecar] = []
-
-    async def alive(content: Any) -> None:
-        channel.tell("alive", parts[0].news())
-
-    channel = WorkerChannel(
-        {
-            "snapshot": lambda scraped: _told(parts[0].snapshot(bool(scraped))),
-            "logins": lambda _: _told(parts[0].logins()),
-            "alive?": alive,
-            "refusals": lambda routes: member.take_refusals(routes),
-        },
-        reporter(log),
-    )
-    await channel.open(socket.socket(fileno=place.channel))
-    member = WorkerProcess(channel, place.number, settings.workers, place.inspector)
-    sidecar = Sidecar(settings, log, lambda pool, deadlines, observer: member)
-    parts.append(sidecar)
+async def _run(settings: Settings, args: WorkerArgs, log: Log) -> int:
+    handlers: dict[str, Handler] = {}
+    channel = WorkerChannel(handlers, bug_reporter(log))
+    await channel.open(socket.socket(fileno=args.channel))
+    context = WorkerProcess(channel, args.number, settings.workers, args.inspector)
+    sidecar = Sidecar(settings, log, lambda pool, deadlines, observer: context)
+    handlers |= _handlers(sidecar, context, channel)
     stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
-    parent = asyncio.ensure_future(channel.run())
+    supervisor = asyncio.ensure_future(channel.run())
+    supervisor.add_done_callback(lambda _: stop.drain_requested.set())
     try:
-        await sidecar.start(
-            _sockets(place.listen, InheritedListener if place.handed_over else socket.socket), _sockets(place.admin)
+        await sidecar.serve(
+            stop,
+            _inherited_sockets(args.listen, InheritedListener if args.handed_over else socket.socket),
+            _inherited_sockets(args.admin),
+            on_ready=lambda: channel.notify("ready", None),
         )
-        channel.tell("ready", None)
-        await first_of(stop.asked.wait(), asyncio.shield(parent))
-        await sidecar.stop(stop.hurry)
-        channel.tell("alive", sidecar.snapshot())  # its last word
+        channel.notify("alive", sidecar.snapshot())  # its last word
     finally:
         channel.close()
-        parent.cancel()
-        await asyncio.gather(parent, return_exceptions=True)
+        supervisor.cancel()
+        await asyncio.gather(supervisor, return_exceptions=True)
     return 0
 
 
-async def _told(content: Any) -> Any:
+def _handlers(sidecar: Sidecar, context: WorkerProcess, channel: WorkerChannel) -> dict[str, Handler]:
+    """What the supervisor may ask of a worker."""
+
+    async def alive(content: Any) -> None:
+        channel.notify("alive", sidecar.snapshot_if_changed())
+
+    return {
+        "snapshot": lambda scraped: _resolved(sidecar.snapshot(bool(scraped))),
+        "logins": lambda _: _resolved(sidecar.logins()),
+        "alive?": alive,
+        "marked_routes": context.set_marked_routes,
+    }
+
+
+async def _resolved(content: Any) -> Any:
     return content
 
 
-def _sockets(descriptors: Sequence[int], kind: type[socket.socket] = socket.socket) -> list[socket.socket]:
+def _inherited_sockets(descriptors: Sequence[int], kind: type[socket.socket] = socket.socket) -> list[socket.socket]:
     """The listening sockets behind inherited descriptors, of which commands that we start inherit none."""
     sockets = [kind(fileno=descriptor) for descriptor in descriptors]
     for sock in sockets:

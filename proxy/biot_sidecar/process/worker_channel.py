@@ -17,10 +17,10 @@ _HEADER: Final = 4
 
 
 class Message(msgspec.Struct, array_like=True):
-    """`call` names what is asked for; it is empty in an answer. Number 0 wants no answer."""
+    """`method` names what is asked for; it is empty in an answer. Number 0 wants no answer."""
 
     number: int
-    call: str
+    method: str
     content: Any = None
     failed: bool = False
 
@@ -39,7 +39,7 @@ class WorkerChannel:
         self._number = 0
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter | None = None
-        self._answering: set[asyncio.Task[None]] = set()
+        self._responding: set[asyncio.Task[None]] = set()
 
     async def open(self, sock: socket.socket) -> None:
         """Calls may be made from here on; run() hears the answers."""
@@ -50,7 +50,7 @@ class WorkerChannel:
         try:
             while True:
                 size = int.from_bytes(await self._reader.readexactly(_HEADER), "big")
-                self._take(msgspec.msgpack.decode(await self._reader.readexactly(size), type=Message))
+                self._receive(msgspec.msgpack.decode(await self._reader.readexactly(size), type=Message))
         except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
@@ -66,7 +66,7 @@ class WorkerChannel:
                 future.set_exception(ChannelClosed())
         self._waiting.clear()
 
-    async def call(self, name: str, content: Any = None) -> Any:
+    async def request(self, name: str, content: Any = None) -> Any:
         """Ask the other process. Raises ChannelClosed."""
         if self._writer is None:
             raise ChannelClosed
@@ -80,25 +80,25 @@ class WorkerChannel:
         finally:
             self._waiting.pop(number, None)
 
-    def tell(self, name: str, content: Any) -> None:
+    def notify(self, name: str, content: Any) -> None:
         """Say something that needs no answer; dropped when the other process does not keep up."""
         if self._writer is not None and self._writer.transport.get_write_buffer_size() < BACKLOG_LIMIT:
             self._send(Message(0, name, content))
 
-    def _take(self, message: Message) -> None:
-        if message.call:
-            task = asyncio.ensure_future(self._answer(message))
-            self._answering.add(task)
-            task.add_done_callback(self._answering.discard)
+    def _receive(self, message: Message) -> None:
+        if message.method:
+            task = asyncio.ensure_future(self._respond(message))
+            self._responding.add(task)
+            task.add_done_callback(self._responding.discard)
         elif (future := self._waiting.get(message.number)) is not None and not future.done():
             if message.failed:
                 future.set_exception(ChannelClosed())
             else:
                 future.set_result(message.content)
 
-    async def _answer(self, message: Message) -> None:
+    async def _respond(self, message: Message) -> None:
         try:
-            answer = Message(message.number, "", await self._handlers[message.call](message.content))
+            answer = Message(message.number, "", await self._handlers[message.method](message.content))
         except Exception as error:
             self._report(error)
             answer = Message(message.number, "", failed=True)

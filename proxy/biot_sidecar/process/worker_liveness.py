@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from typing import Final
 
-ASK_EVERY: Final = 1.0
+PROBE_INTERVAL: Final = 1.0
 """Seconds between two questions, at least."""
-LATE: Final = 1.0
+MAX_LATENESS: Final = 1.0
 """Seconds by which a question may be late before the count begins anew."""
-UNANSWERED_MOST: Final = 10
-STARTING_MOST: Final = 60
+MAX_UNANSWERED: Final = 10
+MAX_UNANSWERED_STARTING: Final = 60
 """Questions that a worker may leave unanswered while it starts."""
 
 
-class Punctuality:
+class ProbeClock:
     """Tells whether the one who asks comes in time. Times are monotonic seconds."""
 
     def __init__(self, now: float) -> None:
         self._last = now
 
-    def comes_late(self, now: float) -> bool:
+    def is_late(self, now: float) -> bool:
         """True when more time has passed since the last question than was meant to."""
-        late = now - self._last > ASK_EVERY + LATE
+        late = now - self._last > PROBE_INTERVAL + MAX_LATENESS
         self._last = now
         return late
 
@@ -35,20 +35,20 @@ class Liveness:
 
     def __init__(self) -> None:
         self.unanswered = 0
-        self._most = STARTING_MOST
+        self._most = MAX_UNANSWERED_STARTING
         self._open = False
 
     @property
-    def hangs(self) -> bool:
+    def is_unresponsive(self) -> bool:
         return self.unanswered >= self._most
 
-    def asked(self, *, late: bool) -> None:
+    def probe_sent(self, *, late: bool) -> None:
         """A question goes out; `late`: it comes so late that those before it say nothing."""
         self.unanswered = 0 if late else self.unanswered + self._open
         self._open = True
 
-    def answered(self) -> None:
+    def probe_answered(self) -> None:
         """It has answered, whichever question that was, or said that it serves."""
         self.unanswered = 0
         self._open = False
-        self._most = UNANSWERED_MOST
+        self._most = MAX_UNANSWERED

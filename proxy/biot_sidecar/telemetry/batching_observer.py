@@ -12,7 +12,7 @@ MOST: Final = 64
 """Requests that wait to be told of."""
 
 
-class Batch:
+class BatchingObserver:
     """Implements pipeline.ports.Observer: tells `observers` what it was told, at its next flush.
 
     An observer that raises has missed that request; the others hear of it all the same, and `report` of the error.

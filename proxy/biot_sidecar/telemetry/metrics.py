@@ -12,7 +12,7 @@ from biot_sidecar.pacing import Pace
 from biot_sidecar.routing.route import Interception
 from biot_sidecar.telemetry.histogram import CALL_BOUNDS, RouteStats
 from biot_sidecar.telemetry.process_metrics import read_process
-from biot_sidecar.telemetry.series_expiry import GoneRoutes
+from biot_sidecar.telemetry.series_expiry import SeriesExpiry
 from biot_sidecar.telemetry.snapshot import (
     CLIENT_GONE,
     LOGIN_BOUNDS,
@@ -43,7 +43,7 @@ class Metrics:
         self._token_requests = state.token_requests
         self._request_bytes = 0
         self._response_bytes = 0
-        self._gone = GoneRoutes(clock)
+        self._gone = SeriesExpiry(clock)
         self._prepared: dict[str, RouteStats] = {}
         self.gauges: Gauges = lambda: (0, 0, 0)
         self.lines_dropped: Callable[[], int] = lambda: 0

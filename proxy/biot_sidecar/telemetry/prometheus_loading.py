@@ -59,7 +59,7 @@ def steps() -> Iterator[str]:
         raise
 
 
-class Library:
+class PrometheusLoader:
     """The library, imported once for whoever asks first.
 
     `clock` tells monotonic seconds; inside `room()` there are descriptors for a file that is read.

@@ -9,7 +9,7 @@ STAY: Final = 600.0
 """Seconds for which series outlive their route; the scrape after them is the last that shows it."""
 
 
-class GoneRoutes:
+class SeriesExpiry:
     """Decides which routes' counts are dropped; `clock` tells monotonic seconds.
 
     With several workers each decides for itself. The first that drops a route says so for STAY seconds, and what the

@@ -1,0 +1,165 @@
+"""The life of `serve`, from its sockets to its end: one process that does all, or a supervisor with workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from biot_sidecar.auth.secret_source import forbid_core_dumps
+from biot_sidecar.errors import AddressInUse, BadSettings
+from biot_sidecar.http.sockets import Where, allow_many_connections, bind_all, bound, unbind
+from biot_sidecar.process.factories import bug_reporter, first_of, run_with_log
+from biot_sidecar.process.process_context import SingleProcess
+from biot_sidecar.process.sidecar import Sidecar
+from biot_sidecar.process.signals import StopSignals
+from biot_sidecar.process.systemd import inherited_sockets, notify
+from biot_sidecar.routing.file import counted
+from biot_sidecar.routing.file.watcher import load_routes_file
+from biot_sidecar.settings import ListenAddress, Settings
+from biot_sidecar.settings.names import set_elsewhere
+from biot_sidecar.settings.routes_path import warning_about
+from biot_sidecar.telemetry.access_log import Log
+
+_LISTEN: Final = "SIDECAR_LISTEN"
+_ADMIN: Final = "SIDECAR_ADMIN_LISTEN"
+
+
+def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str]) -> int:
+    """Serve until a signal says stop; the exit status. Raises BadSettings and AddressInUse."""
+    allow_many_connections()
+    forbid_core_dumps()
+    return run_with_log(settings, lambda log: _run(settings, env, flags, log))
+
+
+async def _run(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log) -> int:
+    for warning in filter(None, [*settings.warnings, warning_about(settings.routes)]):
+        log.event("warning", "setting", warning)
+    with contextlib.ExitStack() as stack:
+        if settings.workers == 1:
+            return await _run_single(settings, env, log, stack)
+        return await _run_supervisor(settings, env, flags, log, stack)
+
+
+async def _run_single(settings: Settings, env: Mapping[str, str], log: Log, stack: contextlib.ExitStack) -> int:
+    """The life of the only process."""
+    report = bug_reporter(log)
+    sidecar = Sidecar(
+        settings, log, lambda pool, deadlines, observer: SingleProcess(settings, pool, deadlines, observer, report)
+    )
+    sockets = _owned(stack, inherited_sockets(env, os.getpid()) or _bind_single(settings, _LISTEN, settings.listen))
+    admin = _owned(stack, _bind_single(settings, _ADMIN, settings.admin_places))
+    stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
+    stack.callback(sidecar.close_acceptors)
+    await sidecar.serve(
+        stop,
+        sockets,
+        admin,
+        on_ready=lambda: _announce_ready(sockets, admin, len(sidecar.routes.table.rules), settings, env, log),
+        on_drain=lambda: _announce_draining(env, log),
+    )
+    log.event("info", "stopped", "stopped")
+    return 0
+
+
+async def _run_supervisor(
+    settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log, stack: contextlib.ExitStack
+) -> int:
+    """The life of the supervisor of several workers."""
+    from biot_sidecar.process.supervisor import Supervisor  # for those who have workers only
+
+    routes = _count_routes(settings)
+    supervisor = Supervisor(settings, env, flags, log)
+    inherited = _owned(stack, inherited_sockets(env, os.getpid()))
+    listen = [[sock] * settings.workers for sock in inherited] or _bind_for_workers(
+        stack, settings, _LISTEN, settings.listen
+    )
+    admin = _bind_for_workers(stack, settings, _ADMIN, settings.admin_places)
+    stop = StopSignals(asyncio.get_running_loop(), on_hangup=supervisor.reload)
+    started = supervisor.start(_by_worker(listen, settings.workers), _by_worker(admin, settings.workers))
+    await first_of(started, stop.drain_requested.wait())
+    if supervisor.ready:
+        _announce_ready([each[0] for each in listen], [each[0] for each in admin], routes, settings, env, log)
+        await stop.drain_requested.wait()
+    _announce_draining(env, log)
+    stack.close()  # as long as we held the sockets, the kernel would not refuse new connections
+    await supervisor.stop(stop.force_requested)
+    log.event("info", "stopped", "stopped")
+    return 1 if supervisor.failed else 0
+
+
+def _count_routes(settings: Settings) -> int:
+    """How many routes the file has. Raises BadSettings: workers would each report the same problems."""
+    loaded = load_routes_file(settings.routes)
+    if loaded.table is None:
+        raise BadSettings([str(problem) for problem in loaded.errors])
+    return len(loaded.table.rules)
+
+
+def _bind(settings: Settings, setting: str, addresses: Iterable[ListenAddress]) -> Iterator[list[socket.socket]]:
+    """What listens at each address, a socket for each process. Raises AddressInUse that names the setting."""
+    beside = [*settings.listen, *settings.admin_places]
+    ours: list[Where] = []
+    for address in addresses:
+        try:
+            by_address = bind_all(address, settings.workers, beside=beside, ours=ours)
+        except AddressInUse as error:
+            reason = str(error)
+        else:
+            ours += [each[0].getsockname() for each in by_address]
+            yield from by_address
+            continue
+        raise AddressInUse(f"{reason}; {set_elsewhere(setting)}")
+
+
+def _bind_single(settings: Settings, setting: str, addresses: Iterable[ListenAddress]) -> Iterator[socket.socket]:
+    """The only process's sockets."""
+    return (each[0] for each in _bind(settings, setting, addresses))
+
+
+def _bind_for_workers(
+    stack: contextlib.ExitStack, settings: Settings, setting: str, addresses: Iterable[ListenAddress]
+) -> list[list[socket.socket]]:
+    """Each address's sockets, one for each worker."""
+    return [_owned(stack, each) for each in _bind(settings, setting, addresses)]
+
+
+def _owned(stack: contextlib.ExitStack, sockets: Iterable[socket.socket]) -> list[socket.socket]:
+    """These sockets, each unbound at the stack's end: also those that are had already when a later one cannot be."""
+    owned: list[socket.socket] = []
+    for sock in sockets:
+        if sock not in owned:
+            stack.callback(unbind, sock)
+        owned.append(sock)
+    return owned
+
+
+def _by_worker(by_address: list[list[socket.socket]], workers: int) -> list[list[socket.socket]]:
+    """Each worker's sockets, out of each address's."""
+    return [[sockets[number] for sockets in by_address] for number in range(workers)]
+
+
+def _announce_ready(
+    sockets: list[socket.socket],
+    admin: list[socket.socket],
+    routes: int,
+    settings: Settings,
+    env: Mapping[str, str],
+    log: Log,
+) -> None:
+    """Print the ready line, after the log's own, and tell systemd."""
+    where, beside = (", ".join(map(bound, some)) for some in (sockets, admin))
+    file = os.path.abspath(settings.routes)
+    said = [f"listening on {where}", f"admin pages on {beside}" * bool(beside), f"{counted(routes, 'route')} of {file}"]
+    log.event("info", "ready", "; ".join(filter(None, said)))
+    log.flush()
+    print(f"biot-sidecar ready on {where} -> {settings.upstream.url}", flush=True)  # noqa: T201 - the ready line
+    notify(env, "READY=1")
+
+
+def _announce_draining(env: Mapping[str, str], log: Log) -> None:
+    notify(env, "STOPPING=1")
+    log.event("info", "draining", "stopping; requests under way may end")
