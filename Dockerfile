@@ -1,4 +1,5 @@
-# The sidecar (and its simulator) as an image: `docker build -t biot-sidecar .`, then see deploy/README.md.
+# The sidecar as an image: `docker build -t biot-sidecar .`, then see deploy/README.md. With the simulator and the inspector
+# beside it, to try things out: `docker build --target simulator -t biot-sidecar:simulator .`
 #
 # The base is pinned by an exact tag. Its maintainers rebuild what a tag names when Debian mends something; whoever needs
 # the same bytes for ever adds the digest: --build-arg BASE=docker.io/library/python:3.12.14-slim-bookworm@sha256:...
@@ -21,14 +22,19 @@ COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY config config
 COPY proxy proxy
 RUN BIOT_SIDECAR_COMPILED=1 python -m hatchling build --target wheel -d /wheels
-# Only what the sidecar imports goes along: the build tools of the locks stay in this stage. What goes is compiled, or
-# there is no image. (No version is named, DL3013: /wheels has one of each, the locked one.)
+# Only what the sidecar imports goes along, a shared token's packages among it: the build tools of the locks stay in this
+# stage. What goes is compiled, or there is no image. (No version is named, DL3013: /wheels has one of each, the locked one.)
 # hadolint ignore=DL3013
 RUN python -m venv --without-pip /opt/biot-sidecar \
-    && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels biot-sidecar \
+    && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels "biot-sidecar[redis]" \
     && /opt/biot-sidecar/bin/python -P -c "from biot_sidecar.http import proxy as it; assert it.__file__.endswith('.so'), it"
 
-FROM ${BASE}
+FROM build AS build-all
+# hadolint ignore=DL3013
+RUN pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels "biot-sidecar[all]"
+
+# What every image of ours is, but for the packages.
+FROM ${BASE} AS runtime
 ARG BASE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
@@ -38,7 +44,6 @@ LABEL org.opencontainers.image.title="biot-sidecar" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${BASE}"
-COPY --from=build /opt/biot-sidecar /opt/biot-sidecar
 COPY deploy/docker/healthy /opt/biot-sidecar/bin/
 COPY config/routes.yaml config/routes.schema.json /etc/biot-sidecar/
 COPY LICENSE THIRD-PARTY-NOTICES.txt /usr/share/doc/biot-sidecar/
@@ -53,3 +58,11 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --start-interval=1s --retries=3 CMD ["healthy"]
 ENTRYPOINT ["biot-sidecar"]
 CMD ["serve"]
+
+FROM runtime AS simulator
+COPY --from=build-all /opt/biot-sidecar /opt/biot-sidecar
+CMD ["demo"]
+
+# The last stage is what `docker build` makes if no target is named.
+FROM runtime AS sidecar
+COPY --from=build /opt/biot-sidecar /opt/biot-sidecar

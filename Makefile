@@ -38,7 +38,7 @@ $(BIN)/python: $(if $(STALE),anew)
 anew:
 	@echo "$(VENV) is broken, was moved or is of another Python; making it anew ..."
 
-# Locked with hashes; our own package is installed in place, built by the locked hatchling.
+# The sidecar with every extra, locked with hashes; our own package is installed in place, built by the locked hatchling.
 $(VENV)/.run: requirements.lock pyproject.toml $(if $(STALE),anew) | $(BIN)/python
 	@echo "installing biot-sidecar into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements.lock
@@ -117,9 +117,9 @@ schema: $(VENV)/.run ## write config/routes.schema.json anew
 
 lock: $(VENV)/.run ## write the lock files anew
 	@$(PIP) install uv
-	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --group build -o requirements.lock
+	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra all --group build -o requirements.lock
 	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:compile -c requirements.lock -o requirements-compile.lock
-	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --group build --group compile --group test --group check --group dev \
+	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra all --group build --group compile --group test --group check --group dev \
 	    -c requirements.lock -c requirements-compile.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:test -c requirements-dev.lock -o requirements-test.lock
 	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:check -c requirements-dev.lock -o requirements-check.lock
@@ -141,12 +141,12 @@ build/compiled: pyproject.toml hatch_build.py $(VENV)/.compile $(shell find prox
 lambda: ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime, COMPILED=1 as above
 	@PYTHON=$(PYTHON) COMPILED=$(COMPILED) deploy/aws-lambda/build.sh dist/biot_sidecar
 
-# What ships and nothing else: our wheel and what it needs, each dependency checked against its hash in the lock.
+# What ships and nothing else: our wheel and what it needs with every extra, each dependency checked against its hash in the lock.
 build/ship: requirements.lock $(VENV)/.dev wheel
 	@rm -rf build/ship build/wheels
 	@$(PIP) download --require-hashes --only-binary :all: --dest build/wheels -r requirements.lock
 	@$(PYTHON) -m venv --without-pip build/ship
-	@$(PIP) --python build/ship/bin/python install --no-index --find-links build/wheels --find-links dist biot-sidecar
+	@$(PIP) --python build/ship/bin/python install --no-index --find-links build/wheels --find-links dist "biot-sidecar[all]"
 
 sbom: build/ship ## dist/biot-sidecar.cdx.json, the list of what ships (CycloneDX)
 	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o dist/biot-sidecar.cdx.json build/ship/bin/python

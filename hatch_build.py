@@ -47,7 +47,9 @@ class Compiled(BuildHookInterface[BuilderConfig]):
         if not asked():
             return []
         groups = tomllib.loads(Path(self.root, "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-        return [*self.metadata.core.dependencies, *groups["compile"]]
+        extras = self.metadata.core.optional_dependencies
+        beside = [needed for extra, needs in extras.items() if extra != "all" for needed in needs]
+        return [*self.metadata.core.dependencies, *beside, *groups["compile"]]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable" or not asked():

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a folder with the sidecar in it that runs wherever it is unpacked: build.sh FOLDER
 #   PYTHON       the interpreter to build for; its version must be there at run time too (default python3)
-#   ALSO         more packages of the lock: "redis cryptography" for SIDECAR_TOKEN_STORE
+#   EXTRAS       extras of biot-sidecar to take along: redis for SIDECAR_TOKEN_STORE
 #   COMPILED     1: with the forwarding path compiled, by the C compiler of this machine, which has to be Lambda's kind
 #   PYTHON_HOME  instead of PYTHON: a whole interpreter to take along, for runtimes without Python (Node, Java, Go)
 set -euo pipefail
@@ -34,10 +34,7 @@ BIOT_SIDECAR_COMPILED=${COMPILED-} "${pip[@]}" wheel --no-index --find-links "$w
 rm -rf "$out"
 mkdir -p "$out"
 into=(install "${lambda[@]}" --no-index --find-links "$wheels" --no-compile --target "$out/lib")
-# What `serve` imports. The simulator's and the inspector's packages have no place in a function.
-read -ra needed <<< "cachetools httptools msgspec prometheus-client pyyaml uvloop ${ALSO-}"
-"${pip[@]}" "${into[@]}" --no-deps biot-sidecar
-"${pip[@]}" "${into[@]}" "${needed[@]}"
+"${pip[@]}" "${into[@]}" "biot-sidecar${EXTRAS:+[$EXTRAS]}"
 rm -rf "$out/lib/bin"
 echo 'from biot_sidecar.__main__ import main; raise SystemExit(main())' > "$out/lib/__main__.py"
 # The folder is read-only on Lambda and its time stamps are lost on the way: byte code that is trusted as it is.

@@ -15,30 +15,37 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from biot_sidecar import __version__
-from biot_sidecar.cli import output
+from biot_sidecar.cli import standard_streams
 from biot_sidecar.errors import AddressInUse, BadSettings
 
 if TYPE_CHECKING:
     import argparse
 
-# Name -> module and what --help says. A command's module is imported only when it is the chosen one: starting is a
-# feature here.
+
+class Command(NamedTuple):
+    """`help` is what --help says of it; `extra` what has to be installed beside the sidecar."""
+
+    help: str
+    extra: str = ""
+
+
+# A command's module has the command's name, and is imported only when it is the chosen one: starting is a feature here.
 COMMANDS: Final = {
-    "serve": ("serve", "the sidecar (the default)"),
-    "demo": ("demo", "a BioT simulator and the sidecar together"),
-    "simulate": ("simulate", "the BioT simulator alone"),
-    "check": ("check", "validate settings and routes, run the routes file's own tests"),
-    "init": ("init", "write a routes file of your own, config/routes.yaml, and its schema"),
-    "explain": ("explain", "which rule answers a request, and what it does"),
-    "login": ("login", "log in once and say what happened"),
-    "wait": ("wait", "wait until the sidecar is ready"),
-    "exec": ("exec_", "run a command with a sidecar beside it"),
+    "serve": Command("the sidecar (the default)"),
+    "demo": Command("a BioT simulator and the sidecar together", extra="simulator"),
+    "simulate": Command("the BioT simulator alone", extra="simulator"),
+    "check": Command("validate settings and routes, run the routes file's own tests"),
+    "init": Command("write a routes file of your own, config/routes.yaml, and its schema"),
+    "explain": Command("which rule answers a request, and what it does"),
+    "login": Command("log in once and say what happened"),
+    "wait": Command("wait until the sidecar is ready"),
+    "exec": Command("run a command with a sidecar beside it"),
 }
 ABOUT: Final = {"help": "this list; help COMMAND: that command's flags", "version": "which version this is"}
-INTERNAL: Final = {"worker": ("worker", "one of several serving processes; started by serve")}
+INTERNAL: Final = {"worker": Command("one of several serving processes; started by serve")}
 _ENDING: Final = {"check", "init", "explain", "login", "wait", "exec"}  # the others serve until a signal says stop
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
@@ -47,7 +54,7 @@ _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
     """Run a command; its exit status: 0 clean, 1 wrong configuration, 2 wrong command line, 3 address not to be had."""
     if argv is None:
-        output.prepare()
+        standard_streams.prepare()
     _take_any_text()
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
@@ -55,8 +62,8 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     try:
         status = _carry_out(words, _take_environment() if env is None else env)
         sys.stdout.flush()
-    except output.OutputLost as error:
-        output.drop()
+    except standard_streams.OutputLost as error:
+        standard_streams.discard_stdout()
         status = _say(f"the output cannot be written: {error}", 1)
     return status
 
@@ -95,10 +102,13 @@ def _end_quietly(interrupted: int) -> None:
 
 
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
-    module_name, summary = COMMANDS.get(name) or INTERNAL[name]
-    module = importlib.import_module(f"biot_sidecar.cli.{module_name}")
+    command = COMMANDS.get(name) or INTERNAL[name]
+    module = importlib.import_module(f"biot_sidecar.cli.{name}")
     try:
-        return int(module.run(_parse(name, module, summary, words), env))
+        args = _parse(name, module, command.help, words)
+        if command.extra:
+            _require(name, command.extra)
+        return int(module.run(args, env))
     except BadSettings as error:
         return _say("\n".join([*error.problems, *error.warnings]), 1)
     except AddressInUse as error:
@@ -107,6 +117,14 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
         return _INTERRUPTED
     except SystemExit as ended:  # argparse has said what there is to say
         return int(ended.code or 0)
+
+
+def _require(name: str, extra: str) -> None:
+    """Raises BadSettings where an extra is not installed."""
+    from biot_sidecar.extras import lack_of
+
+    if lack := lack_of(extra):
+        raise BadSettings([f"{name} {lack}"])
 
 
 def _parse(name: str, module: ModuleType, summary: str, words: list[str]) -> Any:
@@ -151,7 +169,7 @@ def _say(text: str, status: int) -> int:
 
 def overview() -> str:
     """What `biot-sidecar --help` shows."""
-    summaries = {name: summary for name, (_, summary) in COMMANDS.items()} | ABOUT
+    summaries = {name: command.help for name, command in COMMANDS.items()} | ABOUT
     lines = [f"  {name:10}{summary}" for name, summary in summaries.items()]
     return "\n".join(
         [

@@ -305,7 +305,7 @@ def test_a_bundle_is_spared_the_packages_that_serve_does_not_import(bundle: Path
 
 
 def test_a_bundle_is_compiled_on_request(bundle: Path) -> None:
-    compiled = [path.name for path in (bundle / "lib").glob("proxy/biot_sidecar/http/*.so")]
+    compiled = [path.name for path in (bundle / "lib").glob("biot_sidecar/http/*.so")]
     assert bool(compiled) is bool(UNDER_TEST)
 
 

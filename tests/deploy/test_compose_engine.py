@@ -74,8 +74,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     secrets.chmod(0o755)
     write(secrets / "secret-key", (ROOT / "deploy" / "docker" / "simulator-user" / "secret-key").read_text())
     running = Engine(secrets)
-    built = running.docker("build", "--network", "host", "--tag", "biot-sidecar:local", ".")
-    assert built.returncode == 0, built.stderr
+    for target, tag in (("simulator", "simulator"), ("sidecar", "local")):
+        build = ["build", "--network", "host", "--target", target, "--tag", f"biot-sidecar:{tag}", "."]
+        built = running.docker(*build)
+        assert built.returncode == 0, built.stderr
     try:
         running.compose("up", "--detach", "--wait", "--wait-timeout", "120")
         yield running

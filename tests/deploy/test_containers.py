@@ -55,12 +55,39 @@ def test_the_compose_file_fits_the_compose_specification() -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_the_image_runs_as_a_numbered_user_and_takes_signals_itself() -> None:
-    last_stage = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
-    assert re.search(r"^USER [1-9]\d+:[1-9]\d+$", last_stage, re.MULTILINE)
-    assert json.loads(re.search(r"^ENTRYPOINT (.*)$", last_stage, re.MULTILINE)[1]) == ["biot-sidecar"]
-    assert "STOPSIGNAL SIGTERM" in last_stage
-    assert "pip" not in re.sub(r"^#.*$", "", last_stage, flags=re.MULTILINE)
+STAGES = {
+    name: (base, text)
+    for base, name, text in re.findall(r"^FROM (\S+) AS (\S+)\n(.*?)(?=^FROM |\Z)", DOCKERFILE, re.M | re.S)
+}
+
+
+def layers(stage: str) -> str:
+    """What an image is made of: its stage and those that it is made from, without comments."""
+    base, text = STAGES[stage]
+    return re.sub(r"^#.*$", "", (layers(base) if base in STAGES else "") + text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("stage", ["sidecar", "simulator"])
+def test_the_image_runs_as_a_numbered_user_and_takes_signals_itself(stage: str) -> None:
+    image = layers(stage)
+    assert re.search(r"^USER [1-9]\d+:[1-9]\d+$", image, re.MULTILINE)
+    assert json.loads(re.search(r"^ENTRYPOINT (.*)$", image, re.MULTILINE)[1]) == ["biot-sidecar"]
+    assert "STOPSIGNAL SIGTERM" in image
+    assert "pip" not in image
+
+
+def test_the_image_that_is_made_if_none_is_named_is_the_sidecar_with_redis_and_no_more() -> None:
+    assert list(STAGES)[-1] == "sidecar"
+    assert re.findall(r'biot-sidecar\[(\w+)\]"', layers("build")) == ["redis"]
+    assert re.findall(r"--from=(\S+)", layers("sidecar")) == ["build"]
+    assert re.findall(r'biot-sidecar\[(\w+)\]"', layers("build-all")) == ["redis", "all"]
+    assert re.findall(r"--from=(\S+)", layers("simulator")) == ["build-all"]
+
+
+def test_what_compose_runs_has_what_it_needs() -> None:
+    assert SERVICES["sidecar"]["build"]["target"] == "sidecar"
+    assert SERVICES["simulator"]["build"]["target"] == "simulator"
+    assert SERVICES["simulator"]["image"] != SERVICES["sidecar"]["image"]
 
 
 @pytest.mark.parametrize("dockerfile", [ROOT / "Dockerfile", DEPLOY / "aws-lambda" / "Dockerfile"], ids=named)

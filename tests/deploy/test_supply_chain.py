@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pytest
 from biot_sidecar import __version__
+from biot_sidecar.extras import MODULES
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.deploy.programs import DEPLOY, PLAIN, ROOT, SECRET, USER, call, program
 from tests.support import wants
 
+PACKAGE = ROOT / "proxy" / "biot_sidecar"
 SOURCES = ["proxy", "config", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"]
 
 
@@ -100,12 +102,12 @@ def digest(file: Path) -> str:
 def test_the_wheel_carries_the_shipped_rules_and_no_tests(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for name in ("routes.yaml", "routes.schema.json"):
-            assert archive.read(f"proxy/data/{name}") == (ROOT / "config" / name).read_bytes()
+            assert archive.read(f"biot_sidecar/data/{name}") == (ROOT / "config" / name).read_bytes()
         assert {name.split("/")[0] for name in archive.namelist()} == {
             "biot_sidecar",
             f"biot_sidecar-{__version__}.dist-info",
         }
-        sources = {str(path.relative_to(ROOT)) for path in ROOT.glob("proxy/**/*") if path.is_file()}
+        sources = {str(path.relative_to(ROOT / "proxy")) for path in PACKAGE.rglob("*") if path.is_file()}
         assert {name for name in sources if "__pycache__" not in name} <= set(archive.namelist())
 
 
@@ -141,7 +143,7 @@ def test_the_sbom_tool_lists_what_an_environment_holds(installed: Path, tmp_path
 
 
 def test_the_notices_name_every_package_that_ships() -> None:
-    assert shipped("biot-sidecar") - {"biot-sidecar"} | {"mypy"} <= noticed().keys()
+    assert shipped("biot-sidecar", *MODULES) - {"biot-sidecar"} | {"mypy"} <= noticed().keys()
 
 
 def test_the_notices_are_of_the_locked_versions() -> None:

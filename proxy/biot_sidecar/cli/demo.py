@@ -10,9 +10,9 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from biot_sidecar.cli.children import Child, Signals, finish, reap, start_own
+from biot_sidecar.cli.child_process import Child, Signals, finish, reap, start_own
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
-from biot_sidecar.cli.ready_line import base_url, places
+from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.settings.names import BASE_URL, DEFAULTS, FLAGS, SECRET, SIMULATOR_LISTEN, USER_ID
 from biot_sidecar.settings.simulator import names_service_user
 
@@ -55,9 +55,9 @@ def _run_sidecar(flags: Mapping[str, str], env: Mapping[str, str], simulator: Ch
     words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
     sidecar = start_own(["serve", *words], env, signals)
     ready = sidecar.first_line(signals)
-    if not places(ready):
+    if not listen_addresses(ready):
         return _unstarted(sidecar, signals, simulator)
-    print(ready, try_these(places(ready)[0], env[BASE_URL]), sep="\n", flush=True)
+    print(ready, try_these(listen_addresses(ready)[0], env[BASE_URL]), sep="\n", flush=True)
     broken = _watch(signals, simulator, sidecar)
     if broken:
         print("biot-sidecar: the simulator or the sidecar ended by itself, so the demo is over", file=sys.stderr)
@@ -92,10 +92,10 @@ def sidecar_environment(env: Mapping[str, str], simulator: str) -> dict[str, str
     return given
 
 
-def try_these(place: str, simulator: str) -> str:
-    """Three calls to paste into another terminal, for a sidecar that listens at `place`."""
-    url = base_url(place)
-    curl = "curl -s" if url else f"curl -s --unix-socket {shlex.quote(place.removeprefix('unix:'))}"
+def try_these(address: str, simulator: str) -> str:
+    """Three calls to paste into another terminal, for a sidecar that listens at `address`."""
+    url = base_url(address)
+    curl = "curl -s" if url else f"curl -s --unix-socket {shlex.quote(address.removeprefix('unix:'))}"
     patient = (url or "http://127.0.0.1") + _PATIENT
     return f"""
 Try, in another terminal:

@@ -8,15 +8,15 @@ _BEGINNING: Final = "biot-sidecar ready on "
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 
-def places(line: str) -> list[str]:
+def listen_addresses(line: str) -> list[str]:
     """The addresses that it listens at, as users write them; none if the line is no ready line."""
     listed, arrow, _ = line.rpartition(" -> ")
     return listed.removeprefix(_BEGINNING).split(", ") if arrow and listed.startswith(_BEGINNING) else []
 
 
-def base_url(place: str) -> str:
+def base_url(address: str) -> str:
     """What a client on this machine calls; empty for a unix socket, which no URL can name."""
-    if place.startswith("unix:"):
+    if address.startswith("unix:"):
         return ""
-    host, _, port = place.rpartition(":")
+    host, _, port = address.rpartition(":")
     return f"http://{_EVERY_ADDRESS.get(host, host)}:{port}"

@@ -87,13 +87,9 @@ async def _serve(options: SimulatorOptions, address: ListenAddress, shown: str) 
 
 def _options(settings: SimulatorSettings, faults_file: str | None) -> tuple[SimulatorOptions, str]:
     """The options, and what may be shown of the secret; raises BadSettings."""
-    try:
-        # aiohttp, cryptography and jwt cost 150 ms and are of no use to the other commands.
-        from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
-        from biot_sidecar.simulator.server import running_simulator  # noqa: F401
-    except ModuleNotFoundError as error:
-        missing = f"the simulator needs the package {error.name}, which is not installed here"
-        raise BadSettings([missing]) from None
+    # aiohttp, cryptography and jwt cost 150 ms and are of no use to the other commands.
+    from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
+
     known = _faults(faults_file) if faults_file is not None else ()
     identity, secret = settings.user or (DEFAULT_SERVICE_USER_ID, Secret(DEFAULT_SECRET))
     options = SimulatorOptions(identity, secret, settings.token_life, known)

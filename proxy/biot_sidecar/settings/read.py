@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from biot_sidecar.durations import parse_duration
 from biot_sidecar.errors import BadSettings
+from biot_sidecar.extras import lack_of
 from biot_sidecar.settings.addresses import is_host, is_ip, is_loopback, parse_address, parse_base_url
 from biot_sidecar.settings.ca_file import ca_file_problem
 from biot_sidecar.settings.files import (
@@ -113,7 +113,7 @@ class Reader:
             "log_format": self._choice("SIDECAR_LOG_FORMAT", "json", "text")
             if self._text("SIDECAR_LOG_FORMAT")
             else "",
-            "inspect": self.switch("SIDECAR_INSPECT"),
+            "inspect": self._inspect(),
         }
         self._refuse_odd_listeners(upstream, listen, admin_listen)
         if upstream is None or self.problems:
@@ -264,11 +264,15 @@ class Reader:
         text = self._text("SIDECAR_TOKEN_STORE")
         if text and not _is_redis(text):
             self._problem("SIDECAR_TOKEN_STORE", "is no redis:// address")
-        elif text and not (find_spec("redis") and find_spec("cryptography")):
-            self._problem(
-                "SIDECAR_TOKEN_STORE", "needs the packages redis and cryptography, which are not installed here"
-            )
+        elif text and (lack := lack_of("redis")):
+            self._problem("SIDECAR_TOKEN_STORE", lack)
         return Secret(text) if text else None
+
+    def _inspect(self) -> bool:
+        inspect = self.switch("SIDECAR_INSPECT")
+        if inspect and (lack := lack_of("inspector")):
+            self._problem("SIDECAR_INSPECT", lack)
+        return inspect
 
     def _refuse_odd_listeners(
         self, upstream: UpstreamUrl | None, listen: tuple[ListenAddress, ...], admin: ListenAddress | None

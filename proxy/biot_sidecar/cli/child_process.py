@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Final
 
-from biot_sidecar.process import respawn as program
+from biot_sidecar.process import respawn
 
 _PR_SET_PDEATHSIG: Final = 1
 _SI_KERNEL: Final = 0x80
@@ -76,8 +76,8 @@ class Child:
                 return stdout.readline().decode(errors="replace").strip()
         return ""
 
-    def note_end(self, pid: int, status: int) -> None:
-        """Take note of what waitpid said, if it is about this child."""
+    def reaped(self, pid: int, status: int) -> None:
+        """Take what waitpid said, if it is about this child."""
         if pid != self._process.pid:
             return
         code = os.waitstatus_to_exitcode(status)
@@ -96,8 +96,8 @@ def start(words: Sequence[str], env: Mapping[str, str], signals: Signals) -> Chi
 def start_own(words: Sequence[str], env: Mapping[str, str], signals: Signals) -> Child:
     """Start a command of this program, out of the terminal's reach: it ends when we say so, or when we are no more."""
     process = subprocess.Popen(  # noqa: S603 - this program itself
-        program.command(*words),
-        env=program.environment(env),
+        respawn.command(*words),
+        env=respawn.environment(env),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,
@@ -107,7 +107,7 @@ def start_own(words: Sequence[str], env: Mapping[str, str], signals: Signals) ->
 
 
 def reap(*children: Child) -> None:
-    """Take note of every child that has ended; as a container's first process, of orphans too."""
+    """Reap every child that has ended; as a container's first process, of orphans too."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -116,7 +116,7 @@ def reap(*children: Child) -> None:
         if pid == 0:
             return
         for child in children:
-            child.note_end(pid, status)
+            child.reaped(pid, status)
 
 
 def finish(child: Child, signals: Signals, *others: Child) -> int:

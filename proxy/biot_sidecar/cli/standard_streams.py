@@ -16,7 +16,7 @@ class OutputLost(Exception):
     """What is printed cannot be written; no mistake of ours. The text says why."""
 
 
-class Output(io.TextIOWrapper):
+class Stdout(io.TextIOWrapper):
     """Standard output that tells its own failure from any other OSError."""
 
     def write(self, text: str) -> int:
@@ -36,7 +36,7 @@ class Output(io.TextIOWrapper):
             raise OutputLost(reason)
 
 
-class Notes(io.TextIOWrapper):
+class Stderr(io.TextIOWrapper):
     """Standard error. What cannot be written there can be told nowhere, and changes no exit status."""
 
     def write(self, text: str) -> int:
@@ -60,12 +60,12 @@ def prepare() -> None:
     given = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     if isinstance(given, io.TextIOWrapper):
         encoding, lines, at_once = given.encoding, given.line_buffering, given.write_through
-        sys.stdout = Output(given.detach(), encoding, line_buffering=lines, write_through=at_once)
+        sys.stdout = Stdout(given.detach(), encoding, line_buffering=lines, write_through=at_once)
     told = sys.stderr
     if isinstance(told, io.TextIOWrapper):
-        sys.stderr = Notes(told.detach(), told.encoding, line_buffering=True)
+        sys.stderr = Stderr(told.detach(), told.encoding, line_buffering=True)
 
 
-def drop() -> None:
+def discard_stdout() -> None:
     """Forget what could not be written, or the interpreter would complain at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

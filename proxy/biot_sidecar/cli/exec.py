@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from biot_sidecar.cli.children import Child, Signals, finish, reap, start, start_own
+from biot_sidecar.cli.child_process import Child, Signals, finish, reap, start, start_own
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
-from biot_sidecar.cli.ready_line import base_url, places
+from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import load_listen
 from biot_sidecar.settings.names import BASE_URL, FLAGS, SECRET, SECRET_FILE
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         # Under systemd the service is CMD: the sidecar does not report in its place.
         own = {name: value for name, value in env.items() if name != "NOTIFY_SOCKET"}
         sidecar = start_own(["serve", *words], own, signals)
-        url = next(filter(None, map(base_url, places(sidecar.first_line(signals)))), None)
+        url = next(filter(None, map(base_url, listen_addresses(sidecar.first_line(signals)))), None)
         if url is None:  # the command has not run
             told = signals.ending
             status = finish(sidecar, signals)
