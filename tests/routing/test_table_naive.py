@@ -23,7 +23,8 @@ MATCHES = st.builds(
     st.sampled_from(["", "", "/"]),
 )
 ROUTES = st.lists(
-    st.tuples(st.lists(MATCHES, min_size=1, max_size=3), st.sampled_from(["off", "on", "client", "deny"])), max_size=6
+    st.tuples(st.lists(MATCHES, min_size=1, max_size=3), st.sampled_from(["off", "on", "client", "deny", "observe"])),
+    max_size=6,
 )
 PIECES = ["a", "b", "A", "B", "/", "/", "//", ";", "%2F", "%2f", "%5C", "%3B", "%25", "%61", "%2561", "%252F", "%253b",
           ".", "%2e", "%", "%0", "%00", "\\", "\x01", "\xff", "%20", "?", "*",
@@ -36,7 +37,7 @@ def compiled(routes: list[tuple[list[str], str]], unmatched: str) -> RouteTable 
     """The table; None if a route cannot be reached."""
     written = [
         {"name": f"route {number}", "match": matches}
-        | ({"deny": "because"} if effect == "deny" else {"interception": effect})
+        | ({effect: "because"} if effect in {"deny", "observe"} else {"interception": effect})
         for number, (matches, effect) in enumerate(routes)
     ]
     return load(json.dumps({"version": 1, "defaults": {"unmatched": unmatched}, "routes": written}).encode(), "f").table
@@ -84,11 +85,15 @@ def expression(match: str, *, fold: bool) -> re.Pattern[bytes]:
     return re.compile((said + "(/[0-9a-f]+)*" * rest).encode())
 
 
-def first(routes: list[tuple[list[str], str]], method: str, path: Path, *, fold: bool = False) -> int | None:
-    """The number of the first route that matches, trying them all."""
+def first(
+    routes: list[tuple[list[str], str]], method: str, path: Path, *, fold: bool = False, blind: bool = True
+) -> int | None:
+    """The number of the first route that matches, trying them all; `blind` to those that only observe."""
     subject = "/".join([method.upper() if fold else method, *((folded(s) if fold else s).hex() for s in path if s)])
-    for number, (matches, _) in enumerate(routes):
-        if any(expression(match, fold=fold).fullmatch(subject.encode()) for match in matches):
+    for number, (matches, effect) in enumerate(routes):
+        if not (blind and effect == "observe") and any(
+            expression(match, fold=fold).fullmatch(subject.encode()) for match in matches
+        ):
             return number
     return None
 
@@ -123,7 +128,7 @@ def resolved(segments: Path) -> Path:
 
 
 @settings(max_examples=400)
-@given(ROUTES, st.sampled_from(["allow", "deny"]), st.sampled_from([*METHODS, "get", "POST"]), PATHS)
+@given(ROUTES, st.sampled_from(["allow", "deny", "observe"]), st.sampled_from([*METHODS, "get", "POST"]), PATHS)
 def test_the_table_says_what_the_contract_says(routes, unmatched, method, target):
     table = compiled(routes, unmatched)
     if table is None:
@@ -149,4 +154,17 @@ def test_the_table_says_what_the_contract_says(routes, unmatched, method, target
         assert verdict.rule.name == ("unmatched" if number is None else f"route {number}")
         if number is not None and not denied:
             assert verdict.rule.interception.value == effects[number]
+
+    seeing = [first(routes, method, one, fold=fold, blind=False) for one in readings(path) for fold in (False, True)]
+    seeing.append(first(routes, method, tuple(map(decode, path.split(b"/"))), blind=False))
+    last = len(routes)
+    observing = [last if n is None else n for n in seeing if (unmatched if n is None else effects[n]) == "observe"]
+    denying = [last if n is None else n for n in ([number] if denies(number) else ways) if denies(n)]
+    reached = bool(observing) and min(observing) < min([last + 1, *denying])
+    event("observed" if reached else "not observed")
+    if reached:
+        assert verdict.observed is not None
+        assert verdict.observed.name == ("unmatched" if min(observing) == last else f"route {min(observing)}")
+    else:
+        assert verdict.observed is None
     return None

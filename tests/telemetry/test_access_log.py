@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 from biot_sidecar.errors import Code
 from biot_sidecar.http.exchange import Exchange
+from biot_sidecar.routing.route import Route, Verdict
 from biot_sidecar.telemetry.access_log import BATCH, Log
 from biot_sidecar.telemetry.batching_observer import BatchingObserver
 from biot_sidecar.telemetry.snapshot import REFUSALS
@@ -358,3 +360,24 @@ def test_dropped_lines_are_told_once_the_writer_takes_lines_again():
     ready, dropped = map(json.loads, written.lines)
     assert ready["event"] == "ready"
     assert (dropped["level"], dropped["event"], dropped["lines"]) == ("warning", "log_lines_dropped", 12)
+
+
+# ---- routes that only observe
+
+
+def observed_by(name: str, reason: str) -> Verdict:
+    return dataclasses.replace(verdict(), observed=Route(name=name, source="f:1", observe=reason))
+
+
+def test_a_request_that_would_have_been_denied_says_why():
+    assert told(exchange(verdict=observed_by("keys", "not for plugins")))["would_deny"] == "not for plugins"
+    assert "would_deny" not in told(exchange())
+
+
+def test_the_text_form_tells_it_too():
+    log, written = new_log(form="text")
+    log.finished(exchange(verdict=observed_by("keys", "not for plugins")))
+    log.finished(exchange())
+    first, second = written.lines
+    assert 'would_deny="not for plugins"' in first
+    assert "would_deny" not in second

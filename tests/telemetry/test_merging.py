@@ -22,6 +22,7 @@ from tests.telemetry.reading import new_metrics, samples
 
 SUMS_UNLESS_DECLARED = {
     "reload_successful": (True, False, False),
+    "observes": (True, False, True),
     "token_expires": (3.0, 5.0, 5.0),
     "blocked_until": (3.0, 5.0, 5.0),
     "files_most": (3.0, 5.0, 3.0),
@@ -91,9 +92,10 @@ def test_every_number_of_two_processes_becomes_their_sum_or_what_its_field_decla
 def test_of_a_process_that_ended_all_stays_but_what_ends_with_it(path, get, put):
     ended = empty()
     at_start = get(ended)
-    put(ended, not at_start if isinstance(at_start, bool) else 3)
+    told = not at_start if isinstance(at_start, bool) else 3
+    put(ended, told)
     left = get(state.total([state.remains([encoded(ended)])]))
-    assert left == (at_start if path[1:] in LIVING else 3)
+    assert left == (at_start if path[1:] in LIVING else told)
 
 
 ON_THE_STATUS_PAGE_ONLY = {"most", "last_used"}
@@ -103,7 +105,7 @@ ON_THE_STATUS_PAGE_ONLY = {"most", "last_used"}
 def test_every_number_is_shown(path, get, put):
     shown = empty()
     before = render([encoded(shown)], "")[1]
-    put(shown, False if is_field(path) == "reload_successful" else 7)
+    put(shown, {"reload_successful": False, "observes": True}.get(is_field(path), 7))
     assert (render([encoded(shown)], "")[1] != before) == (is_field(path) not in ON_THE_STATUS_PAGE_ONLY)
 
 

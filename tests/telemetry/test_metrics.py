@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from itertools import pairwise, product
@@ -9,7 +10,7 @@ from itertools import pairwise, product
 import pytest
 from biot_sidecar.errors import Code
 from biot_sidecar.http import error_texts as faults
-from biot_sidecar.routing.route import Interception
+from biot_sidecar.routing.route import Interception, Route, Verdict
 from biot_sidecar.telemetry import histogram as tallies
 from biot_sidecar.telemetry import snapshot as state
 from hypothesis import given
@@ -339,3 +340,24 @@ def test_a_wait_of_seconds_is_not_announced_as_twice_as_long(bounds):
     """A quantile that falls into a bucket is announced as its upper bound, at worst."""
     longer = [bound for bound in bounds if bound >= 1.0]
     assert all(two / one <= 1.7 for one, two in pairwise(longer)), longer
+
+
+# ---- routes that only observe
+
+
+def observed_by(name: str) -> Verdict:
+    return dataclasses.replace(verdict("one"), observed=Route(name=name, source="f:1", observe="why"))
+
+
+def test_what_would_have_been_denied_is_counted_under_the_route_that_observes():
+    metrics = new_metrics()
+    metrics.routes(["one", "two"])
+    metrics.observing(["two"])
+    assert label_sets(samples(metrics), "would_deny_total") == {labels(route="two")}
+    assert value(samples(metrics), "would_deny_total", route="two") == 0
+    metrics.finished(exchange(verdict=observed_by("two")))
+    metrics.finished(exchange(verdict=observed_by("unmatched")))
+    seen = samples(metrics)
+    assert value(seen, "would_deny_total", route="two") == 1
+    assert value(seen, "would_deny_total", route="unmatched") == 1
+    assert value(seen, "requests_total", route="one", method="GET", status="200", interception="off") == 2

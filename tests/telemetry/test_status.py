@@ -61,6 +61,8 @@ def test_every_rule_in_force_is_listed_in_the_files_order_with_what_it_does():
         "timeout": 120.0,
         "retry": "none",
         "deny": None,
+        "observe": None,
+        "would_deny": None,
     }
     assert (denied["name"], denied["deny"]) == ("no keys", "not for plugins")
     assert (unmatched["name"], unmatched["source"]) == ("unmatched", "routes.yaml:2")

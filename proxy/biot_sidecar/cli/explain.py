@@ -84,6 +84,8 @@ def _lines(found: Explanation, table: RouteTable) -> Iterator[str]:
         for key in ("interception", "authorization", "timeout", "retry"):
             meaning = _MEANING.get((key, found[key]))
             yield _line(key, found[key] if meaning is None else f"{found[key]}: {meaning}")
+    if "observe" in found:
+        yield _line("observe", f"{found['observe']['route']} would deny it: {found['observe']['reason']}")
     operation = table.verdict(*_request(found)).operation
     if operation is not None:
         yield _line("operation", facts_of(operation))

@@ -183,6 +183,7 @@ class Sidecar:
 
     def _take_table(self, table: RouteTable) -> None:
         self._metrics.routes([rule.name for rule in table.rules])
+        self._metrics.observing([rule.name for rule in (*table.rules, table.unmatched) if rule.observe is not None])
 
     def finished(self, exchange: Exchange) -> None:
         """The inspector sees a request as soon as it has ended."""

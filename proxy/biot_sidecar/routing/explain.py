@@ -8,7 +8,7 @@ from typing import Any
 from biot_sidecar.routing.local_paths import LOGIN_PATH, local_path
 from biot_sidecar.routing.path_normalization import BadPath, Segments, segments_of
 from biot_sidecar.routing.pattern import Pattern
-from biot_sidecar.routing.route import Interception, Operation, Verdict
+from biot_sidecar.routing.route import Interception, Operation, Route, Verdict
 from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.routing.unknown_operations import why_unknown
 
@@ -37,7 +37,13 @@ def explain(table: RouteTable, method: str, path: str) -> Explanation:
         "deny": verdict.deny if refused is None else f"the path is refused with 400: {refused}",
         "operation": None if verdict.operation is None else f"{verdict.operation.method} {verdict.operation.path}",
         "warnings": list(_warnings(table, method, target, verdict)),
+        **_observation(verdict.observed),
     }
+
+
+def _observation(observed: Route | None) -> Explanation:
+    """The route that would have denied the request, and why; a key of its own, if there is one."""
+    return {} if observed is None else {"observe": {"route": observed.name, "reason": observed.observe}}
 
 
 def _warnings(table: RouteTable, method: str, target: bytes, verdict: Verdict) -> Iterator[str]:

@@ -116,8 +116,9 @@ def report(
 ) -> Iterator[str]:
     """A line for each operation that a route with interception asks to intercept, a warning for a route without any."""
     earlier = Coverage()
-    for number, rule in enumerate((*table.rules, table.unmatched)):
-        patterns = patterns_of(rule) if number < len(table.rules) else [parse_pattern("* /**")]
+    deciding = [rule for rule in table.rules if rule.observe is None]
+    for number, rule in enumerate((*deciding, table.unmatched)):
+        patterns = patterns_of(rule) if number < len(deciding) else [parse_pattern("* /**")]
         if rule.interception is not Interception.OFF and rule.deny is None:
             reached = [one for one in operations if _reaches(patterns, one.pattern, earlier)]
             yield from _lines(rule, reached, interceptors)

@@ -36,8 +36,8 @@ class Retry(Enum):
 class Route:
     """One rule with the file's defaults filled in. The rule named `unmatched` stands for the defaults themselves.
 
-    `timeout` is in seconds; `deny` is the reason to refuse with, or None; `source` is FILE:LINE;
-    `patterns` are the `match:` texts as written.
+    `timeout` is in seconds; `deny` is the reason to refuse with, or None; `observe` is the reason that a route which
+    only counts would refuse with; `source` is FILE:LINE; `patterns` are the `match:` texts as written.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Route:
     timeout: float = 60.0
     retry: Retry = Retry.IDEMPOTENT
     deny: str | None = None
+    observe: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Verdict:
     """What the table says of one request.
 
     `path_refused` (a 400) and `deny` (a 403) are reasons in plain English, or None. `template` is the path as logs may
-    show it: the operation's or the rule's pattern, never the path itself.
+    show it: the operation's or the rule's pattern, never the path itself. `observed` is the route that would have
+    denied the request, had it `deny` where it has `observe`.
     """
 
     rule: Route
@@ -75,3 +77,4 @@ class Verdict:
     operation: Operation | None = None
     deny: str | None = None
     path_refused: str | None = None
+    observed: Route | None = None

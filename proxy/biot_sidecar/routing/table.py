@@ -9,37 +9,54 @@ from typing import Final
 from biot_sidecar.bounded_cache import BoundedCache
 from biot_sidecar.pacing import Pace, no_pause
 from biot_sidecar.routing.biot_operations import find_operation, services
-from biot_sidecar.routing.path_normalization import BadPath, Segments, readings, reads_one_way, segments_of
+from biot_sidecar.routing.observers import Observers
+from biot_sidecar.routing.path_normalization import BadPath, Segments, segments_of
 from biot_sidecar.routing.pattern import Pattern, parse_pattern
-from biot_sidecar.routing.pattern_tree import PatternTree, fold_all
+from biot_sidecar.routing.pattern_tree import PatternTree
 from biot_sidecar.routing.route import Operation, Route, Verdict
+from biot_sidecar.routing.variant_matching import VariantMatcher
 
 _CACHE_MOST: Final = 4096
 _CACHED_LIMIT: Final = 512
 """Bytes of a method and a path that are worth remembering."""
 DENIED_UNMATCHED: Final = "no rule allows this request (unmatched: deny)"
+OBSERVED_UNMATCHED: Final = "no rule allows this request (unmatched: observe)"
 
 
 class RouteTable:
     """Rules in the order of the file; the first that matches wins, `unmatched` stands for the rest."""
 
     def __init__(
-        self, rules: Sequence[Route], unmatched: Route, *, deny_unmatched: bool = False, pace: Pace = no_pause
+        self,
+        rules: Sequence[Route],
+        unmatched: Route,
+        *,
+        deny_unmatched: bool = False,
+        observe_unmatched: bool = False,
+        pace: Pace = no_pause,
     ) -> None:
         self.rules = tuple(rules)
-        self.unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED) if deny_unmatched else unmatched
+        if deny_unmatched:
+            unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED)
+        elif observe_unmatched:
+            unmatched = dataclasses.replace(unmatched, observe=OBSERVED_UNMATCHED)
+        self.unmatched = unmatched
         self.deny_unmatched = deny_unmatched
         self._patterns = _compiled(self.rules, pace)
-        self._trie = PatternTree(self._patterns, pace=pace)
-        denies = deny_unmatched or any(rule.deny is not None for rule in self.rules)
-        self._folded = PatternTree(self._patterns, folded=True, pace=pace) if denies else None
-        self._verdicts: dict[tuple[int | None, str, str], Verdict] = {}
+        deciding = [(number, pattern) for number, pattern in self._patterns if self.rules[number].observe is None]
+        self._trie = PatternTree(deciding, pace=pace)
+        denies = any(rule.deny is not None for rule in (*self.rules, unmatched))
+        self._variants = VariantMatcher(self._trie, deciding, pace) if denies else None
+        observes = any(rule.observe is not None for rule in (*self.rules, unmatched))
+        self._observers = Observers(self.rules, unmatched, self._patterns, pace) if observes else None
+        self._verdicts: dict[tuple[int | None, str, str, str | None], Verdict] = {}
         self._cache: BoundedCache[tuple[bytes, bytes], Verdict] = BoundedCache(_CACHE_MOST)
 
     def parts(self, pace: Pace) -> list[object]:
         """What this table is made of, for pace.let_go() when nobody uses it any more."""
-        folded = [] if self._folded is None else self._folded.parts(pace)
-        return [*self.rules, *self._verdicts.values(), *self._patterns, *self._trie.parts(pace), *folded]
+        more = [] if self._variants is None else self._variants.parts(pace)
+        more += [] if self._observers is None else self._observers.parts(pace)
+        return [*self.rules, *self._verdicts.values(), *self._patterns, *self._trie.parts(pace), *more]
 
     def verdict(self, method: bytes, target: bytes) -> Verdict:
         """What the rules say of a request with this raw origin-form target. Never raises."""
@@ -59,21 +76,26 @@ class RouteTable:
         except BadPath as error:
             return Verdict(rule=self.unmatched, template="", path_refused=str(error))
         index = self._trie.find(method, segments)
-        if self._folded is not None and self._rule(index).deny is None:
-            index = self._denying(self._folded, index, method, path, segments)
+        if self._variants is not None and self._rule(index).deny is None:
+            index = self._denying(self._variants, index, method, path, segments)
+        rule, observed = self._rule(index), None
+        if self._observers is not None:
+            observed = self._observers.find(method, path, segments, None if rule.deny is None else index)
         operation = find_operation(method, segments)
         if operation is None:
-            rule = self._rule(index)
-            return Verdict(rule=rule, template=self._template(rule, method, segments), deny=rule.deny)
-        return self._verdict(index, operation)
+            template = self._template(rule, method, segments)
+            return Verdict(rule=rule, template=template, deny=rule.deny, observed=observed)
+        return self._verdict(index, operation, observed)
 
-    def _verdict(self, index: int | None, operation: Operation) -> Verdict:
-        """The one verdict for all requests that are this operation and fall under the same rule."""
-        key = (index, operation.method, operation.path)
+    def _verdict(self, index: int | None, operation: Operation, observed: Route | None) -> Verdict:
+        """The one verdict for all requests that are this operation and fall under the same rules."""
+        key = (index, operation.method, operation.path, None if observed is None else observed.name)
         verdict = self._verdicts.get(key)
         if verdict is None:
             rule = self._rule(index)
-            verdict = Verdict(rule=rule, template=operation.path, operation=operation, deny=rule.deny)
+            verdict = Verdict(
+                rule=rule, template=operation.path, operation=operation, deny=rule.deny, observed=observed
+            )
             self._verdicts[key] = verdict
         return verdict
 
@@ -81,21 +103,14 @@ class RouteTable:
         return self.unmatched if index is None else self.rules[index]
 
     def _denying(
-        self, folded: PatternTree, own: int | None, method: str, path: bytes, segments: Segments
+        self, variants: VariantMatcher, own: int | None, method: str, path: bytes, segments: Segments
     ) -> int | None:
-        """The rule that denies some reading of the path; if there is none its `own`, which does not."""
-        upper = method.upper()
-        if folded.plain and upper == method and reads_one_way(path):
-            return own  # the same rule would be found again
-        for reading in readings(path, segments):
-            if reading != segments:
-                plain = self._trie.find(method, reading)
-                if self._rule(plain).deny is not None:
-                    return plain
-            found = folded.find(upper, fold_all(reading))
-            if self._rule(found).deny is not None:
-                return found
-        return own
+        """The first rule that denies some reading of the path; if there is none its `own`, which does not."""
+        found = variants.first_matches(method, path, segments)
+        denying = [number for number in found if number is not None and self.rules[number].deny is not None]
+        if denying:
+            return min(denying)
+        return None if None in found and self.unmatched.deny is not None else own
 
     def _template(self, rule: Route, method: str, segments: Segments) -> str:
         """The pattern that stands for the path where BioT's catalogue does not know it; never the path itself."""
@@ -116,11 +131,7 @@ class RouteTable:
             return []
         name = method.decode("latin-1")
         first = self._trie.find(name, segments)
-        return [
-            f"{rule.name}: {reason}"
-            for rule in self.rules[:first]
-            for reason in (_mismatch(pattern, name, segments) for pattern in patterns_of(rule))
-        ]
+        return [f"{rule.name}: {reason}" for rule in self.rules[:first] for reason in _reasons(rule, name, segments)]
 
 
 def _names_a_token(verdict: Verdict) -> bool:
@@ -145,6 +156,14 @@ def patterns_of(rule: Route) -> list[Pattern]:
 def _segments(path: bytes) -> Segments:
     """OPTIONS * has no path; rules see it as the root, so that a rule for everything holds for it too."""
     return () if path == b"*" else segments_of(path)
+
+
+def _reasons(rule: Route, method: str, segments: Segments) -> list[str]:
+    """Why the rule does not decide, a sentence for each of its patterns; or one, if it only observes."""
+    patterns = patterns_of(rule)
+    if rule.observe is not None and any(pattern.covers(method, segments) for pattern in patterns):
+        return ["it only observes"]
+    return [_mismatch(pattern, method, segments) for pattern in patterns]
 
 
 def _mismatch(pattern: Pattern, method: str, segments: Segments) -> str:

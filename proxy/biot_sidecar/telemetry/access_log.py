@@ -132,6 +132,7 @@ class Log:
             METHODS.get(exchange.method, OTHER),
             verdict and verdict.template,
             verdict and verdict.rule.name,
+            verdict and verdict.observed and verdict.observed.observe,
             exchange.interception,
             exchange.refused,
             exchange.reason,
@@ -255,6 +256,8 @@ def _make_parts(exchange: Exchange) -> _Parts:
         "tries": exchange.tries,
         "retries": exchange.retries,
     }
+    if verdict is not None and verdict.observed is not None and verdict.observed.observe is not None:
+        asked["would_deny"] = printable(verdict.observed.observe)
     ended = {
         "connection_reused": exchange.reused,
         "client_gone": exchange.client_gone or not (exchange.status or exchange.cut),
@@ -289,8 +292,8 @@ def _text(values: dict[str, Any]) -> bytes:
 
 
 _TEXT_FIELDS: Final = (
-    "query", "rule", "interception", "upstream_status", "error", "reason", "retries", "upstream_ms", "token_wait_ms",
-    "connect_ms", "client_gone", "cut", "trace_id",
+    "query", "rule", "would_deny", "interception", "upstream_status", "error", "reason", "retries", "upstream_ms",
+    "token_wait_ms", "connect_ms", "client_gone", "cut", "trace_id",
 )  # fmt: skip
 """What the text form says of a request behind its status and duration, if there is anything to say."""
 
@@ -306,7 +309,7 @@ def _request_text(values: dict[str, Any]) -> bytes:
     rest = [
         f"{name}={_word(round(value, 1) if isinstance(value, float) else value)}"
         for name in _TEXT_FIELDS
-        if (value := values[name])
+        if (value := values.get(name))
     ]
     return " ".join(start + rest).encode("ascii")
 

@@ -141,6 +141,12 @@ def _requests(state: State) -> Iterator[Metric]:
 
 def _refusals(state: State) -> Iterator[Metric]:
     yield _counter("refused", "Requests that the sidecar refused.", ("reason",), _singles(state.refused))
+    yield _counter(
+        "would_deny",
+        "Requests that a route with `observe` would have denied, had it `deny`.",
+        ("route",),
+        {(name,): route.would_deny for name, route in state.routes.items() if route.observes or route.would_deny},
+    )
     yield _counter("retries", "Requests sent to BioT once more, by why.", ("reason",), _singles(state.retries))
 
 

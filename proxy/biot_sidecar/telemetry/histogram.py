@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -60,7 +61,8 @@ class Histogram:
 class RouteStats:
     """One rule's requests, by method, status and the rule's interception, and what became of their header.
 
-    `last_used` is in wall-clock seconds, 0: never.
+    `last_used` is in wall-clock seconds, 0: never. `would_deny` counts the requests that a route which only observes
+    would have denied; `observes`: it is such a route.
     """
 
     requests: dict[tuple[str, int, str], int] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class RouteStats:
     duration: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
     upstream: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
     last_used: float = field(default=0.0, metadata=LATEST)
+    would_deny: int = 0
+    observes: bool = field(default=False, metadata={MERGE: operator.or_})
 
 
 def histogram(bounds: tuple[float, ...]) -> Histogram:

@@ -57,6 +57,11 @@ class Metrics:
                 self._routes[name] = prepared.get(name) or RouteStats()
         self._gone.take([*in_force, UNMATCHED], self._routes)
 
+    def observing(self, names: Iterable[str]) -> None:
+        """These rules, which are in force, only observe."""
+        for name in names:
+            self._route(name).observes = True
+
     def scrape(self) -> None:
         """The next snapshot is for a scrape: routes that are gone long enough are not in it."""
         for name in self._gone.scrape():
@@ -89,6 +94,8 @@ class Metrics:
         # A refused request went nowhere, so nothing became of its header.
         route.actions["none" if exchange.refused else exchange.interception] += 1
         route.last_used = exchange.at
+        if verdict is not None and verdict.observed is not None:
+            self._count_observed(verdict.observed.name, exchange.at)
         seconds = exchange.finished - exchange.started
         duration = route.duration
         place = duration.observe(seconds, CALL_BOUNDS)
@@ -110,6 +117,12 @@ class Metrics:
             self._state.refused[exchange.refused] += 1
         for reason in exchange.retries:
             self._state.retries[reason] += 1
+
+    def _count_observed(self, name: str, at: float) -> None:
+        route = self._routes.get(name) or self._route(name)
+        route.observes = True
+        route.would_deny += 1
+        route.last_used = at
 
     def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
         """BioT was asked for a token. Labels as in `logins_total`."""

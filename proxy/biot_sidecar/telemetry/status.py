@@ -54,9 +54,10 @@ def status(
 
 def _route(rule: Route, state: State) -> dict[str, Any]:
     use = state.routes.get(rule.name) or RouteStats()
+    observes = rule.observe is not None and bool(rule.patterns)  # `unmatched` decides as well
     return {
         "name": rule.name,
-        "hits": sum(use.requests.values()),
+        "hits": use.would_deny if observes else sum(use.requests.values()),
         "last_used": _moment(use.last_used or None),
         "source": rule.source,
         "match": list(rule.patterns),
@@ -65,6 +66,8 @@ def _route(rule: Route, state: State) -> dict[str, Any]:
         "timeout": rule.timeout,
         "retry": rule.retry.value,
         "deny": rule.deny,
+        "observe": rule.observe,
+        "would_deny": use.would_deny if rule.observe is not None else None,
     }
 
 

@@ -60,6 +60,7 @@ def test_every_key_of_every_section_is_described():
         {"interception": True},
         {"authorization": "keep", "retry": "none", "timeout": "1m30s", "deny": "no"},
         {"match": ["GET /a", "* /b/**"]},
+        {"observe": "why"},
     ],
 )
 def test_what_the_reader_takes_is_valid(route):
@@ -77,6 +78,8 @@ def test_what_the_reader_takes_is_valid(route):
         {"timeout": "0s"},
         {"timeout": "010s"},
         {"deny": True},
+        {"observe": True},
+        {"observe": "why", "deny": "never"},
         {"deny": ""},
         {"name": ""},
         {"name": "unmatched"},

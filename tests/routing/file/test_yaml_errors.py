@@ -248,7 +248,7 @@ def test_defaults():
     text = "version: 1\ndefaults: {interception: maybe, unmatched: denied, timeout: 5, name: x}\n"
     assert errors(text) == [
         "f:2:26: error: interception: 'maybe' is none of off, on, client",
-        "f:2:44: error: unmatched: 'denied' is none of allow, deny; did you mean deny?",
+        "f:2:44: error: unmatched: 'denied' is none of allow, deny, observe; did you mean deny?",
         "f:2:61: error: timeout: '5' has no unit; write 5s or 5ms",
         "f:2:64: error: unknown key 'name'; it belongs in a route",
     ]

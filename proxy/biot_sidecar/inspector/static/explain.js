@@ -41,6 +41,7 @@ class Explain {
 function told(said) {
   return [
     said.deny ? el("p", { class: "alert" }, "Refused: ", said.deny) : null,
+    said.observe ? el("p", {}, `${said.observe.route} would deny it: ${said.observe.reason}`) : null,
     facts([
       ["rule", said.route && [said.route, el("span", { class: "source" }, said.source)]],
       ["operation", said.operation ?? "unknown"],

@@ -10,7 +10,7 @@ from biot_sidecar.routing.file.foreign_file import names_a_section, refuse_forei
 from biot_sidecar.routing.file.inline_tests import run_tests
 from biot_sidecar.routing.file.lint_operations import judge_meaning
 from biot_sidecar.routing.file.lint_shadowing import judge_reach
-from biot_sidecar.routing.file.parse import Sections, read_sections
+from biot_sidecar.routing.file.parse import Sections, Unmatched, read_sections
 from biot_sidecar.routing.file.yaml_tree import Mapping, parts_of, read_document
 from biot_sidecar.routing.table import RouteTable
 
@@ -63,6 +63,12 @@ def _judged(root: Mapping, problems: Problems) -> tuple[RouteTable | None, Secti
     if not sections.rules_whole:
         return None, sections
     rules = [route.rule for route in sections.routes]
-    table = RouteTable(rules, sections.unmatched, deny_unmatched=sections.deny_unmatched, pace=problems.pace)
+    table = RouteTable(
+        rules,
+        sections.unmatched,
+        deny_unmatched=sections.policy is Unmatched.DENY,
+        observe_unmatched=sections.policy is Unmatched.OBSERVE,
+        pace=problems.pace,
+    )
     run_tests(table, sections.tests, problems)
     return table, sections

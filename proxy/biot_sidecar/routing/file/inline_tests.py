@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from biot_sidecar.durations import show_duration
 from biot_sidecar.routing.file.diagnostics import Problems, quoted
 from biot_sidecar.routing.file.parse import Case
 from biot_sidecar.routing.route import Verdict
 from biot_sidecar.routing.table import RouteTable
+
+_WHEN_REFUSED: Final = (("deny", True), ("observe", False))
+"""What a test may expect of a path that no rule is asked about."""
 
 
 def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> None:
@@ -20,7 +23,7 @@ def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> N
         verdict = table.verdict(case.method.encode(), case.path.encode())
         request = f"{case.method} {case.path.partition('?')[0]}"
         if verdict.path_refused is not None:
-            if any(key != "deny" or wanted is not True for key, (wanted, _) in case.expected.items()):
+            if any((key, wanted) not in _WHEN_REFUSED for key, (wanted, _) in case.expected.items()):
                 problems.error(case.place, f"test failed: {request} is refused with 400: {verdict.path_refused}")
             continue
         for key, (wanted, place) in case.expected.items():
@@ -35,11 +38,13 @@ def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> N
 def _outcome(key: str, verdict: Verdict) -> Any:
     if key == "route":
         return verdict.rule.name
+    if key == "observe":
+        return None if verdict.observed is None else verdict.observed.observe
     return verdict.deny if key == "deny" else getattr(verdict.rule, key)
 
 
 def _holds(wanted: Any, got: Any) -> bool:
-    """`wanted` true or false is about deny: a reason, or none."""
+    """`wanted` true or false is about deny or observe: a reason, or none."""
     return (got is not None) is wanted if isinstance(wanted, bool) else bool(got == wanted)
 
 

@@ -31,7 +31,8 @@ FILE: Final = {
 }
 DEFAULTS: Final = {
     **SETTINGS,
-    "unmatched": "Calls that no route matches. allow: forwarded with these defaults; deny: refused with 403.",
+    "unmatched": "Calls that no route matches. allow: forwarded with these defaults; deny: refused with 403; "
+    "observe: forwarded, and counted as what deny would refuse.",
 }
 ROUTE: Final = {
     "name": "What logs, metrics and `explain` call this route; each route has a name of its own.",
@@ -41,6 +42,10 @@ ROUTE: Final = {
     ),
     **SETTINGS,
     "deny": "Refuses the call with 403; the text is the reason that the caller reads.",
+    "observe": (
+        "Counts and logs the call as one that `deny` would refuse for this reason, and decides nothing: the routes "
+        "below are asked as if this one were not there."
+    ),
 }
 TEST: Final = {
     "request": "The call: METHOD /path, without placeholders.",
@@ -50,5 +55,6 @@ EXPECT: Final = {
     "route": "The name of the route that decides, or unmatched.",
     **SETTINGS,
     "deny": "true: the call is refused; false: it is not; a text: it is refused for this reason.",
+    "observe": "true: a route observes the call; false: none does; a text: one does for this reason.",
 }
 SECTIONS: Final = {"the file's top": FILE, "defaults": DEFAULTS, "a route": ROUTE, "a test": TEST, "expect": EXPECT}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from biot_sidecar.routing.file.diagnostics import Problems
+from biot_sidecar.routing.file.keys import SETTINGS
 from biot_sidecar.routing.file.parse import ParsedRoute
 from biot_sidecar.routing.file.yaml_tree import Scalar
 from biot_sidecar.routing.local_paths import LOCAL_PATHS, is_local
@@ -22,6 +23,7 @@ def judge_meaning(routes: Sequence[ParsedRoute], problems: Problems) -> None:
     for route in routes:
         hints += _warn_of_strangers(route, problems, hint=hints < _HINTS_MOST)
         _warn_of_vain_interception(route, problems)
+        _warn_of_vain_settings(route, problems)
 
 
 def _warn_of_strangers(route: ParsedRoute, problems: Problems, *, hint: bool) -> int:
@@ -51,7 +53,8 @@ def _own(pattern: Pattern) -> bool:
 
 
 def _warn_of_vain_interception(route: ParsedRoute, problems: Problems) -> None:
-    if "interception" not in route.own or route.rule.interception is Interception.OFF or route.rule.deny is not None:
+    rule = route.rule
+    if "interception" not in route.own or rule.interception is Interception.OFF or rule.deny or rule.observe:
         return
     vain = [(pattern, place, found) for pattern, place in route.matches if (found := _never_intercepted(pattern))]
     if len(vain) < len(route.matches):
@@ -64,6 +67,14 @@ def _warn_of_vain_interception(route: ParsedRoute, problems: Problems) -> None:
             f"interception has no effect here: BioT does not intercept {found[0].method} {found[0].path}"
             + (" or any other operation that this matches" if len(found) > 1 else ""),
         )
+
+
+def _warn_of_vain_settings(route: ParsedRoute, problems: Problems) -> None:
+    if route.rule.observe is None:
+        return
+    for key in SETTINGS:
+        if key in route.own:
+            problems.warning(route.own[key][0], f"{key} has no effect beside observe: this route decides nothing")
 
 
 def _never_intercepted(pattern: Pattern) -> list[Operation]:

@@ -32,12 +32,13 @@ class _Reach:
         self._routes = routes
         self._problems = problems
         self._earlier = Coverage(pace=problems.pace)
+        self._observing = Coverage(pace=problems.pace)
         # Compared for every pair that overlaps, and there may be millions.
         self._effects: list[tuple[Any, ...]] = []
 
     def parts(self) -> list[object]:
         """What this is made of, for pace.let_go()."""
-        return [*self._effects, *self._earlier.parts()]
+        return [*self._effects, *self._earlier.parts(), *self._observing.parts()]
 
     def judge(self) -> None:
         comparing = True
@@ -48,8 +49,10 @@ class _Reach:
             if comparing and self._earlier.visits > _VISITS_MOST:
                 self._problems.warning(route.place, "too many routes cross; from here on they are not compared")
                 comparing = False
-            if self._reachable(route) and comparing:
+            if self._reachable(route) and comparing and rule.observe is None:
                 self._warn_of_overlaps(number, route)
+            if rule.observe is not None:
+                self._warn_of_observed(route)
             self._add(number, route)
 
     def _reachable(self, route: ParsedRoute) -> bool:
@@ -67,6 +70,14 @@ class _Reach:
                 self._problems.warning(place, f"{pattern.text} can never match: {self._takers(by)} all of it")
         return True
 
+    def _warn_of_observed(self, route: ParsedRoute) -> None:
+        """Of several routes that observe a call the first is counted."""
+        for pattern, place in route.matches:
+            by = self._observing.covering(pattern)
+            if by is not None:
+                names = listed([quoted(self._routes[number].rule.name) for number in sorted(by)][:_NAMED_MOST])
+                self._problems.warning(place, f"{pattern.text} is never counted: {names} observes all of it before")
+
     def _takers(self, numbers: Iterable[int]) -> str:
         found = [self._routes[number] for number in sorted(numbers)]
         names = [f"{quoted(one.rule.name)} (line {one.place.line})" for one in found[:_NAMED_MOST]]
@@ -82,7 +93,7 @@ class _Reach:
                     place, f"{pattern.text} adds nothing: what stands before it in this match takes all of it"
                 )
             own.add(0, pattern)
-            self._earlier.add(number, pattern)
+            (self._earlier if route.rule.observe is None else self._observing).add(number, pattern)
 
     # ---- overlaps
 

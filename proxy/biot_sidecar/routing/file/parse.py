@@ -26,6 +26,7 @@ class Unmatched(Enum):
 
     ALLOW = "allow"
     DENY = "deny"
+    OBSERVE = "observe"
 
 
 class ParsedRoute(msgspec.Struct, frozen=True, eq=False):
@@ -50,7 +51,7 @@ class Sections(msgspec.Struct, frozen=True):
     """What the file says, as far as it could be read. `rules_whole`: nothing is wrong with all that is not a test."""
 
     unmatched: Route
-    deny_unmatched: bool
+    policy: Unmatched
     routes: tuple[ParsedRoute, ...]
     tests: tuple[Case, ...]
     rules_whole: bool
@@ -60,11 +61,11 @@ def read_sections(root: Node, problems: Problems) -> Sections:
     """Everything readable in the file; what is not is reported."""
     entries = fields.mapping(root, problems, "the file's top", "a routes file is a mapping that begins with version: 1")
     _version(root, entries, problems)
-    unmatched, deny_unmatched = _defaults(entries, problems)
+    unmatched, policy = _defaults(entries, problems)
     lines: dict[str, int] = {}
     routes = _routes(entries, unmatched, lines, problems)
     whole = not problems.any_error
-    return Sections(unmatched, deny_unmatched, routes, _tests(entries, set(lines), problems), whole)
+    return Sections(unmatched, policy, routes, _tests(entries, set(lines), problems), whole)
 
 
 def _version(root: Node, entries: Entries, problems: Problems) -> None:
@@ -78,16 +79,16 @@ def _version(root: Node, entries: Entries, problems: Problems) -> None:
         problems.error(node, f"version {quoted(written)} is unknown; write version: 1")
 
 
-def _defaults(entries: Entries, problems: Problems) -> tuple[Route, bool]:
+def _defaults(entries: Entries, problems: Problems) -> tuple[Route, Unmatched]:
     plain = Route(name=fields.UNMATCHED, source=f"{problems.file}:1")
     if "defaults" not in entries:
-        return plain, False
+        return plain, Unmatched.ALLOW
     key, node = entries["defaults"]
     own = fields.mapping(node, problems, "defaults", "defaults is a mapping, such as timeout: 60s")
     unmatched = _settings(own, dataclasses.replace(plain, source=f"{problems.file}:{key.line}"), problems)
     if "unmatched" not in own:
-        return unmatched, False
-    return unmatched, fields.word(own["unmatched"][1], problems, "unmatched", Unmatched) is Unmatched.DENY
+        return unmatched, Unmatched.ALLOW
+    return unmatched, fields.word(own["unmatched"][1], problems, "unmatched", Unmatched) or Unmatched.ALLOW
 
 
 def _settings(own: Entries, fallback: Route, problems: Problems) -> Route:
@@ -117,10 +118,15 @@ def _route(node: Node, unmatched: Route, lines: dict[str, int], problems: Proble
     name = _unique_name(own, lines, problems)
     found = fields.matches(own["match"][1], problems) if "match" in own else []
     rule = _settings(own, dataclasses.replace(unmatched, source=f"{problems.file}:{node.line}"), problems)
-    deny = fields.deny(own["deny"][1], problems) if "deny" in own else None
+    deny = fields.reason("deny", own["deny"][1], problems) if "deny" in own else None
+    observe = fields.reason("observe", own["observe"][1], problems) if "observe" in own else None
+    if "deny" in own and "observe" in own:
+        problems.error(own["observe"][0], "observe stands in place of deny, never beside it; keep one of them")
     if name is None or not found:
         return None
-    rule = dataclasses.replace(rule, name=name, patterns=tuple(one.text for one, _ in found), deny=deny)
+    rule = dataclasses.replace(
+        rule, name=name, patterns=tuple(one.text for one, _ in found), deny=deny, observe=observe
+    )
     return ParsedRoute(rule, node, tuple(found), own)
 
 
@@ -172,7 +178,7 @@ def _expected(node: Node, names: set[str], problems: Problems) -> dict[str, tupl
 def _expectation(key: str, node: Node, names: set[str], problems: Problems) -> Any:
     if key == "route":
         return fields.known_name(node, names, problems)
-    if key == "deny":
-        refused = fields.truth(node)
-        return refused if refused is not None else fields.expected_reason(node, problems)
+    if key in {"deny", "observe"}:
+        said = fields.truth(node)
+        return said if said is not None else fields.expected_reason(key, node, problems)
     return setting(key, node, problems)

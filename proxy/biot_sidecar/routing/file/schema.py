@@ -86,9 +86,10 @@ def _route() -> Schema:
             "match": {"anyOf": [pattern, {"type": "array", "minItems": 1, "items": pattern}], "examples": [example]},
             **_settings(defaults=False),
             "deny": {"type": "string", "minLength": 1},
+            "observe": {"type": "string", "minLength": 1},
         },
         required=["name", "match"],
-    )
+    ) | {"not": {"required": ["deny", "observe"]}}
 
 
 def _test() -> Schema:
@@ -98,6 +99,7 @@ def _test() -> Schema:
             "route": {"type": "string", "minLength": 1},
             **_settings(defaults=False),
             "deny": {"type": ["string", "boolean", "null"], "minLength": 1},
+            "observe": {"type": ["string", "boolean", "null"], "minLength": 1},
         },
     )
     request = {"type": "string", "pattern": _REQUEST, "examples": ["GET /ums/v2/users/1"]}

@@ -153,18 +153,21 @@ def name(node: Node, problems: Problems) -> str | None:
     return None
 
 
-def deny(node: Node, problems: Problems) -> str | None:
-    """The reason to refuse with."""
+_REASONS: Final = {
+    "deny": ("write what the caller should read, or leave deny out to allow the call", "the caller reads"),
+    "observe": ("write what the log should say, or leave observe out to let the route decide", "the log shows"),
+}
+
+
+def reason(key: str, node: Node, problems: Problems) -> str | None:
+    """The reason that a `deny` refuses with, or that an `observe` is logged with."""
+    asked, said = _REASONS[key]
     if truth(node) is not None:
-        problems.error(
-            node,
-            f"deny: {quoted(node.text if isinstance(node, Scalar) else '')} is no reason; write what the caller should "
-            "read, or leave deny out to allow the call",
-        )
+        problems.error(node, f"{key}: {quoted(node.text if isinstance(node, Scalar) else '')} is no reason; {asked}")
         return None
-    written = text(node, problems, "deny is the reason that the caller reads")
+    written = text(node, problems, f"{key} is the reason that {said}")
     if written is not None and _CONTROL.search(written):
-        problems.error(node, f"deny: {quoted(written)} holds a line end or control character; write one line")
+        problems.error(node, f"{key}: {quoted(written)} holds a line end or control character; write one line")
         return None
     return written
 
@@ -222,8 +225,8 @@ def known_name(node: Node, names: set[str], problems: Problems) -> str | None:
     return None
 
 
-def expected_reason(node: Node, problems: Problems) -> str | bool | None:
-    """What a test wants of deny, if not true or false; null is false."""
+def expected_reason(key: str, node: Node, problems: Problems) -> str | bool | None:
+    """What a test wants of deny or observe, if not true or false; null is false."""
     if isinstance(node, Scalar) and node.nothing:
         return False
-    return text(node, problems, "deny is true, false or the reason")
+    return text(node, problems, f"{key} is true, false or the reason")

@@ -1,0 +1,37 @@
+"""Patterns that hold for every reading of a path that a server behind us might take, not only for the plain one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from biot_sidecar.pacing import Pace
+from biot_sidecar.routing.path_normalization import Segments, readings, reads_one_way
+from biot_sidecar.routing.pattern import Pattern
+from biot_sidecar.routing.pattern_tree import PatternTree, fold_all
+
+
+class VariantMatcher:
+    """Finds which patterns come first, one for each reading; `plain` is the tree of the same patterns."""
+
+    def __init__(self, plain: PatternTree, patterns: Iterable[tuple[int, Pattern]], pace: Pace) -> None:
+        self._plain = plain
+        self._folded = PatternTree(patterns, folded=True, pace=pace)
+
+    def parts(self, pace: Pace) -> list[object]:
+        """What this is made of beside `plain`, for pace.let_go()."""
+        return self._folded.parts(pace)
+
+    def first_matches(self, method: str, path: bytes, segments: Segments) -> set[int | None]:
+        """The number of the first pattern in each reading of `path`, None for one that matches no pattern.
+
+        `segments` is the path's plain reading.
+        """
+        upper = method.upper()
+        if self._folded.plain and upper == method and reads_one_way(path):
+            return {self._plain.find(method, segments)}
+        found: set[int | None] = {self._plain.find(method, segments)}
+        for reading in readings(path, segments):
+            if reading != segments:
+                found.add(self._plain.find(method, reading))
+            found.add(self._folded.find(upper, fold_all(reading)))
+        return found
