@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 from biot_sidecar.errors import BadSettings, ClientError, Code, Failure, LoginError, UpstreamError
+from biot_sidecar.http import error_catalogue as errors
 
 
 @pytest.mark.parametrize("code", Code)
 def test_every_code_is_ours_on_the_wire(code):
-    assert code.wire.startswith("SIDECAR_")
-    assert "#" not in code.wire
+    assert code.value == f"SIDECAR_{code.name}"
 
 
 def test_a_too_long_target_and_too_large_headers_share_their_code():
-    assert Code.TARGET_TOO_LARGE.wire == Code.HEAD_TOO_LARGE.wire
-    assert Code.TARGET_TOO_LARGE is not Code.HEAD_TOO_LARGE
+    failures = (errors.target_too_large(), errors.fields_too_large())
+    assert {failure.code for failure in failures} == {Code.HEAD_TOO_LARGE}
+    assert [errors.status_of(failure) for failure in failures] == [414, 431]
 
 
 def test_a_failures_text_is_its_code_and_not_its_message():

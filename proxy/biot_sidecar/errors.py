@@ -1,4 +1,4 @@
-"""Every failure the path can name, by whose fault it is; what each becomes on the wire is one table, policy/replies."""
+"""The types of errors, by who caused them; what each becomes on the wire is one table, http/error_catalogue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ class Code(Enum):
     NOT_FOUND = "SIDECAR_NOT_FOUND"
     METHOD_REFUSED = "SIDECAR_METHOD_REFUSED"
     REQUEST_TIMEOUT = "SIDECAR_REQUEST_TIMEOUT"
-    TARGET_TOO_LARGE = "SIDECAR_HEAD_TOO_LARGE#414"
     HEAD_TOO_LARGE = "SIDECAR_HEAD_TOO_LARGE"
     HOST_REFUSED = "SIDECAR_HOST_REFUSED"
     UPSTREAM_UNREACHABLE = "SIDECAR_UPSTREAM_UNREACHABLE"
@@ -30,18 +29,17 @@ class Code(Enum):
     DRAINING = "SIDECAR_DRAINING"
     LOOP_DETECTED = "SIDECAR_LOOP_DETECTED"
 
-    @property
-    def wire(self) -> str:
-        """The code as a plugin reads it."""
-        return self.value.partition("#")[0]
-
 
 class Failure(Exception):
-    """A named failure. `message` and `hint` are ours, in plain English, and never hold a token, body or query value."""
+    """A named failure. `message` and `hint` are ours, in plain English, and never hold a token, body or query value.
 
-    def __init__(self, code: Code, message: str, *, hint: str = "") -> None:
-        super().__init__(code.wire)
+    `status` is its own, where that is not its code's.
+    """
+
+    def __init__(self, code: Code, message: str, *, hint: str = "", status: int = 0) -> None:
+        super().__init__(code.value)
         self.code = code
+        self.status = status
         self.message = message
         self.hint = hint
 
@@ -54,9 +52,17 @@ class ClientError(Failure):
     """
 
     def __init__(
-        self, code: Code, message: str, *, reason: str, hint: str = "", logged: str = "", allow: str = ""
+        self,
+        code: Code,
+        message: str,
+        *,
+        reason: str,
+        hint: str = "",
+        logged: str = "",
+        allow: str = "",
+        status: int = 0,
     ) -> None:
-        super().__init__(code, message, hint=hint)
+        super().__init__(code, message, hint=hint, status=status)
         self.reason = reason
         self.logged = logged or reason
         self.allow = allow

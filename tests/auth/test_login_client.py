@@ -8,7 +8,7 @@ import pytest
 from biot_sidecar.auth.login_client import TIMEOUT, Login
 from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
 from biot_sidecar.errors import Failure
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.messages import Response
 from biot_sidecar.settings.secret import Secret
 
@@ -69,7 +69,7 @@ async def test_a_failure_is_told_with_its_name_and_advice():
     assert desk.finished == [("malformed", "string", f"{result.fault.message} {result.fault.hint}")]
 
 
-@pytest.mark.parametrize("fault", [faults.timed_out(TIMEOUT), faults.lost_before_response(sent=True)])
+@pytest.mark.parametrize("fault", [errors.upstream_timeout(TIMEOUT), errors.lost_before_response()])
 async def test_a_process_that_slept_through_its_login_tries_again_at_once(fault):
     desk = Desk((fault, 600.0), (GOOD, 0.5))
     assert isinstance(await desk(), IssuedToken)
@@ -78,7 +78,7 @@ async def test_a_process_that_slept_through_its_login_tries_again_at_once(fault)
 
 
 async def test_it_tries_again_once():
-    desk = Desk(*[(faults.timed_out(TIMEOUT), 600.0)] * 2)
+    desk = Desk(*[(errors.upstream_timeout(TIMEOUT), 600.0)] * 2)
     assert isinstance(await desk(), LoginFailure)
     assert len(desk.asked) == 2
 
@@ -86,8 +86,8 @@ async def test_it_tries_again_once():
 @pytest.mark.parametrize(
     "end",
     [
-        (faults.timed_out(TIMEOUT), TIMEOUT),
-        (faults.lost_before_response(sent=True), 0.1),
+        (errors.upstream_timeout(TIMEOUT), TIMEOUT),
+        (errors.lost_before_response(), 0.1),
         (Response(500, [], b""), 600.0),
     ],
     ids=["it was BioT that slept", "a lost connection", "an answer"],

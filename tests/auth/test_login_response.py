@@ -20,7 +20,7 @@ from biot_sidecar.auth.login_response import (
     unreadable_secret,
 )
 from biot_sidecar.errors import Code, LoginError
-from biot_sidecar.http.error_texts import lost_before_response, timed_out, untrusted_response
+from biot_sidecar.http.error_catalogue import lost_before_response, untrusted_response, upstream_timeout
 from biot_sidecar.http.messages import Response
 from biot_sidecar.telemetry.access_log import iso
 from biot_sidecar.telemetry.snapshot import LOGIN_OUTCOMES
@@ -160,9 +160,9 @@ def test_a_refusal_that_is_not_biots_points_at_the_base_url_before_anything_else
 @pytest.mark.parametrize(
     ("fault", "outcome", "code"),
     [
-        (timed_out(10), "timeout", Code.LOGIN_TIMEOUT),
+        (upstream_timeout(10), "timeout", Code.LOGIN_TIMEOUT),
         (untrusted_response("odd"), "malformed", Code.LOGIN_MALFORMED),
-        (lost_before_response(sent=True), "network", Code.LOGIN_UNAVAILABLE),
+        (lost_before_response(), "network", Code.LOGIN_UNAVAILABLE),
     ],
 )
 def test_no_answer_has_a_name_too(fault, outcome, code):

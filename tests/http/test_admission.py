@@ -88,8 +88,8 @@ def test_an_allowed_host_passes_whatever_its_port_and_case(value):
 )
 def test_any_other_host_is_refused(value):
     assert not host_allowed(value, ALLOWED)
-    fault = refusal(host=value)
-    assert (fault.code, fault.reason) == (Code.HOST_REFUSED, "host")
+    failure = refusal(host=value)
+    assert (failure.code, failure.reason) == (Code.HOST_REFUSED, "host")
 
 
 def test_a_host_that_passed_does_not_let_another_in():
@@ -179,8 +179,8 @@ def test_no_host_is_too_odd_to_be_judged(value):
     ],
 )
 def test_a_call_from_a_page_of_another_site_is_refused(field):
-    fault = refusal(field)
-    assert (fault.code, fault.reason) == (Code.BROWSER_REFUSED, "browser")
+    failure = refusal(field)
+    assert (failure.code, failure.reason) == (Code.BROWSER_REFUSED, "browser")
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,8 @@ def test_a_connect_names_the_other_end_of_its_tunnel_as_its_host_and_is_refused_
 
 @pytest.mark.parametrize("line", [b"CONNECT localhost:443 HTTP/1.1", b"TRACE / HTTP/1.1", b"CONNECT / HTTP/1.1"])
 def test_connect_and_trace_are_refused(line):
-    fault = refusal(line=line)
-    assert (fault.code, fault.reason) == (Code.METHOD_REFUSED, "method")
+    failure = refusal(line=line)
+    assert (failure.code, failure.reason) == (Code.METHOD_REFUSED, "method")
 
 
 @pytest.mark.parametrize(

@@ -1,173 +1,98 @@
-"""Every failure has its answer, in BioT's shape and marked as ours (contract of errors; RFC 9209)."""
+"""The failures of the forwarding path: their codes, their labels, their words."""
 
 from __future__ import annotations
 
-import json
-import re
-from email.utils import formatdate
-
 import pytest
-from biot_sidecar.errors import ClientError, Code, Failure
-from biot_sidecar.http import error_texts as faults
-from biot_sidecar.http.error_catalogue import REASONS, REPLIES, error_body, error_bytes, http_date, local_response_bytes
-from hypothesis import given
-from hypothesis import strategies as st
+from biot_sidecar.errors import ClientError, Code
+from biot_sidecar.http import error_catalogue as errors
 
-STATUSES = {
-    400: {"SIDECAR_BAD_REQUEST", "SIDECAR_PATH_REFUSED"},
-    403: {"SIDECAR_ROUTE_DENIED", "SIDECAR_BROWSER_REFUSED"},
-    404: {"SIDECAR_NOT_FOUND"},
-    405: {"SIDECAR_METHOD_REFUSED"},
-    408: {"SIDECAR_REQUEST_TIMEOUT"},
-    414: {"SIDECAR_HEAD_TOO_LARGE"},
-    421: {"SIDECAR_HOST_REFUSED"},
-    431: {"SIDECAR_HEAD_TOO_LARGE"},
-    502: {
-        "SIDECAR_UPSTREAM_UNREACHABLE",
-        "SIDECAR_UPSTREAM_PROTOCOL",
-        "SIDECAR_LOGIN_REJECTED",
-        "SIDECAR_LOGIN_MALFORMED",
-    },
-    503: {"SIDECAR_LOGIN_UNAVAILABLE", "SIDECAR_OVERLOADED", "SIDECAR_DRAINING"},
-    504: {"SIDECAR_UPSTREAM_TIMEOUT", "SIDECAR_LOGIN_TIMEOUT"},
-    508: {"SIDECAR_LOOP_DETECTED"},
-}
-# RFC 9209, section 2.3, as registered.
-PROXY_ERRORS = {
-    "destination_unavailable",
-    "connection_limit_reached",
-    "http_request_error",
-    "http_request_denied",
-    "http_protocol_error",
-    "http_response_timeout",
-    "proxy_configuration_error",
-    "proxy_loop_detected",
-}
+REJECTIONS = [
+    (errors.malformed_request("why"), Code.BAD_REQUEST, "framing"),
+    (errors.target_too_large(), Code.HEAD_TOO_LARGE, "limit"),
+    (errors.fields_too_large(), Code.HEAD_TOO_LARGE, "limit"),
+    (errors.incomplete_request(), Code.BAD_REQUEST, "framing"),
+    (errors.tls_handshake(), Code.BAD_REQUEST, "framing"),
+    (errors.head_timeout(10.0), Code.REQUEST_TIMEOUT, "limit"),
+    (errors.body_timeout(60.0), Code.REQUEST_TIMEOUT, "limit"),
+    (errors.path_rejected("why"), Code.PATH_REFUSED, "path"),
+    (errors.route_denied("why"), Code.ROUTE_DENIED, "deny"),
+    (errors.login_denied(), Code.ROUTE_DENIED, "deny"),
+    (errors.loop_detected(8, "PATCH", "/a/{id}"), Code.LOOP_DETECTED, "loop"),
+    (errors.local_method_rejected(), Code.METHOD_REFUSED, "method"),
+    (errors.connect_rejected("http://here"), Code.METHOD_REFUSED, "method"),
+    (errors.trace_rejected(), Code.METHOD_REFUSED, "method"),
+    (errors.host_rejected("http://here"), Code.HOST_REFUSED, "host"),
+    (errors.target_host_rejected("http://here"), Code.HOST_REFUSED, "host"),
+    (errors.browser_rejected(), Code.BROWSER_REFUSED, "browser"),
+    (errors.no_icon(), Code.NOT_FOUND, "path"),
+    (errors.not_on_admin_listener(), Code.NOT_FOUND, "path"),
+    (errors.not_found(), Code.NOT_FOUND, "path"),
+    (errors.bad_explain_query(), Code.BAD_REQUEST, "path"),
+    (errors.overloaded(256), Code.OVERLOADED, "overload"),
+    (errors.draining(), Code.DRAINING, "draining"),
+]
+REASONS = {"framing", "limit", "host", "browser", "path", "method", "deny", "loop", "overload", "draining"}
 
 
-NOW = 784111777.9
+@pytest.mark.parametrize(("error", "code", "reason"), REJECTIONS, ids=lambda value: str(getattr(value, "name", "")))
+def test_a_rejection_has_its_code_and_a_label_of_the_closed_set(error, code, reason):
+    assert isinstance(error, ClientError)
+    assert (error.code, error.reason) == (code, reason)
+    assert error.reason in REASONS
+    assert error.message
 
 
-def reply(failure: Failure, *, method: bytes = b"POST", close: bool = False) -> tuple[bytes, dict[str, str], bytes]:
-    """Status line, fields and body of an answer."""
-    raw = error_bytes(failure, method=method, trace_id="4bf92f35", route="a route", now=NOW, close=close)
-    head, _, body = raw.partition(b"\r\n\r\n")
-    line, *fields = head.split(b"\r\n")
-    return line, dict(field.decode().split(": ", 1) for field in fields), body
+def test_every_row_is_held_to_that():
+    rows = {row.text for row in vars(errors).values() if isinstance(row, errors.Rejection)}
+    assert not {text for text in rows if "{" not in text} - {error.message for error, _, _ in REJECTIONS}
+    assert len(rows) <= len({error.message for error, _, _ in REJECTIONS})
 
 
-def test_every_code_has_the_status_that_users_were_promised():
-    found: dict[int, set[str]] = {}
-    for code in Code:
-        found.setdefault(REPLIES[code].status, set()).add(code.wire)
-    assert found == STATUSES
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(error for error, _, _ in REJECTIONS),
+        errors.untrusted_response("why"),
+        errors.lost_before_sending(),
+        errors.upstream_timeout(60.0),
+        errors.login_timeout(60.0),
+    ],
+    ids=lambda error: error.message,
+)
+def test_every_failure_says_what_can_be_done(error):
+    assert error.hint
 
 
-@pytest.mark.parametrize("code", Code)
-def test_an_error_has_biots_shape_and_says_whose_it_is(code):
-    line, fields, body = reply(Failure(code, "It went wrong.", hint="Do this."))
-    status = REPLIES[code].status
-    assert line == f"HTTP/1.1 {status} {REASONS[status]}".encode()
-    assert json.loads(body) == {
-        "code": code.wire,
-        "message": "It went wrong.",
-        "serviceName": "biot-sidecar",
-        "traceId": "4bf92f35",
-        "environment": "",
-        "details": {"route": "a route", "hint": "Do this."},
-    }
-    marked = re.fullmatch(r"biot-sidecar; error=([a-z_]+)", fields["Proxy-Status"])
-    assert marked is not None
-    assert marked[1] in PROXY_ERRORS
-    assert fields["Content-Type"] == "application/json"
-    assert fields["Content-Length"] == str(len(body))
+def test_the_reasons_given_stand_in_the_message():
+    assert errors.malformed_request("a bare CR stands in a header").message.endswith(": a bare CR stands in a header.")
+    assert "not for plugins" in errors.route_denied("not for plugins").message
+    assert errors.untrusted_response("it broke off").message == "BioT's answer cannot be trusted: it broke off."
 
 
-@pytest.mark.parametrize("code", Code)
-def test_retry_after_stands_only_where_the_sdks_should_wait_and_send_again(code):
-    _, fields, _ = reply(Failure(code, "m"))
-    assert fields.get("Retry-After") == ("1" if code in {Code.OVERLOADED, Code.DRAINING} else None)
+def test_a_loop_is_named_by_its_template_never_by_its_path():
+    assert errors.loop_detected(8, "PATCH", "/a/{id}").message.startswith("A loop: PATCH /a/{id} was intercepted")
+    assert errors.loop_detected(8, "PATCH", "").message.startswith("A loop: this PATCH was intercepted")
 
 
-@pytest.mark.parametrize("code", Code)
-def test_the_answer_to_head_tells_the_length_and_leaves_the_body_out(code):
-    _, fields, body = reply(Failure(code, "m"), method=b"HEAD")
-    assert body == b""
-    assert int(fields["Content-Length"]) > 0
+def test_a_connection_lost_before_anything_was_sent_counts_as_a_failed_connect():
+    error = errors.lost_before_sending()
+    assert (error.code, error.retryable) == (Code.UPSTREAM_UNREACHABLE, "connect")
+    assert error.hint.startswith("Nothing of the request was sent")
 
 
-def test_connection_close_is_said_when_the_connection_ends():
-    assert "Connection" not in reply(Failure(Code.BAD_REQUEST, "m"))[1]
-    assert reply(Failure(Code.BAD_REQUEST, "m"), close=True)[1]["Connection"] == "close"
+def test_a_connection_lost_after_sending_counts_as_a_reset():
+    error = errors.lost_before_response()
+    assert (error.code, error.retryable, error.sent) == (Code.UPSTREAM_UNREACHABLE, "reset", True)
 
 
-def test_a_refused_method_names_the_allowed_ones():
-    allowed = ClientError(Code.METHOD_REFUSED, "m", reason="method", allow="GET, HEAD")
-    assert reply(allowed)[1]["Allow"] == "GET, HEAD"
-    assert "Allow" not in reply(ClientError(Code.METHOD_REFUSED, "m", reason="method"))[1]
+@pytest.mark.parametrize("error", [errors.connect_rejected("http://here"), errors.target_host_rejected("http://here")])
+def test_a_plugin_that_takes_the_sidecar_for_a_proxy_is_told_so(error):
+    assert "HTTP_PROXY" in error.hint
+    assert "http://here" in error.hint
 
 
-def test_details_name_no_route_when_the_rules_were_not_asked():
-    failure = Failure(Code.BAD_REQUEST, "m", hint="h")
-    raw = error_bytes(failure, method=b"", trace_id="t", route="", now=NOW, close=False)
-    assert json.loads(raw.partition(b"\r\n\r\n")[2])["details"] == {"route": "", "hint": "h"}
-
-
-def test_text_that_could_break_a_line_stays_in_the_body():
-    failure = Failure(Code.ROUTE_DENIED, "a\r\nX-Own: 1", hint="b\r\n\r\nc")
-    _, fields, body = reply(failure)
-    assert "X-Own" not in fields
-    assert json.loads(body)["message"] == failure.message
-
-
-def test_a_page_is_written_whole():
-    assert local_response_bytes(200, "text/plain", b"ok\n", now=NOW) == (
-        b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-        b"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nok\n"
-    )
-
-
-@given(st.integers(0, 253_402_300_799))
-def test_every_date_is_an_http_date(now):
-    assert http_date(now + 0.999) == formatdate(now, usegmt=True)
-
-
-# ---- what may have happened
-
-
-def hint(failure: Failure, method: bytes = b"POST") -> str:
-    return json.loads(error_body(failure, method=method, trace_id="", route=""))["details"]["hint"]
-
-
-SENT = [faults.lost_before_response(sent=True), faults.timed_out(60.0), faults.untrusted_response("why")]
-
-
-@pytest.mark.parametrize("failure", SENT, ids=lambda failure: failure.code.name)
-@pytest.mark.parametrize("method", [b"POST", b"PUT", b"PATCH", b"DELETE", b"QUERY"])
-def test_what_changes_something_may_have_been_carried_out(failure, method):
-    assert hint(failure, method).startswith("The request may have been carried out.")
-
-
-@pytest.mark.parametrize("failure", SENT, ids=lambda failure: failure.code.name)
-@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS"])
-def test_what_changes_nothing_was_not_carried_out(failure, method):
-    assert hint(failure, method)
-    assert "carried out" not in hint(failure, method)
-
-
-@pytest.mark.parametrize("failure", [faults.lost_before_response(sent=False), faults.timed_out(1.0, sent=False)])
-def test_what_was_not_sent_was_not_carried_out(failure):
-    assert hint(failure)
-    assert "carried out" not in hint(failure)
-
-
-def test_a_retry_that_the_budget_withheld_is_told():
-    failure = faults.lost_before_response(sent=False)
-    assert "tried again" not in hint(failure)
-    failure.withheld = True
-    assert "It was not tried again" in hint(failure)
-
-
-@pytest.mark.parametrize("status", sorted({reply.status for reply in REPLIES.values()}))
-def test_every_status_of_ours_has_its_words(status):
-    assert REASONS[status]
+def test_time_outs_say_how_long_was_waited():
+    assert errors.upstream_timeout(60.0).message == "BioT did not answer within 60s"
+    assert errors.upstream_timeout(0.25).message == "BioT did not answer within 0.25s"
+    assert errors.upstream_timeout(60.0).retryable == ""
+    assert errors.login_timeout(60.0).code is Code.LOGIN_TIMEOUT

@@ -163,8 +163,8 @@ def test_http_1_0_needs_no_host():
     ],
 )
 def test_a_request_line_that_readers_may_split_differently_is_refused(line):
-    fault = refusal(line + b"\r\n" + HOST + b"\r\n")
-    assert (fault.code, fault.reason) == (Code.BAD_REQUEST, "framing")
+    failure = refusal(line + b"\r\n" + HOST + b"\r\n")
+    assert (failure.code, failure.reason) == (Code.BAD_REQUEST, "framing")
 
 
 @pytest.mark.parametrize(
@@ -278,8 +278,8 @@ def test_lines_that_end_in_anything_but_crlf_are_refused(end):
 
 def test_a_refusal_quotes_nothing_of_the_request():
     for raw in (b"GET /secret-1 HTTP/3\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nsecret-1 : y\r\n\r\n"):
-        fault = refusal(raw)
-        assert "secret-1" not in fault.message + fault.hint + repr(fault) + str(fault.__cause__)
+        failure = refusal(raw)
+        assert "secret-1" not in failure.message + failure.hint + repr(failure) + str(failure.__cause__)
 
 
 # ---- limits
@@ -289,8 +289,8 @@ def test_a_request_line_of_64_kib_is_the_longest():
     frame = len(b"GET / HTTP/1.1")
     longest = b"/" + b"a" * (START_LINE_LIMIT - frame)
     assert request(line=b"GET " + longest + b" HTTP/1.1").target == longest
-    fault = refusal(b"GET " + longest + b"a" * 3 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
-    assert (fault.code, fault.reason) == (Code.TARGET_TOO_LARGE, "limit")
+    failure = refusal(b"GET " + longest + b"a" * 3 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert (failure.code, failure.status, failure.reason) == (Code.HEAD_TOO_LARGE, 414, "limit")
 
 
 def test_fields_of_64_kib_are_the_largest():
@@ -312,7 +312,7 @@ def test_an_unfinished_head_is_refused_as_soon_as_it_is_too_large():
     assert oversized_request(b"a" * START_LINE_LIMIT) is None
     line = oversized_request(b"a" * (START_LINE_LIMIT + 1))
     assert line is not None
-    assert line.code is Code.TARGET_TOO_LARGE
+    assert (line.code, line.status) == (Code.HEAD_TOO_LARGE, 414)
     assert oversized_request(b"GET / HTTP/1.1\r\n" + b"a" * FIELDS_LIMIT) is None
     fields = oversized_request(b"GET / HTTP/1.1\r\n" + b"a" * (FIELDS_LIMIT + 5))
     assert fields is not None

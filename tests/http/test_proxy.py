@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 from biot_sidecar.errors import Code, LoginError
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.routing.route import Authorization, Operation, Retry, Route
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,7 +107,7 @@ async def test_a_login_that_takes_longer_than_the_route_allows_is_a_504(start):
 
 async def test_a_failed_login_is_its_callers_error(sidecar):
     sidecar.tokens.token = None
-    sidecar.tokens.fault = LoginError(Code.LOGIN_REJECTED, "BioT refused.", outcome="rejected")
+    sidecar.tokens.failure = LoginError(Code.LOGIN_REJECTED, "BioT refused.", outcome="rejected")
     plugin = await sidecar.ask(GET)
     assert error(plugin.got)[1]["code"] == "SIDECAR_LOGIN_REJECTED"
     assert not sidecar.pool.dialled
@@ -251,7 +251,7 @@ async def test_a_401_larger_than_any_of_biots_comes_through_whole(sidecar):
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 async def test_a_failed_connect_is_tried_again_whatever_the_method(sidecar, method):
-    sidecar.pool.faults = [faults.lost_before_response(sent=False)] * 2
+    sidecar.pool.failures = [errors.lost_before_sending()] * 2
     plugin = await sidecar.ask(GET.replace(b"GET", method))
     await sidecar.answer(OK)
     assert plugin.got == OK
@@ -260,7 +260,7 @@ async def test_a_failed_connect_is_tried_again_whatever_the_method(sidecar, meth
 
 
 async def test_a_third_failed_connect_is_the_answer(sidecar):
-    sidecar.pool.faults = [faults.lost_before_response(sent=False)] * 3
+    sidecar.pool.failures = [errors.lost_before_sending()] * 3
     plugin = await sidecar.ask(GET)
     assert error(plugin.got)[1]["code"] == "SIDECAR_UPSTREAM_UNREACHABLE"
     assert sidecar.exchange.tries == 0
@@ -288,7 +288,7 @@ async def test_a_post_lost_before_its_answer_is_never_sent_again(sidecar):
 async def test_a_retry_that_the_budget_withholds_is_told(sidecar):
     hints = []
     for _ in range(3):
-        sidecar.pool.faults = [faults.lost_before_response(sent=False) for _ in range(3)]
+        sidecar.pool.failures = [errors.lost_before_sending() for _ in range(3)]
         plugin = await sidecar.ask(GET)
         hints.append(error(plugin.got)[1]["details"]["hint"])
     assert ["It was not tried again" in hint for hint in hints] == [False, True, True]
@@ -296,7 +296,7 @@ async def test_a_retry_that_the_budget_withholds_is_told(sidecar):
 
 async def test_a_put_that_was_lost_once_may_have_been_carried_out_though_later_tries_were_not_sent(sidecar):
     plugin = await sidecar.ask(POST.replace(b"POST", b"PUT"))
-    sidecar.pool.faults = [faults.lost_before_response(sent=False) for _ in range(2)]
+    sidecar.pool.failures = [errors.lost_before_sending() for _ in range(2)]
     sidecar.upstream.lose()
     await sidecar.settle()
     assert sidecar.exchange.retries == ("reset", "connect")

@@ -106,9 +106,9 @@ async def test_without_a_thread_it_is_a_failure_with_a_name_and_the_next_one_tri
     for _ in range(2):
         with pytest.raises(NoThread) as raised:
             await one.addresses("api.example", 443)
-    fault = unreachable(raised.value, "api.example:443", 5.0)
-    assert "no thread can be started here" in fault.message
-    assert "pids limit" in fault.hint
+    failure = unreachable(raised.value, "api.example:443", 5.0)
+    assert "no thread can be started here" in failure.message
+    assert "pids limit" in failure.hint
     monkeypatch.undo()
     assert await one.addresses("api.example", 443) == ["192.0.2.1"]
 

@@ -402,7 +402,7 @@ async def test_a_draining_sidecar_ends_what_runs_and_takes_nothing_new(sidecar):
     resting = await sidecar.ask(HEALTH)
     sidecar.handler.drain()
     await resting.say(GET)
-    assert error(resting.got.partition(b"ok\n")[2]) == (503, Code.DRAINING.wire)
+    assert error(resting.got.partition(b"ok\n")[2]) == (503, Code.DRAINING.value)
     assert b"Retry-After: 1\r\n" in resting.got
     await sidecar.answer(OK)
     assert running.got == b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"

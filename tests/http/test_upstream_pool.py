@@ -11,7 +11,7 @@ import struct
 
 import pytest
 from biot_sidecar.errors import Code, UpstreamError
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.connect_errors import CLIENT_CERTIFICATE, SilentInHandshake, unreachable
 from biot_sidecar.http.deadlines import DeadlineTimer
@@ -346,7 +346,7 @@ async def test_a_head_that_cannot_be_one_fails_at_once(raw):
 # ---- dialling
 
 
-async def fault_of(wires: Wires) -> UpstreamError:
+async def failure_of(wires: Wires) -> UpstreamError:
     with pytest.raises(UpstreamError) as caught:
         await wires.dial()
     assert wires.connects == [False]
@@ -356,29 +356,29 @@ async def fault_of(wires: Wires) -> UpstreamError:
 
 
 async def test_a_refused_connection_is_named():
-    assert "it refused the connection" in (await fault_of(Wires(free_port()))).message
+    assert "it refused the connection" in (await failure_of(Wires(free_port()))).message
 
 
 async def test_a_name_that_does_not_exist_is_named():
-    assert "its name could not be resolved" in (await fault_of(Wires(80, host="no.such.name.invalid"))).message
+    assert "its name could not be resolved" in (await failure_of(Wires(80, host="no.such.name.invalid"))).message
 
 
 async def test_an_unknown_authority_is_named(authority, tmp_path):
     stranger = Authority(tmp_path)
     async with server(wait_for_end, stranger.server_context()) as port:
-        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+        message = (await failure_of(Wires(port, tls_context(str(authority.ca_file))))).message
     assert "its certificate is not trusted" in message
 
 
 async def test_an_expired_certificate_is_named(authority):
     async with server(wait_for_end, authority.server_context(expired=True)) as port:
-        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+        message = (await failure_of(Wires(port, tls_context(str(authority.ca_file))))).message
     assert "its certificate is not trusted (certificate has expired)" in message
 
 
 async def test_a_certificate_for_another_address_is_named(authority):
     async with server(wait_for_end, authority.server_context("127.0.0.9")) as port:
-        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+        message = (await failure_of(Wires(port, tls_context(str(authority.ca_file))))).message
     assert "its certificate is not trusted (IP address mismatch" in message
 
 
@@ -388,16 +388,16 @@ async def test_a_server_without_tls_is_named(authority):
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     async with server(plain) as port:
-        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+        message = (await failure_of(Wires(port, tls_context(str(authority.ca_file))))).message
     assert message == f"BioT cannot be reached at 127.0.0.1:{port}: it speaks no TLS."
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 async def test_a_name_in_the_subject_alone_is_no_name(authority, name):
     async with server(wait_for_end, authority.server_context(name, common_name_only=True)) as port:
-        fault = await fault_of(Wires(port, tls_context(str(authority.ca_file)), host=name))
-    assert "mismatch" in fault.message
-    assert "SIDECAR_CA_FILE" not in fault.hint
+        failure = await failure_of(Wires(port, tls_context(str(authority.ca_file)), host=name))
+    assert "mismatch" in failure.message
+    assert "SIDECAR_CA_FILE" not in failure.hint
 
 
 async def test_an_intermediate_authority_that_is_trusted_needs_no_root(tmp_path):
@@ -428,15 +428,15 @@ async def test_a_server_that_wants_a_clients_certificate_is_named(authority, ver
         try:
             connection = await wires.dial()
         except UpstreamError as error:
-            fault = error
+            failure = error
         else:
             assert await wires.ask(connection) is None
-            fault = connection.failure
+            failure = connection.failure
         await serving
-    assert fault.code is Code.UPSTREAM_UNREACHABLE
-    assert f"127.0.0.1:{port}" in fault.message
-    assert "alert" in fault.message
-    assert fault.hint == CLIENT_CERTIFICATE
+    assert failure.code is Code.UPSTREAM_UNREACHABLE
+    assert f"127.0.0.1:{port}" in failure.message
+    assert "alert" in failure.message
+    assert failure.hint == CLIENT_CERTIFICATE
 
 
 async def test_a_server_that_is_silent_in_the_handshake_is_named(authority):
@@ -452,7 +452,7 @@ async def test_a_server_that_hangs_up_in_the_handshake_is_named(authority):
         await reader.read(10)
 
     async with server(rude) as port:
-        message = (await fault_of(Wires(port, tls_context(str(authority.ca_file))))).message
+        message = (await failure_of(Wires(port, tls_context(str(authority.ca_file))))).message
     assert (
         message == f"BioT cannot be reached at 127.0.0.1:{port}: it closed the connection before TLS was agreed upon."
     )
@@ -469,9 +469,9 @@ async def test_a_server_that_hangs_up_in_the_handshake_is_named(authority):
     ],
 )
 def test_a_cause_on_this_side_sends_nobody_to_look_at_biot(error, words):
-    fault = unreachable(error, "api.example:443", 5.0)
-    assert words in fault.message
-    assert "BIOT_BASE_URL" not in fault.hint
+    failure = unreachable(error, "api.example:443", 5.0)
+    assert words in failure.message
+    assert "BIOT_BASE_URL" not in failure.hint
 
 
 # ---- TLS at rest
@@ -638,7 +638,7 @@ async def test_a_fetch_that_cannot_connect_tries_once_more():
     async with server(then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as port:
         wires = Wires(port)
         deadlines = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
-        dial, failures = wires.pool.dial, [faults.lost_before_response(sent=False)]
+        dial, failures = wires.pool.dial, [errors.lost_before_sending()]
 
         async def dial_once_in_vain(wakeup):
             if failures:

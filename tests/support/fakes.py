@@ -113,10 +113,10 @@ class FakeTransport(asyncio.Transport):
 
 
 class FakePool:
-    """Dials nobody: each dial gives a new connection in memory, or raises the next of `faults`."""
+    """Dials nobody: each dial gives a new connection in memory, or raises the next of `failures`."""
 
     def __init__(self) -> None:
-        self.faults: list[Failure | None] = []
+        self.failures: list[Failure | None] = []
         self.dialled: list[FakeTransport] = []
         self.resting: list[UpstreamConnection] = []
         self.released: list[bool] = []
@@ -133,9 +133,9 @@ class FakePool:
     async def dial(self, wakeup: Wakeup) -> UpstreamConnection:
         if self.unreachable:
             await asyncio.get_running_loop().create_future()
-        fault = self.faults.pop(0) if self.faults else None
-        if fault is not None:
-            raise fault
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
         connection = UpstreamConnection(wakeup, self)
         self.dialled.append(FakeTransport(connection))
         self.on_dial(self.dialled[-1])
@@ -160,11 +160,11 @@ class FakePool:
 
 
 class FakeTokens:
-    """Tokens numbered from 1; `fault` is what the next login raises."""
+    """Tokens numbered from 1; `failure` is what the next login raises."""
 
     def __init__(self, clock: Clock) -> None:
         self.renewing = False
-        self.fault: Failure | None = None
+        self.failure: Failure | None = None
         self.hangs = False
         self.invalidated: list[int] = []
         self.ran_out: set[Token] = set()
@@ -196,8 +196,8 @@ class FakeTokens:
     async def acquire(self) -> Token:
         if self.hangs:
             await asyncio.get_running_loop().create_future()
-        if self.fault is not None:
-            raise self.fault
+        if self.failure is not None:
+            raise self.failure
         self.logins += 1
         self.token = Token(f"jwt-{self.logins}", 0.0, 1e12, self.logins)
         return self.token

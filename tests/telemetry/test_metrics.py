@@ -9,7 +9,7 @@ from itertools import pairwise, product
 
 import pytest
 from biot_sidecar.errors import Code
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.routing.route import Interception, Route, Verdict
 from biot_sidecar.telemetry import histogram as tallies
 from biot_sidecar.telemetry import snapshot as state
@@ -92,14 +92,14 @@ def test_a_fresh_process_says_what_it_is_and_that_its_routes_are_in_force():
 
 def test_the_reasons_of_refusals_are_those_the_sidecar_can_give():
     made = [
-        faults.route_denied("because"),
-        faults.not_found(),
-        faults.method_refused("GET"),
-        faults.overloaded(1),
-        faults.draining(),
-        faults.loop_detected(8, "GET", "/x"),
-        faults.path_refused("because"),
-        faults.late_head(1.0),
+        errors.route_denied("because"),
+        errors.not_found(),
+        errors.local_method_rejected(),
+        errors.overloaded(1),
+        errors.draining(),
+        errors.loop_detected(8, "GET", "/x"),
+        errors.path_rejected("because"),
+        errors.head_timeout(1.0),
     ]
     assert {fault.reason for fault in made} <= set(state.REFUSALS)
 
@@ -329,7 +329,7 @@ def test_counting_does_not_import_prometheus_client():
 
 
 def test_every_error_of_our_own_has_a_name_for_the_log():
-    assert all(code.wire.startswith("SIDECAR_") for code in Code)
+    assert all(code.value.startswith("SIDECAR_") for code in Code)
 
 
 # ---- how exactly a duration is told

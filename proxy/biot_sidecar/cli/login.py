@@ -28,7 +28,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     took = f"{seconds * 1000:.0f} ms"
     if isinstance(result, LoginFailure):
         fault = result.fault
-        for line in filter(None, [f"{fault.message} ({fault.code.wire}, after {took})", fault.hint]):
+        for line in filter(None, [f"{fault.message} ({fault.code.value}, after {took})", fault.hint]):
             print(f"biot-sidecar: {line}", file=sys.stderr)
         return 1
     life = show_duration(round(result.expires - result.obtained))

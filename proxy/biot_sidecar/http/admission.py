@@ -6,8 +6,14 @@ import ipaddress
 import re
 from typing import Final
 
-from biot_sidecar.errors import ClientError, Code
-from biot_sidecar.http.error_texts import host_refused, refused, target_host_refused, trace_refused, tunnel_refused
+from biot_sidecar.http.error_catalogue import (
+    browser_rejected,
+    connect_rejected,
+    host_rejected,
+    malformed_request,
+    target_host_rejected,
+    trace_rejected,
+)
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.messages import RequestHead
 
@@ -66,10 +72,10 @@ class Admission:
         known_fields = head.known_fields
         if head.method in _REFUSED_METHODS:
             # Before the Host: that of a CONNECT names the tunnel's other end (RFC 9110, section 9.3.6).
-            raise tunnel_refused(self.here) if head.method == b"CONNECT" else trace_refused()
+            raise connect_rejected(self.here) if head.method == b"CONNECT" else trace_rejected()
         for value in known_fields.get(Kind.HOST, ()):
             if value not in self._seen and not (unix and names_no_host(value)) and not self._host_allowed(value):
-                raise host_refused(self.here) if head.target[0] == 0x2F else target_host_refused(self.here)
+                raise host_rejected(self.here) if head.target[0] == 0x2F else target_host_rejected(self.here)
         if Kind.FETCH_SITE in known_fields or Kind.ORIGIN in known_fields:
             self._check_browser(known_fields)
         target = head.target
@@ -85,26 +91,21 @@ class Admission:
     def _check_browser(self, known_fields: dict[int, list[bytes]]) -> None:
         origins = known_fields.get(Kind.ORIGIN)
         if origins is not None:
-            refused = any(origin.lower() not in self._origins for origin in origins)
+            rejected = any(origin.lower() not in self._origins for origin in origins)
         else:
-            refused = any(site.lower() in _CROSS_SITE for site in known_fields[Kind.FETCH_SITE])
-        if refused:
-            raise ClientError(
-                Code.BROWSER_REFUSED,
-                "A web page of another site may not call the sidecar.",
-                reason="browser",
-                hint="If the page is yours, add its origin to SIDECAR_ALLOWED_ORIGINS.",
-            )
+            rejected = any(site.lower() in _CROSS_SITE for site in known_fields[Kind.FETCH_SITE])
+        if rejected:
+            raise browser_rejected()
 
     def _origin_form(self, head: RequestHead) -> bytes:
         if head.target == b"*" and head.method == b"OPTIONS":
             return head.target
         match = _ABSOLUTE.fullmatch(head.target)
         if match is None:
-            raise refused("the target is neither a path nor an http(s) address")
+            raise malformed_request("the target is neither a path nor an http(s) address")
         authority, rest = match.groups()
         if not self._host_allowed(authority):
-            raise target_host_refused(self.here)
+            raise target_host_rejected(self.here)
         if not rest and head.method == b"OPTIONS":
             return b"*"  # RFC 9112, section 3.2.4
         return rest if rest.startswith(b"/") else b"/" + rest

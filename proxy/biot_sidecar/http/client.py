@@ -9,7 +9,7 @@ from biot_sidecar.http import framing
 from biot_sidecar.http.body_buffer import BodyBuffer
 from biot_sidecar.http.deadlines import DeadlineTimer, Wakeup
 from biot_sidecar.http.deadlines import timeout as patience
-from biot_sidecar.http.error_texts import lost_before_response, timed_out, untrusted_response
+from biot_sidecar.http.error_catalogue import lost_before_response, untrusted_response, upstream_timeout
 from biot_sidecar.http.framing import unasked_interim
 from biot_sidecar.http.messages import Framing, Headers, Response, ResponseHead
 from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
@@ -49,10 +49,10 @@ class Fetcher:
                 request = self._bytes(method, path, headers, body)
                 return await self._try_twice(wakeup, request, method, limit, repeatable or method in IDEMPOTENT)
         except TimeoutError:
-            fault = timed_out(timeout)
+            failure = upstream_timeout(timeout)
         finally:
             self._deadlines.unregister(wakeup)
-        raise fault
+        raise failure
 
     def _bytes(self, method: bytes, path: bytes, headers: Headers, body: bytes) -> bytes:
         address = self._address
@@ -65,8 +65,8 @@ class Fetcher:
     async def _try_twice(self, wakeup: Wakeup, request: bytes, method: bytes, limit: int, repeatable: bool) -> Response:
         try:
             return await self._fetch(wakeup, request, method, limit)
-        except UpstreamError as fault:
-            if fault.retryable != "connect" and not (fault.retryable and repeatable):
+        except UpstreamError as failure:
+            if failure.retryable != "connect" and not (failure.retryable and repeatable):
                 raise
         await asyncio.sleep(FIRST_PAUSE)
         return await self._fetch(wakeup, request, method, limit)
@@ -100,7 +100,7 @@ class Fetcher:
             if connection.failure is not None:
                 raise connection.failure
             if connection.lost:
-                raise lost_before_response(sent=True)
+                raise lost_before_response()
             await wakeup.next()
         return connection.raw_head
 

@@ -125,8 +125,8 @@ class Connection(Sender):
         if end >= 0:
             data = bytes(partial)
             partial.clear()
-        elif (fault := self._partial_failure(partial, before)) is not None:
-            self._fail(fault)
+        elif (failure := self._partial_failure(partial, before)) is not None:
+            self._fail(failure)
         return data, end
 
     def _skip_empty_lines(self, partial: bytearray) -> int:

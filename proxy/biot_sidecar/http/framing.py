@@ -1,14 +1,14 @@
 """Where a message begins and ends, and which ones are too ambiguous to pass on (RFC 9112, sections 2 to 7 and 11).
 
 The theory: request smuggling lives where two readers of the same bytes disagree. So a head is taken only if every
-careful reader would read it alike; anything else is refused, and the connection it came on is closed, since nobody can
+careful reader would read it alike; anything else is rejected, and the connection it came on is closed, since nobody can
 know where the next message starts.
 
     request body    Transfer-Encoding   Content-Length   reading
                     none                none             no body
                     none                one number       that many bytes
                     `chunked`, alone    none             chunks
-                    anything else       any              refused
+                    anything else       any              rejected
     answer body     1xx, 204: none      none, or 0       no body
                     HEAD, 304: as above any sane one     no body
                     as above, else                       until the connection closes
@@ -21,7 +21,7 @@ from typing import Final
 
 from biot_sidecar.bounded_cache import KEY_LIMIT, BoundedCache
 from biot_sidecar.errors import ClientError
-from biot_sidecar.http.error_texts import fields_too_large, refused, target_too_large, untrusted_response
+from biot_sidecar.http.error_catalogue import fields_too_large, malformed_request, target_too_large, untrusted_response
 from biot_sidecar.http.header_fields import (
     HOP_BY_HOP_KINDS,
     NOT_FORWARDED,
@@ -73,7 +73,7 @@ def request_head(raw: bytes) -> RequestHead:
         raise oversized
     line = _REQUEST_LINE.fullmatch(raw, 0, line_end)
     if line is None:
-        raise refused(_request_line_complaint(raw[:line_end]))
+        raise malformed_request(_request_line_complaint(raw[:line_end]))
     method, target, minor = line.groups()
     section = raw[line_end - 1 :]  # with the version's last digit, which has a say in how the fields are read
     fields = _requests.get(section)
@@ -96,7 +96,7 @@ def _new_request_fields(key: bytes, section: bytes, is_http11: bool) -> _Request
         if len(key) <= KEY_LIMIT and may_be_remembered(fields[0]):
             _requests.keep(key, fields)
         return fields
-    raise refused(reason)
+    raise malformed_request(reason)
 
 
 _RequestFields = tuple[Headers, Headers, list[bytes], dict[int, list[bytes]], Framing, bool, bool, frozenset[bytes]]

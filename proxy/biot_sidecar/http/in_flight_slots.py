@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.deadlines import timeout
 
 QUEUE_TIME: Final = 1.0
@@ -50,7 +50,7 @@ class Slots:
         except TimeoutError:
             pass
         if turn.cancelled():
-            raise faults.overloaded(self._most)
+            raise errors.overloaded(self._most)
 
     def leave(self) -> None:
         """Hand the slot to whoever has queued longest and may have it."""

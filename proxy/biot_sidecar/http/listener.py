@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, cast
 
 from biot_sidecar.errors import Failure
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http import framing, half_close
 from biot_sidecar.http.accepting import Acceptor
 from biot_sidecar.http.connection import BODY, HEAD, HOLD, Connection
@@ -93,7 +93,7 @@ class ClientConnection(Connection, ClientStream):
 
     def _break_off(self) -> None:
         self.detach()
-        self._fail(faults.broken_off())
+        self._fail(errors.incomplete_request())
 
     def pause_reading(self) -> None:
         super().pause_reading()
@@ -183,13 +183,13 @@ class ClientConnection(Connection, ClientStream):
         if not before and partial:
             self.wakeup.wake()  # the head's time runs from its first byte
             if partial[0] == TLS_HANDSHAKE:
-                return faults.tls_hello()
+                return errors.tls_handshake()
         if framing.hopeless(partial, before):
-            return faults.refused("its head holds a bare CR or LF, or a control character")
+            return errors.malformed_request("its head holds a bare CR or LF, or a control character")
         return framing.oversized_request(partial)
 
     def _body_failure(self, reason: str) -> Failure:
-        return faults.refused(reason)
+        return errors.malformed_request(reason)
 
     def finish_writing(self) -> None:
         self._write_closed = True

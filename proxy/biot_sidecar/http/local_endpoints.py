@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.interfaces import LocalResponse
 from biot_sidecar.routing.pattern import METHOD
 
@@ -73,7 +73,7 @@ class LocalEndpoints:
         given = parse_qs(text, keep_blank_values=True, errors="surrogateescape")
         method, path = (given.get(name, [""])[-1] for name in ("method", "path"))
         if not METHOD.fullmatch(method) or not (path.startswith("/") or path == "*"):
-            raise faults.bad_question()
+            raise errors.bad_explain_query()
         return LocalResponse(200, JSON, _json(self._sources.explain(method, path)))
 
 

@@ -9,7 +9,7 @@ from biot_sidecar.auth.incurable_routes import route_of
 from biot_sidecar.auth.token import Token
 from biot_sidecar.auth.token_rejection import BODY_LIMIT, is_about_another_token, token_rejected
 from biot_sidecar.errors import UpstreamError
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.body_buffer import BodyBuffer
 from biot_sidecar.http.deadlines import DeadlineTimer, timeout
 from biot_sidecar.http.exchange import Exchange
@@ -127,9 +127,9 @@ class ForwardedRequest:
                     self._send(upstream, token)
                     while (response := self._final_response(upstream)) is None:
                         await self._client.wakeup.next()
-                except UpstreamError as fault:
-                    self._reached = self._reached or fault.sent
-                    failed = fault  # no await here: compiled, it would leave the exception to whatever runs meanwhile
+                except UpstreamError as failure:
+                    self._reached = self._reached or failure.sent
+                    failed = failure  # no await here: compiled, it would leave the exception to whatever runs meanwhile
                     continue
                 status = exchange.upstream_status = response.status
                 buffered: BodyBuffer | None = None
@@ -172,7 +172,7 @@ class ForwardedRequest:
             pass
         finally:
             exchange.token_wait += shared.clock() - began
-        raise faults.login_timed_out(self._route.timeout)
+        raise errors.login_timeout(self._route.timeout)
 
     async def _try_again(self, reason: str, response: ResponseHead | None) -> bool:
         """Whether another try follows; if so the pause before it, which `response` may ask for, is over."""
@@ -212,7 +212,7 @@ class ForwardedRequest:
             pass
         finally:
             self._exchange.connect += shared.clock() - began
-        raise faults.timed_out(self._route.timeout, sent=self._reached)
+        raise errors.upstream_timeout(self._route.timeout, sent=self._reached)
 
     def _send(self, upstream: UpstreamStream, token: Token | None) -> None:
         """Write the request, and let its body follow as it comes. Raises Failure."""
@@ -222,7 +222,7 @@ class ForwardedRequest:
         self._interims = 0
         exchange.reused = upstream.begin(client.wakeup)
         if upstream.lost:
-            raise faults.lost_before_response(sent=False)
+            raise errors.lost_before_sending()
         exchange.tries += 1
         if token is None:
             request = b"%b%b\r\n\r\n" % (self.start, self.field_lines)
@@ -257,7 +257,7 @@ class ForwardedRequest:
                 return response
             self._interims += 1
             if unasked_interim(response.status, self._interims):
-                raise faults.untrusted_response("an interim answer that was not asked for")
+                raise errors.untrusted_response("an interim answer that was not asked for")
             if self._head.is_http11:
                 self._client.write(response_bytes(response, is_http11=True, close=False))
             upstream.expect_head()
@@ -271,18 +271,18 @@ class ForwardedRequest:
         if failure is not None:
             raise failure
         if upstream.lost:
-            raise faults.lost_before_response(sent=not upstream.nothing_sent)
+            raise errors.lost_before_sending() if upstream.nothing_sent else errors.lost_before_response()
         if self._uploading:
             # The route's time runs from the request's end: an upload that moves may take longer.
             self._deadline = max(self._deadline, shared.clock() + self._route.timeout)
             self._uploading = not client.body_done
         if not self._uploading:
             if wakeup.expired and shared.clock() >= self._deadline:
-                raise faults.timed_out(self._route.timeout)
+                raise errors.upstream_timeout(self._route.timeout)
             shared.deadlines.arm(wakeup, self._deadline)
             return
         if wakeup.expired and self._has_stalled(upstream):
-            raise faults.timed_out(shared.stall) if upstream.unsent else faults.stalled_upload(shared.stall)
+            raise errors.upstream_timeout(shared.stall) if upstream.unsent else errors.body_timeout(shared.stall)
         self._arm_stall_check()
 
     # ---- the answer
@@ -294,7 +294,7 @@ class ForwardedRequest:
         upstream.relay_to(buffered)
         while not (upstream.body_done or buffered.overflowed):
             if not await self._moving(upstream):
-                raise faults.untrusted_response("it broke off halfway")
+                raise errors.untrusted_response("it broke off halfway")
         return buffered
 
     def _relay(self, upstream: UpstreamStream, response: ResponseHead, buffered: BodyBuffer | None) -> bool:

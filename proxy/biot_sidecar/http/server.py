@@ -11,17 +11,18 @@ import msgspec
 
 from biot_sidecar.auth.placeholder import logs_in, might_log_in, placeholder_answer
 from biot_sidecar.errors import ClientError, Failure
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.admission import Admission, asks_for_icon
 from biot_sidecar.http.body_buffer import BodyBuffer, DiscardSink
 from biot_sidecar.http.deadlines import DeadlineTimer
-from biot_sidecar.http.error_catalogue import REPLIES, error_bytes, local_response_bytes
+from biot_sidecar.http.error_catalogue import status_of
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.framing import request_head
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.header_rules import interception_action, sends_service_token
 from biot_sidecar.http.in_flight_slots import Slots
 from biot_sidecar.http.interfaces import ClientStream, Endpoints, LoopJudge, Observer, Rules
+from biot_sidecar.http.local_responses import error_response_bytes, local_response_bytes
 from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.traceparent import TraceparentGenerator, trace_id_of
@@ -148,7 +149,7 @@ class ConnectionHandler:
             raise client.failure
         begun = client.head_begun
         if client.half_closed and begun:
-            raise faults.broken_off()
+            raise errors.incomplete_request()
         if client.lost or client.half_closed:
             return b""
         if self.drain_idle and not begun:
@@ -157,7 +158,7 @@ class ConnectionHandler:
         wakeup, limits = client.wakeup, self._limits
         if wakeup.expired:
             if begun:
-                raise faults.late_head(limits.head)
+                raise errors.head_timeout(limits.head)
             return b""
         self._deadlines.arm(wakeup, self._clock() + (limits.head if begun else rest))
         return None
@@ -177,11 +178,11 @@ class ConnectionHandler:
         if local is not None:
             return await self._serve_local(client, head, local, target, exchange, traceparent)
         if self._forwarder is None:
-            raise faults.not_for_admins()
+            raise errors.not_on_admin_listener()
         if asks_for_icon(head, target):
-            raise faults.no_icon()
+            raise errors.no_icon()
         if self.draining:
-            raise faults.draining()
+            raise errors.draining()
         self.in_flight += 1
         try:
             return await self._admit(self._forwarder, client, head, target, exchange, traceparent)
@@ -208,7 +209,7 @@ class ConnectionHandler:
                 return await self._log_plugin_in(client, head, exchange)
         elif might_log_in(head.method, target):
             if self._plugin_login == "deny":
-                raise faults.login_denied()
+                raise errors.login_denied()
             route = dataclasses.replace(route, authorization=Authorization.NONE)
         if exchange.interception in _INTERCEPTED and Kind.TRACEPARENT in head.known_fields:
             await self._guard_against_loops(head, target, exchange)
@@ -236,7 +237,7 @@ class ConnectionHandler:
     async def _guard_against_loops(self, head: RequestHead, target: bytes, exchange: Exchange) -> None:
         if not await self._loops(exchange.trace_id, head.method, target.partition(b"?")[0]):
             template = exchange.verdict.template if exchange.verdict is not None else ""
-            raise faults.loop_detected(self._limits.loop_requests, head.method.decode("ascii"), template)
+            raise errors.loop_detected(self._limits.loop_requests, head.method.decode("ascii"), template)
 
     # ---- answers of our own
 
@@ -252,9 +253,9 @@ class ConnectionHandler:
         inspector = self._inspector if path.startswith(LOCAL_PREFIX) else None
         known = self._endpoints.has(path)
         if not known and inspector is None:
-            raise faults.not_found() if self._forwarder is not None else faults.not_for_admins()
+            raise errors.not_found() if self._forwarder is not None else errors.not_on_admin_listener()
         if head.method not in LOCAL_METHODS:
-            raise faults.method_refused("GET, HEAD")
+            raise errors.local_method_rejected()
         exchange.local = True
         if inspector is not None and not known:
             return await inspector.forward(client, head, target, INSPECTOR_ROUTE, exchange, traceparent).run()
@@ -284,7 +285,7 @@ class ConnectionHandler:
         self._deadlines.arm(client.wakeup, self._clock() + self._limits.head)
         while not (client.body_done or buffered.overflowed or client.failure):
             if client.wakeup.expired:
-                raise faults.stalled_upload(self._limits.head)
+                raise errors.body_timeout(self._limits.head)
             self._deadlines.arm(client.wakeup, self._clock() + self._limits.head)
             await client.wakeup.next()
         if client.failure is not None:
@@ -306,11 +307,13 @@ class ConnectionHandler:
         if not exchange.trace_id:
             exchange.trace_id = self._traceparents.new(exchange.at - exchange.started)[3:35].decode()
         keep = exchange.keep_alive and client.failure is None and not self.draining and self._body_is_here(client)
-        exchange.status = REPLIES[failure.code].status
+        exchange.status = status_of(failure)
         exchange.request_bytes = client.body_bytes
         route = exchange.verdict.rule.name if exchange.verdict is not None else ""
         method, trace_id, now = exchange.method, exchange.trace_id, self._wall()
-        client.write(error_bytes(failure, method=method, trace_id=trace_id, route=route, now=now, close=not keep))
+        client.write(
+            error_response_bytes(failure, method=method, trace_id=trace_id, route=route, now=now, close=not keep)
+        )
         return keep
 
     def _body_is_here(self, client: ClientStream) -> bool:
@@ -368,6 +371,6 @@ def _always() -> bool:
 
 def _check(verdict: Verdict) -> None:
     if verdict.path_refused is not None:
-        raise faults.path_refused(verdict.path_refused)
+        raise errors.path_rejected(verdict.path_refused)
     if verdict.deny is not None:
-        raise faults.route_denied(verdict.deny)
+        raise errors.route_denied(verdict.deny)

@@ -12,7 +12,7 @@ from biot_sidecar.http import framing
 from biot_sidecar.http.connect_errors import tls_broken, unreachable
 from biot_sidecar.http.connection import BODY, Connection
 from biot_sidecar.http.deadlines import Wakeup, timeout
-from biot_sidecar.http.error_texts import untrusted_response
+from biot_sidecar.http.error_catalogue import untrusted_response
 from biot_sidecar.http.interfaces import Sink, UpstreamStream
 from biot_sidecar.http.messages import BodyFraming
 from biot_sidecar.http.resolver import Resolver
@@ -208,12 +208,12 @@ class Pool:
             await self._connect(cast(asyncio.Protocol, connection))
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             self._connected(False)
-            fault = unreachable(error, self.server, CONNECT_TIMEOUT)
+            failure = unreachable(error, self.server, CONNECT_TIMEOUT)
         else:
             self._connected(True)
             self.active += 1
             return connection
-        raise fault
+        raise failure
 
     async def _connect(self, protocol: asyncio.Protocol) -> None:
         """Raises OSError and TimeoutError."""
@@ -248,7 +248,7 @@ class Pool:
             return
         connection.pooled = True
         if connection.uses:
-            connection.raw_head = None  # with the cookies in it; one that came before any request is a fault still
+            connection.raw_head = None  # with the cookies in it; one that came before any request is an error still
         connection.idle_since = self._clock()
         connection.idle_at = self._wall()
         connection.wakeup = _NOBODY

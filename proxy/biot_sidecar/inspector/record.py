@@ -72,7 +72,7 @@ def record_of(exchange: Exchange, number: int) -> Record:
         authorization="" if verdict is None else verdict.rule.authorization.value,
         status=exchange.status,
         upstream_status=exchange.upstream_status,
-        code="" if exchange.code is None else exchange.code.wire,
+        code="" if exchange.code is None else exchange.code.value,
         refused=exchange.refused,
         durations=durations_of(exchange),
         tries=exchange.tries,

@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from biot_sidecar.http import error_texts as faults
+from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.deadlines import timeout
-from biot_sidecar.http.error_catalogue import REPLIES, error_body
+from biot_sidecar.http.error_catalogue import CODES, status_of
+from biot_sidecar.http.local_responses import error_body
 from biot_sidecar.http.traceparent import trace_id_of
 from biot_sidecar.inspector.recorder import News, Recorder, Watcher
 
@@ -87,14 +88,13 @@ async def _say_it_as_biot(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except web.HTTPClientError as refusal:
-        failure = faults.method_refused("GET, HEAD") if refusal.status == 405 else faults.not_found()
-        reply = REPLIES[failure.code]
+        failure = errors.local_method_rejected() if refusal.status == 405 else errors.not_found()
         trace_id = trace_id_of(request.headers.get("traceparent", "").encode("latin-1", "replace")) or ""
         return web.Response(
-            status=reply.status,
+            status=status_of(failure),
             body=error_body(failure, method=request.method.encode("latin-1", "replace"), trace_id=trace_id, route=""),
             content_type="application/json",
-            headers={"Proxy-Status": f"biot-sidecar; error={reply.proxy_error}"}
+            headers={"Proxy-Status": f"biot-sidecar; error={CODES[failure.code].proxy_error}"}
             | ({"Allow": failure.allow} if failure.allow else {}),
         )
 

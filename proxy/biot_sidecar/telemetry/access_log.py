@@ -251,7 +251,7 @@ def _make_parts(exchange: Exchange) -> _Parts:
         "interception": "none" if exchange.refused else exchange.interception,
         "status": exchange.status or CLIENT_GONE,
         "upstream_status": exchange.upstream_status or None,
-        "error": None if code is None else code.wire,
+        "error": None if code is None else code.value,
         "reason": exchange.reason or None,
         "tries": exchange.tries,
         "retries": exchange.retries,
