@@ -200,7 +200,7 @@ def test_one_routes_mark_is_no_other_routes():
 )
 def test_a_route_is_a_template_and_where_that_stands_for_many_a_path_without_its_ids(template, target, route):
     head = request_head(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert route_of(head, Verdict(RULE, template)) == (b"GET", route)
+    assert route_of(head.method, head.target, Verdict(RULE, template)) == (b"GET", route)
 
 
 def test_memory_is_bounded():

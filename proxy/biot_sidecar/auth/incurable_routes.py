@@ -19,7 +19,6 @@ from hashlib import sha256
 from typing import Final, Literal
 
 from biot_sidecar.auth.token import Token
-from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.routing.route import Verdict
 
 RouteKey = tuple[bytes, str]
@@ -47,13 +46,13 @@ def fingerprint(token: Token) -> bytes:
     return sha256(token.authorization).digest()[:_FINGERPRINT]
 
 
-def route_of(head: RequestHead, verdict: Verdict | None) -> RouteKey:
+def route_of(method: bytes, target: bytes, verdict: Verdict | None) -> RouteKey:
     """What a 401 is judged by."""
     template = "" if verdict is None else verdict.template
     if template and "**" not in template:
-        return head.method, template
-    path = head.target.partition(b"?")[0][:_PATH_MOST]
-    return head.method, _ID.sub(b"{id}", path).decode("latin-1")
+        return method, template
+    path = target.partition(b"?")[0][:_PATH_MOST]
+    return method, _ID.sub(b"{id}", path).decode("latin-1")
 
 
 class _Case:

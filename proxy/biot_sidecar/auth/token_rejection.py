@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
-from biot_sidecar.http.messages import Headers
 from biot_sidecar.routing.route import Verdict
 
 BODY_LIMIT: Final = 64 * 1024
@@ -17,7 +17,7 @@ def is_about_another_token(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.operation is not None and verdict.operation.public
 
 
-def token_rejected(headers: Headers, body: bytes) -> bool:
+def token_rejected(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
     """True for a 401 whose JSON has `code` TOKEN_NOT_VALID, or whose body is not BioT's at all."""
     try:
         answer = json.loads(_plain(headers, body))
@@ -28,7 +28,7 @@ def token_rejected(headers: Headers, body: bytes) -> bool:
     return bool(answer["code"] == "TOKEN_NOT_VALID")
 
 
-def _plain(headers: Headers, body: bytes) -> bytes:
+def _plain(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
     """`body` without gzip or deflate, as plugins that accept compression get it; bounded against bombs."""
     coding = b",".join(value for name, value in headers if name.lower() == b"content-encoding").lower()
     if coding not in {b"gzip", b"x-gzip", b"deflate"}:

@@ -137,7 +137,7 @@ class ForwardedRequest:
                     buffered = await self._buffer_body(upstream, response)
                     if token_rejected(response.headers, b"".join(buffered.pieces)) and await tokens.rejected(
                         token,
-                        route_of(self._head, exchange.verdict),
+                        route_of(self._head.method, self._head.target, exchange.verdict),
                         replayed=replayed,
                         replayable=self._client.replay_buffer is not None,
                     ):
@@ -146,7 +146,7 @@ class ForwardedRequest:
                         self._release(keep=response.keep_alive)
                         continue
                 elif status != 401 and token is not None and tokens.marked:
-                    tokens.accepted(route_of(self._head, exchange.verdict))
+                    tokens.accepted(route_of(self._head.method, self._head.target, exchange.verdict))
                 if status in RETRYABLE_STATUS and await self._try_again("status", response):
                     continue
                 return self._relay(upstream, response, buffered) or await self._relay_on(upstream, response)
