@@ -268,7 +268,8 @@ lost_before_response: Final = UpstreamFailure(
 def upstream_timeout(seconds: float, *, sent: bool = True) -> UpstreamError:
     """BioT was waited for in vain; `sent` if any byte of the request may have left."""
     text = f"BioT did not answer within {seconds:g}s"
-    return UpstreamError(Code.UPSTREAM_TIMEOUT, text, hint="A route's `timeout` says how long to wait.", sent=sent)
+    hint = "A route's `timeout` says how long to wait, and a request's Sidecar-Timeout, if that is shorter."
+    return UpstreamError(Code.UPSTREAM_TIMEOUT, text, hint=hint, sent=sent)
 
 
 def login_timeout(seconds: float) -> Failure:

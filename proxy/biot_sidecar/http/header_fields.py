@@ -36,6 +36,8 @@ class Kind:
     FETCH_SITE: Final = 13
     TE: Final = 14
     TRACESTATE: Final = 15
+    TIMEOUT: Final = 16  # Sidecar-Timeout and Sidecar-Retry are for us alone
+    RETRY: Final = 17
 
 
 FRAMING: Final = frozenset({Kind.CONTENT_LENGTH, Kind.TRANSFER_ENCODING})
@@ -60,6 +62,8 @@ KINDS: Final = {
     b"expect": Kind.EXPECT,
     b"origin": Kind.ORIGIN,
     b"sec-fetch-site": Kind.FETCH_SITE,
+    b"sidecar-timeout": Kind.TIMEOUT,
+    b"sidecar-retry": Kind.RETRY,
 }
 
 # Names whose meaning is ours, or frames the message: another spelling of them must not reach BioT beside them.
@@ -74,6 +78,8 @@ _GUARDED: Final = frozenset(
         Kind.CONTENT_LENGTH,
         Kind.TRANSFER_ENCODING,
         Kind.CONNECTION,
+        Kind.TIMEOUT,
+        Kind.RETRY,
     }
 )
 _ALNUM: Final = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
@@ -147,7 +153,8 @@ _HARMLESS: Final = frozenset(
     access-control-max-age age allow allow-interception alt-svc cache-control connection content-encoding
     content-language content-length content-type date dnt etag expect expires host hooktype if-modified-since keep-alive
     last-modified origin pragma proxy-connection range referrer-policy retry-after sec-ch-ua sec-ch-ua-mobile
-    sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user server strict-transport-security te
+    sec-ch-ua-platform sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user server sidecar-retry sidecar-timeout
+    strict-transport-security te
     trace-id traceparent trailer transfer-encoding upgrade upgrade-insecure-requests user-agent vary via x-amz-cf-id
     x-amz-cf-pop x-amzn-requestid x-amzn-trace-id x-cache x-content-type-options x-execution-mode x-frame-options
     x-request-id x-xss-protection
@@ -163,7 +170,9 @@ def may_be_remembered(fields: Headers) -> bool:
 # What belongs to one connection goes no further, either way.
 HOP_BY_HOP_KINDS: Final = frozenset({Kind.HOP_BY_HOP, Kind.TE, Kind.CONNECTION})
 # Towards BioT these are ours to say, or a rule's.
-NOT_FORWARDED: Final = HOP_BY_HOP_KINDS | {Kind.HOST, Kind.LOOKALIKE, Kind.AUTHORIZATION, Kind.INTERCEPTION}
+NOT_FORWARDED: Final = HOP_BY_HOP_KINDS | {
+    Kind.HOST, Kind.LOOKALIKE, Kind.AUTHORIZATION, Kind.INTERCEPTION, Kind.TIMEOUT, Kind.RETRY
+}  # fmt: skip
 
 
 class BadFields(Exception):
