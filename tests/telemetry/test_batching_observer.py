@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biot_sidecar.telemetry.batching_observer import MOST, BatchingObserver
+from biot_sidecar.telemetry.batching_observer import MAX_BATCH, BatchingObserver
 
 from tests.support.finished import exchange
 
@@ -11,8 +11,8 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[object] = []
 
-    def finished(self, told) -> None:
-        self.heard.append(told)
+    def finished(self, notified) -> None:
+        self.heard.append(notified)
 
 
 def test_everybody_hears_of_each_request_in_its_order_once_it_is_time():
@@ -30,11 +30,11 @@ def test_everybody_hears_of_each_request_in_its_order_once_it_is_time():
 def test_as_many_as_may_wait_are_told_of_at_once():
     one, timers, errors = Listener(), [], []
     batch = BatchingObserver([one], timers.append, errors.append)
-    for _ in range(MOST):
+    for _ in range(MAX_BATCH):
         batch.finished(exchange(0.1))
-    assert len(one.heard) == MOST
+    assert len(one.heard) == MAX_BATCH
     timers[0]()  # it finds nothing left
-    assert len(one.heard) == MOST
+    assert len(one.heard) == MAX_BATCH
 
 
 def test_after_a_flush_the_next_request_asks_for_a_new_timer():
@@ -47,16 +47,16 @@ def test_after_a_flush_the_next_request_asks_for_a_new_timer():
 
 
 class Broken(Listener):
-    def finished(self, told) -> None:
-        super().finished(told)
+    def finished(self, notified) -> None:
+        super().finished(notified)
         raise ValueError
 
 
 def test_an_observer_that_raises_costs_nobody_else_anything():
     broken, one, timers, errors = Broken(), Listener(), [], []
     batch = BatchingObserver([broken, one], timers.append, errors.append)
-    requests = [exchange(0.1) for _ in range(MOST)]
+    requests = [exchange(0.1) for _ in range(MAX_BATCH)]
     for request in requests:
         batch.finished(request)
     assert broken.heard == one.heard == requests
-    assert [type(error) for error in errors] == [ValueError] * MOST
+    assert [type(error) for error in errors] == [ValueError] * MAX_BATCH

@@ -11,11 +11,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from biot_sidecar.telemetry import merging
-from biot_sidecar.telemetry import snapshot as state
+from biot_sidecar.telemetry import merging, snapshot
 from biot_sidecar.telemetry.exposition import render
-from biot_sidecar.telemetry.process_metrics import read_process
-from biot_sidecar.telemetry.snapshot import State
+from biot_sidecar.telemetry.process_metrics import read_process_metrics
+from biot_sidecar.telemetry.snapshot import Snapshot
 from prometheus_client import GC_COLLECTOR, PROCESS_COLLECTOR
 
 from tests.telemetry.reading import new_metrics, samples
@@ -31,17 +30,17 @@ SUMS_UNLESS_DECLARED = {
     "last_used": (3.0, 5.0, 5.0),
 }
 """The fields that are no sums: two processes' values and what becomes of them."""
-LIVING = {"reload_successful", "blocked_until", "in_flight", "idle", "active"} | {
+LIVE = {"reload_successful", "blocked_until", "in_flight", "idle", "active"} | {
     f"process.{name}" for name in ("virtual", "resident", "open_files", "files_most")
 }
-Leaf = tuple[str, Callable[[State], Any], Callable[[State, Any], None]]
+Leaf = tuple[str, Callable[[Snapshot], Any], Callable[[Snapshot, Any], None]]
 
 
-def empty() -> State:
-    return State("1.2.3", "3.11.7")
+def empty() -> Snapshot:
+    return Snapshot("1.2.3", "3.11.7")
 
 
-def numbers(value: Any, name: str = "", get: Callable[[State], Any] = lambda state: state) -> Iterator[Leaf]:
+def numbers(value: Any, name: str = "", get: Callable[[Snapshot], Any] = lambda snapshot: snapshot) -> Iterator[Leaf]:
     """Every place of a State that holds one number, with how to read and how to write it."""
     if is_dataclass(value):
         keys, read, write = [field.name for field in fields(value)], getattr, setattr
@@ -54,14 +53,14 @@ def numbers(value: Any, name: str = "", get: Callable[[State], Any] = lambda sta
     for key in keys:
         child, path = read(value, key), f"{name}.{key}"
 
-        def child_of(state: State, key: Any = key) -> Any:
-            return read(get(state), key)
+        def child_of(snapshot: Snapshot, key: Any = key) -> Any:
+            return read(get(snapshot), key)
 
         if isinstance(child, int | float):
             yield (
                 path,
                 child_of,
-                lambda state, new, key=key: write(get(state), key, new),
+                lambda snapshot, new, key=key: write(get(snapshot), key, new),
             )
         else:
             yield from numbers(child, path, child_of)
@@ -74,7 +73,7 @@ def is_field(path: str) -> str:
     return path.rpartition(".")[2]
 
 
-def encoded(of: State) -> bytes:
+def encoded(of: Snapshot) -> bytes:
     return msgspec.msgpack.encode(of)
 
 
@@ -84,8 +83,8 @@ def test_every_number_of_two_processes_becomes_their_sum_or_what_its_field_decla
     one, two, both = SUMS_UNLESS_DECLARED.get(is_field(path), (3, 5, 8))
     put(mine, one)
     put(other, two)
-    assert get(state.total([encoded(mine), encoded(other)])) == both
-    assert get(state.total([encoded(other), encoded(mine)])) == both
+    assert get(snapshot.merge_snapshots([encoded(mine), encoded(other)])) == both
+    assert get(snapshot.merge_snapshots([encoded(other), encoded(mine)])) == both
 
 
 @pytest.mark.parametrize(("path", "get", "put"), LEAVES, ids=[leaf[0] for leaf in LEAVES])
@@ -94,8 +93,8 @@ def test_of_a_process_that_ended_all_stays_but_what_ends_with_it(path, get, put)
     at_start = get(ended)
     told = not at_start if isinstance(at_start, bool) else 3
     put(ended, told)
-    left = get(state.total([state.remains([encoded(ended)])]))
-    assert left == (at_start if path[1:] in LIVING else told)
+    left = get(snapshot.merge_snapshots([snapshot.ended_totals([encoded(ended)])]))
+    assert left == (at_start if path[1:] in LIVE else told)
 
 
 ON_THE_STATUS_PAGE_ONLY = {"most", "last_used"}
@@ -111,14 +110,14 @@ def test_every_number_is_shown(path, get, put):
 
 def test_there_are_as_many_numbers_as_one_thinks():
     assert {is_field(path) for path, _, _ in LEAVES} >= {*SUMS_UNLESS_DECLARED, "cut", "response_bytes"}
-    assert {path[1:] for path, _, _ in LEAVES} >= LIVING
+    assert {path[1:] for path, _, _ in LEAVES} >= LIVE
 
 
 def test_what_has_no_sum_must_say_so():
     with pytest.raises(TypeError, match="bool has no sum"):
-        merging.merged(True, False)
+        merging.merge(True, False)
     with pytest.raises(TypeError, match="NoneType has no sum"):
-        merging.merged(None, None)
+        merging.merge(None, None)
 
 
 # ---- the process itself
@@ -141,7 +140,7 @@ def test_the_same_families_are_there_in_the_same_words():
 
 
 def test_a_system_without_proc_shows_no_process_instead_of_zeros(tmp_path):
-    found = read_process(str(tmp_path))
+    found = read_process_metrics(str(tmp_path))
     assert (found.cpu, found.started, found.resident, found.open_files) == (0, 0, 0, 0)
     nothing = empty()
     assert b"process_" not in render([encoded(nothing)], "")[1]

@@ -11,8 +11,7 @@ import pytest
 from biot_sidecar.errors import Code
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.routing.route import Interception, Route, Verdict
-from biot_sidecar.telemetry import histogram as tallies
-from biot_sidecar.telemetry import snapshot as state
+from biot_sidecar.telemetry import histogram, snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,7 +100,7 @@ def test_the_reasons_of_refusals_are_those_the_sidecar_can_give():
         errors.path_rejected("because"),
         errors.head_timeout(1.0),
     ]
-    assert {fault.reason for fault in made} <= set(state.REFUSALS)
+    assert {fault.reason for fault in made} <= set(snapshot.REFUSALS)
 
 
 # ---- requests
@@ -123,8 +122,8 @@ def test_a_request_counts_under_its_rule_method_status_and_the_rules_interceptio
     metrics.finished(exchange(interception=action, method=b"PATCH", status=404, verdict=ruled))
     seen = samples(metrics)
     assert value(seen, "requests_total", route="a rule", method="PATCH", status="404", interception=setting.value) == 1
-    acted = {name: value(seen, "interception_total", route="a rule", action=name) for name in tallies.ACTIONS}
-    assert acted == {name: int(name == action) for name in tallies.ACTIONS}
+    acted = {name: value(seen, "interception_total", route="a rule", action=name) for name in histogram.ACTIONS}
+    assert acted == {name: int(name == action) for name in histogram.ACTIONS}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"])
@@ -301,7 +300,7 @@ def test_no_word_of_a_client_becomes_a_label(method, query, status):
     metrics = new_metrics()
     metrics.finished(exchange(method=method, query=query, status=status))
     (found,) = label_sets(samples(metrics), "requests_total")
-    assert dict(found)["method"] in {*state.METHODS.values(), "_OTHER"}
+    assert dict(found)["method"] in {*snapshot.METHODS.values(), "_OTHER"}
     assert dict(found)["status"] in {"499", "200", "404", "502"}
     assert dict(found)["route"] == "a rule"
 
@@ -335,7 +334,7 @@ def test_every_error_of_our_own_has_a_name_for_the_log():
 # ---- how exactly a duration is told
 
 
-@pytest.mark.parametrize("bounds", [tallies.CALL_BOUNDS, state.LOGIN_BOUNDS, state.OVERHEAD_BOUNDS])
+@pytest.mark.parametrize("bounds", [histogram.CALL_BOUNDS, snapshot.LOGIN_BOUNDS, snapshot.OVERHEAD_BOUNDS])
 def test_a_wait_of_seconds_is_not_announced_as_twice_as_long(bounds):
     """A quantile that falls into a bucket is announced as its upper bound, at worst."""
     longer = [bound for bound in bounds if bound >= 1.0]

@@ -18,11 +18,11 @@ STEPS = """
 import sys
 import biot_sidecar.process.sidecar
 from biot_sidecar.telemetry.exposition import render
-from biot_sidecar.telemetry.prometheus_loading import steps
+from biot_sidecar.telemetry.prometheus_loading import import_steps
 from biot_sidecar.telemetry.metrics import Metrics
 assert "prometheus_client" not in sys.modules
 most, before = 0, set(sys.modules)
-for _ in steps():
+for _ in import_steps():
     most, before = max(most, len(set(sys.modules) - before)), set(sys.modules)
 most = max(most, len(set(sys.modules) - before))
 before = set(sys.modules)
@@ -43,7 +43,7 @@ def test_no_step_imports_more_than_a_few_modules_and_none_is_left_for_the_page()
 
 async def test_others_have_their_turn_between_two_steps(monkeypatch):
     turns = []
-    monkeypatch.setattr(library, "steps", lambda: iter(range(1, 6)))
+    monkeypatch.setattr(library, "import_steps", lambda: iter(range(1, 6)))
     loop = asyncio.get_running_loop()
 
     def turn() -> None:
@@ -59,11 +59,11 @@ async def test_others_have_their_turn_between_two_steps(monkeypatch):
 async def test_all_who_ask_share_one_import_and_one_who_leaves_takes_nothing_along(monkeypatch):
     begun = []
 
-    def steps():
+    def import_steps():
         begun.append(1)
         yield from range(1, 4)
 
-    monkeypatch.setattr(library, "steps", steps)
+    monkeypatch.setattr(library, "import_steps", import_steps)
     shared = PrometheusLoader(lambda: 0.0, nullcontext)
     leaves = asyncio.ensure_future(shared.load())
     stays = asyncio.ensure_future(shared.load())
@@ -78,12 +78,12 @@ async def test_all_who_ask_share_one_import_and_one_who_leaves_takes_nothing_alo
 async def test_an_import_that_failed_is_tried_again(monkeypatch):
     outcomes = [OSError(24, "Too many open files"), None]
 
-    def steps():
+    def import_steps():
         if error := outcomes.pop(0):
             raise error
         yield 1
 
-    monkeypatch.setattr(library, "steps", steps)
+    monkeypatch.setattr(library, "import_steps", import_steps)
     shared = PrometheusLoader(lambda: 0.0, nullcontext)
     with pytest.raises(OSError, match="Too many"):
         await shared.load()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.telemetry.redact import HIDDEN, KEYS_MOST, printable, query_keys
+from biot_sidecar.telemetry.redact import HIDDEN, MAX_KEYS, printable, query_keys
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,13 +47,13 @@ def test_only_what_looks_like_a_name_is_shown(query, keys):
 
 
 def test_no_more_than_sixteen_names_are_shown():
-    assert len(query_keys(b"&".join(b"k%d=1" % number for number in range(1000)))) == KEYS_MOST
+    assert len(query_keys(b"&".join(b"k%d=1" % number for number in range(1000)))) == MAX_KEYS
 
 
 @given(st.binary(max_size=300))
 def test_names_are_short_plain_and_few_whatever_the_query(query):
     keys = query_keys(query)
-    assert len(keys) <= KEYS_MOST
+    assert len(keys) <= MAX_KEYS
     assert all(key.isascii() and key.isprintable() and " " not in key and len(key) <= 64 for key in keys)
 
 
@@ -63,7 +63,7 @@ def test_values_leave_no_trace(pairs):
         return b"v" + value.replace(b"&", b"").replace(b"=", b"")
 
     keys = query_keys(b"&".join(name + b"=" + harmless(value) for name, value in pairs))
-    assert keys == [name.decode() for name, _ in pairs[:KEYS_MOST]]
+    assert keys == [name.decode() for name, _ in pairs[:MAX_KEYS]]
 
 
 @pytest.mark.parametrize(

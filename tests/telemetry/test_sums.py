@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.telemetry import snapshot as state
+from biot_sidecar.telemetry import snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,8 +67,8 @@ def test_sums_do_not_depend_on_which_process_served_a_request(processes):
         for seconds in durations:
             metrics.finished(exchange(seconds, started=0.0, finished=seconds))
             together.finished(exchange(seconds, started=0.0, finished=seconds))
-    expected = state.total([together.snapshot()]).routes.get("a rule", state.RouteStats())
-    found = state.total([one.snapshot() for one in apart]).routes.get("a rule", state.RouteStats())
+    expected = snapshot.merge_snapshots([together.snapshot()]).routes.get("a rule", snapshot.RouteStats())
+    found = snapshot.merge_snapshots([one.snapshot() for one in apart]).routes.get("a rule", snapshot.RouteStats())
     assert found.duration.counts == expected.duration.counts
     assert found.duration.seconds == pytest.approx(expected.duration.seconds)
     assert found.duration.most == expected.duration.most
@@ -112,6 +112,6 @@ def test_what_is_left_of_processes_that_ended_is_their_counts_not_their_gauges()
     metrics = new_metrics()
     metrics.gauges = lambda: (1, 2, 3)
     metrics.finished(exchange(0.5))
-    left = state.total([state.remains([metrics.snapshot(), metrics.snapshot()])])
+    left = snapshot.merge_snapshots([snapshot.ended_totals([metrics.snapshot(), metrics.snapshot()])])
     assert (left.in_flight, left.idle, left.active) == (0, 0, 0)
     assert sum(sum(route.requests.values()) for route in left.routes.values()) == 2

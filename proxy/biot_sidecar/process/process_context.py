@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from biot_sidecar.inspector.inspector import Inspector
 
 Report = Callable[[BaseException], None]
-Snapshot = Callable[[bool], bytes]
+MakeSnapshot = Callable[[bool], bytes]
 """What a process has counted; True: a scrape will show it."""
 
 
@@ -45,7 +45,7 @@ class ProcessContext(Protocol):
     size: int
     """Processes that serve requests."""
 
-    async def snapshots(self, local: Snapshot, *, scraped: bool) -> list[bytes]:
+    async def snapshots(self, local: MakeSnapshot, *, scraped: bool) -> list[bytes]:
         """The counts of all processes; `local` makes this one's. `scraped`: a scrape shows them."""
 
     async def logins(self, local: list[TokenRecord]) -> list[TokenRecord]:
@@ -78,7 +78,7 @@ class SingleProcess:
         self.request_observer: Observer | None = None if self.inspector is None else self.inspector.recorder
         self.inspector_path = "" if self.inspector is None else self.inspector.path
 
-    async def snapshots(self, local: Snapshot, *, scraped: bool) -> list[bytes]:
+    async def snapshots(self, local: MakeSnapshot, *, scraped: bool) -> list[bytes]:
         return [local(scraped)]
 
     async def logins(self, local: list[TokenRecord]) -> list[TokenRecord]:
@@ -115,7 +115,7 @@ class WorkerProcess:
         """The supervisor says for which routes responses other than 401 matter."""
         self._rejections.set_marked(routes)
 
-    async def snapshots(self, local: Snapshot, *, scraped: bool) -> list[bytes]:
+    async def snapshots(self, local: MakeSnapshot, *, scraped: bool) -> list[bytes]:
         try:
             return list(await self._channel.request("snapshots", scraped))
         except ChannelClosed:

@@ -208,7 +208,7 @@ class Sidecar:
         """What this process has counted, if requests have ended since the last time."""
         before = self._reported
         self._observer.flush()
-        self._reported = self._observer.told
+        self._reported = self._observer.notified
         return self.snapshot() if self._reported != before else None
 
     def logins(self) -> list[TokenRecord]:

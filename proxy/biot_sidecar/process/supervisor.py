@@ -36,7 +36,7 @@ from biot_sidecar.settings import Settings
 from biot_sidecar.settings.names import FLAGS
 from biot_sidecar.telemetry.access_log import Log
 from biot_sidecar.telemetry.login_observers import LoginObservers
-from biot_sidecar.telemetry.snapshot import drop_routes, remains
+from biot_sidecar.telemetry.snapshot import drop_routes, ended_totals
 
 RESTART_PAUSE: Final = 1.0
 """Seconds between the end of a worker that nobody told to end and the start of the next."""
@@ -241,7 +241,7 @@ class Supervisor:
         status = await process.wait()
         del self._workers[number]
         if worker.snapshot:
-            self._ended_snapshots = [remains([*self._ended_snapshots, worker.snapshot])]
+            self._ended_snapshots = [ended_totals([*self._ended_snapshots, worker.snapshot])]
         if number in self._ready and not self._stopping.is_set():
             self._log_worker_end(worker, status)
 

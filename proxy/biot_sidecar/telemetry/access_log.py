@@ -24,22 +24,22 @@ BATCH: Final = 64 * 1024
 _INFO: Final = LEVELS["info"]
 _WARNING: Final = LEVELS["warning"]
 _BARE: Final = re.compile(r"[A-Za-z0-9_./{}*:@$?+-]+")
-KNOWN_MOST: Final = 512
-"""Parts of lines that are kept ready."""
+MAX_CACHED_PARTS: Final = 512
+"""Pairs of parts that are kept for further lines."""
 
-_PLACES: Final = tuple([b"%03d" % number for number in range(1000)])
+_THREE_DIGITS: Final = tuple([b"%03d" % number for number in range(1000)])
 """Three decimals, ready: to format a float costs four times as much, compiled."""
 
 
 class _Parts(NamedTuple):
-    """Parts of a line that depend on a request's labels alone, as JSON."""
+    """The parts of a line that depend on a request's labels alone, as JSON."""
 
-    asked: bytes
-    ended: bytes
+    first_part: bytes
+    last_part: bytes
 
 
 class Log:
-    """Implements pipeline.ports.Observer and LoginObserver.
+    """An Observer and LoginObserver that writes lines.
 
     `write` takes whole lines, must not block, and tells how many lines it has dropped before. `later`, once set, calls
     its argument a moment from now; lines are then collected until it does. Without it every line is written at once.
@@ -54,7 +54,7 @@ class Log:
         self._size = 0
         self._second = -1
         self._date = b""
-        self._known: BoundedCache[tuple[object, ...], _Parts] = BoundedCache(KNOWN_MOST)
+        self._parts_cache: BoundedCache[tuple[object, ...], _Parts] = BoundedCache(MAX_CACHED_PARTS)
         self._warned: set[str] = set()  # routes under which plugins mean "off" and say "on"
         self.later: Callable[[Callable[[], None]], object] | None = None
         self.before_event: Callable[[], None] = lambda: None  # tells of the requests that ended before it
@@ -93,14 +93,14 @@ class Log:
         self._add(_request_text(msgspec.json.decode(line)) if self._as_text else line)
 
     def _line(self, exchange: Exchange, level: bytes) -> bytes:
-        """Sizes in bytes of body, `token_age` in seconds; `asked` and `ended` are parts that many lines share.
+        """Sizes in bytes of body, `token_age` in seconds; `first_part` and `last_part` are shared by many lines.
 
         One formatting costs half of what an encoder takes for the same fields. Compiled it costs a fifth of that, if
         the format stands right before its values and has nothing but %b and %d.
         """
         seconds = exchange.finished - exchange.started
-        date, milliseconds = self._moment(exchange.at + seconds)
-        asked, ended = self._parts(exchange)
+        date, milliseconds = self._timestamp(exchange.at + seconds)
+        first_part, last_part = self._parts(exchange)
         age = exchange.token_age
         return (
             b'{"ts":"%b.%bZ","level":"%b","event":"request","id":%d,"trace_id":"%b",%b,'
@@ -108,11 +108,11 @@ class Log:
             b'"connect_ms":%b,"first_byte_ms":%b,"token_age":%b,%b}'
         ) % (
             date,
-            _PLACES[milliseconds],
+            _THREE_DIGITS[milliseconds],
             level,
             exchange.number,
             exchange.trace_id.encode(),
-            asked,
+            first_part,
             exchange.request_bytes,
             exchange.response_bytes,
             _number(seconds * 1000),
@@ -120,8 +120,8 @@ class Log:
             _number(exchange.token_wait * 1000),
             _number(exchange.connect * 1000),
             _number(exchange.first_byte * 1000),
-            _number(age) if age >= 0 else _no_age(exchange),
-            ended,
+            _number(age) if age >= 0 else _age_of_awaited(exchange),
+            last_part,
         )
 
     def _parts(self, exchange: Exchange) -> _Parts:
@@ -145,10 +145,10 @@ class Log:
             exchange.client_gone,
             exchange.cut,
         )
-        parts = self._known.get(key)
+        parts = self._parts_cache.get(key)
         if parts is None:
             parts = _make_parts(exchange)
-            self._known.keep(key, parts)
+            self._parts_cache.keep(key, parts)
         return parts
 
     # ---- everything else
@@ -223,7 +223,7 @@ class Log:
         elif len(self._lines) == 1:
             self.later(self.flush)
 
-    def _moment(self, wall: float) -> tuple[bytes, int]:
+    def _timestamp(self, wall: float) -> tuple[bytes, int]:
         """ISO 8601 in UTC up to the seconds, and milliseconds; the date is made anew once a second."""
         second = int(wall)
         if second != self._second:
@@ -243,7 +243,7 @@ def iso(wall: float) -> str:
 
 def _make_parts(exchange: Exchange) -> _Parts:
     verdict, code = exchange.verdict, exchange.code
-    asked = {
+    first_part = {
         "method": METHODS.get(exchange.method, OTHER),
         "path": "" if verdict is None else printable(verdict.template),  # a template, never the path itself
         "query": query_keys(exchange.query),  # names only
@@ -257,22 +257,22 @@ def _make_parts(exchange: Exchange) -> _Parts:
         "retries": exchange.retries,
     }
     if verdict is not None and verdict.observed is not None and verdict.observed.observe is not None:
-        asked["would_deny"] = printable(verdict.observed.observe)
-    ended = {
+        first_part["would_deny"] = printable(verdict.observed.observe)
+    last_part = {
         "connection_reused": exchange.reused,
         "client_gone": exchange.client_gone or not (exchange.status or exchange.cut),
         "cut": exchange.cut,
     }
-    return _Parts(msgspec.json.encode(asked)[1:-1], msgspec.json.encode(ended)[1:-1])
+    return _Parts(msgspec.json.encode(first_part)[1:-1], msgspec.json.encode(last_part)[1:-1])
 
 
 def _number(value: float) -> bytes:
     """`value`, which is not negative, with three decimals; 0.0 shorter."""
     thousandths = int(value * 1000 + 0.5)
-    return b"%d.%b" % (thousandths // 1000, _PLACES[thousandths % 1000]) if thousandths else b"0.0"
+    return b"%d.%b" % (thousandths // 1000, _THREE_DIGITS[thousandths % 1000]) if thousandths else b"0.0"
 
 
-def _no_age(exchange: Exchange) -> bytes:
+def _age_of_awaited(exchange: Exchange) -> bytes:
     """A token that the request had to wait for is younger than the request: 0."""
     return b"0.0" if exchange.token_result == "wait" else b"null"
 

@@ -11,8 +11,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from biot_sidecar.telemetry.histogram import CALL_BOUNDS, Histogram, RouteStats
-from biot_sidecar.telemetry.process_metrics import Process
-from biot_sidecar.telemetry.snapshot import LOGIN_BOUNDS, OVERHEAD_BOUNDS, State, total
+from biot_sidecar.telemetry.process_metrics import ProcessMetrics
+from biot_sidecar.telemetry.snapshot import LOGIN_BOUNDS, OVERHEAD_BOUNDS, Snapshot, merge_snapshots
 
 if TYPE_CHECKING:
     from prometheus_client.core import HistogramMetricFamily
@@ -39,7 +39,7 @@ def render(snapshots: Sequence[bytes], accept: str) -> tuple[str, bytes]:
 
 
 def render_in_pieces(snapshots: Sequence[bytes], accept: str) -> tuple[str, Iterator[bytes]]:
-    """Content type and text; the library is imported unless it has been (telemetry.library).
+    """Content type and text; the library is imported unless it has been (telemetry.prometheus_loading).
 
     `accept` is the scraper's Accept field: the Prometheus text format 0.0.4, or OpenMetrics 1.0 if it asks for that.
     """
@@ -47,7 +47,7 @@ def render_in_pieces(snapshots: Sequence[bytes], accept: str) -> tuple[str, Iter
 
     wanted = ",".join(part for part in map(str.strip, accept.split(",")) if _WANTED.fullmatch(part))
     encode, content_type = choose_encoder(wanted)
-    return content_type, _pieces(encode, total(snapshots))
+    return content_type, _pieces(encode, merge_snapshots(snapshots))
 
 
 class _Collector:
@@ -60,10 +60,10 @@ class _Collector:
         yield self._family
 
 
-def _pieces(encode: Callable[[Any], bytes], state: State) -> Iterator[bytes]:
+def _pieces(encode: Callable[[Any], bytes], snapshot: Snapshot) -> Iterator[bytes]:
     """A family in several pieces has its head once; the end of an OpenMetrics page comes last."""
     end, before = b"", ""
-    for family in _families(state):
+    for family in _families(snapshot):
         text = encode(_Collector(family))
         if text.endswith(_END):
             text, end = text.removesuffix(_END), _END
@@ -72,27 +72,30 @@ def _pieces(encode: Callable[[Any], bytes], state: State) -> Iterator[bytes]:
     yield end
 
 
-def _families(state: State) -> Iterator[Metric]:
+def _families(snapshot: Snapshot) -> Iterator[Metric]:
     from prometheus_client import PLATFORM_COLLECTOR
 
-    yield from _requests(state)
-    yield from _refusals(state)
-    yield from _tokens(state)
-    yield from _upstream(state)
-    yield from _program(state)
-    yield from _processes(state.process)
+    yield from _by_route(snapshot)
+    yield from _requests(snapshot)
+    yield from _refusals(snapshot)
+    yield from _tokens(snapshot)
+    yield from _upstream(snapshot)
+    yield from _program(snapshot)
+    yield from _process(snapshot.process)
+    yield from _garbage_collections(snapshot.process)
     yield from PLATFORM_COLLECTOR.collect()
 
 
-def _portions(routes: dict[str, RouteStats]) -> Iterator[list[tuple[str, RouteStats]]]:
-    """The routes, a few at a time; at least one portion, so that every family has its head."""
+def _batches(routes: dict[str, RouteStats]) -> Iterator[list[tuple[str, RouteStats]]]:
+    """The routes, a few at a time; at least one batch, so that every family has its head."""
     named = list(routes.items())
     for start in range(0, max(len(named), 1), ROUTES_AT_ONCE):
         yield named[start : start + ROUTES_AT_ONCE]
 
 
-def _requests(state: State) -> Iterator[Metric]:
-    for routes in _portions(state.routes):
+def _by_route(snapshot: Snapshot) -> Iterator[Metric]:
+    """The families of one series and more for each route."""
+    for routes in _batches(snapshot.routes):
         yield _counter(
             "requests",
             "Requests answered, with the rule's interception; status 499: the connection ended before any answer.",
@@ -103,34 +106,16 @@ def _requests(state: State) -> Iterator[Metric]:
                 for (method, status, setting), count in route.requests.items()
             ),
         )
-    for routes in _portions(state.routes):
-        duration = _histogram(
-            "request_duration_seconds", "From a request's head to its answer's last byte.", ("route",)
-        )
-        for name, route in routes:
-            _fill(duration, (name,), route.duration, CALL_BOUNDS)
-        yield duration
-    for routes in _portions(state.routes):
-        upstream = _histogram(
-            "upstream_request_duration_seconds", "The part of it spent with BioT, all tries.", ("route",)
-        )
-        for name, route in routes:
-            _fill(upstream, (name,), route.upstream, CALL_BOUNDS)
-        yield upstream
-    overhead = _histogram(
-        "overhead_seconds",
-        "The sidecar's part of a forwarded request: all but the time with BioT. Logging in, dialling and pauses "
-        "between tries are the sidecar's.",
-    )
-    _fill(overhead, (), state.overhead, OVERHEAD_BOUNDS)
-    yield overhead
-    yield _gauge("requests_in_flight", "Requests under way.", state.in_flight)
-    yield _counter("request_body_bytes", "Bytes of requests' bodies.", (), [((), state.request_bytes)])
-    yield _counter(
-        "response_body_bytes", "Bytes of answers' bodies that were passed on.", (), [((), state.response_bytes)]
-    )
-    yield _counter("answers_cut", "Answers that broke off after their head.", (), [((), state.cut)])
-    for routes in _portions(state.routes):
+    for name, text, part in (
+        ("request_duration_seconds", "From a request's head to its answer's last byte.", "duration"),
+        ("upstream_request_duration_seconds", "The part of it spent with BioT, all tries.", "upstream"),
+    ):
+        for routes in _batches(snapshot.routes):
+            family = _histogram(name, text, ("route",))
+            for route_name, route in routes:
+                _fill(family, (route_name,), getattr(route, part), CALL_BOUNDS)
+            yield family
+    for routes in _batches(snapshot.routes):
         yield _counter(
             "interception",
             "What became of allow-interception: set, removed, passed on, or none to begin with.",
@@ -139,85 +124,105 @@ def _requests(state: State) -> Iterator[Metric]:
         )
 
 
-def _refusals(state: State) -> Iterator[Metric]:
-    yield _counter("refused", "Requests that the sidecar refused.", ("reason",), _singles(state.refused))
+def _requests(snapshot: Snapshot) -> Iterator[Metric]:
+    overhead = _histogram(
+        "overhead_seconds",
+        "The sidecar's part of a forwarded request: all but the time with BioT. Logging in, dialling and pauses "
+        "between tries are the sidecar's.",
+    )
+    _fill(overhead, (), snapshot.overhead, OVERHEAD_BOUNDS)
+    yield overhead
+    yield _gauge("requests_in_flight", "Requests under way.", snapshot.in_flight)
+    yield _counter("request_body_bytes", "Bytes of requests' bodies.", (), [((), snapshot.request_bytes)])
+    yield _counter(
+        "response_body_bytes", "Bytes of answers' bodies that were passed on.", (), [((), snapshot.response_bytes)]
+    )
+    yield _counter("answers_cut", "Answers that broke off after their head.", (), [((), snapshot.cut)])
+
+
+def _refusals(snapshot: Snapshot) -> Iterator[Metric]:
+    yield _counter("refused", "Requests that the sidecar refused.", ("reason",), _singles(snapshot.refused))
     yield _counter(
         "would_deny",
         "Requests that a route with `observe` would have denied, had it `deny`.",
         ("route",),
-        {(name,): route.would_deny for name, route in state.routes.items() if route.observes or route.would_deny},
+        {(name,): route.would_deny for name, route in snapshot.routes.items() if route.observes or route.would_deny},
     )
-    yield _counter("retries", "Requests sent to BioT once more, by why.", ("reason",), _singles(state.retries))
+    yield _counter("retries", "Requests sent to BioT once more, by why.", ("reason",), _singles(snapshot.retries))
 
 
-def _tokens(state: State) -> Iterator[Metric]:
+def _tokens(snapshot: Snapshot) -> Iterator[Metric]:
     yield _counter(
-        "logins", "Logins at BioT, by how they ended and why they were needed.", ("outcome", "reason"), state.logins
+        "logins", "Logins at BioT, by how they ended and why they were needed.", ("outcome", "reason"), snapshot.logins
     )
     duration = _histogram("login_duration_seconds", "How long BioT took over a login.")
-    _fill(duration, (), state.login_duration, LOGIN_BOUNDS)
+    _fill(duration, (), snapshot.login_duration, LOGIN_BOUNDS)
     yield duration
     yield _counter(
         "token_requests",
         "Requests that needed the token: in hand (hit), in hand while a newer one is fetched (stale), "
         "waited for (wait), not to be had (fail).",
         ("result",),
-        _singles(state.token_requests),
+        _singles(snapshot.token_requests),
     )
     wait = _histogram("token_wait_seconds", "How long requests waited for a token; those that did not are left out.")
-    _fill(wait, (), state.token_wait, LOGIN_BOUNDS)
+    _fill(wait, (), snapshot.token_wait, LOGIN_BOUNDS)
     yield wait
-    yield _gauge("token_expiry_timestamp_seconds", "When the token expires; 0: there was none.", state.token_expires)
+    yield _gauge("token_expiry_timestamp_seconds", "When the token expires; 0: there was none.", snapshot.token_expires)
     yield _gauge(
         "login_blocked_until_timestamp_seconds",
         "Until when no login is tried, because BioT rejected the user; 0: logins are not blocked.",
-        state.blocked_until,
+        snapshot.blocked_until,
     )
 
 
-def _upstream(state: State) -> Iterator[Metric]:
+def _upstream(snapshot: Snapshot) -> Iterator[Metric]:
     from prometheus_client.core import GaugeMetricFamily
 
     connections = GaugeMetricFamily(PREFIX + "upstream_connections", "Open connections to BioT.", labels=("state",))
-    connections.add_metric(("idle",), state.idle)
-    connections.add_metric(("active",), state.active)
+    connections.add_metric(("idle",), snapshot.idle)
+    connections.add_metric(("active",), snapshot.active)
     yield connections
-    yield _counter("upstream_connects", "Connections dialled to BioT.", ("outcome",), _singles(state.connects))
+    yield _counter("upstream_connects", "Connections dialled to BioT.", ("outcome",), _singles(snapshot.connects))
     yield _counter(
         "upstream_connections_closed",
         "Connections to BioT that were closed: too old (age), at rest for too long (idle), by BioT (upstream), for a "
         "fault (error), since new settings are in force (reload) or there were enough (surplus).",
         ("reason",),
-        _singles(state.closed),
+        _singles(snapshot.closed),
     )
 
 
-def _program(state: State) -> Iterator[Metric]:
+def _program(snapshot: Snapshot) -> Iterator[Metric]:
     from prometheus_client.core import InfoMetricFamily
 
-    yield _counter("config_reloads", "Times the routes file was read again.", ("outcome",), _singles(state.reloads))
+    yield _counter("config_reloads", "Times the routes file was read again.", ("outcome",), _singles(snapshot.reloads))
     yield _gauge(
-        "config_last_reload_successful", "1 if the routes file that was read last is in force.", state.reload_successful
+        "config_last_reload_successful",
+        "1 if the routes file that was read last is in force.",
+        snapshot.reload_successful,
     )
     yield _counter(
         "descriptor_shortages",
         "Times that new connections had to wait because no file descriptor was left for them.",
         (),
-        [((), state.descriptor_shortages)],
+        [((), snapshot.descriptor_shortages)],
     )
     yield _counter(
         "worker_restarts",
         "Serving processes that took the place of one that ended (exit) or did not answer (unresponsive).",
         ("reason",),
-        _singles(state.worker_restarts),
+        _singles(snapshot.worker_restarts),
     )
-    yield _counter("log_lines_dropped", "Lines of the log that could not be written.", (), [((), state.lines_dropped)])
-    build = {"version": state.version, "python": state.python}
+    yield _counter(
+        "log_lines_dropped", "Lines of the log that could not be written.", (), [((), snapshot.lines_dropped)]
+    )
+    build = {"version": snapshot.version, "python": snapshot.python}
     yield InfoMetricFamily(PREFIX + "build", "The program that runs.", value=build)
 
 
-def _processes(process: Process) -> Iterator[Metric]:
-    """prometheus_client's own families, which its collectors fill with what they find in one process."""
+def _process(process: ProcessMetrics) -> Iterator[Metric]:
+    """prometheus_client's own families, which its collector fills with what /proc says of one process."""
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     for name, text, size in (
@@ -233,6 +238,12 @@ def _processes(process: Process) -> Iterator[Metric]:
         yield CounterMetricFamily(
             "process_cpu_seconds", "Total user and system CPU time spent in seconds.", value=process.cpu
         )
+
+
+def _garbage_collections(process: ProcessMetrics) -> Iterator[Metric]:
+    """prometheus_client's own families, which its collector fills with what `gc` says of one process."""
+    from prometheus_client.core import CounterMetricFamily
+
     for name, text, counts in (
         ("objects_collected", "Objects collected during gc", process.collected),
         ("objects_uncollectable", "Uncollectable objects found during GC", process.uncollectable),
@@ -285,8 +296,8 @@ def _fill(
 
     edges = [*map(floatToGoString, bounds), "+Inf"]
     buckets: list[Any] = []
-    for place, (edge, count) in enumerate(zip(edges, accumulate(histogram.counts), strict=True)):
-        seen = histogram.exemplars.get(place)
-        exemplar = None if seen is None else Exemplar({"trace_id": seen[0]}, seen[1], seen[2])
+    for bucket, (edge, count) in enumerate(zip(edges, accumulate(histogram.counts), strict=True)):
+        latest = histogram.exemplars.get(bucket)
+        exemplar = None if latest is None else Exemplar({"trace_id": latest[0]}, latest[1], latest[2])
         buckets.append((edge, count, exemplar))
     family.add_metric(labels, buckets=buckets, sum_value=histogram.seconds)

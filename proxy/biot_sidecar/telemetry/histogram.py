@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from biot_sidecar.telemetry.merging import LATEST, MERGE
+from biot_sidecar.telemetry.merging import MAX, MERGE
 
 ACTIONS: Final = ("set", "removed", "passed", "none")
 
@@ -25,13 +25,13 @@ A tuple where it is made, a list where it comes from another process: a compiled
 """
 
 
-def _youngest(mine: dict[int, Exemplar], other: dict[int, Exemplar]) -> dict[int, Exemplar]:
+def _latest(mine: dict[int, Exemplar], other: dict[int, Exemplar]) -> dict[int, Exemplar]:
     """Each bucket's latest exemplar."""
     both = sorted([*mine.items(), *other.items()], key=lambda item: item[1][2])
     return dict(both)
 
 
-YOUNGEST: Final = {MERGE: _youngest}
+LATEST_EXEMPLARS: Final = {MERGE: _latest}
 
 
 @dataclass
@@ -40,21 +40,21 @@ class Histogram:
 
     counts: list[int]
     seconds: float = 0.0
-    most: float = field(default=0.0, metadata=LATEST)
-    exemplars: dict[int, Exemplar] = field(default_factory=dict, metadata=YOUNGEST)
+    most: float = field(default=0.0, metadata=MAX)
+    exemplars: dict[int, Exemplar] = field(default_factory=dict, metadata=LATEST_EXEMPLARS)
 
     def observe(self, seconds: float, bounds: tuple[float, ...]) -> int:
         """Count it; the index of its bucket."""
-        place = 0
+        bucket = 0
         for bound in bounds:  # most observations lie near the beginning
             if seconds <= bound:
                 break
-            place += 1
-        self.counts[place] += 1
+            bucket += 1
+        self.counts[bucket] += 1
         self.seconds += seconds
         if seconds > self.most:
             self.most = seconds
-        return place
+        return bucket
 
 
 @dataclass
@@ -69,7 +69,7 @@ class RouteStats:
     actions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACTIONS, 0))
     duration: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
     upstream: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
-    last_used: float = field(default=0.0, metadata=LATEST)
+    last_used: float = field(default=0.0, metadata=MAX)
     would_deny: int = 0
     observes: bool = field(default=False, metadata={MERGE: operator.or_})
 

@@ -8,7 +8,7 @@ from biot_sidecar.http.interfaces import LoginObserver
 
 
 class LoginObservers:
-    """Implements pipeline.ports.LoginObserver by all of `observers`; `report` hears of one that raised.
+    """A LoginObserver that tells all of `observers`; `report` hears of one that raised.
 
     Logins go on whatever their observers make of them: an error in telling must not become an error of the call.
     """
@@ -17,21 +17,21 @@ class LoginObservers:
         self._observers = observers
         self._report = report
 
-    def _tell(self, tell: Callable[[LoginObserver], None]) -> None:
+    def _notify(self, notify: Callable[[LoginObserver], None]) -> None:
         for observer in self._observers:
             try:
-                tell(observer)
+                notify(observer)
             except Exception as error:
                 self._report(error)
 
     def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
-        self._tell(lambda observer: observer.login_finished(outcome, reason, seconds, why))
+        self._notify(lambda observer: observer.login_finished(outcome, reason, seconds, why))
 
     def event(self, level: str, event: str, message: str) -> None:
-        self._tell(lambda observer: observer.event(level, event, message))
+        self._notify(lambda observer: observer.event(level, event, message))
 
     def token_obtained(self, expires: float) -> None:
-        self._tell(lambda observer: observer.token_obtained(expires))
+        self._notify(lambda observer: observer.token_obtained(expires))
 
     def blocked_until(self, moment: float) -> None:
-        self._tell(lambda observer: observer.blocked_until(moment))
+        self._notify(lambda observer: observer.blocked_until(moment))

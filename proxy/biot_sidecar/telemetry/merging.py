@@ -13,11 +13,12 @@ from typing import Any, Final
 
 MERGE: Final = "merge"
 """The metadata of a field that is no sum: a function of two processes' values."""
-LIVING: Final = "living"
-"""The metadata of a field that ends with its process: what is left of it then is its default."""
+LIVE: Final = "live"
+"""The metadata of a gauge, which ends with its process: its default is left. The names that follow are those of
+prometheus_client's modes for several processes."""
 
 
-def _least_known(mine: float, other: float) -> float:
+def _known_min(mine: float, other: float) -> float:
     """The smaller one; 0 is not known."""
     return min(mine, other) if mine and other else mine or other
 
@@ -26,28 +27,28 @@ def _union(mine: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*mine, *other]))
 
 
-LATEST: Final[Mapping[str, Any]] = {MERGE: max}
-EARLIEST: Final[Mapping[str, Any]] = {MERGE: _least_known}
-EVERY_LIVING: Final[Mapping[str, Any]] = {MERGE: operator.and_, LIVING: True}
-SUM_OF_LIVING: Final[Mapping[str, Any]] = {LIVING: True}
-ALL_OF_LIVING: Final[Mapping[str, Any]] = {MERGE: _union, LIVING: True}
-LATEST_OF_LIVING: Final[Mapping[str, Any]] = {MERGE: max, LIVING: True}
-LEAST_OF_LIVING: Final[Mapping[str, Any]] = {MERGE: _least_known, LIVING: True}
+MAX: Final[Mapping[str, Any]] = {MERGE: max}
+MIN: Final[Mapping[str, Any]] = {MERGE: _known_min}
+LIVE_ALL: Final[Mapping[str, Any]] = {MERGE: operator.and_, LIVE: True}
+LIVE_SUM: Final[Mapping[str, Any]] = {LIVE: True}
+LIVE_UNION: Final[Mapping[str, Any]] = {MERGE: _union, LIVE: True}
+LIVE_MAX: Final[Mapping[str, Any]] = {MERGE: max, LIVE: True}
+LIVE_MIN: Final[Mapping[str, Any]] = {MERGE: _known_min, LIVE: True}
 
 
-def merged(mine: Any, other: Any) -> Any:
+def merge(mine: Any, other: Any) -> Any:
     """Both values as one, of which `mine` may be changed on the way. Raises TypeError for what has no sum."""
     if is_dataclass(mine):
         for field in fields(mine):
             one, two = getattr(mine, field.name), getattr(other, field.name)
-            setattr(mine, field.name, field.metadata.get(MERGE, merged)(one, two))
+            setattr(mine, field.name, field.metadata.get(MERGE, merge)(one, two))
         return mine
     if isinstance(mine, dict):
         for key, value in other.items():
-            mine[key] = merged(mine[key], value) if key in mine else value
+            mine[key] = merge(mine[key], value) if key in mine else value
         return mine
     if isinstance(mine, list):
-        return [merged(one, two) for one, two in zip(mine, other, strict=True)]
+        return [merge(one, two) for one, two in zip(mine, other, strict=True)]
     if isinstance(mine, str):
         return mine
     if isinstance(mine, bool) or not isinstance(mine, int | float):
@@ -55,8 +56,8 @@ def merged(mine: Any, other: Any) -> Any:
     return mine + other
 
 
-def forget_living(state: Any) -> None:
-    """Set what ends with a process to what it was at its start."""
+def reset_live(state: Any) -> None:
+    """Set the gauges, which end with their process, to what they were at its start."""
     for field in fields(state):
-        if field.metadata.get(LIVING):
+        if field.metadata.get(LIVE):
             setattr(state, field.name, field.default)

@@ -11,7 +11,7 @@ from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.pacing import Pace
 from biot_sidecar.routing.route import Interception
 from biot_sidecar.telemetry.histogram import CALL_BOUNDS, RouteStats
-from biot_sidecar.telemetry.process_metrics import read_process
+from biot_sidecar.telemetry.process_metrics import read_process_metrics
 from biot_sidecar.telemetry.series_expiry import SeriesExpiry
 from biot_sidecar.telemetry.snapshot import (
     CLIENT_GONE,
@@ -20,7 +20,7 @@ from biot_sidecar.telemetry.snapshot import (
     OTHER,
     OVERHEAD_BOUNDS,
     UNMATCHED,
-    State,
+    Snapshot,
 )
 
 _OFF: Final = Interception.OFF
@@ -30,20 +30,20 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 class Metrics:
-    """Implements pipeline.ports.Observer and LoginObserver.
+    """An Observer and LoginObserver that counts.
 
     `gauges` and `lines_dropped`, the log's, are set by whoever knows. `clock` tells monotonic seconds.
     """
 
     def __init__(self, *, version: str, python: str, clock: Callable[[], float] = lambda: 0.0) -> None:
-        state = self._state = State(version, python)
-        # What every request adds to is at hand here: compiled, the fields of State are looked up by their names.
-        self._routes = state.routes
-        self._overhead = state.overhead
-        self._token_requests = state.token_requests
+        snapshot = self._snapshot = Snapshot(version, python)
+        # What every request adds to is at hand here: compiled, the fields of a Snapshot are looked up by their names.
+        self._routes = snapshot.routes
+        self._overhead = snapshot.overhead
+        self._token_requests = snapshot.token_requests
         self._request_bytes = 0
         self._response_bytes = 0
-        self._gone = SeriesExpiry(clock)
+        self._expiry = SeriesExpiry(clock)
         self._prepared: dict[str, RouteStats] = {}
         self.gauges: Gauges = lambda: (0, 0, 0)
         self.lines_dropped: Callable[[], int] = lambda: 0
@@ -55,7 +55,7 @@ class Metrics:
         for name in in_force:
             if name not in self._routes:
                 self._routes[name] = prepared.get(name) or RouteStats()
-        self._gone.take([*in_force, UNMATCHED], self._routes)
+        self._expiry.take([*in_force, UNMATCHED], self._routes)
 
     def observing(self, names: Iterable[str]) -> None:
         """These rules, which are in force, only observe."""
@@ -64,7 +64,7 @@ class Metrics:
 
     def scrape(self) -> None:
         """The next snapshot is for a scrape: routes that are gone long enough are not in it."""
-        for name in self._gone.scrape():
+        for name in self._expiry.scrape():
             self._routes.pop(name, None)
 
     def prepare(self, names: Iterable[str], pace: Pace) -> None:
@@ -77,7 +77,7 @@ class Metrics:
         self._prepared = prepared
 
     def _route(self, name: str) -> RouteStats:
-        self._gone.count(name)
+        self._expiry.count(name)
         return self._routes.setdefault(name, RouteStats())
 
     def finished(self, exchange: Exchange) -> None:
@@ -98,13 +98,13 @@ class Metrics:
             self._count_observed(verdict.observed.name, exchange.at)
         seconds = exchange.finished - exchange.started
         duration = route.duration
-        place = duration.observe(seconds, CALL_BOUNDS)
+        bucket = duration.observe(seconds, CALL_BOUNDS)
         if exchange.trace_id:
-            duration.exemplars[place] = (exchange.trace_id, seconds, exchange.at)
+            duration.exemplars[bucket] = (exchange.trace_id, seconds, exchange.at)
         self._request_bytes += exchange.request_bytes
         self._response_bytes += exchange.response_bytes
         if exchange.cut:
-            self._state.cut += 1
+            self._snapshot.cut += 1
         if exchange.tries:
             upstream = exchange.upstream_seconds
             route.upstream.observe(upstream, CALL_BOUNDS)
@@ -112,11 +112,11 @@ class Metrics:
         if exchange.token_result:
             self._token_requests[exchange.token_result] += 1
         if exchange.token_wait:
-            self._state.token_wait.observe(exchange.token_wait, LOGIN_BOUNDS)
+            self._snapshot.token_wait.observe(exchange.token_wait, LOGIN_BOUNDS)
         if exchange.refused:
-            self._state.refused[exchange.refused] += 1
+            self._snapshot.refused[exchange.refused] += 1
         for reason in exchange.retries:
-            self._state.retries[reason] += 1
+            self._snapshot.retries[reason] += 1
 
     def _count_observed(self, name: str, at: float) -> None:
         route = self._routes.get(name) or self._route(name)
@@ -126,47 +126,47 @@ class Metrics:
 
     def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
         """BioT was asked for a token. Labels as in `logins_total`."""
-        self._state.logins[outcome, reason] += 1
-        self._state.login_duration.observe(seconds, LOGIN_BOUNDS)
+        self._snapshot.logins[outcome, reason] += 1
+        self._snapshot.login_duration.observe(seconds, LOGIN_BOUNDS)
 
     def event(self, level: str, event: str, message: str) -> None:
         """Told, not counted."""
 
     def token_obtained(self, expires: float) -> None:
         """`expires` in wall-clock seconds."""
-        self._state.token_expires = expires
+        self._snapshot.token_expires = expires
 
     def blocked_until(self, moment: float) -> None:
         """Logins are blocked until then, in wall-clock seconds; 0.0: they are not."""
-        self._state.blocked_until = moment
+        self._snapshot.blocked_until = moment
 
     def connected(self, success: bool) -> None:
         """BioT was dialled."""
-        self._state.connects["success" if success else "failure"] += 1
+        self._snapshot.connects["success" if success else "failure"] += 1
 
     def disconnected(self, reason: str) -> None:
         """A connection to BioT was closed. Labels as in `upstream_connections_closed_total`."""
-        self._state.closed[reason] += 1
+        self._snapshot.closed[reason] += 1
 
     def reloaded(self, success: bool) -> None:
         """The routes file was read again; False: it was not taken."""
-        self._state.reloads["success" if success else "failure"] += 1
-        self._state.reload_successful = success
+        self._snapshot.reloads["success" if success else "failure"] += 1
+        self._snapshot.reload_successful = success
 
     def descriptors_short(self) -> None:
         """New connections have to wait until a file descriptor is free."""
-        self._state.descriptor_shortages += 1
+        self._snapshot.descriptor_shortages += 1
 
     def worker_restarted(self, reason: str) -> None:
         """One of several serving processes ended (`exit`) or hung (`unresponsive`), and another takes its place."""
-        self._state.worker_restarts[reason] += 1
+        self._snapshot.worker_restarts[reason] += 1
 
     def snapshot(self) -> bytes:
-        """Everything counted so far, for telemetry.state.total() in this process or another."""
-        state = self._state
-        state.request_bytes, state.response_bytes = self._request_bytes, self._response_bytes
-        state.dropped = self._gone.dropped
-        state.in_flight, state.idle, state.active = self.gauges()
-        state.lines_dropped = self.lines_dropped()
-        state.process = read_process()
-        return _ENCODER.encode(state)
+        """Everything counted so far, for snapshot.merge_snapshots() in this process or another."""
+        snapshot = self._snapshot
+        snapshot.request_bytes, snapshot.response_bytes = self._request_bytes, self._response_bytes
+        snapshot.dropped = self._expiry.dropped
+        snapshot.in_flight, snapshot.idle, snapshot.active = self.gauges()
+        snapshot.lines_dropped = self.lines_dropped()
+        snapshot.process = read_process_metrics()
+        return _ENCODER.encode(snapshot)

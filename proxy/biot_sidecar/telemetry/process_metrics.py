@@ -8,33 +8,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from biot_sidecar.telemetry.merging import EARLIEST, LEAST_OF_LIVING, SUM_OF_LIVING
+from biot_sidecar.telemetry.merging import LIVE_MIN, LIVE_SUM, MIN
 
 GENERATIONS: Final = 3
 _PROC: Final = "/proc"
 
 
 @dataclass
-class Process:
+class ProcessMetrics:
     """Sizes in bytes, `cpu` in seconds, `started` in wall-clock seconds. A 0 is not known, as where there is no /proc.
 
     The three lists have a place for each generation of the garbage collector.
     """
 
     cpu: float = 0.0
-    virtual: int = field(default=0, metadata=SUM_OF_LIVING)
-    resident: int = field(default=0, metadata=SUM_OF_LIVING)
-    open_files: int = field(default=0, metadata=SUM_OF_LIVING)
-    files_most: float = field(default=0.0, metadata=LEAST_OF_LIVING)
-    started: float = field(default=0.0, metadata=EARLIEST)  # a parent is older than its workers
+    virtual: int = field(default=0, metadata=LIVE_SUM)
+    resident: int = field(default=0, metadata=LIVE_SUM)
+    open_files: int = field(default=0, metadata=LIVE_SUM)
+    files_most: float = field(default=0.0, metadata=LIVE_MIN)
+    started: float = field(default=0.0, metadata=MIN)  # a parent is older than its workers
     collections: list[int] = field(default_factory=lambda: [0] * GENERATIONS)
     collected: list[int] = field(default_factory=lambda: [0] * GENERATIONS)
     uncollectable: list[int] = field(default_factory=lambda: [0] * GENERATIONS)
 
 
-def read_process(proc: str = _PROC) -> Process:
+def read_process_metrics(proc: str = _PROC) -> ProcessMetrics:
     """This process, as it is now."""
-    found = Process()
+    found = ProcessMetrics()
     for read in (_read_stat, _read_files):
         _try(read, found, proc)
     for generation, counts in enumerate(gc.get_stats()):
@@ -44,14 +44,14 @@ def read_process(proc: str = _PROC) -> Process:
     return found
 
 
-def _try(read: Callable[[Process, str], None], found: Process, proc: str) -> None:
+def _try(read: Callable[[ProcessMetrics, str], None], found: ProcessMetrics, proc: str) -> None:
     try:
         read(found, proc)
     except (OSError, ValueError, IndexError, ImportError):
         return  # no Linux, or no descriptor left to read it by
 
 
-def _read_stat(found: Process, proc: str) -> None:
+def _read_stat(found: ProcessMetrics, proc: str) -> None:
     """proc_pid_stat(5); fields are counted from the one behind the command's name, which may hold anything."""
     with open(f"{proc}/self/stat", "rb") as file:
         fields = file.read().rpartition(b")")[2].split()
@@ -73,7 +73,7 @@ def _boot_time(proc: str) -> int:
     return _booted[proc]
 
 
-def _read_files(found: Process, proc: str) -> None:
+def _read_files(found: ProcessMetrics, proc: str) -> None:
     import resource  # not on Windows
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

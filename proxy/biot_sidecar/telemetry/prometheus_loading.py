@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Final
 
-PAUSE_MOST: Final = 0.05
+MAX_PAUSE: Final = 0.05
 """Seconds between two steps, at most; else they rest as long as they worked."""
 
 _STANDARD: Final = (
@@ -35,7 +35,7 @@ _PARTS: Final = (
 )  # fmt: skip
 
 
-def steps() -> Iterator[str]:
+def import_steps() -> Iterator[str]:
     """Import the library, a module between two yields. Raises ImportError where it is not installed."""
     for name in _STANDARD:
         with contextlib.suppress(ImportError):  # another version of Python has others
@@ -65,9 +65,11 @@ class PrometheusLoader:
     `clock` tells monotonic seconds; inside `room()` there are descriptors for a file that is read.
     """
 
-    def __init__(self, clock: Callable[[], float], room: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, clock: Callable[[], float], descriptors_lent: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._clock = clock
-        self._room = room
+        self._descriptors_lent = descriptors_lent
         self._loading: asyncio.Task[None] | None = None
 
     async def load(self) -> None:
@@ -77,13 +79,13 @@ class PrometheusLoader:
         await asyncio.shield(self._loading)
 
     async def _load(self) -> None:
-        left = steps()
+        left = import_steps()
         while True:
             began = self._clock()
-            with self._room():
+            with self._descriptors_lent():
                 if next(left, None) is None:
                     return
-            await asyncio.sleep(min(self._clock() - began, PAUSE_MOST))
+            await asyncio.sleep(min(self._clock() - began, MAX_PAUSE))
 
     async def close(self) -> None:
         """Give up what is under way."""

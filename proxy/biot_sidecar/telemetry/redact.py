@@ -6,11 +6,11 @@ import re
 from functools import lru_cache
 from typing import Final
 
-KEYS_MOST: Final = 16
+MAX_KEYS: Final = 16
 HIDDEN: Final = "?"
 """Stands for a parameter that has no name fit to show."""
 _NAME: Final = re.compile(rb"[A-Za-z_$][A-Za-z0-9_.$:@\[\]-]{0,63}")
-_LONGEST: Final = 3 * 64
+_MAX_NAME: Final = 3 * 64
 """Bytes of the longest name that can be shown, each of them percent-encoded."""
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
@@ -23,12 +23,12 @@ def query_keys(query: bytes) -> list[str]:
     """
     if not query:
         return []
-    return [_key(parameter) for parameter in query.split(b"&", KEYS_MOST)[:KEYS_MOST] if parameter]
+    return [_key(parameter) for parameter in query.split(b"&", MAX_KEYS)[:MAX_KEYS] if parameter]
 
 
 def _key(parameter: bytes) -> str:
     name, _, value = parameter.partition(b"=")
-    return _shown(name) if value.strip(b"=") and len(name) <= _LONGEST else HIDDEN
+    return _shown(name) if value.strip(b"=") and len(name) <= _MAX_NAME else HIDDEN
 
 
 @lru_cache(maxsize=512)  # plugins use few names, often

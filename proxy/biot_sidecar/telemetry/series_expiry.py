@@ -1,19 +1,19 @@
-"""Routes that a reload took out of the file: their series stay for a while and one scrape, then they go."""
+"""Decides when the series of a route that left the file expire: after ten minutes, and one scrape more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Final
 
-STAY: Final = 600.0
-"""Seconds for which series outlive their route; the scrape after them is the last that shows it."""
+RETENTION: Final = 600.0
+"""Seconds for which series outlive their route; the first scrape after them is the last that shows them."""
 
 
 class SeriesExpiry:
     """Decides which routes' counts are dropped; `clock` tells monotonic seconds.
 
-    With several workers each decides for itself. The first that drops a route says so for STAY seconds, and what the
-    others have is not shown any more: a sum that lost one worker's part would look like a counter set back.
+    With several workers each decides for itself. The first that drops a route says so for RETENTION seconds, and what
+    the others have is not shown any more: a sum that lost one worker's part would look like a counter set back.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -48,8 +48,8 @@ class SeriesExpiry:
         for name in over:
             del self._since[name]
             self._dropped[name] = now
-        self._shown = {name for name, since in self._since.items() if now - since >= STAY}
-        self._dropped = {name: at for name, at in self._dropped.items() if now - at < STAY}
+        self._shown = {name for name, since in self._since.items() if now - since >= RETENTION}
+        self._dropped = {name: at for name, at in self._dropped.items() if now - at < RETENTION}
         return over
 
     @property

@@ -10,18 +10,18 @@ import msgspec
 
 from biot_sidecar.telemetry.histogram import Histogram, RouteStats, histogram
 from biot_sidecar.telemetry.merging import (
-    ALL_OF_LIVING,
-    EVERY_LIVING,
-    LATEST,
-    LATEST_OF_LIVING,
-    SUM_OF_LIVING,
-    forget_living,
-    merged,
+    LIVE_ALL,
+    LIVE_MAX,
+    LIVE_SUM,
+    LIVE_UNION,
+    MAX,
+    merge,
+    reset_live,
 )
-from biot_sidecar.telemetry.process_metrics import Process
+from biot_sidecar.telemetry.process_metrics import ProcessMetrics
 
 UNMATCHED: Final = "unmatched"
-"""The route of requests that no rule matched, or that were refused before the rules were asked."""
+"""The route of requests that no route matched, or that were rejected before the routes were asked."""
 OTHER: Final = "_OTHER"
 CLIENT_GONE: Final = 499
 """The status of a request whose connection ended before any answer, as nginx calls it when the client went away."""
@@ -53,8 +53,8 @@ LOGIN_BOUNDS: Final[tuple[float, ...]] = (
 
 
 @dataclass
-class State:
-    """Everything that one process, or several together, have counted. How two of them become one: telemetry.merging."""
+class Snapshot:
+    """Everything that one process, or several together, have counted; `telemetry.merging` makes one of two."""
 
     version: str
     python: str
@@ -74,52 +74,50 @@ class State:
     connects: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     closed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLOSINGS, 0))
     reloads: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
-    reload_successful: bool = field(default=True, metadata=EVERY_LIVING)
-    token_expires: float = field(default=0.0, metadata=LATEST)  # wall-clock seconds; 0: no token yet
-    blocked_until: float = field(
-        default=0.0, metadata=LATEST_OF_LIVING
-    )  # wall-clock seconds; 0: logins are not blocked
-    in_flight: int = field(default=0, metadata=SUM_OF_LIVING)
-    idle: int = field(default=0, metadata=SUM_OF_LIVING)
-    active: int = field(default=0, metadata=SUM_OF_LIVING)
+    reload_successful: bool = field(default=True, metadata=LIVE_ALL)
+    token_expires: float = field(default=0.0, metadata=MAX)  # wall-clock seconds; 0: no token yet
+    blocked_until: float = field(default=0.0, metadata=LIVE_MAX)  # wall-clock seconds; 0: logins are not blocked
+    in_flight: int = field(default=0, metadata=LIVE_SUM)
+    idle: int = field(default=0, metadata=LIVE_SUM)
+    active: int = field(default=0, metadata=LIVE_SUM)
     descriptor_shortages: int = 0
     worker_restarts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RESTARTS, 0))
     lines_dropped: int = 0  # of the log
-    dropped: tuple[str, ...] = field(default=(), metadata=ALL_OF_LIVING)  # routes that are shown no more
-    process: Process = field(default_factory=Process)
+    dropped: tuple[str, ...] = field(default=(), metadata=LIVE_UNION)  # routes that are shown no more
+    process: ProcessMetrics = field(default_factory=ProcessMetrics)
 
 
 class _Dropped(msgspec.Struct):
-    """The one field of a State."""
+    """The one field of a Snapshot that is asked for alone."""
 
     dropped: tuple[str, ...] = ()
 
 
-_DECODER: Final = msgspec.msgpack.Decoder(State)
+_DECODER: Final = msgspec.msgpack.Decoder(Snapshot)
 _DROPPED_DECODER: Final = msgspec.msgpack.Decoder(_Dropped)
 
 
-def remains(snapshots: Sequence[bytes]) -> bytes:
-    """What processes that are no more have counted, as one snapshot: sums stay, what was under way is gone."""
-    state = total(snapshots)
-    forget_living(state)
-    forget_living(state.process)
+def ended_totals(snapshots: Sequence[bytes]) -> bytes:
+    """The totals of processes that have ended, as one snapshot: counters stay, gauges are reset."""
+    state = merge_snapshots(snapshots)
+    reset_live(state)
+    reset_live(state.process)
     return msgspec.msgpack.encode(state)
 
 
-def total(snapshots: Sequence[bytes]) -> State:
-    """What several processes have counted together; at least one snapshot of Metrics.snapshot()."""
+def merge_snapshots(snapshots: Sequence[bytes]) -> Snapshot:
+    """The sums over several processes; at least one snapshot of Metrics.snapshot()."""
     first, *others = map(_DECODER.decode, snapshots)
     for other in others:
-        merged(first, other)
+        merge(first, other)
     for name in first.dropped:
         first.routes.pop(name, None)
     return first
 
 
-def drop_routes(remains: bytes, living: Sequence[bytes]) -> bytes:
-    """What `remains` has, less the routes that a living process shows no more."""
-    state = _DECODER.decode(remains)
+def drop_routes(ended: bytes, living: Sequence[bytes]) -> bytes:
+    """The totals of `ended` processes, less the routes that a living process shows no more."""
+    state = _DECODER.decode(ended)
     for snapshot in living:
         for name in _DROPPED_DECODER.decode(snapshot).dropped:
             state.routes.pop(name, None)

@@ -1,4 +1,4 @@
-"""What `/_sidecar/status` tells: routes and their use, the token's times, logins, the last reload. Never the token."""
+"""The JSON of `/_sidecar/status`: routes and their use, the token's times, logins, the last reload. Never the token."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from biot_sidecar.routing.route import Route
 from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.telemetry.access_log import iso
 from biot_sidecar.telemetry.histogram import RouteStats
-from biot_sidecar.telemetry.snapshot import LOGIN_OUTCOMES, LOGIN_REASONS, State, total
+from biot_sidecar.telemetry.snapshot import LOGIN_OUTCOMES, LOGIN_REASONS, Snapshot, merge_snapshots
 
 
 class LoginRecord(Protocol):
-    """One token or failed login, as net.tokens keeps it; times in seconds, `at` by the wall clock."""
+    """One token or failed login, as auth.tokens keeps it; times in seconds, `at` by the wall clock."""
 
     @property
     def at(self) -> float: ...
@@ -35,30 +35,30 @@ def status(
     history: Iterable[LoginRecord],
     reload: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The page's JSON. `snapshots` are those of every process; `token` is net.tokens.Tokens.status(), times in
+    """The page's JSON. `snapshots` are those of every process; `token` is auth.tokens.Tokens.status(), times in
     wall-clock seconds or None; `history` are the latest logins, the oldest first.
     """
-    state = total(snapshots)
+    state = merge_snapshots(snapshots)
     return {
         "routes": [_route(rule, state) for rule in (*table.rules, table.unmatched)],
         "token": {
             "state": token["state"],
-            "obtained": _moment(token["obtained"]),
-            "expires": _moment(token["expires"]),
+            "obtained": _iso_or_none(token["obtained"]),
+            "expires": _iso_or_none(token["expires"]),
         },
-        "logins": _logins(state) | {"blocked_until": _moment(token["blocked_until"]), "recent": _recent(history)},
+        "logins": _logins(state) | {"blocked_until": _iso_or_none(token["blocked_until"]), "recent": _recent(history)},
         "reload": dict(reload),
         "build": {"version": state.version, "python": state.python},
     }
 
 
-def _route(rule: Route, state: State) -> dict[str, Any]:
+def _route(rule: Route, state: Snapshot) -> dict[str, Any]:
     use = state.routes.get(rule.name) or RouteStats()
     observes = rule.observe is not None and bool(rule.patterns)  # `unmatched` decides as well
     return {
         "name": rule.name,
         "hits": use.would_deny if observes else sum(use.requests.values()),
-        "last_used": _moment(use.last_used or None),
+        "last_used": _iso_or_none(use.last_used or None),
         "source": rule.source,
         "match": list(rule.patterns),
         "interception": rule.interception.value,
@@ -71,7 +71,7 @@ def _route(rule: Route, state: State) -> dict[str, Any]:
     }
 
 
-def _logins(state: State) -> dict[str, Any]:
+def _logins(state: Snapshot) -> dict[str, Any]:
     good = sum(count for (outcome, _), count in state.logins.items() if outcome == "success")
     served = sum(count for result, count in state.token_requests.items() if result != "fail")
     wait = state.token_wait
@@ -88,8 +88,8 @@ def _logins(state: State) -> dict[str, Any]:
     }
 
 
-def _sum(state: State, place: int, name: str) -> int:
-    return sum(count for labels, count in state.logins.items() if labels[place] == name)
+def _sum(state: Snapshot, position: int, name: str) -> int:
+    return sum(count for labels, count in state.logins.items() if labels[position] == name)
 
 
 def _recent(history: Iterable[LoginRecord]) -> list[dict[str, Any]]:
@@ -105,5 +105,5 @@ def _recent(history: Iterable[LoginRecord]) -> list[dict[str, Any]]:
     ]
 
 
-def _moment(wall: float | None) -> str | None:
+def _iso_or_none(wall: float | None) -> str | None:
     return None if wall is None else iso(wall)

@@ -1,4 +1,4 @@
-"""Writes the log to standard error so that a slow or stuck reader holds up nothing: what must wait, a thread writes.
+"""Writes the log to standard error without blocking: a thread writes what would have to wait for a slow reader.
 
 Whatever cannot be written is counted, line by line: a reader that is too slow, one that has gone, a disk that is full.
 After a line of which only the beginning could be written, the next one begins on a line of its own.
