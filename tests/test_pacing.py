@@ -9,7 +9,7 @@ import pytest
 from biot_sidecar.pacing import let_go, no_pause
 from biot_sidecar.routing.file import load
 
-from tests.bench.contestants import rules
+from tests.bench.contestants import routes
 
 BROKEN = "  - {name: broken, match: nonsense}\n"
 UNTRUE = "tests:\n" + "  - {request: GET /ums/v2/users/1, expect: {route: nobody}}\n" * 20
@@ -51,13 +51,13 @@ def steps_of(text: str) -> Steps:
 
 @pytest.mark.parametrize("more", ["", BROKEN, UNTRUE], ids=["a good file", "a mistake", "tests that fail"])
 def test_no_step_of_judging_a_file_grows_with_it(more):
-    few, many = steps_of(rules(60) + more), steps_of(rules(240) + more)
+    few, many = steps_of(routes(60) + more), steps_of(routes(240) + more)
     assert many.most_calls < 1.5 * few.most_calls + 200
     assert many.most_freed < 1.5 * few.most_freed + 1_000  # the lines' texts, at once
 
 
 def test_a_table_is_freed_in_steps():
-    table = load(rules(400).encode(), "f").table
+    table = load(routes(400).encode(), "f").table
     assert table is not None
     for number in range(400):
         table.verdict(b"GET", b"/generic-entity/v%d/x/part" % number)

@@ -34,7 +34,7 @@ from biot_sidecar.process.process_context import LocalRejections
 from biot_sidecar.routing.route import Route
 from biot_sidecar.settings import UpstreamUrl
 
-from tests.support.fakes import FakeEndpoints, FakeRules, FakeTransport, Watch
+from tests.support.fakes import FakeEndpoints, FakeRoutes, FakeTransport, Watch
 from tests.support.memory_store import MemoryStore
 
 USER = "6f1c7e0a-8a44-4b0a-9c2e-0d9a5d2f4b11"
@@ -116,7 +116,7 @@ class House:
             user_agent=b"agent/1", stall=60.0, clock=loop.time, wall=wall, jitter=jitter, sleep=asyncio.sleep,
         )  # fmt: skip
         handler = ConnectionHandler(
-            rules=FakeRules(Route(name="a rule", source="f:1", timeout=TIMEOUT)),
+            routes=FakeRoutes(Route(name="a rule", source="f:1", timeout=TIMEOUT)),
             admission=Admission(frozenset({b"localhost"}), frozenset()), forwarder=forwarder, endpoints=FakeEndpoints(),
             observer=Watch(), deadlines=self.deadlines, limits=Limits(), loops=_never_a_loop, plugin_login="local",
             wall=wall, clock=loop.time, random_bits=world.random.getrandbits,

@@ -7,7 +7,8 @@ from biot_sidecar.auth.incurable_routes import MANY_MARKS, ROUTES_MOST, SAME_TOK
 from biot_sidecar.http.framing import request_head
 from biot_sidecar.routing.route import Verdict
 
-from tests.support.fakes import RULE, Clock
+from tests.support.fakes import ROUTE as A_ROUTE
+from tests.support.fakes import Clock
 
 ROUTE = (b"GET", "/a/{id}")
 OTHER = (b"GET", "/b")
@@ -200,7 +201,7 @@ def test_one_routes_mark_is_no_other_routes():
 )
 def test_a_route_is_a_template_and_where_that_stands_for_many_a_path_without_its_ids(template, target, route):
     head = request_head(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert route_of(head.method, head.target, Verdict(RULE, template)) == (b"GET", route)
+    assert route_of(head.method, head.target, Verdict(A_ROUTE, template)) == (b"GET", route)
 
 
 def test_memory_is_bounded():

@@ -55,7 +55,7 @@ def test_a_login_is_known_however_it_is_spelled(target, might):
 
 def test_the_login_as_biot_spells_it_is_the_one_that_is_answered():
     path = (b"ums", b"v2", b"services", b"accessToken")
-    verdict = Verdict(rule=Route(name="r", source="f:1"), template="", operation=find_operation("POST", path))
+    verdict = Verdict(route=Route(name="r", source="f:1"), template="", operation=find_operation("POST", path))
     assert logs_in(b"POST", verdict)
     assert not logs_in(b"GET", verdict)
-    assert not logs_in(b"POST", Verdict(rule=verdict.rule, template="", operation=None))
+    assert not logs_in(b"POST", Verdict(route=verdict.route, template="", operation=None))

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench import guard, measure
-from tests.bench.contestants import MAKERS, Job, rules, sidecar
+from tests.bench.contestants import MAKERS, Job, routes, sidecar
 from tests.bench.measure import CONNECTIONS, FULL, QUICK, TLS_CONNECTIONS, Figures, Pace
 from tests.bench.program import Program
 from tests.bench.report import markdown
@@ -73,7 +73,7 @@ class Bench:
     def _start_variants(self) -> dict[str, Program]:
         """The sidecar, otherwise set."""
         found = {
-            name: sidecar(self._job(name, tls=False), table=rules(count))
+            name: sidecar(self._job(name, tls=False), table=routes(count))
             for name, count in (("10 rules", 10), ("5,000 rules", 5000))
         }
         found |= {

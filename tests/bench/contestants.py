@@ -49,8 +49,8 @@ routes:
 """
 
 
-def rules(count: int) -> str:
-    """A routes file of so many rules; the last one is that of the load."""
+def routes(count: int) -> str:
+    """A routes file of so many routes; the last one is that of the load."""
     lines = [RULES.rstrip()]
     for number in range(count - 4):
         kind = "deny: closed" if number % 10 == 0 else "interception: on"

@@ -60,7 +60,7 @@ def test_a_refused_path_has_no_route(capsys, routes):
     assert ran(capsys, "explain", "GET", "/ums/%2e%2e/x", *routes).out == [
         "GET /ums/%2e%2e/x",
         "  deny           the path is refused with 400: it holds a dot segment",
-        "  warning        the path is refused with 400, whatever the rules say: it holds a dot segment",
+        "  warning        the path is refused with 400, whatever the routes say: it holds a dot segment",
     ]
 
 

@@ -67,7 +67,7 @@ async def test_workers_share_the_port_one_login_and_their_numbers(start):
     assert await metric(house, "logins_total") == 1
     assert await metric(house, "token_requests_total") == CALLS
     said = await status(house)
-    assert next(rule["hits"] for rule in said["routes"] if rule["name"] == "unmatched") == CALLS
+    assert next(route["hits"] for route in said["routes"] if route["name"] == "unmatched") == CALLS
     assert [(one["reason"], one["outcome"], one["calls"]) for one in said["logins"]["recent"]] == [
         ("start", "success", CALLS)
     ]

@@ -7,16 +7,16 @@ import asyncio
 import pytest_asyncio
 import uvloop
 
-from tests.support.fakes import RULE, FakeSidecar
+from tests.support.fakes import ROUTE, FakeSidecar
 
 
 @pytest_asyncio.fixture
 async def start():
-    """`start(rule, limits=..., plugin_login=...)` makes a sidecar."""
+    """`start(route, limits=..., plugin_login=...)` makes a sidecar."""
     started = []
 
-    def begin(rule=RULE, **options):
-        started.append(FakeSidecar(rule, **options))
+    def begin(route=ROUTE, **options):
+        started.append(FakeSidecar(route, **options))
         return started[-1]
 
     yield begin

@@ -36,13 +36,13 @@ HOP_BY_HOP = [
 ]
 
 
-def rule(interception: Interception = Interception.OFF, authorization: Authorization = Authorization.REPLACE) -> Route:
+def route(interception: Interception = Interception.OFF, authorization: Authorization = Authorization.REPLACE) -> Route:
     return Route(name="r", source="f:1", interception=interception, authorization=authorization)
 
 
 def sent(*fields: bytes, by: Route | None = None, line: bytes = b"GET / HTTP/1.1") -> list[bytes]:
     """The field lines that go on to BioT."""
-    return request_lines(request(*fields, line=line), by or rule(), AGENT, TRACE).split(b"\r\n")
+    return request_lines(request(*fields, line=line), by or route(), AGENT, TRACE).split(b"\r\n")
 
 
 def answered(*fields: bytes, is_http11: bool = True, close: bool = False) -> list[bytes]:
@@ -78,7 +78,7 @@ def test_white_space_around_a_value_is_no_part_of_what_it_means_and_goes_on_as_i
     assert answer.field_lines == [b"Retry-After: 1 ", b"Content-Encoding: gzip\t", b"Content-Length: 0"]
 
 
-@pytest.mark.parametrize("by", [rule(), rule(authorization=Authorization.KEEP)], ids=["replace", "keep"])
+@pytest.mark.parametrize("by", [route(), route(authorization=Authorization.KEEP)], ids=["replace", "keep"])
 @pytest.mark.parametrize("field", [b"transfer-ENCODING: chunked", b"Content-LENGTH: 3"])
 def test_what_frames_a_message_goes_on_without_white_space_that_some_would_stumble_over(field, by):
     name, _, value = field.partition(b": ")
@@ -132,7 +132,7 @@ def test_what_connection_names_goes_no_further_either_way():
     "name", [b"authorization", b"allow-interception", b"host", b"user-agent", b"traceparent", b"content-length"]
 )
 def test_connection_cannot_remove_what_we_say(name):
-    by = rule(Interception.ON)
+    by = route(Interception.ON)
     fields = [b"User-Agent: curl", b"Content-Length: 0", b"Connection: " + name]
     lines = sent(*fields, by=by, line=b"POST / HTTP/1.1")
     assert b"Content-Length: 0" in lines
@@ -166,7 +166,7 @@ def test_tracestate_goes_with_a_traceparent_that_was_made_anew():
 
 
 def test_what_a_rule_lets_the_plugin_say_keeps_its_place_and_bytes_whatever_connection_says():
-    by = rule(Interception.CLIENT, Authorization.KEEP)
+    by = route(Interception.CLIENT, Authorization.KEEP)
     fields = [
         b"A: 1",
         b"authorization: Bearer own ",
@@ -177,7 +177,7 @@ def test_what_a_rule_lets_the_plugin_say_keeps_its_place_and_bytes_whatever_conn
     own = [*fields[:4], *ADDED]
     assert sent(*fields, by=by) == own
     assert sent(*fields, b"Connection: Authorization, allow-interception", by=by) == own
-    assert sent(*fields, b"Connection: authorization", by=rule()) == [b"A: 1", b"B: 2\t", *ADDED]
+    assert sent(*fields, b"Connection: authorization", by=route()) == [b"A: 1", b"B: 2\t", *ADDED]
 
 
 def test_connection_cannot_hide_how_a_body_is_framed():
@@ -211,7 +211,7 @@ def test_a_name_that_is_merely_alike_goes_through(name):
 @pytest.mark.parametrize("authorization", Authorization)
 @pytest.mark.parametrize("interception", Interception)
 def test_the_clients_host_never_goes_on(authorization, interception):
-    lines = sent(b"X: 1", by=rule(interception, authorization))
+    lines = sent(b"X: 1", by=route(interception, authorization))
     assert not [line for line in lines if line.lower().startswith(b"host")]
 
 
@@ -244,10 +244,10 @@ def test_nothing_tells_that_the_request_was_forwarded():
 @pytest.mark.parametrize("name", [b"allow-interception", b"Allow-Interception", b"ALLOW-INTERCEPTION"])
 def test_interception_is_what_the_rule_says(mode, values, goes_on, action, name):
     head = request(*(name + b": " + value for value in values))
-    lines = request_lines(head, rule(mode), AGENT, TRACE).split(b"\r\n")
+    lines = request_lines(head, route(mode), AGENT, TRACE).split(b"\r\n")
     found = [line.partition(b": ")[2] for line in lines if line.lower().startswith(b"allow-interception:")]
     assert found == goes_on
-    assert interception_action(rule(mode), values or None) == action
+    assert interception_action(route(mode), values or None) == action
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_false_looking_value_is_noticed(value, seems_off):
 )
 def test_authorization_is_whose_the_rule_says(mode, values, own, goes_on):
     head = request(*(b"AUTHORIZATION: " + value for value in values))
-    by = rule(authorization=mode)
+    by = route(authorization=mode)
     lines = request_lines(head, by, AGENT, TRACE).split(b"\r\n")
     assert sends_service_token(by, values or None) is own
     assert [line.partition(b": ")[2] for line in lines if line.lower().startswith(b"authorization:")] == goes_on
@@ -300,7 +300,7 @@ def test_the_request_line_and_host_are_the_upstreams():
     st.lists(st.sampled_from([b"x", b"authorization", b"allow-interception", b"close"]), max_size=3),
 )
 def test_whatever_is_sent_no_field_of_ours_is_doubled_or_let_through(fields, interception, authorization, options):
-    by = rule(interception, authorization)
+    by = route(interception, authorization)
     lines = sent(*(b"%b: %b" % field for field in fields), b"Connection: " + b",".join(options), by=by)
     names = [line.partition(b":")[0] for line in lines]
     lowered = [name.lower() for name in names]

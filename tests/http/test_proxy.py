@@ -215,7 +215,7 @@ async def test_any_other_refusal_passes_through_and_costs_no_token(sidecar, firs
 
 
 async def test_a_public_operations_401_is_about_another_token(sidecar):
-    sidecar.rules.operation = Operation("GET", "/a", "ums", True, "", None)
+    sidecar.routes.operation = Operation("GET", "/a", "ums", True, "", None)
     plugin = await sidecar.ask(GET)
     await sidecar.answer(refused())
     assert plugin.got == refused()

@@ -127,7 +127,7 @@ async def test_without_a_thread_the_routes_are_read_all_the_same(no_more_threads
     (tmp_path / "routes.yaml").write_text('version: 1\nroutes:\n  - {name: shut, match: "* /**", deny: nobody}\n')
     await routes.look()
     assert told == [True]
-    assert [rule.name for rule in routes.table.rules] == ["shut"]
+    assert [route.name for route in routes.table.routes] == ["shut"]
 
 
 def test_the_systems_answer_names_each_address_once():

@@ -82,7 +82,7 @@ async def test_after_a_refusal_that_is_clear_the_connection_goes_on(sidecar):
     ("field", "status", "code"), [("deny", 403, "SIDECAR_ROUTE_DENIED"), ("path_refused", 400, "SIDECAR_PATH_REFUSED")]
 )
 async def test_what_the_rules_refuse_is_not_forwarded(sidecar, field, status, code):
-    setattr(sidecar.rules, field, "because")
+    setattr(sidecar.routes, field, "because")
     plugin = await sidecar.ask(GET)
     assert error(plugin.got) == (status, code)
     assert b"because" in plugin.got
@@ -91,20 +91,20 @@ async def test_what_the_rules_refuse_is_not_forwarded(sidecar, field, status, co
 
 
 async def test_an_error_carries_the_trace_id_of_its_request(sidecar):
-    sidecar.rules.deny = "no"
+    sidecar.routes.deny = "no"
     plugin = await sidecar.ask(TRACED)
     assert json.loads(plugin.got.partition(b"\r\n\r\n")[2])["traceId"] == TRACE.decode()
 
 
 @pytest.mark.parametrize("bad", [b"junk", b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01"])
 async def test_an_error_of_a_request_without_a_valid_traceparent_gets_a_trace_id_of_ours(sidecar, bad):
-    sidecar.rules.deny = "no"
+    sidecar.routes.deny = "no"
     plugin = await sidecar.ask(GET[:-2] + b"traceparent: " + bad + b"\r\n\r\n")
     assert json.loads(plugin.got.partition(b"\r\n\r\n")[2])["traceId"] == "1235".zfill(32)
 
 
 async def test_an_error_to_head_has_no_body(sidecar):
-    sidecar.rules.deny = "no"
+    sidecar.routes.deny = "no"
     plugin = await sidecar.ask(GET.replace(b"GET", b"HEAD"))
     assert plugin.got.endswith(b"\r\n\r\n")
     assert b"HTTP/1.1 403 Forbidden\r\n" in plugin.got
@@ -204,7 +204,7 @@ async def test_those_that_wait_for_a_token_leave_a_quarter_of_the_places_to_thos
     sidecar.tokens.token, sidecar.tokens.hangs = None, True
     waiting = [await sidecar.ask(GET) for _ in range(20)]
     assert sidecar.handler._slots.taken == 6
-    sidecar.rules.rule = Route(name="no token", source="f:1", authorization=Authorization.NONE)
+    sidecar.routes.route = Route(name="no token", source="f:1", authorization=Authorization.NONE)
     for _ in range(3):  # one leaves its place to nobody who would wait for a token
         plugin = await sidecar.ask(GET)
         await sidecar.answer(OK)
@@ -289,7 +289,7 @@ async def test_a_page_is_answered_here_and_counted_nowhere(sidecar):
     plugin = await sidecar.ask(HEALTH * 2)
     assert plugin.got.count(b"HTTP/1.1 200 OK\r\n") == 2
     assert not sidecar.watch.exchanges
-    assert not sidecar.rules.asked
+    assert not sidecar.routes.asked
 
 
 async def test_a_page_needs_an_allowed_host_too(sidecar):
@@ -301,7 +301,7 @@ async def test_a_page_needs_an_allowed_host_too(sidecar):
 
 
 def with_login(sidecar):
-    sidecar.rules.operation = Operation("POST", LOGIN_PATH, "ums", True, "", None)
+    sidecar.routes.operation = Operation("POST", LOGIN_PATH, "ums", True, "", None)
     return sidecar
 
 
@@ -383,11 +383,11 @@ async def test_an_interceptor_that_triggers_itself_is_stopped(start):
 
 
 async def test_requests_without_a_trace_of_their_own_or_without_interception_are_no_loop(start):
-    for rule, raw in (
+    for route, raw in (
         (Route(name="r", source="f:1", interception=Interception.ON), GET),
         (Route(name="r", source="f"), TRACED),
     ):
-        sidecar = start(rule, limits=Limits(loop_requests=1))
+        sidecar = start(route, limits=Limits(loop_requests=1))
         plugin = await sidecar.ask(raw * 3)
         for _ in range(3):
             await sidecar.answer(OK)

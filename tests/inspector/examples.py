@@ -18,8 +18,8 @@ PATIENTS = Route(
 FILES = Route(name="users may act for themselves", source="config/routes.yaml:12", authorization=Authorization.KEEP)
 
 
-def verdict(template: str = "/organization/v1/users/patients/{id}", rule: Route = PATIENTS) -> Verdict:
-    return Verdict(rule=rule, template=template)
+def verdict(template: str = "/organization/v1/users/patients/{id}", route: Route = PATIENTS) -> Verdict:
+    return Verdict(route=route, template=template)
 
 
 def finished(**facts: Any) -> Exchange:

@@ -432,11 +432,11 @@ def test_explains_a_path_that_was_typed_and_is_refused(page: Browser, desk: Desk
 
 
 def test_hostile_content_is_shown_as_text(page: Browser, desk: Desk) -> None:
-    rule = Route(name=HOSTILE, source=HOSTILE)
+    route = Route(name=HOSTILE, source=HOSTILE)
     desk.sources.said = sidecar_status(rules={HOSTILE: 1}, error=HOSTILE)
     desk.show(
         finished(
-            verdict=verdict(HOSTILE, rule),
+            verdict=verdict(HOSTILE, route),
             trace_id=HOSTILE,
             request_headers=[(b"User-Agent", HOSTILE.encode()), (HOSTILE.encode(), b"x")],
         )

@@ -78,7 +78,7 @@ def test_a_path_that_is_refused_has_no_route():
     found = explain(TABLE, "GET", "/ums/../v2")
     assert (found["route"], found["source"]) == (None, None)
     assert found["deny"] == "the path is refused with 400: it holds a dot segment"
-    assert found["warnings"] == ["the path is refused with 400, whatever the rules say: it holds a dot segment"]
+    assert found["warnings"] == ["the path is refused with 400, whatever the routes say: it holds a dot segment"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_path_that_is_refused_has_no_route():
         ("GET", "/metrics", "the sidecar answers this path itself; nothing of it is forwarded"),
         ("GET", "/_sidecar/x", "the sidecar answers this path itself; nothing of it is forwarded"),
         ("GET", "ums", "a path begins with /"),
-        ("TRACE", "/ums/v2/users", "TRACE is refused with 405, whatever the rules say"),
+        ("TRACE", "/ums/v2/users", "TRACE is refused with 405, whatever the routes say"),
         ("get", "/ums/v2/users", "methods have capitals: to BioT get is another method than GET"),
         ("GET", "/organization/organization/v1/users/patients",
          "no known BioT operation; it is forwarded all the same; /organization is there twice; a client whose paths "

@@ -30,12 +30,12 @@ def operation(api_id: str, entity: str = "patient") -> Interceptable:
     return read_interceptable([{"apiId": api_id, "entityTypeName": entity, "servicePrefix": "organization"}])[0]
 
 
-def rule(name: str, *patterns: str, interception: Interception = ON, deny: str | None = None) -> Route:
+def route(name: str, *patterns: str, interception: Interception = ON, deny: str | None = None) -> Route:
     return Route(name=name, source="r.yaml:3", patterns=patterns, interception=interception, deny=deny)
 
 
-def lines(rules, operations, interceptors, unmatched=Interception.OFF):
-    table = RouteTable(rules, rule("unmatched", interception=unmatched))
+def lines(routes, operations, interceptors, unmatched=Interception.OFF):
+    table = RouteTable(routes, route("unmatched", interception=unmatched))
     return list(report(table, operations, interceptors))
 
 
@@ -44,14 +44,14 @@ ADAPT = Interceptor("ADAPT_ENTITY", "", "patient", "b.example")
 
 
 def test_a_route_is_told_who_listens():
-    assert lines([rule("a", "* /organization/**")], [operation(PATIENT)], [BEFORE, ADAPT]) == [
+    assert lines([route("a", "* /organization/**")], [operation(PATIENT)], [BEFORE, ADAPT]) == [
         "r.yaml:3: 'a' runs, for PATCH /organization/v1/users/patients/{id}: PRE_REQUEST at a.example, "
         "ADAPT_ENTITY at b.example"
     ]
 
 
 def test_an_entity_counts_for_every_operation_about_it():
-    found = lines([rule("a", "* /**")], [operation(PATIENT), operation(USERS)], [ADAPT])
+    found = lines([route("a", "* /**")], [operation(PATIENT), operation(USERS)], [ADAPT])
     assert [line.split(": ")[1] for line in found] == [
         "'a' runs, for PATCH /organization/v1/users/patients/{id}",
         "'a' runs, for GET /organization/v1/users/{kind}",
@@ -59,34 +59,34 @@ def test_an_entity_counts_for_every_operation_about_it():
 
 
 def test_a_route_without_any_interceptable_operation_is_a_warning():
-    assert lines([rule("a", "* /ums/**")], [operation(PATIENT)], [BEFORE]) == [
+    assert lines([route("a", "* /ums/**")], [operation(PATIENT)], [BEFORE]) == [
         "r.yaml:3:1: warning: 'a' can never run an interceptor: BioT intercepts nothing that it matches"
     ]
 
 
 def test_a_route_that_nobody_listens_to_says_so():
-    assert lines([rule("a", "PATCH /organization/v1/users/patients/{x}")], [operation(PATIENT)], []) == [
+    assert lines([route("a", "PATCH /organization/v1/users/patients/{x}")], [operation(PATIENT)], []) == [
         "r.yaml:3: 'a' runs no interceptor now: nobody listens to the operation it matches"
     ]
-    found = lines([rule("a", "* /**")], [operation(PATIENT), operation(USERS)], [])
+    found = lines([route("a", "* /**")], [operation(PATIENT), operation(USERS)], [])
     assert found[0].endswith("nobody listens to any of the 2 operations it matches")
 
 
 def test_only_what_no_earlier_route_takes_counts():
-    taken = rule("off", "PATCH /organization/**", interception=Interception.OFF)
-    assert lines([taken, rule("a", "* /**")], [operation(PATIENT)], [BEFORE]) == [
+    taken = route("off", "PATCH /organization/**", interception=Interception.OFF)
+    assert lines([taken, route("a", "* /**")], [operation(PATIENT)], [BEFORE]) == [
         "r.yaml:3:1: warning: 'a' can never run an interceptor: BioT intercepts nothing that it matches"
     ]
 
 
 def test_an_earlier_route_that_takes_a_part_leaves_the_rest():
-    part = rule("off", "PATCH /organization/v1/users/patients/self", interception=Interception.OFF)
-    assert "'a' runs, for PATCH" in lines([part, rule("a", "* /**")], [operation(PATIENT)], [BEFORE])[0]
+    part = route("off", "PATCH /organization/v1/users/patients/self", interception=Interception.OFF)
+    assert "'a' runs, for PATCH" in lines([part, route("a", "* /**")], [operation(PATIENT)], [BEFORE])[0]
 
 
 def test_denied_routes_and_those_without_interception_say_nothing():
-    rules = [rule("a", "GET /**", deny="no"), rule("b", "PUT /**", interception=Interception.OFF)]
-    assert lines(rules, [operation(PATIENT)], [BEFORE]) == []
+    routes = [route("a", "GET /**", deny="no"), route("b", "PUT /**", interception=Interception.OFF)]
+    assert lines(routes, [operation(PATIENT)], [BEFORE]) == []
 
 
 def test_the_defaults_count_for_what_no_route_matches():
@@ -98,7 +98,7 @@ def test_the_defaults_count_for_what_no_route_matches():
 
 def test_long_lists_end():
     operations = [operation(f"GET/organization/v1/things{number}") for number in range(30)]
-    found = lines([rule("a", "* /**")], operations, [ADAPT])
+    found = lines([route("a", "* /**")], operations, [ADAPT])
     assert len(found) == 21
     assert found[-1] == "r.yaml:3: 'a' runs interceptors for 10 operations more"
 

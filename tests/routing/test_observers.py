@@ -29,7 +29,7 @@ def seen(of: RouteTable, request: str) -> tuple[str, str | None, str | None]:
     """The route that decides, its denial, and the route that observes."""
     method, _, path = request.partition(" ")
     verdict = of.verdict(method.encode(), path.encode())
-    return verdict.rule.name, verdict.deny, verdict.observed and verdict.observed.name
+    return verdict.route.name, verdict.deny, verdict.observed and verdict.observed.name
 
 
 def test_matching_goes_on_below_it():
@@ -78,8 +78,8 @@ def test_a_denial_above_it_keeps_the_request_from_it(denied_by, found):
 def test_unmatched_observe_allows_and_counts_under_unmatched():
     of = table(SERVICES, defaults="{unmatched: observe, interception: on}")
     verdict = of.verdict(b"GET", b"/anything")
-    assert (verdict.rule.name, verdict.deny, verdict.observed) == ("unmatched", None, of.unmatched)
-    assert verdict.rule.interception.value == "on"
+    assert (verdict.route.name, verdict.deny, verdict.observed) == ("unmatched", None, of.unmatched)
+    assert verdict.route.interception.value == "on"
     assert of.unmatched.observe == OBSERVED_UNMATCHED
     assert seen(of, "GET /ums/v2/services/1") == ("services", None, None)
     assert seen(of, "GET /ums/v2/services%2F1") == ("unmatched", None, "unmatched")

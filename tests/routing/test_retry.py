@@ -10,7 +10,7 @@ from biot_sidecar.routing.route import Retry, Route
 from hypothesis import given
 from hypothesis import strategies as st
 
-RULE = Route(name="r", source="f:1")
+ROUTE = Route(name="r", source="f:1")
 NEVER = Route(name="r", source="f:1", retry=Retry.NONE)
 IDEMPOTENT = [b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"]
 OTHERS = [b"POST", b"PATCH", b"PURGE", b"get", b"TRACE"]
@@ -19,23 +19,23 @@ OTHERS = [b"POST", b"PATCH", b"PURGE", b"get", b"TRACE"]
 @pytest.mark.parametrize("method", IDEMPOTENT)
 @pytest.mark.parametrize("reason", ["connect", "reset", "status"])
 def test_an_idempotent_method_is_tried_again_whatever_went_wrong(method, reason):
-    assert may_retry(RULE, method, reason, 0)
+    assert may_retry(ROUTE, method, reason, 0)
 
 
 @pytest.mark.parametrize("method", OTHERS)
 def test_any_other_method_is_tried_again_only_when_nothing_of_it_was_sent(method):
-    assert may_retry(RULE, method, "connect", 0)
-    assert not may_retry(RULE, method, "reset", 0)
-    assert not may_retry(RULE, method, "status", 0)
+    assert may_retry(ROUTE, method, "connect", 0)
+    assert not may_retry(ROUTE, method, "reset", 0)
+    assert not may_retry(ROUTE, method, "status", 0)
 
 
 @pytest.mark.parametrize("method", IDEMPOTENT + OTHERS)
 def test_what_is_no_reason_is_never_tried_again(method):
-    assert not may_retry(RULE, method, "", 0)
+    assert not may_retry(ROUTE, method, "", 0)
 
 
 def test_two_more_tries_are_the_most():
-    assert [may_retry(RULE, b"GET", "connect", done) for done in range(4)] == [True, True, False, False]
+    assert [may_retry(ROUTE, b"GET", "connect", done) for done in range(4)] == [True, True, False, False]
     assert MORE_TRIES == 2
 
 

@@ -1,4 +1,4 @@
-"""Which rule a request falls under, and what no spelling gets around."""
+"""Which route a request falls under, and what no spelling gets around."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ UNMATCHED = Route(name="unmatched", source="f:1")
 
 
 def table(*patterns: str, deny_unmatched: bool = False, **denied: str) -> RouteTable:
-    """Rules named by their pattern; `denied` are patterns of rules that deny."""
-    rules = [Route(name=text, source="f:1", patterns=(text,)) for text in patterns]
-    rules += [Route(name=text, source="f:1", patterns=(text,), deny="no") for text in denied.values()]
-    return RouteTable(rules, UNMATCHED, deny_unmatched=deny_unmatched)
+    """Routes named by their pattern; `denied` are patterns of routes that deny."""
+    routes = [Route(name=text, source="f:1", patterns=(text,)) for text in patterns]
+    routes += [Route(name=text, source="f:1", patterns=(text,), deny="no") for text in denied.values()]
+    return RouteTable(routes, UNMATCHED, deny_unmatched=deny_unmatched)
 
 
 @pytest.mark.parametrize(
-    ("target", "rule"),
+    ("target", "route"),
     [
         (b"/a/b", "GET /a/b"),
         (b"/a/b/", "GET /a/b"),
@@ -40,12 +40,12 @@ def table(*patterns: str, deny_unmatched: bool = False, **denied: str) -> RouteT
         (b"*", "unmatched"),
     ],
 )
-def test_the_first_rule_from_the_top_wins(target, rule):
-    assert table("GET /a/b", "GET /a/{x}", "* /f/**").verdict(b"GET", target).rule.name == rule
+def test_the_first_rule_from_the_top_wins(target, route):
+    assert table("GET /a/b", "GET /a/{x}", "* /f/**").verdict(b"GET", target).route.name == route
 
 
 def test_an_earlier_general_rule_wins_over_a_later_special_one():
-    assert table("* /**", "GET /a").verdict(b"GET", b"/a").rule.name == "* /**"
+    assert table("* /**", "GET /a").verdict(b"GET", b"/a").route.name == "* /**"
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_a_pattern_that_denies_with_capitals_denies_a_path_without(denied, path)
 
 def test_methods_count():
     one = table("PUT|PATCH /a", "GET /a")
-    assert one.verdict(b"PATCH", b"/a").rule.name == "PUT|PATCH /a"
-    assert one.verdict(b"GET", b"/a").rule.name == "GET /a"
-    assert one.verdict(b"get", b"/a").rule.name == "unmatched"
+    assert one.verdict(b"PATCH", b"/a").route.name == "PUT|PATCH /a"
+    assert one.verdict(b"GET", b"/a").route.name == "GET /a"
+    assert one.verdict(b"get", b"/a").route.name == "unmatched"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_an_odd_but_honest_path_is_not_refused(path):
 def test_no_spelling_gets_around_a_denial(path):
     denying = table(key="DELETE /secret/keys")
     assert denying.verdict(b"DELETE", path).deny == "no"
-    assert denying.verdict(b"DELETE", path).rule.name == "DELETE /secret/keys"
+    assert denying.verdict(b"DELETE", path).route.name == "DELETE /secret/keys"
     assert denying.verdict(b"GET", path).deny is None
 
 
@@ -168,13 +168,13 @@ def test_unmatched_deny_lets_only_matches_through(path, deny):
 
 
 def test_the_template_is_never_the_path():
-    rules = table("GET /private/{name}")
+    routes = table("GET /private/{name}")
     assert (
-        rules.verdict(b"GET", b"/organization/v1/users/patients/42").template == "/organization/v1/users/patients/{id}"
+        routes.verdict(b"GET", b"/organization/v1/users/patients/42").template == "/organization/v1/users/patients/{id}"
     )
-    assert rules.verdict(b"GET", b"/private/jane").template == "/private/{name}"
-    assert rules.verdict(b"GET", b"/ums/v9/jane").template == "/ums/**"
-    assert rules.verdict(b"GET", b"/jane").template == ""
+    assert routes.verdict(b"GET", b"/private/jane").template == "/private/{name}"
+    assert routes.verdict(b"GET", b"/ums/v9/jane").template == "/ums/**"
+    assert routes.verdict(b"GET", b"/jane").template == ""
 
 
 def test_a_known_operation_is_the_most_literal_one():
@@ -184,8 +184,8 @@ def test_a_known_operation_is_the_most_literal_one():
 
 
 def test_why_names_what_differs():
-    rules = table("PUT /a", "GET /b", "GET /a/{x}/c", "GET /a")
-    assert rules.why(b"GET", b"/a?secret") == [
+    routes = table("PUT /a", "GET /b", "GET /a/{x}/c", "GET /a")
+    assert routes.why(b"GET", b"/a?secret") == [
         "PUT /a: PUT /a: the method is not PUT",
         "GET /b: GET /b: segment 1 is not `b`",
         "GET /a/{x}/c: GET /a/{x}/c: the path has 1 segments, not 3",
@@ -193,23 +193,23 @@ def test_why_names_what_differs():
 
 
 def test_verdicts_do_not_pile_up():
-    rules = table("GET /a/{x}")
+    routes = table("GET /a/{x}")
     for number in range(10_000):
-        assert rules.verdict(b"GET", b"/a/%d" % number).rule.name == "GET /a/{x}"
-    assert len(rules._cache) <= 4096
+        assert routes.verdict(b"GET", b"/a/%d" % number).route.name == "GET /a/{x}"
+    assert len(routes._cache) <= 4096
 
 
 def test_neither_a_long_path_nor_a_long_method_is_remembered():
-    rules = table("* /a/{x}")
+    routes = table("* /a/{x}")
     for method, path in ((b"GET", b"/a/" + b"x" * 512), (b"X" * 512, b"/a/x")):
-        assert rules.verdict(method, path).rule.name == "* /a/{x}"
-    assert not rules._cache
+        assert routes.verdict(method, path).route.name == "* /a/{x}"
+    assert not routes._cache
 
 
 def test_no_token_in_a_path_is_remembered():
-    rules = table("GET /a")
-    assert rules.verdict(b"POST", b"/ums/v1/tokens/canary").template == "/ums/v1/tokens/{token}"
-    assert not rules._cache
+    routes = table("GET /a")
+    assert routes.verdict(b"POST", b"/ums/v1/tokens/canary").template == "/ums/v1/tokens/{token}"
+    assert not routes._cache
 
 
 WORDS = st.sampled_from([b"a", b"b", b"c"])

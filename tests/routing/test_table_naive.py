@@ -1,4 +1,4 @@
-"""The compiled table beside the contract's words, tried one rule and one reading after the other."""
+"""The compiled table beside the contract's words, tried one route and one reading after the other."""
 
 from __future__ import annotations
 
@@ -151,9 +151,9 @@ def test_the_table_says_what_the_contract_says(routes, unmatched, method, target
     event("denied" if denied else "matched" if number is not None else "unmatched")
     assert (verdict.deny is not None) == denied
     if not denied or denies(number):
-        assert verdict.rule.name == ("unmatched" if number is None else f"route {number}")
+        assert verdict.route.name == ("unmatched" if number is None else f"route {number}")
         if number is not None and not denied:
-            assert verdict.rule.interception.value == effects[number]
+            assert verdict.route.interception.value == effects[number]
 
     seeing = [first(routes, method, one, fold=fold, blind=False) for one in readings(path) for fold in (False, True)]
     seeing.append(first(routes, method, tuple(map(decode, path.split(b"/"))), blind=False))

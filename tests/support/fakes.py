@@ -19,7 +19,7 @@ from biot_sidecar.http.upstream_pool import UpstreamConnection
 from biot_sidecar.routing.loop_limiter import LoopLimiter
 from biot_sidecar.routing.route import Operation, Route, Verdict
 
-RULE = Route(name="a rule", source="f:1")
+ROUTE = Route(name="a rule", source="f:1")
 QUIET_ROUNDS = 25
 """Rounds of the loop after which nothing that does not wait for a test has anything left to do."""
 
@@ -229,11 +229,11 @@ class FakeEndpoints:
         return LocalResponse(200, "text/plain", b"ok\n")
 
 
-class FakeRules:
+class FakeRoutes:
     """One verdict for everything."""
 
-    def __init__(self, rule: Route) -> None:
-        self.rule = rule
+    def __init__(self, route: Route) -> None:
+        self.route = route
         self.operation: Operation | None = None
         self.deny: str | None = None
         self.path_refused: str | None = None
@@ -241,7 +241,7 @@ class FakeRules:
 
     def verdict(self, method: bytes, target: bytes) -> Verdict:
         self.asked.append(target)
-        return Verdict(self.rule, "/template", self.operation, self.deny, self.path_refused)
+        return Verdict(self.route, "/template", self.operation, self.deny, self.path_refused)
 
 
 class Watch:
@@ -275,12 +275,12 @@ class Plugin:
 class FakeSidecar:
     """The pipeline, put together as wiring does, over fakes and a clock set by hand."""
 
-    def __init__(self, rule: Route = RULE, *, limits: Limits | None = None, plugin_login: str = "local") -> None:
+    def __init__(self, route: Route = ROUTE, *, limits: Limits | None = None, plugin_login: str = "local") -> None:
         self.clock = Clock(1000.0)
         self.wall = Clock(1_763_549_574.0)
         self.pool = FakePool()
         self.tokens = FakeTokens(self.clock)
-        self.rules = FakeRules(rule)
+        self.routes = FakeRoutes(route)
         self.watch = Watch()
         self.slept: list[float] = []
         self.bugs: list[BaseException] = []
@@ -300,7 +300,7 @@ class FakeSidecar:
         )
         self._loops = LoopLimiter(self.clock, (limits or Limits()).loop_requests)
         self.handler = ConnectionHandler(
-            rules=self.rules,
+            routes=self.routes,
             admission=Admission(frozenset({b"localhost"}), frozenset()),
             forwarder=self.forwarder,
             endpoints=FakeEndpoints(),

@@ -11,11 +11,11 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 def verdict(
-    rule: str = "a rule",
+    route: str = "a rule",
     template: str = "/organization/v1/users/patients/{id}",
     interception: Interception = Interception.OFF,
 ) -> Verdict:
-    return Verdict(rule=Route(name=rule, source="routes.yaml:7", interception=interception), template=template)
+    return Verdict(route=Route(name=route, source="routes.yaml:7", interception=interception), template=template)
 
 
 def exchange(seconds: float = 0.012, **told: Any) -> Exchange:

@@ -49,8 +49,8 @@ def page(*metrics, token=None, history=(), reload=READ):
 
 
 def test_every_rule_in_force_is_listed_in_the_files_order_with_what_it_does():
-    rule, denied, unmatched = page()["routes"]
-    assert rule == {
+    route, denied, unmatched = page()["routes"]
+    assert route == {
         "name": "a rule",
         "hits": 0,
         "last_used": None,

@@ -26,7 +26,7 @@ def logs_in(method: bytes, verdict: Verdict) -> bool:
 
 
 def might_log_in(method: bytes, target: bytes) -> bool:
-    """True if some server might take it for the login, however the path, which rules accept, is spelled."""
+    """True if some server might take it for the login, however the path, which routes accept, is spelled."""
     if method.upper() != b"POST":
         return False
     path = target.partition(b"?")[0]

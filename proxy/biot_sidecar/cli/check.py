@@ -95,5 +95,5 @@ def _check_routes(path: str) -> RouteTable | None:
     if loaded.table is None:
         return None
     tests = f"{counted(loaded.tests, 'test')} pass{'es' * (loaded.tests == 1)}" if loaded.tests else "no tests"
-    print(f"{path}: {counted(len(loaded.table.rules), 'route')}, {tests}")
+    print(f"{path}: {counted(len(loaded.table.routes), 'route')}, {tests}")
     return loaded.table

@@ -133,7 +133,7 @@ route_denied: Final = Rejection(
     Code.ROUTE_DENIED,
     "deny",
     "The routes file denies this request: {0}",
-    "`biot-sidecar explain METHOD PATH` shows the rule and where it stands.",
+    "`biot-sidecar explain METHOD PATH` shows the route and where it stands.",
 )
 login_denied: Final = Rejection(
     Code.ROUTE_DENIED,

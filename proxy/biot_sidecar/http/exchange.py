@@ -56,7 +56,7 @@ class Exchange:
         self.finished = started
         self.method = b""
         self.query = b""  # raw; only its keys may ever be shown
-        self.verdict: Verdict | None = None  # None: refused before the rules were asked
+        self.verdict: Verdict | None = None  # None: refused before the routes were asked
         self.status = 0  # what the client got; 0: it was gone before any answer
         self.upstream_status = 0  # 0: BioT gave none
         self.code: Code | None = None  # our own error, if the answer was one

@@ -169,7 +169,7 @@ def may_be_remembered(fields: Headers) -> bool:
 
 # What belongs to one connection goes no further, either way.
 HOP_BY_HOP_KINDS: Final = frozenset({Kind.HOP_BY_HOP, Kind.TE, Kind.CONNECTION})
-# Towards BioT these are ours to say, or a rule's.
+# Towards BioT these are ours to say, or a route's.
 NOT_FORWARDED: Final = HOP_BY_HOP_KINDS | {
     Kind.HOST, Kind.LOOKALIKE, Kind.AUTHORIZATION, Kind.INTERCEPTION, Kind.TIMEOUT, Kind.RETRY
 }  # fmt: skip

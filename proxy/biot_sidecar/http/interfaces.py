@@ -20,7 +20,7 @@ from biot_sidecar.routing.route import Verdict
 from biot_sidecar.traits import trait
 
 
-class Rules(Protocol):
+class Routes(Protocol):
     """The table in force; a reload replaces it between requests, never within one."""
 
     def verdict(self, method: bytes, target: bytes) -> Verdict:

@@ -21,7 +21,7 @@ from biot_sidecar.http.framing import request_head
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.header_rules import interception_action, sends_service_token
 from biot_sidecar.http.in_flight_slots import Slots
-from biot_sidecar.http.interfaces import ClientStream, Endpoints, LoopJudge, Observer, Rules
+from biot_sidecar.http.interfaces import ClientStream, Endpoints, LoopJudge, Observer, Routes
 from biot_sidecar.http.local_responses import error_response_bytes, local_response_bytes
 from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.http.proxy import Forwarder
@@ -59,7 +59,7 @@ class ConnectionHandler:
     def __init__(
         self,
         *,
-        rules: Rules,
+        routes: Routes,
         admission: Admission,
         forwarder: Forwarder | None,
         endpoints: Endpoints,
@@ -75,7 +75,7 @@ class ConnectionHandler:
         numbering: tuple[int, int] = (0, 1),
     ) -> None:
         self._inspector = inspector
-        self._rules = rules
+        self._routes = routes
         self._admission = admission
         self._forwarder = forwarder
         self._endpoints = endpoints
@@ -201,10 +201,10 @@ class ConnectionHandler:
     ) -> bool:
         """Ask the rules, then forward; or answer the plugin's own login here."""
         exchange.query = target.partition(b"?")[2]
-        verdict = exchange.verdict = self._rules.verdict(head.method, target)
-        exchange.interception = interception_action(verdict.rule, head.known_fields.get(Kind.INTERCEPTION))
+        verdict = exchange.verdict = self._routes.verdict(head.method, target)
+        exchange.interception = interception_action(verdict.route, head.known_fields.get(Kind.INTERCEPTION))
         _check(verdict)
-        route = within_request(verdict.rule, head.known_fields)
+        route = within_request(verdict.route, head.known_fields)
         if self._plugin_login == "local":
             if logs_in(head.method, verdict):
                 return await self._log_plugin_in(client, head, exchange)
@@ -310,7 +310,7 @@ class ConnectionHandler:
         keep = exchange.keep_alive and client.failure is None and not self.draining and self._body_is_here(client)
         exchange.status = status_of(failure)
         exchange.request_bytes = client.body_bytes
-        route = exchange.verdict.rule.name if exchange.verdict is not None else ""
+        route = exchange.verdict.route.name if exchange.verdict is not None else ""
         method, trace_id, now = exchange.method, exchange.trace_id, self._wall()
         client.write(
             error_response_bytes(failure, method=method, trace_id=trace_id, route=route, now=now, close=not keep)

@@ -58,7 +58,7 @@ async def _run_single(settings: Settings, env: Mapping[str, str], log: Log, stac
         stop,
         sockets,
         admin,
-        on_ready=lambda: _announce_ready(sockets, admin, len(sidecar.routes.table.rules), settings, env, log),
+        on_ready=lambda: _announce_ready(sockets, admin, len(sidecar.routes.table.routes), settings, env, log),
         on_drain=lambda: _announce_draining(env, log),
     )
     log.event("info", "stopped", "stopped")
@@ -96,7 +96,7 @@ def _count_routes(settings: Settings) -> int:
     loaded = load_routes_file(settings.routes)
     if loaded.table is None:
         raise BadSettings([str(problem) for problem in loaded.errors])
-    return len(loaded.table.rules)
+    return len(loaded.table.routes)
 
 
 def _bind(settings: Settings, setting: str, addresses: Iterable[ListenAddress]) -> Iterator[list[socket.socket]]:

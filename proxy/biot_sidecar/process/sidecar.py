@@ -103,7 +103,7 @@ class Sidecar:
             wall=time.time,
             reloaded=self._metrics.reloaded if first else lambda taken: None,
             log=lambda level, message: self._log.event(level, "routes", message) if first else None,
-            prepare=lambda table, pace: self._metrics.prepare([rule.name for rule in table.rules], pace),
+            prepare=lambda table, pace: self._metrics.prepare([route.name for route in table.routes], pace),
             on_swap=self._take_table,
             pace=Rests(time.monotonic, time.sleep),
         )
@@ -154,7 +154,7 @@ class Sidecar:
         settings, context = self._settings, self._context
         everything = forwarder is not None
         return ConnectionHandler(
-            rules=self.routes,
+            routes=self.routes,
             admission=self._admission if everything else Admission(None, settings.allowed_origins),
             forwarder=forwarder,
             endpoints=LocalEndpoints(self, everything=everything),
@@ -182,8 +182,8 @@ class Sidecar:
     # ---- what happens
 
     def _take_table(self, table: RouteTable) -> None:
-        self._metrics.routes([rule.name for rule in table.rules])
-        self._metrics.observing([rule.name for rule in (*table.rules, table.unmatched) if rule.observe is not None])
+        self._metrics.routes([route.name for route in table.routes])
+        self._metrics.observing([route.name for route in (*table.routes, table.unmatched) if route.observe is not None])
 
     def finished(self, exchange: Exchange) -> None:
         """The inspector sees a request as soon as it has ended."""

@@ -1,4 +1,4 @@
-"""BioT's known operations, to name requests by and to check rules against."""
+"""BioT's known operations, to name requests by and to check routes against."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _trie() -> PatternTree:
 
 
 def pattern_of(operation: Operation) -> Pattern:
-    """The operation as a rule's pattern would name it. (To parse them all would add 6 % to a start.)"""
+    """The operation as a route's pattern would name it. (To parse them all would add 6 % to a start.)"""
     path = operation.path
     segments = tuple([None if segment[0] == "{" else segment.encode() for segment in path[1:].split("/")])
     return Pattern(f"{operation.method} {path}", frozenset({operation.method}), segments)

@@ -18,22 +18,22 @@ Explanation = dict[str, Any]
 def explain(table: RouteTable, method: str, path: str) -> Explanation:
     """The keys of `biot-sidecar explain --json`. `timeout` is seconds with their unit; the query is cut off.
 
-    For a path that is refused before any rule is asked `route` and `source` are None and `deny` says so.
+    For a path that is refused before any route is asked `route` and `source` are None and `deny` says so.
     """
     path = path.partition("?")[0].partition("#")[0]
     target = path.encode("utf-8", "surrogateescape")
     verdict = table.verdict(method.encode("utf-8", "surrogateescape"), target)
     refused = verdict.path_refused
-    rule = verdict.rule
+    route = verdict.route
     return {
         "method": method,
         "path": path,
-        "route": rule.name if refused is None else None,
-        "source": rule.source if refused is None else None,
-        "interception": rule.interception.value,
-        "authorization": rule.authorization.value,
-        "timeout": f"{rule.timeout:g}s",
-        "retry": rule.retry.value,
+        "route": route.name if refused is None else None,
+        "source": route.source if refused is None else None,
+        "interception": route.interception.value,
+        "authorization": route.authorization.value,
+        "timeout": f"{route.timeout:g}s",
+        "retry": route.retry.value,
         "deny": verdict.deny if refused is None else f"the path is refused with 400: {refused}",
         "operation": None if verdict.operation is None else f"{verdict.operation.method} {verdict.operation.path}",
         "warnings": list(_warnings(table, method, target, verdict)),
@@ -54,14 +54,14 @@ def _warnings(table: RouteTable, method: str, target: bytes, verdict: Verdict) -
         yield "the sidecar answers this path itself; nothing of it is forwarded"
         return
     if method in {"CONNECT", "TRACE"}:
-        yield f"{method} is refused with 405, whatever the rules say"
+        yield f"{method} is refused with 405, whatever the routes say"
     elif method != method.upper():
         yield f"methods have capitals: to BioT {method} is another method than {method.upper()}"
     if verdict.path_refused is not None:
-        yield f"the path is refused with 400, whatever the rules say: {verdict.path_refused}"
+        yield f"the path is refused with 400, whatever the routes say: {verdict.path_refused}"
     elif verdict.deny is None:
         yield from _about_the_operation(method, target, verdict)
-    elif (plain := table.plain_rule(method.encode("utf-8", "surrogateescape"), target)) is not verdict.rule:
+    elif (plain := table.literal_route(method.encode("utf-8", "surrogateescape"), target)) is not verdict.route:
         yield (
             f"as it stands the request falls under {plain.name}, but a server might read the path or method in "
             "another way, and that is denied"
@@ -75,7 +75,7 @@ def _about_the_operation(method: str, target: bytes, verdict: Verdict) -> Iterat
         yield f"no known BioT operation; it is forwarded all the same{'; ' * bool(reason)}{reason}"
     elif method == "POST" and operation.path == LOGIN_PATH:
         yield "a plugin's own login: SIDECAR_PLUGIN_LOGIN says what it gets, and it never carries our token"
-    elif verdict.rule.interception is not Interception.OFF and operation.interceptable is False:
+    elif verdict.route.interception is not Interception.OFF and operation.interceptable is False:
         yield "BioT does not intercept this operation: allow-interception has no effect on it"
 
 

@@ -116,12 +116,12 @@ def report(
 ) -> Iterator[str]:
     """A line for each operation that a route with interception asks to intercept, a warning for a route without any."""
     earlier = Coverage()
-    deciding = [rule for rule in table.rules if rule.observe is None]
-    for number, rule in enumerate((*deciding, table.unmatched)):
-        patterns = patterns_of(rule) if number < len(deciding) else [parse_pattern("* /**")]
-        if rule.interception is not Interception.OFF and rule.deny is None:
+    deciding = [route for route in table.routes if route.observe is None]
+    for number, route in enumerate((*deciding, table.unmatched)):
+        patterns = patterns_of(route) if number < len(deciding) else [parse_pattern("* /**")]
+        if route.interception is not Interception.OFF and route.deny is None:
             reached = [one for one in operations if _reaches(patterns, one.pattern, earlier)]
-            yield from _lines(rule, reached, interceptors)
+            yield from _lines(route, reached, interceptors)
         for pattern in patterns:
             earlier.add(number, pattern)
 
@@ -132,19 +132,19 @@ def _reaches(patterns: Iterable[Pattern], operation: Pattern, earlier: Coverage)
     return any(one is not None and earlier.covering(one) is None for one in meetings)
 
 
-def _lines(rule: Route, reached: list[Interceptable], interceptors: Sequence[Interceptor]) -> Iterator[str]:
+def _lines(route: Route, reached: list[Interceptable], interceptors: Sequence[Interceptor]) -> Iterator[str]:
     heard = {one.api_id: [str(other) for other in interceptors if other.hears(one)] for one in reached}
     if not reached:
-        never = f"{rule.name!r} can never run an interceptor: BioT intercepts nothing that it matches"
-        yield f"{rule.source}:1: warning: {never}"
+        never = f"{route.name!r} can never run an interceptor: BioT intercepts nothing that it matches"
+        yield f"{route.source}:1: warning: {never}"
     elif not any(heard.values()):
-        yield f"{rule.source}: {rule.name!r} runs no interceptor now: nobody listens to {_operations(len(reached))}"
+        yield f"{route.source}: {route.name!r} runs no interceptor now: nobody listens to {_operations(len(reached))}"
     busy = [(api_id, who) for api_id, who in heard.items() if who]
     for api_id, who in busy[:_SHOWN_MOST]:
         method, slash, path = api_id.partition("/")
-        yield f"{rule.source}: {rule.name!r} runs, for {method} {slash}{path}: {', '.join(who)}"
+        yield f"{route.source}: {route.name!r} runs, for {method} {slash}{path}: {', '.join(who)}"
     if len(busy) > _SHOWN_MOST:
-        yield f"{rule.source}: {rule.name!r} runs interceptors for {len(busy) - _SHOWN_MOST} operations more"
+        yield f"{route.source}: {route.name!r} runs interceptors for {len(busy) - _SHOWN_MOST} operations more"
 
 
 def _operations(number: int) -> str:

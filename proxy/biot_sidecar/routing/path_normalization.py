@@ -1,6 +1,6 @@
-"""The ways in which a server might read a path: rules match one of them, denials must hold for all.
+"""The ways in which a server might read a path: routes match one of them, denials must hold for all.
 
-The path itself goes to BioT byte for byte. A rule sees its segments, percent-decoded one by one, `//` as `/`. A server
+The path itself goes to BioT byte for byte. A route sees its segments, percent-decoded one by one, `//` as `/`. A server
 behind it may merge, decode, cut and fold more than that, so whatever one of those readings denies is denied.
 """
 
@@ -29,11 +29,11 @@ _CONTROL: Final = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 class BadPath(Exception):
-    """A path that no rule can be trusted with; the text says why and quotes nothing of it."""
+    """A path that no route can be trusted with; the text says why and quotes nothing of it."""
 
 
 def segments_of(path: bytes) -> Segments:
-    """The path's segments as rules see them. Raises BadPath."""
+    """The path's segments as routes see them. Raises BadPath."""
     if _PERCENT not in path and _BACKSLASH not in path and path.find(b"/.") < 0 and _CONTROL.search(path) is None:
         return tuple([segment for segment in path.split(b"/") if segment])
     return _careful(path)

@@ -1,4 +1,4 @@
-"""What a rule's `match:` says: methods and a path, `METHOD|METHOD /literal/{one segment}/**`."""
+"""What a route's `match:` says: methods and a path, `METHOD|METHOD /literal/{one segment}/**`."""
 
 from __future__ import annotations
 

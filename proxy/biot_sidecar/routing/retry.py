@@ -17,12 +17,12 @@ BUDGET_SHARE: Final = 0.2
 BUDGET_LEAST: Final = 3
 
 
-def may_retry(rule: Route, method: bytes, reason: str, retries: int) -> bool:
+def may_retry(route: Route, method: bytes, reason: str, retries: int) -> bool:
     """`reason` is what went wrong: `connect` (nothing was sent), `reset` (lost before an answer) or `status`.
 
     BioT has no idempotency key, so a method that is not idempotent is sent again only if nothing of it left.
     """
-    if rule.retry is Retry.NONE or retries >= MORE_TRIES or not reason:
+    if route.retry is Retry.NONE or retries >= MORE_TRIES or not reason:
         return False
     return reason == "connect" or method in IDEMPOTENT
 

@@ -1,4 +1,4 @@
-"""The routes file's rules as frozen values, and the verdict a table gives on one request."""
+"""The routes file's routes as frozen values, and the verdict a table gives on one request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Retry(Enum):
 
 @dataclass(frozen=True)
 class Route:
-    """One rule with the file's defaults filled in. The rule named `unmatched` stands for the defaults themselves.
+    """One route with the file's defaults filled in. The route named `unmatched` stands for the defaults themselves.
 
     `timeout` is in seconds; `deny` is the reason to refuse with, or None; `observe` is the reason that a route which
     only counts would refuse with; `source` is FILE:LINE; `patterns` are the `match:` texts as written.
@@ -68,11 +68,11 @@ class Verdict:
     """What the table says of one request.
 
     `path_refused` (a 400) and `deny` (a 403) are reasons in plain English, or None. `template` is the path as logs may
-    show it: the operation's or the rule's pattern, never the path itself. `observed` is the route that would have
+    show it: the operation's or the route's pattern, never the path itself. `observed` is the route that would have
     denied the request, had it `deny` where it has `observe`.
     """
 
-    rule: Route
+    route: Route
     template: str
     operation: Operation | None = None
     deny: str | None = None

@@ -1,4 +1,4 @@
-"""The routes file compiled: which rule a request falls under, and whether it may go at all."""
+"""The routes file compiled: which route a request falls under, and whether it may go at all."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from biot_sidecar.routing.variant_matching import VariantMatcher
 _CACHE_MOST: Final = 4096
 _CACHED_LIMIT: Final = 512
 """Bytes of a method and a path that are worth remembering."""
-DENIED_UNMATCHED: Final = "no rule allows this request (unmatched: deny)"
-OBSERVED_UNMATCHED: Final = "no rule allows this request (unmatched: observe)"
+DENIED_UNMATCHED: Final = "no route allows this request (unmatched: deny)"
+OBSERVED_UNMATCHED: Final = "no route allows this request (unmatched: observe)"
 
 
 class RouteTable:
-    """Rules in the order of the file; the first that matches wins, `unmatched` stands for the rest."""
+    """Routes in the order of the file; the first that matches wins, `unmatched` stands for the rest."""
 
     def __init__(
         self,
-        rules: Sequence[Route],
+        routes: Sequence[Route],
         unmatched: Route,
         *,
         deny_unmatched: bool = False,
         observe_unmatched: bool = False,
         pace: Pace = no_pause,
     ) -> None:
-        self.rules = tuple(rules)
+        self.routes = tuple(routes)
         if deny_unmatched:
             unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED)
         elif observe_unmatched:
             unmatched = dataclasses.replace(unmatched, observe=OBSERVED_UNMATCHED)
         self.unmatched = unmatched
         self.deny_unmatched = deny_unmatched
-        self._patterns = _compiled(self.rules, pace)
-        deciding = [(number, pattern) for number, pattern in self._patterns if self.rules[number].observe is None]
+        self._patterns = _compiled(self.routes, pace)
+        deciding = [(number, pattern) for number, pattern in self._patterns if self.routes[number].observe is None]
         self._trie = PatternTree(deciding, pace=pace)
-        denies = any(rule.deny is not None for rule in (*self.rules, unmatched))
+        denies = any(route.deny is not None for route in (*self.routes, unmatched))
         self._variants = VariantMatcher(self._trie, deciding, pace) if denies else None
-        observes = any(rule.observe is not None for rule in (*self.rules, unmatched))
-        self._observers = Observers(self.rules, unmatched, self._patterns, pace) if observes else None
+        observes = any(route.observe is not None for route in (*self.routes, unmatched))
+        self._observers = Observers(self.routes, unmatched, self._patterns, pace) if observes else None
         self._verdicts: dict[tuple[int | None, str, str, str | None], Verdict] = {}
         self._cache: BoundedCache[tuple[bytes, bytes], Verdict] = BoundedCache(_CACHE_MOST)
 
@@ -56,10 +56,10 @@ class RouteTable:
         """What this table is made of, for pace.let_go() when nobody uses it any more."""
         more = [] if self._variants is None else self._variants.parts(pace)
         more += [] if self._observers is None else self._observers.parts(pace)
-        return [*self.rules, *self._verdicts.values(), *self._patterns, *self._trie.parts(pace), *more]
+        return [*self.routes, *self._verdicts.values(), *self._patterns, *self._trie.parts(pace), *more]
 
     def verdict(self, method: bytes, target: bytes) -> Verdict:
-        """What the rules say of a request with this raw origin-form target. Never raises."""
+        """What the routes say of a request with this raw origin-form target. Never raises."""
         path = target.partition(b"?")[0]
         key = (method, path)
         known = self._cache.get(key)
@@ -74,64 +74,66 @@ class RouteTable:
         try:
             segments = _segments(path)
         except BadPath as error:
-            return Verdict(rule=self.unmatched, template="", path_refused=str(error))
+            return Verdict(route=self.unmatched, template="", path_refused=str(error))
         index = self._trie.find(method, segments)
-        if self._variants is not None and self._rule(index).deny is None:
+        if self._variants is not None and self._route(index).deny is None:
             index = self._denying(self._variants, index, method, path, segments)
-        rule, observed = self._rule(index), None
+        route, observed = self._route(index), None
         if self._observers is not None:
-            observed = self._observers.find(method, path, segments, None if rule.deny is None else index)
+            observed = self._observers.find(method, path, segments, None if route.deny is None else index)
         operation = find_operation(method, segments)
         if operation is None:
-            template = self._template(rule, method, segments)
-            return Verdict(rule=rule, template=template, deny=rule.deny, observed=observed)
+            template = self._template(route, method, segments)
+            return Verdict(route=route, template=template, deny=route.deny, observed=observed)
         return self._verdict(index, operation, observed)
 
     def _verdict(self, index: int | None, operation: Operation, observed: Route | None) -> Verdict:
-        """The one verdict for all requests that are this operation and fall under the same rules."""
+        """The one verdict for all requests that are this operation and fall under the same routes."""
         key = (index, operation.method, operation.path, None if observed is None else observed.name)
         verdict = self._verdicts.get(key)
         if verdict is None:
-            rule = self._rule(index)
+            route = self._route(index)
             verdict = Verdict(
-                rule=rule, template=operation.path, operation=operation, deny=rule.deny, observed=observed
+                route=route, template=operation.path, operation=operation, deny=route.deny, observed=observed
             )
             self._verdicts[key] = verdict
         return verdict
 
-    def _rule(self, index: int | None) -> Route:
-        return self.unmatched if index is None else self.rules[index]
+    def _route(self, index: int | None) -> Route:
+        return self.unmatched if index is None else self.routes[index]
 
     def _denying(
         self, variants: VariantMatcher, own: int | None, method: str, path: bytes, segments: Segments
     ) -> int | None:
-        """The first rule that denies some reading of the path; if there is none its `own`, which does not."""
+        """The first route that denies some reading of the path; if there is none its `own`, which does not."""
         found = variants.first_matches(method, path, segments)
-        denying = [number for number in found if number is not None and self.rules[number].deny is not None]
+        denying = [number for number in found if number is not None and self.routes[number].deny is not None]
         if denying:
             return min(denying)
         return None if None in found and self.unmatched.deny is not None else own
 
-    def _template(self, rule: Route, method: str, segments: Segments) -> str:
+    def _template(self, route: Route, method: str, segments: Segments) -> str:
         """The pattern that stands for the path where BioT's catalogue does not know it; never the path itself."""
-        for pattern in patterns_of(rule):
+        for pattern in patterns_of(route):
             if pattern.covers(method, segments):
                 return pattern.text.partition(" ")[2].strip()
         return f"/{segments[0].decode()}/**" if segments and segments[0] in services() else ""
 
-    def plain_rule(self, method: bytes, target: bytes) -> Route:
-        """The rule for the path as it stands; the verdict's own may be one that denies another reading of it."""
-        return self._rule(self._trie.find(method.decode("latin-1"), _segments(target.partition(b"?")[0])))
+    def literal_route(self, method: bytes, target: bytes) -> Route:
+        """The route for the path as it stands; the verdict's own may be one that denies another reading of it."""
+        return self._route(self._trie.find(method.decode("latin-1"), _segments(target.partition(b"?")[0])))
 
     def why(self, method: bytes, target: bytes) -> list[str]:
-        """Why each rule before the one that matches does not; a line for each. Empty for a path that is refused."""
+        """Why each route before the one that matches does not; a line for each. Empty for a path that is refused."""
         try:
             segments = _segments(target.partition(b"?")[0])
         except BadPath:
             return []
         name = method.decode("latin-1")
         first = self._trie.find(name, segments)
-        return [f"{rule.name}: {reason}" for rule in self.rules[:first] for reason in _reasons(rule, name, segments)]
+        return [
+            f"{route.name}: {reason}" for route in self.routes[:first] for reason in _reasons(route, name, segments)
+        ]
 
 
 def _names_a_token(verdict: Verdict) -> bool:
@@ -139,29 +141,29 @@ def _names_a_token(verdict: Verdict) -> bool:
     return verdict.operation is not None and "{token}" in verdict.operation.path
 
 
-def _compiled(rules: Sequence[Route], pace: Pace) -> list[tuple[int, Pattern]]:
+def _compiled(routes: Sequence[Route], pace: Pace) -> list[tuple[int, Pattern]]:
     compiled: list[tuple[int, Pattern]] = []
-    for index, rule in enumerate(rules):
-        for text in rule.patterns:
+    for index, route in enumerate(routes):
+        for text in route.patterns:
             pace()
             compiled.append((index, parse_pattern(text)))
     return compiled
 
 
-def patterns_of(rule: Route) -> list[Pattern]:
-    """The rule's patterns, compiled."""
-    return [parse_pattern(text) for text in rule.patterns]
+def patterns_of(route: Route) -> list[Pattern]:
+    """The route's patterns, compiled."""
+    return [parse_pattern(text) for text in route.patterns]
 
 
 def _segments(path: bytes) -> Segments:
-    """OPTIONS * has no path; rules see it as the root, so that a rule for everything holds for it too."""
+    """OPTIONS * has no path; routes see it as the root, so that a route for everything holds for it too."""
     return () if path == b"*" else segments_of(path)
 
 
-def _reasons(rule: Route, method: str, segments: Segments) -> list[str]:
-    """Why the rule does not decide, a sentence for each of its patterns; or one, if it only observes."""
-    patterns = patterns_of(rule)
-    if rule.observe is not None and any(pattern.covers(method, segments) for pattern in patterns):
+def _reasons(route: Route, method: str, segments: Segments) -> list[str]:
+    """Why the route does not decide, a sentence for each of its patterns; or one, if it only observes."""
+    patterns = patterns_of(route)
+    if route.observe is not None and any(pattern.covers(method, segments) for pattern in patterns):
         return ["it only observes"]
     return [_mismatch(pattern, method, segments) for pattern in patterns]
 

@@ -53,7 +53,7 @@ def odd_method(pattern: Pattern) -> str:
     """A sentence about a method that no request will have, or nothing."""
     for method in sorted(pattern.methods or ()):
         if method in {"CONNECT", "TRACE"}:
-            return f"{method} is refused with 405, whatever the rules say"
+            return f"{method} is refused with 405, whatever the routes say"
         near = None if method in _METHODS else nearest(method, _METHODS)
         if near is not None:
             return f"{method} is an odd method; did you mean {near}?"

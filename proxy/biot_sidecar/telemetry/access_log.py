@@ -74,18 +74,18 @@ class Log:
 
     def _warn_of_false_values(self, exchange: Exchange) -> None:
         """Once for each route: BioT takes the header's mere existence for a yes."""
-        rule = "" if exchange.verdict is None else exchange.verdict.rule.name
-        if rule in self._warned:
+        name = "" if exchange.verdict is None else exchange.verdict.route.name
+        if name in self._warned:
             return
         values = [value.strip() for name, value in exchange.request_headers if kind_of(name) == Kind.INTERCEPTION]
         if looks_false(values):
-            self._warned.add(rule)
+            self._warned.add(name)
             self.event(
                 "warning",
                 "interception",
                 "a plugin sends allow-interception with a value that looks like no, but BioT runs interceptors "
                 "whatever it is; no header means no",
-                rule=rule,
+                rule=name,
             )
 
     def _add_request(self, exchange: Exchange, level: bytes) -> None:
@@ -131,7 +131,7 @@ class Log:
         key = (
             METHODS.get(exchange.method, OTHER),
             verdict and verdict.template,
-            verdict and verdict.rule.name,
+            verdict and verdict.route.name,
             verdict and verdict.observed and verdict.observed.observe,
             exchange.interception,
             exchange.refused,
@@ -247,7 +247,7 @@ def _make_parts(exchange: Exchange) -> _Parts:
         "method": METHODS.get(exchange.method, OTHER),
         "path": "" if verdict is None else printable(verdict.template),  # a template, never the path itself
         "query": query_keys(exchange.query),  # names only
-        "rule": None if verdict is None else printable(verdict.rule.name),
+        "rule": None if verdict is None else printable(verdict.route.name),
         "interception": "none" if exchange.refused else exchange.interception,
         "status": exchange.status or CLIENT_GONE,
         "upstream_status": exchange.upstream_status or None,

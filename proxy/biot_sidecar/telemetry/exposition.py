@@ -98,7 +98,7 @@ def _by_route(snapshot: Snapshot) -> Iterator[Metric]:
     for routes in _batches(snapshot.routes):
         yield _counter(
             "requests",
-            "Requests answered, with the rule's interception; status 499: the connection ended before any answer.",
+            "Requests answered, with the route's interception; status 499: the connection ended before any answer.",
             ("route", "method", "status", "interception"),
             (
                 ((name, method, str(status), setting), count)

@@ -59,7 +59,7 @@ class Histogram:
 
 @dataclass
 class RouteStats:
-    """One rule's requests, by method, status and the rule's interception, and what became of their header.
+    """One route's requests, by method, status and the route's interception, and what became of their header.
 
     `last_used` is in wall-clock seconds, 0: never. `would_deny` counts the requests that a route which only observes
     would have denied; `observes`: it is such a route.

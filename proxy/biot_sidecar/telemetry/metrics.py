@@ -49,7 +49,7 @@ class Metrics:
         self.lines_dropped: Callable[[], int] = lambda: 0
 
     def routes(self, names: Iterable[str]) -> None:
-        """These rules are in force now: their series exist from here on. Those of earlier rules stay for a while."""
+        """These routes are in force now: their series exist from here on. Those of earlier routes stay for a while."""
         prepared, self._prepared = self._prepared, {}
         in_force = list(names)
         for name in in_force:
@@ -58,7 +58,7 @@ class Metrics:
         self._expiry.take([*in_force, UNMATCHED], self._routes)
 
     def observing(self, names: Iterable[str]) -> None:
-        """These rules, which are in force, only observe."""
+        """These routes, which are in force, only observe."""
         for name in names:
             self._route(name).observes = True
 
@@ -83,21 +83,21 @@ class Metrics:
     def finished(self, exchange: Exchange) -> None:
         """Count one request."""
         verdict = exchange.verdict
-        name, setting = UNMATCHED, _OFF  # refused before the rules were asked
+        name, setting = UNMATCHED, _OFF  # refused before the routes were asked
         if verdict is not None:
-            rule = verdict.rule
-            name, setting = rule.name, rule.interception
-        route = self._routes.get(name) or self._route(name)
+            route = verdict.route
+            name, setting = route.name, route.interception
+        stats = self._routes.get(name) or self._route(name)
         key = (METHODS.get(exchange.method, OTHER), exchange.status or CLIENT_GONE, setting)
-        requests = route.requests
+        requests = stats.requests
         requests[key] = requests.get(key, 0) + 1
         # A refused request went nowhere, so nothing became of its header.
-        route.actions["none" if exchange.refused else exchange.interception] += 1
-        route.last_used = exchange.at
+        stats.actions["none" if exchange.refused else exchange.interception] += 1
+        stats.last_used = exchange.at
         if verdict is not None and verdict.observed is not None:
             self._count_observed(verdict.observed.name, exchange.at)
         seconds = exchange.finished - exchange.started
-        duration = route.duration
+        duration = stats.duration
         bucket = duration.observe(seconds, CALL_BOUNDS)
         if exchange.trace_id:
             duration.exemplars[bucket] = (exchange.trace_id, seconds, exchange.at)
@@ -107,7 +107,7 @@ class Metrics:
             self._snapshot.cut += 1
         if exchange.tries:
             upstream = exchange.upstream_seconds
-            route.upstream.observe(upstream, CALL_BOUNDS)
+            stats.upstream.observe(upstream, CALL_BOUNDS)
             self._overhead.observe(max(0.0, seconds - upstream), OVERHEAD_BOUNDS)
         if exchange.token_result:
             self._token_requests[exchange.token_result] += 1

@@ -40,7 +40,7 @@ def status(
     """
     state = merge_snapshots(snapshots)
     return {
-        "routes": [_route(rule, state) for rule in (*table.rules, table.unmatched)],
+        "routes": [_route(route, state) for route in (*table.routes, table.unmatched)],
         "token": {
             "state": token["state"],
             "obtained": _iso_or_none(token["obtained"]),
@@ -52,22 +52,22 @@ def status(
     }
 
 
-def _route(rule: Route, state: Snapshot) -> dict[str, Any]:
-    use = state.routes.get(rule.name) or RouteStats()
-    observes = rule.observe is not None and bool(rule.patterns)  # `unmatched` decides as well
+def _route(route: Route, state: Snapshot) -> dict[str, Any]:
+    use = state.routes.get(route.name) or RouteStats()
+    observes = route.observe is not None and bool(route.patterns)  # `unmatched` decides as well
     return {
-        "name": rule.name,
+        "name": route.name,
         "hits": use.would_deny if observes else sum(use.requests.values()),
         "last_used": _iso_or_none(use.last_used or None),
-        "source": rule.source,
-        "match": list(rule.patterns),
-        "interception": rule.interception.value,
-        "authorization": rule.authorization.value,
-        "timeout": rule.timeout,
-        "retry": rule.retry.value,
-        "deny": rule.deny,
-        "observe": rule.observe,
-        "would_deny": use.would_deny if rule.observe is not None else None,
+        "source": route.source,
+        "match": list(route.patterns),
+        "interception": route.interception.value,
+        "authorization": route.authorization.value,
+        "timeout": route.timeout,
+        "retry": route.retry.value,
+        "deny": route.deny,
+        "observe": route.observe,
+        "would_deny": use.would_deny if route.observe is not None else None,
     }
 
 

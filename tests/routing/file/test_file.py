@@ -1,4 +1,4 @@
-"""A routes file that is right becomes the rules it says, however YAML lets one write it."""
+"""A routes file that is right becomes the routes it says, however YAML lets one write it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def table(text: str):
     return loaded.table
 
 
-def rule(*lines: str):
-    """The one rule of a file with these lines in its route."""
-    return table("\n".join(["version: 1", "routes:", "- name: a", "  match: GET /a", *lines])).rules[0]
+def route(*lines: str):
+    """The one route of a file with these lines in its route."""
+    return table("\n".join(["version: 1", "routes:", "- name: a", "  match: GET /a", *lines])).routes[0]
 
 
 def test_the_smallest_file_has_the_contracts_defaults():
-    rules = table("version: 1")
-    assert rules.rules == ()
-    assert rules.deny_unmatched is False
-    unmatched = rules.unmatched
+    routes = table("version: 1")
+    assert routes.routes == ()
+    assert routes.deny_unmatched is False
+    unmatched = routes.unmatched
     assert (unmatched.name, unmatched.source) == ("unmatched", "r.yaml:1")
     assert unmatched.interception is Interception.OFF
     assert unmatched.authorization is Authorization.REPLACE
@@ -54,7 +54,7 @@ routes:
 
 
 def test_a_route_says_what_differs_from_the_defaults():
-    first, second = table(FULL).rules
+    first, second = table(FULL).routes
     assert first.patterns == ("GET|PUT /file/v1/**", "* /measurement/v1/**")
     assert (first.name, first.source) == ("first", "r.yaml:4")
     assert (first.interception, first.authorization) == (Interception.ON, Authorization.KEEP)
@@ -65,34 +65,34 @@ def test_a_route_says_what_differs_from_the_defaults():
 
 
 def test_unmatched_deny_denies_what_no_route_matches():
-    rules = table("version: 1\ndefaults: {unmatched: deny}\nroutes: [{name: a, match: GET /a}]\n")
-    assert rules.verdict(b"GET", b"/a").deny is None
-    assert rules.verdict(b"GET", b"/b").deny == DENIED_UNMATCHED
+    routes = table("version: 1\ndefaults: {unmatched: deny}\nroutes: [{name: a, match: GET /a}]\n")
+    assert routes.verdict(b"GET", b"/a").deny is None
+    assert routes.verdict(b"GET", b"/b").deny == DENIED_UNMATCHED
 
 
 @pytest.mark.parametrize("written", ["on", '"on"', "'on'", "On", "ON", "true", "yes", "Yes"])
 def test_on_is_a_word_whatever_yaml_reads_it_as(written):
-    assert rule(f"  interception: {written}").interception is Interception.ON
+    assert route(f"  interception: {written}").interception is Interception.ON
 
 
 @pytest.mark.parametrize("written", ["off", '"off"', "OFF", "false", "no"])
 def test_off_is_a_word_whatever_yaml_reads_it_as(written):
-    assert rule(f"  interception: {written}").interception is Interception.OFF
+    assert route(f"  interception: {written}").interception is Interception.OFF
 
 
 @pytest.mark.parametrize(("written", "seconds"), [("250ms", 0.25), ("1m30s", 90.0), ('"2h"', 7200.0), ("0.5s", 0.5)])
 def test_a_timeout_is_a_duration(written, seconds):
-    assert rule(f"  timeout: {written}").timeout == seconds
+    assert route(f"  timeout: {written}").timeout == seconds
 
 
 @pytest.mark.parametrize(("written", "name"), [("42", "42"), ("yes", "yes"), ("1:30", "1:30"), ('" a  b "', "a  b")])
 def test_a_name_is_the_text_that_is_written(written, name):
-    assert table(f"version: 1\nroutes: [{{name: {written}, match: GET /a}}]").rules[0].name == name
+    assert table(f"version: 1\nroutes: [{{name: {written}, match: GET /a}}]").routes[0].name == name
 
 
 @pytest.mark.parametrize(("written", "reason"), [('"no"', "no"), ("'nobody: really'", "nobody: really"), ("n", "n")])
 def test_a_reason_in_quotes_may_be_any_text(written, reason):
-    assert rule(f"  deny: {written}").deny == reason
+    assert route(f"  deny: {written}").deny == reason
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_shipped_file_is_right_in_every_way():
 
 def test_five_thousand_routes_are_read():
     lines = [f"- {{name: n{number}, match: GET /ums/v{number}/{{x}}}}".replace("/{x}", "/x") for number in range(5000)]
-    assert len(table("\n".join(["version: 1", "routes:", *lines])).rules) == 5000
+    assert len(table("\n".join(["version: 1", "routes:", *lines])).routes) == 5000
 
 
 @given(st.text(max_size=60))

@@ -1,4 +1,4 @@
-"""Rules that read well and still do not mean what they seem to."""
+"""Routes that read well and still do not mean what they seem to."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_match_of_the_sidecars_own_pages_is_a_warning(match):
     [
         ("GET|PTU /file/v1/**", "PTU is an odd method; did you mean PUT?"),
         ("DELTE /ums/v2/users/{id}", "DELTE is an odd method; did you mean DELETE?"),
-        ("GET|TRACE /file/v1/**", "TRACE is refused with 405, whatever the rules say"),
+        ("GET|TRACE /file/v1/**", "TRACE is refused with 405, whatever the routes say"),
     ],
 )
 def test_a_method_that_no_request_will_have_is_a_warning(match, hint):

@@ -33,9 +33,9 @@ ROUTES = st.lists(st.lists(MATCHES, min_size=1, max_size=3), min_size=1, max_siz
 
 def unreached(routes: list[list[str]]) -> set[str]:
     """The routes that decide about no request of the world."""
-    rules = [Route(name=str(number), source="", patterns=tuple(one)) for number, one in enumerate(routes)]
-    table = RouteTable(rules, Route(name="unmatched", source=""))
-    return {rule.name for rule in rules} - {table.verdict(method, path).rule.name for method, path in WORLD}
+    routes = [Route(name=str(number), source="", patterns=tuple(one)) for number, one in enumerate(routes)]
+    table = RouteTable(routes, Route(name="unmatched", source=""))
+    return {route.name for route in routes} - {table.verdict(method, path).route.name for method, path in WORLD}
 
 
 def reported(routes: list[list[str]]) -> set[str]:

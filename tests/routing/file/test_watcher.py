@@ -67,7 +67,7 @@ class Place:
 
     @property
     def route(self) -> str:
-        return self.routes.verdict(b"GET", b"/ums/v2/users").rule.name
+        return self.routes.verdict(b"GET", b"/ums/v2/users").route.name
 
     @property
     def error(self) -> str | None:
@@ -305,7 +305,7 @@ async def test_asking_says_what_came_of_it_even_without_news(place):
 
 async def test_the_table_tells_of_itself_before_any_request_meets_it(place):
     seen = []
-    place.routes._on_swap = lambda table: seen.append((table.rules[0].name, place.route))
+    place.routes._on_swap = lambda table: seen.append((table.routes[0].name, place.route))
     place.write(TWO)
     await place.routes.look()
     assert seen == [("two", "one")]
@@ -383,7 +383,7 @@ async def test_thousands_of_problems_are_told_a_few_at_a_time(place, last):
 
 async def test_what_a_table_needs_is_prepared_before_it_is_in_force(place):
     seen = []
-    place.routes._prepare = lambda table, pace: seen.append((table.rules[0].name, place.route))
+    place.routes._prepare = lambda table, pace: seen.append((table.routes[0].name, place.route))
     place.write(TWO)
     await place.routes.look()
     assert seen == [("two", "one")]

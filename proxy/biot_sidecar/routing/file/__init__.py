@@ -1,4 +1,4 @@
-"""The routes file: bytes -> a table of rules, or every problem with its line and column."""
+"""The routes file: bytes -> a table of routes, or every problem with its line and column."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ def load(data: bytes, file: str, *, pace: Pace = no_pause) -> Loaded:
 
 
 def _judged(root: Mapping, problems: Problems) -> tuple[RouteTable | None, Sections]:
-    """The table, if the rules are right, and what the file says; `problems` gets the rest."""
+    """The table, if the routes are right, and what the file says; `problems` gets the rest."""
     sections = read_sections(root, problems)
     judge_reach(sections.routes, problems)
     judge_meaning(sections.routes, problems)
-    if not sections.rules_whole:
+    if not sections.routes_valid:
         return None, sections
-    rules = [route.rule for route in sections.routes]
+    routes = [parsed.route for parsed in sections.routes]
     table = RouteTable(
-        rules,
+        routes,
         sections.unmatched,
         deny_unmatched=sections.policy is Unmatched.DENY,
         observe_unmatched=sections.policy is Unmatched.OBSERVE,

@@ -13,7 +13,7 @@ from biot_sidecar.routing.route import Verdict
 from biot_sidecar.routing.table import RouteTable
 
 _WHEN_REFUSED: Final = (("deny", True), ("observe", False))
-"""What a test may expect of a path that no rule is asked about."""
+"""What a test may expect of a path that no route is asked about."""
 
 
 def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> None:
@@ -29,7 +29,7 @@ def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> N
         for key, (wanted, place) in case.expected.items():
             got = _outcome(key, verdict)
             if not _holds(wanted, got):
-                by = f"{verdict.rule.name} ({verdict.rule.source})"
+                by = f"{verdict.route.name} ({verdict.route.source})"
                 problems.error(
                     place, f"test failed: {request}: {key} is {_show(got)}, not {_show(wanted)}; decided by {by}"
                 )
@@ -37,10 +37,10 @@ def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> N
 
 def _outcome(key: str, verdict: Verdict) -> Any:
     if key == "route":
-        return verdict.rule.name
+        return verdict.route.name
     if key == "observe":
         return None if verdict.observed is None else verdict.observed.observe
-    return verdict.deny if key == "deny" else getattr(verdict.rule, key)
+    return verdict.deny if key == "deny" else getattr(verdict.route, key)
 
 
 def _holds(wanted: Any, got: Any) -> bool:

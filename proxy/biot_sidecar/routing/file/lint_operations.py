@@ -1,4 +1,4 @@
-"""What is odd about rules that read well: operations that BioT does not have, or does not intercept."""
+"""What is odd about routes that read well: operations that BioT does not have, or does not intercept."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _HINTS_MOST: Final = 20  # looking for the likeliest operation costs millisecond
 def judge_meaning(routes: Sequence[ParsedRoute], problems: Problems) -> None:
     """Report what is probably not meant, as warnings."""
     hints = 0
-    for route in routes:
-        hints += _warn_of_strangers(route, problems, hint=hints < _HINTS_MOST)
-        _warn_of_vain_interception(route, problems)
-        _warn_of_vain_settings(route, problems)
+    for parsed in routes:
+        hints += _warn_of_strangers(parsed, problems, hint=hints < _HINTS_MOST)
+        _warn_of_vain_interception(parsed, problems)
+        _warn_of_vain_settings(parsed, problems)
 
 
-def _warn_of_strangers(route: ParsedRoute, problems: Problems, *, hint: bool) -> int:
+def _warn_of_strangers(parsed: ParsedRoute, problems: Problems, *, hint: bool) -> int:
     """Report patterns that no known operation fits; how many there were."""
     found = 0
-    for pattern, place in route.matches:
+    for pattern, place in parsed.matches:
         problems.pace()
         odd = odd_method(pattern)
         if odd:
@@ -52,29 +52,31 @@ def _own(pattern: Pattern) -> bool:
     return is_local(path) and not (pattern.rest and path in LOCAL_PATHS)
 
 
-def _warn_of_vain_interception(route: ParsedRoute, problems: Problems) -> None:
-    rule = route.rule
-    if "interception" not in route.own or rule.interception is Interception.OFF or rule.deny or rule.observe:
+def _warn_of_vain_interception(parsed: ParsedRoute, problems: Problems) -> None:
+    if "interception" not in parsed.own:
         return
-    vain = [(pattern, place, found) for pattern, place in route.matches if (found := _never_intercepted(pattern))]
-    if len(vain) < len(route.matches):
+    route = parsed.route
+    if route.interception is Interception.OFF or route.deny or route.observe:
+        return
+    vain = [(pattern, place, found) for pattern, place in parsed.matches if (found := _never_intercepted(pattern))]
+    if len(vain) < len(parsed.matches):
         for pattern, place, _ in vain:
             problems.warning(place, f"interception has no effect on {pattern.text}: BioT does not intercept it")
     elif vain:
         found = [operation for _, _, several in vain for operation in several]
         problems.warning(
-            route.own["interception"][1],
+            parsed.own["interception"][1],
             f"interception has no effect here: BioT does not intercept {found[0].method} {found[0].path}"
             + (" or any other operation that this matches" if len(found) > 1 else ""),
         )
 
 
-def _warn_of_vain_settings(route: ParsedRoute, problems: Problems) -> None:
-    if route.rule.observe is None:
+def _warn_of_vain_settings(parsed: ParsedRoute, problems: Problems) -> None:
+    if parsed.route.observe is None:
         return
     for key in SETTINGS:
-        if key in route.own:
-            problems.warning(route.own[key][0], f"{key} has no effect beside observe: this route decides nothing")
+        if key in parsed.own:
+            problems.warning(parsed.own[key][0], f"{key} has no effect beside observe: this route decides nothing")
 
 
 def _never_intercepted(pattern: Pattern) -> list[Operation]:

@@ -42,70 +42,71 @@ class _Reach:
 
     def judge(self) -> None:
         comparing = True
-        for number, route in enumerate(self._routes):
+        for number, parsed in enumerate(self._routes):
             self._problems.pace()
-            rule = route.rule
-            self._effects.append((rule.deny is not None, *(getattr(rule, effect) for effect in _EFFECTS)))
+            self._effects.append(
+                (parsed.route.deny is not None, *(getattr(parsed.route, effect) for effect in _EFFECTS))
+            )
             if comparing and self._earlier.visits > _VISITS_MOST:
-                self._problems.warning(route.place, "too many routes cross; from here on they are not compared")
+                self._problems.warning(parsed.place, "too many routes cross; from here on they are not compared")
                 comparing = False
-            if self._reachable(route) and comparing and rule.observe is None:
-                self._warn_of_overlaps(number, route)
-            if rule.observe is not None:
-                self._warn_of_observed(route)
-            self._add(number, route)
+            if self._reachable(parsed) and comparing and parsed.route.observe is None:
+                self._warn_of_overlaps(number, parsed)
+            if parsed.route.observe is not None:
+                self._warn_of_observed(parsed)
+            self._add(number, parsed)
 
-    def _reachable(self, route: ParsedRoute) -> bool:
-        taken = [self._earlier.covering(pattern) for pattern, _ in route.matches]
+    def _reachable(self, parsed: ParsedRoute) -> bool:
+        taken = [self._earlier.covering(pattern) for pattern, _ in parsed.matches]
         found = [one for one in taken if one is not None]
         if len(found) == len(taken):
             takers = self._takers(frozenset().union(*found))
             self._problems.error(
-                route.matches[0][1],
-                f"{quoted(route.rule.name)} can never match: {takers} all of it; move it up or remove it",
+                parsed.matches[0][1],
+                f"{quoted(parsed.route.name)} can never match: {takers} all of it; move it up or remove it",
             )
             return False
-        for by, (pattern, place) in zip(taken, route.matches, strict=True):
+        for by, (pattern, place) in zip(taken, parsed.matches, strict=True):
             if by is not None:
                 self._problems.warning(place, f"{pattern.text} can never match: {self._takers(by)} all of it")
         return True
 
-    def _warn_of_observed(self, route: ParsedRoute) -> None:
+    def _warn_of_observed(self, parsed: ParsedRoute) -> None:
         """Of several routes that observe a call the first is counted."""
-        for pattern, place in route.matches:
+        for pattern, place in parsed.matches:
             by = self._observing.covering(pattern)
             if by is not None:
-                names = listed([quoted(self._routes[number].rule.name) for number in sorted(by)][:_NAMED_MOST])
+                names = listed([quoted(self._routes[number].route.name) for number in sorted(by)][:_NAMED_MOST])
                 self._problems.warning(place, f"{pattern.text} is never counted: {names} observes all of it before")
 
     def _takers(self, numbers: Iterable[int]) -> str:
         found = [self._routes[number] for number in sorted(numbers)]
-        names = [f"{quoted(one.rule.name)} (line {one.place.line})" for one in found[:_NAMED_MOST]]
+        names = [f"{quoted(one.route.name)} (line {one.place.line})" for one in found[:_NAMED_MOST]]
         names += [f"{len(found) - _NAMED_MOST} more"] * (len(found) > _NAMED_MOST)
         return f"{listed(names)} {'comes first and takes' if len(found) == 1 else 'come first and take'}"
 
-    def _add(self, number: int, route: ParsedRoute) -> None:
+    def _add(self, number: int, parsed: ParsedRoute) -> None:
         own = Coverage()
-        for pattern, place in route.matches:
+        for pattern, place in parsed.matches:
             self._problems.pace()
             if own.covering(pattern) is not None:
                 self._problems.warning(
                     place, f"{pattern.text} adds nothing: what stands before it in this match takes all of it"
                 )
             own.add(0, pattern)
-            (self._earlier if route.rule.observe is None else self._observing).add(number, pattern)
+            (self._earlier if parsed.route.observe is None else self._observing).add(number, pattern)
 
     # ---- overlaps
 
-    def _warn_of_overlaps(self, number: int, route: ParsedRoute) -> None:
+    def _warn_of_overlaps(self, number: int, parsed: ParsedRoute) -> None:
         """A narrower route before a wider one is how exceptions are written; two that only cross are an accident."""
         told: set[int] = set()
-        for pattern, place in route.matches:
+        for pattern, place in parsed.matches:
             for other in self._earlier.overlapping(pattern):
                 self._problems.pace()
                 if not self._disagree(other, number) or other in told:
                     continue
-                crossing = self._crossing(pattern, route, other)
+                crossing = self._crossing(pattern, parsed, other)
                 if crossing is None:
                     continue
                 told.add(other)
@@ -117,9 +118,9 @@ class _Reach:
         """A denial that comes first is a guard, and means what it does."""
         return self._effects[first] != self._effects[second] and not self._effects[first][0]
 
-    def _crossing(self, pattern: Pattern, route: ParsedRoute, other: int) -> str | None:
+    def _crossing(self, pattern: Pattern, parsed: ParsedRoute, other: int) -> str | None:
         """What both match, unless one contains the other's part in it or a still earlier route decides it."""
-        whole = Coverage((0, one) for one, _ in route.matches)
+        whole = Coverage((0, one) for one, _ in parsed.matches)
         for theirs, _ in self._routes[other].matches:
             both = intersection(theirs, pattern)
             if both is None or whole.covering(theirs) is not None:
@@ -134,6 +135,6 @@ class _Reach:
         about = ["deny"] if denies else [effect for effect, one, other in pairs if one != other]
         decides = self._routes[first]
         return (
-            f"{quoted(self._routes[second].rule.name)} and {quoted(decides.rule.name)} (line {decides.place.line}) "
+            f"{quoted(self._routes[second].route.name)} and {quoted(decides.route.name)} (line {decides.place.line}) "
             f"both match {crossing} and disagree about {listed(about)}; the one in line {decides.place.line} decides"
         )

@@ -1,4 +1,4 @@
-"""The tree of a routes file -> rules and tests, as far as they can be read."""
+"""The tree of a routes file -> routes and tests, as far as they can be read."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Unmatched(Enum):
 
 
 class ParsedRoute(msgspec.Struct, frozen=True, eq=False):
-    """A rule and where its parts stand; `own` are the keys that it says itself."""
+    """A route and where its parts stand; `own` are the keys that it says itself."""
 
-    rule: Route
+    route: Route
     place: Node
     matches: tuple[tuple[Pattern, Scalar], ...]
     own: dict[str, tuple[Scalar, Node]]
@@ -54,7 +54,7 @@ class Sections(msgspec.Struct, frozen=True):
     policy: Unmatched
     routes: tuple[ParsedRoute, ...]
     tests: tuple[Case, ...]
-    rules_whole: bool
+    routes_valid: bool
 
 
 def read_sections(root: Node, problems: Problems) -> Sections:
@@ -117,17 +117,17 @@ def _route(node: Node, unmatched: Route, lines: dict[str, int], problems: Proble
     _insist(node, own, _NEEDED_BY_ROUTE, "this route", problems)
     name = _unique_name(own, lines, problems)
     found = fields.matches(own["match"][1], problems) if "match" in own else []
-    rule = _settings(own, dataclasses.replace(unmatched, source=f"{problems.file}:{node.line}"), problems)
+    route = _settings(own, dataclasses.replace(unmatched, source=f"{problems.file}:{node.line}"), problems)
     deny = fields.reason("deny", own["deny"][1], problems) if "deny" in own else None
     observe = fields.reason("observe", own["observe"][1], problems) if "observe" in own else None
     if "deny" in own and "observe" in own:
         problems.error(own["observe"][0], "observe stands in place of deny, never beside it; keep one of them")
     if name is None or not found:
         return None
-    rule = dataclasses.replace(
-        rule, name=name, patterns=tuple(one.text for one, _ in found), deny=deny, observe=observe
+    route = dataclasses.replace(
+        route, name=name, patterns=tuple(one.text for one, _ in found), deny=deny, observe=observe
     )
-    return ParsedRoute(rule, node, tuple(found), own)
+    return ParsedRoute(route, node, tuple(found), own)
 
 
 def _insist(node: Node, own: Entries, needed: dict[str, str], where: str, problems: Problems) -> None:

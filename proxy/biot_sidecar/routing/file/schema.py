@@ -28,7 +28,7 @@ def schema() -> Schema:
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "biot-sidecar routes",
-        "description": "Rules for a plugin's calls to BioT; `biot-sidecar check` judges what a schema cannot.",
+        "description": "Routes for a plugin's calls to BioT; `biot-sidecar check` judges what a schema cannot.",
         **_object(
             FILE,
             {

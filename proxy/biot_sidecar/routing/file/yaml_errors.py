@@ -87,7 +87,7 @@ def _slip(number: int, lines: list[str]) -> tuple[int, int, str] | None:
     before = next((one for one in range(number - 1, 0, -1) if lines[one - 1].partition("#")[0].strip()), number)
     for candidate in (number, before):
         line = lines[candidate - 1]
-        dash, space, colon = (re.match(rule, line) for rule in (_NO_SPACE_AFTER_DASH, _NO_SPACE, _NO_COLON))
+        dash, space, colon = (re.match(slip, line) for slip in (_NO_SPACE_AFTER_DASH, _NO_SPACE, _NO_COLON))
         if dash is not None:
             return candidate, dash.start(1) + 1, "a space is missing after the dash"
         if space is not None:
