@@ -18,7 +18,7 @@ LONGEST = 400
 """Lines of a source file."""
 HEAVY = {"aiohttp", "redis", "cryptography", "jwt"}
 """What serve imports only when it is switched on."""
-THROUGH = {"biot_catalogue": "the operations that read it", "unknown_operations": "the routes file that asks it"}
+THROUGH = {"unknown_operations": "the routes file that asks it"}
 """Decisions that have tests by another name; so have the parts of the routes file's reader."""
 
 

@@ -1,10 +1,15 @@
-"""BioT's known operations, to name requests by and to check routes against."""
+"""BioT's known operations, to name requests by and to check routes against.
+
+biot_operations.tsv beside this module lists them, one a line: those of BioT 2.4.2 and the newest that older versions
+published. Permission `public` needs no token, `-` is unknown. `interceptable` is `yes` for an operation of BioT's
+published list of those (2.2.8, the last one), `no` in a service that the list leaves out, `?` where it is silent.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 
-from biot_sidecar.routing.biot_catalogue import CATALOGUE
+from biot_sidecar import routing
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.pattern_tree import PatternTree
 from biot_sidecar.routing.route import Operation
@@ -13,7 +18,7 @@ _INTERCEPTABLE = {"yes": True, "no": False, "?": None}
 
 
 def _operation(line: str) -> Operation:
-    method, path, permission, interceptable = line.split(" ")
+    method, path, permission, interceptable = line.split("\t")
     return Operation(
         method=method,
         path=path,
@@ -27,7 +32,9 @@ def _operation(line: str) -> Operation:
 @cache
 def operations() -> tuple[Operation, ...]:
     """Every known operation; of two that fit a request the one with the earlier literal segment comes first."""
-    known = map(_operation, CATALOGUE.splitlines())
+    # By the package's path: importlib.resources would add milliseconds to a start.
+    with open(f"{routing.__path__[0]}/biot_operations.tsv", encoding="ascii") as file:
+        known = map(_operation, file.read().splitlines()[1:])
     return tuple(sorted(known, key=lambda one: [segment.startswith("{") for segment in one.path.split("/")]))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from biot_sidecar.bounded_cache import BoundedCache
 from biot_sidecar.pacing import Pace, no_pause
-from biot_sidecar.routing.biot_operations import find_operation, services
+from biot_sidecar.routing.biot_operations import find_operation, operations, services
 from biot_sidecar.routing.observers import Observers
 from biot_sidecar.routing.path_normalization import BadPath, Segments, segments_of
 from biot_sidecar.routing.pattern import Pattern, parse_pattern
@@ -35,6 +35,7 @@ class RouteTable:
         observe_unmatched: bool = False,
         pace: Pace = no_pause,
     ) -> None:
+        operations()  # reads a file, which no request should wait for
         self.routes = tuple(routes)
         if deny_unmatched:
             unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED)
