@@ -72,6 +72,7 @@ def test_a_delay_is_a_duration_or_seconds_and_two_without_one(delay: Any, length
         ("* /**", "GET /", True),
         ("* /**", "GET /x/y", True),
         ("* /a.b", "GET /axb", False),
+        ("* /a%20b", "GET /%61%20b", True),
     ],
 )
 def test_a_fault_meets_the_requests_its_match_describes(match: str, request_line: str, meets: bool) -> None:
@@ -123,8 +124,11 @@ def test_new_faults_replace_the_old_ones_and_their_counts() -> None:
         ("faults: {}", "there must be a list named `faults`"),
         ("- x", "there must be a list named `faults`"),
         ("faults: []\nfault: []", "unknown key `fault`; there is only `faults`"),
-        ("faults: [{match: 'GET /a/**/b', fault: reset}]", "fault 1: `**` stands for the rest of the path"),
-        ("faults: [{match: 'GET /a**', fault: reset}]", "fault 1: `**` stands for the rest of the path"),
+        (
+            "faults: [{match: 'GET /a/**/b', fault: reset}]",
+            "** stands for any number of segments, alone and at the end",
+        ),
+        ("faults: [{match: 'GET /a**', fault: reset}]", "** stands for any number of segments, alone and at"),
         ("faults: [{match: '* /a', fault: slow, delay: .inf}]", "fault 1: 'inf' is no duration"),
         ("faults: [{match: '* /a', fault: slow, delay: .nan}]", "fault 1: 'nan' is no duration"),
         ("faults: [5]", "fault 1: it must be a mapping"),

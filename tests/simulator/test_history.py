@@ -6,7 +6,8 @@ import json
 
 import pytest
 from biot_sidecar.simulator import seed
-from biot_sidecar.simulator.history import History, Seen, printable
+from biot_sidecar.simulator.history import History, Seen
+from biot_sidecar.telemetry.redact import printable
 
 from tests.simulator.helpers import NOW, Desk
 

@@ -23,10 +23,10 @@ TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 def desk_with(signer: Signer, *interceptors: dict[str, Any], post: ScriptedPost | None = None) -> Desk:
     """A simulator with these interceptors only."""
     desk = Desk(signer, post=post)
-    desk.simulator.hooks.remove()
+    desk.simulator.subscriptions.remove()
     for document in interceptors:
         entry = from_control(document, desk.clock(), desk.simulator.router.operations)
-        desk.simulator.hooks.add(entry)
+        desk.simulator.subscriptions.add(entry)
     return desk
 
 

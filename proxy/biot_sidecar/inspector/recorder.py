@@ -55,7 +55,7 @@ class Watcher:
 
 
 class Recorder:
-    """Implements pipeline.ports.Observer. Everything happens on one event loop."""
+    """An Observer of requests; everything happens on one event loop."""
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept

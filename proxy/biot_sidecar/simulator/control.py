@@ -65,18 +65,18 @@ class Control:
         return _json({"revoked": self._simulator.login.revoke_all()})
 
     async def interceptions(self, request: web.Request) -> web.StreamResponse:
-        interceptors = [entry.shown() for entry in self._simulator.hooks.registered()]
+        interceptors = [entry.shown() for entry in self._simulator.subscriptions.registered()]
         return _json({"interceptors": interceptors, "requests": self._simulator.history.intercepted()})
 
     async def register(self, request: web.Request) -> web.StreamResponse:
         simulator = self._simulator
         entry = from_control(await _document(request), simulator.clock(), simulator.router.operations)
-        simulator.hooks.add(entry)
+        simulator.subscriptions.add(entry)
         return _json(entry.shown(), 201)
 
     async def unregister(self, request: web.Request) -> web.StreamResponse:
         identity = request.match_info.get("id")
-        if not self._simulator.hooks.remove(identity) and identity:
+        if not self._simulator.subscriptions.remove(identity) and identity:
             raise BiotError(404, "NOT_FOUND", "There is no interceptor with this id")
         return web.Response(status=204)
 

@@ -12,7 +12,7 @@ A faults file is YAML (the control endpoint takes the same as JSON):
       - {fault: service_locked, count: 1}
       - {match: "* /device/**", fault: slow, delay: 1.5s}
 
-In `match`, the method `*` is any; in the path `{x}` or `*` is one segment and a final `**` any number.
+`match` is that of a route (routing.pattern); besides, `*` is one segment as `{x}` is.
 
 The faults:
 
@@ -30,16 +30,18 @@ The first rule that matches and still has something left decides. Of /_simulator
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import yaml
 
 from biot_sidecar.durations import parse_duration
+from biot_sidecar.routing.pattern import BadPattern, Pattern, parse_pattern
 from biot_sidecar.simulator.values import Json
+from biot_sidecar.suggest import nearest
 
 LARGEST = 1024 * 1024
 """Bytes of a faults file."""
@@ -49,7 +51,7 @@ KINDS = (
 )  # fmt: skip
 _DEFAULT_MATCH = {"login_failed": LOGIN, "service_locked": LOGIN}
 _KEYS = ("match", "fault", "count", "after", "status", "retry_after", "delay")
-_MATCH = re.compile(r"(\*|[A-Z]+(?:\|[A-Z]+)*) (/\S*)")
+_ONE_SEGMENT = re.compile(r"(?<=/)\*(?=/|$)")
 
 
 class BadFaults(ValueError):
@@ -69,8 +71,8 @@ class Fault:
     delay: float = 0.0
 
     def matches(self, method: str, path: str) -> bool:
-        methods, pattern = self.match.split(" ", 1)
-        return (methods == "*" or method in methods.split("|")) and bool(_regex(pattern).fullmatch(path))
+        segments = tuple(unquote_to_bytes(segment) for segment in path.split("/") if segment)
+        return _pattern(self.match).covers(method, segments)
 
 
 class FaultBook:
@@ -144,15 +146,12 @@ def _checked(rule: Any) -> Fault:
         raise BadFaults("it must be a mapping with `match` and `fault`")
     for key in rule:
         if key not in _KEYS:
-            raise BadFaults(f"unknown key `{key}`{_nearest(str(key), _KEYS)}")
+            raise BadFaults(f"unknown key `{key}`{_suggestion(str(key), _KEYS)}")
     kind = rule.get("fault")
     if kind not in KINDS:
-        raise BadFaults(f"unknown fault `{kind}`{_nearest(str(kind), KINDS)}; there are {', '.join(KINDS)}")
+        raise BadFaults(f"unknown fault `{kind}`{_suggestion(str(kind), KINDS)}; there are {', '.join(KINDS)}")
     match = rule.get("match", _DEFAULT_MATCH.get(kind))
-    if not isinstance(match, str) or not _MATCH.fullmatch(match):
-        raise BadFaults("`match` must be like `GET|PUT /file/v1/**` or `* /**`")
-    if "**" in match.removesuffix("/**"):
-        raise BadFaults("`**` stands for the rest of the path: it can only be its last segment")
+    match = _checked_match(match)
     _check_only_where_used(kind, rule)
     return Fault(
         match=match,
@@ -163,6 +162,15 @@ def _checked(rule: Any) -> Fault:
         retry_after=_number(rule, "retry_after", None),
         delay=_delay(rule.get("delay", 2)) if kind == "slow" else 0.0,
     )
+
+
+def _checked_match(match: Any) -> str:
+    try:
+        text = match if isinstance(match, str) else ""
+        _pattern(text)
+        return text
+    except BadPattern as error:
+        raise BadFaults(f"`match` must be like `GET|PUT /file/v1/**` or `* /**`: {error}") from None
 
 
 def _check_only_where_used(kind: str, rule: Json) -> None:
@@ -191,18 +199,12 @@ def _delay(value: Any) -> float:
     return parse_duration(str(value).strip())
 
 
-def _nearest(word: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f", did you mean `{close[0]}`?" if close else ""
+def _suggestion(word: str, known: tuple[str, ...]) -> str:
+    close = nearest(word, known)
+    return f", did you mean `{close}`?" if close else ""
 
 
 @cache
-def _regex(pattern: str) -> re.Pattern[str]:
-    """`**` at the end is any number of segments, none included; `{x}` and `*` are one segment that is not empty."""
-    segments = [segment for segment in pattern.split("/") if segment]
-    open_end = segments[-1:] == ["**"]
-    one = [
-        r"[^/]+" if re.fullmatch(r"\*|\{\w+\}", part) else re.escape(part)
-        for part in segments[: -1 if open_end else None]
-    ]
-    return re.compile("/*" + "/+".join(one) + ("(/.*)?" if open_end else "/*"))
+def _pattern(match: str) -> Pattern:
+    """A fault's `match` is a route's, but for `*`, which is one segment here as `{x}` is. Raises BadPattern."""
+    return parse_pattern(_ONE_SEGMENT.sub("{any}", match))

@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from biot_sidecar.simulator.values import Json, timestamp
+from biot_sidecar.telemetry.redact import printable
 
 GONE = 499
 """The status, of no specification but widely used, of a request whose sender went away."""
@@ -90,8 +91,3 @@ class History:
             for seen in self._seen
             if seen.interceptors
         ]
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that could break or forge a log line."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

@@ -16,10 +16,10 @@ from biot_sidecar.simulator.entities import (
     Kind,
 )
 from biot_sidecar.simulator.files import Files
-from biot_sidecar.simulator.hooks import Hooks
 from biot_sidecar.simulator.login import ServiceLogin
 from biot_sidecar.simulator.measurements import Measurements
 from biot_sidecar.simulator.router import SERVICES, Operation
+from biot_sidecar.simulator.subscriptions import Subscriptions
 from biot_sidecar.simulator.values import Answer, Call
 
 VERSION = "2.4.2"
@@ -36,14 +36,14 @@ _COLLECTIONS: tuple[tuple[Kind, str, bool], ...] = (
 
 
 def operations(
-    store: EntityStore, login: ServiceLogin, files: Files, saved: Measurements, hooks: Hooks
+    store: EntityStore, login: ServiceLogin, files: Files, saved: Measurements, subscriptions: Subscriptions
 ) -> list[Operation]:
     """Every operation. What is interceptable follows BioT's last published list."""
     table = [*_platform(login), *_files(files), *_measurements(saved)]
     for kind, path, is_user in _COLLECTIONS:
         table += _collection(EntityOperations(store, kind), kind, path, is_user)
     table += _templated(EntityOperations(store, GENERIC), "/generic-entity/v3/generic-entities/{templateName}")
-    return [*table, *_hooks(hooks, table)]
+    return [*table, *_subscriptions(subscriptions, table)]
 
 
 def _collection(handlers: EntityOperations, kind: Kind, path: str, is_user: bool) -> Iterator[Operation]:
@@ -93,7 +93,7 @@ def _measurements(saved: Measurements) -> Iterator[Operation]:
     yield Operation("GET", "/measurement/v2/measurements/raw", saved.raw_v2, "measurement", interceptable=True)
 
 
-def _hooks(hooks: Hooks, table: list[Operation]) -> Iterator[Operation]:
+def _subscriptions(subscriptions: Subscriptions, table: list[Operation]) -> Iterator[Operation]:
     def interceptable(call: Call) -> Answer:
         configurations = [
             {
@@ -109,9 +109,9 @@ def _hooks(hooks: Hooks, table: list[Operation]) -> Iterator[Operation]:
 
     path = "/dispatcher/v1/hooks/interceptions"
     yield Operation("GET", "/settings/v1/interceptions", interceptable)
-    yield Operation("GET", path, hooks.search)
-    yield Operation("POST", path + "/subscribe", hooks.subscribe)
-    yield Operation("POST", path + "/unsubscribe", hooks.unsubscribe)
+    yield Operation("GET", path, subscriptions.search)
+    yield Operation("POST", path + "/subscribe", subscriptions.subscribe)
+    yield Operation("POST", path + "/unsubscribe", subscriptions.unsubscribe)
 
 
 def _health(call: Call) -> Answer:

@@ -15,7 +15,6 @@ from biot_sidecar.simulator.entities import ORGANIZATION_ID, EntityStore
 from biot_sidecar.simulator.faults import FaultBook
 from biot_sidecar.simulator.files import Files
 from biot_sidecar.simulator.history import History, Seen
-from biot_sidecar.simulator.hooks import Hooks
 from biot_sidecar.simulator.interception import Blocked, Chain, Intercepted, Post
 from biot_sidecar.simulator.interceptors import asked_for
 from biot_sidecar.simulator.login import ServiceLogin, Signer, token_not_valid
@@ -23,6 +22,7 @@ from biot_sidecar.simulator.measurements import Measurements
 from biot_sidecar.simulator.operations import operations
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
 from biot_sidecar.simulator.router import SERVICES, Found, Operation, Router, service_of
+from biot_sidecar.simulator.subscriptions import Subscriptions
 from biot_sidecar.simulator.values import Answer, BiotError, Call, Json
 
 
@@ -49,11 +49,11 @@ class Simulator:
         self.files = Files()
         self.faults = FaultBook(options.faults)
         self.history = History(options.history)
-        self.hooks = Hooks(lambda: self.router.operations)
+        self.subscriptions = Subscriptions(lambda: self.router.operations)
         store = EntityStore()
         seed.plant(store, clock())
-        self.router = Router(operations(store, self.login, self.files, Measurements(), self.hooks))
-        self._chain = Chain(self.hooks.registered, post, lambda: self.login.interceptor_token(clock()))
+        self.router = Router(operations(store, self.login, self.files, Measurements(), self.subscriptions))
+        self._chain = Chain(self.subscriptions.registered, post, lambda: self.login.interceptor_token(clock()))
 
     async def answer(self, incoming: Incoming, seen: Seen) -> Answer:
         """What BioT would answer; refusals come back in BioT's error shape."""

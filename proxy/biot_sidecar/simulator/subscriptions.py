@@ -1,4 +1,4 @@
-"""The list of registered interceptors, and BioT's dispatcher operations on it."""
+"""BioT's dispatcher subscriptions: the registered interceptors, and BioT's operations on them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from biot_sidecar.simulator.router import Operation
 from biot_sidecar.simulator.values import Answer, BiotError, Call
 
 
-class Hooks:
-    """Whoever is registered; starts with the samples. `operations` is asked when a subscription is checked."""
+class Subscriptions:
+    """The registered interceptors, the samples at first. `operations` is asked when a subscription is checked."""
 
     def __init__(self, operations: Callable[[], Iterable[Operation]]) -> None:
         self._operations = operations
@@ -22,7 +22,7 @@ class Hooks:
 
     def add(self, entry: Interceptor) -> None:
         """Register; one of the same name and hook is replaced."""
-        self._registered = [other for other in self._registered if _hook(other) != _hook(entry)] + [entry]
+        self._registered = [other for other in self._registered if _key(other) != _key(entry)] + [entry]
 
     def remove(self, identity: str | None = None) -> int:
         """Remove one by id, or all; returns how many went."""
@@ -43,13 +43,13 @@ class Hooks:
 
     def unsubscribe(self, call: Call) -> Answer:
         """`POST /dispatcher/v1/hooks/interceptions/unsubscribe`."""
-        wanted = _hook(from_subscription(call.document(), call.now, self._operations()))
-        found = next((entry for entry in self._registered if _hook(entry) == wanted), None)
+        wanted = _key(from_subscription(call.document(), call.now, self._operations()))
+        found = next((entry for entry in self._registered if _key(entry) == wanted), None)
         if found is None:
             raise BiotError(404, "INTERCEPTION_NOT_FOUND", "There is no such interception")
         self.remove(found.id)
         return Answer(204)
 
 
-def _hook(entry: Interceptor) -> Sequence[str]:
+def _key(entry: Interceptor) -> Sequence[str]:
     return (entry.name, entry.type, entry.api_id, entry.entity)
