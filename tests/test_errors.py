@@ -23,7 +23,7 @@ def test_a_failures_text_is_its_code_and_not_its_message():
         Failure(Code.BAD_REQUEST, "words"),
         ClientError(Code.BAD_REQUEST, "words", reason="framing"),
         UpstreamError(Code.BAD_REQUEST, "words"),
-        LoginError(Code.BAD_REQUEST, "words", outcome="rejected"),
+        LoginError(Code.BAD_REQUEST, "words"),
     ):
         assert str(fault) == "SIDECAR_BAD_REQUEST"
         assert "words" not in repr(fault)

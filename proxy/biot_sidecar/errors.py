@@ -84,11 +84,7 @@ class UpstreamError(Failure):
 
 
 class LoginError(Failure):
-    """The service user's login failed; `outcome` is the label of `logins_total`."""
-
-    def __init__(self, code: Code, message: str, *, outcome: str, hint: str = "") -> None:
-        super().__init__(code, message, hint=hint)
-        self.outcome = outcome
+    """A call cannot have a token: the service user's login failed (auth.login_failure.LoginFailure)."""
 
 
 class BadSettings(Exception):

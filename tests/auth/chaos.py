@@ -16,9 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from biot_sidecar.auth.fleet_login import LOCK_LIFE, SharedLogin
-from biot_sidecar.auth.login_client import Login
-from biot_sidecar.auth.login_response import FIRST_BLOCK, FIRST_PAUSE, LONGEST_BLOCK, LONGEST_PAUSE
+from biot_sidecar.auth.backoff import (
+    FIRST_BLOCK_SECONDS,
+    FIRST_PAUSE_SECONDS,
+    LONGEST_BLOCK_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+)
+from biot_sidecar.auth.fleet_login import LOCK_SECONDS, FleetLogin
+from biot_sidecar.auth.login_client import LoginClient
 from biot_sidecar.auth.redis_store import StoreUnavailable
 from biot_sidecar.auth.secret_source import SecretSource
 from biot_sidecar.auth.tokens import Tokens
@@ -102,8 +107,8 @@ class House:
         clock = ElapsedClock(loop.time, wall)
         self.pool = Pool(ADDRESS, None, wall=wall, clock=loop.time, connected=lambda success: None)
         fetch = Fetcher(self.pool, ADDRESS, self.deadlines, b"agent/1")
-        login = Login(fetch, USER, wall=wall, clock=clock, observer=self)
-        obtain = login if store is None else SharedLogin(
+        login = LoginClient(fetch, USER, wall=wall, clock=clock, observer=self)
+        obtain = login if store is None else FleetLogin(
             login, store, user_id=USER, base_url="http://api.example", wall=wall, clock=clock, jitter=jitter,
             random_bytes=world.random.randbytes, sleep=asyncio.sleep,
         )  # fmt: skip
@@ -169,10 +174,10 @@ class Laws:
         if sort == "block":
             self.troubles = 0
             self.rejections += 1
-            wait = min(LONGEST_BLOCK, FIRST_BLOCK * 2 ** (self.rejections - 1))
+            wait = min(LONGEST_BLOCK_SECONDS, FIRST_BLOCK_SECONDS * 2 ** (self.rejections - 1))
         else:
             self.troubles += 1
-            wait = max(asked, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (self.troubles - 1)))
+            wait = max(asked, min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (self.troubles - 1)))
         self.until, self.sort, self.secret = now + wait, sort, secret
 
     def broken_by(self, now: float, secret: str) -> str:
@@ -302,7 +307,7 @@ class World:
         self.broken += filter(None, [own.broken_by(self.wall(), given)])
         for fleet in others:
             # Others' trouble on the way to BioT is no law for this one; a lock ends while its holder sleeps.
-            if self.wall() > fleet.until + LONGEST_BLOCK:
+            if self.wall() > fleet.until + LONGEST_BLOCK_SECONDS:
                 fleet.rejections = 0
             broken = fleet.broken_by(self.wall(), given)
             if broken and not (self.slept() or (fleet.line is None and fleet.sort == "pause")):
@@ -453,7 +458,7 @@ class World:
 
     def slept(self) -> bool:
         """True if the machine slept while any login that is under way was."""
-        return self.loop.time() - self.jumped < 2 * LOCK_LIFE
+        return self.loop.time() - self.jumped < 2 * LOCK_SECONDS
 
     async def recover(self) -> None:
         """All is well again, and after the longest block everything works."""

@@ -9,11 +9,12 @@ import random
 
 import msgspec
 import pytest
-from biot_sidecar.auth.fleet_login import LOCK_LIFE, PATIENCE, SharedLogin
-from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
+from biot_sidecar.auth.fleet_login import LOCK_SECONDS, PATIENCE_SECONDS, FleetLogin
+from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.redis_store import StoreUnavailable, TokenStore
-from biot_sidecar.auth.token_cipher import Box
-from biot_sidecar.errors import Code, LoginError
+from biot_sidecar.auth.token import IssuedToken, TokenRequest
+from biot_sidecar.auth.token_cipher import TokenCipher
+from biot_sidecar.errors import Code
 from biot_sidecar.settings.secret import Secret
 
 from tests.support.fakes import Clock
@@ -22,8 +23,8 @@ from tests.support.redis import NEEDS_REDIS, redis_server
 
 LIFE = 1800.0
 START = TokenRequest("start")
-REJECTED = LoginFailure(LoginError(Code.LOGIN_REJECTED, "no", outcome="rejected"), blocks=True)
-BROKEN = LoginFailure(LoginError(Code.LOGIN_UNAVAILABLE, "no", outcome="server_error"))
+REJECTED = LoginFailure(Code.LOGIN_REJECTED, "rejected", "no", blocks=True)
+BROKEN = LoginFailure(Code.LOGIN_UNAVAILABLE, "server_error", "no")
 
 
 class Fleet:
@@ -44,9 +45,9 @@ class Fleet:
         self.wall_is_off = 0.0
         self._random = random.Random(7)
 
-    def sidecar(self, *, store=None, user: str = "user") -> SharedLogin:
-        return SharedLogin(
-            self._log_in,
+    def sidecar(self, *, store=None, user: str = "user") -> FleetLogin:
+        return FleetLogin(
+            self,
             store or self.store,
             user_id=user,
             base_url="https://api.example",
@@ -57,7 +58,7 @@ class Fleet:
             sleep=self.sleep,
         )
 
-    async def _log_in(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
+    async def obtain(self, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
         self.logins += 1
         number = self.logins
         self.running += 1
@@ -66,11 +67,11 @@ class Fleet:
             if self.hold is not None:
                 await self.hold.wait()
             await asyncio.sleep(0)
-            return self.answers.pop(0) if self.answers else self.grant(f"token.{number}")
+            return self.answers.pop(0) if self.answers else self.issued(f"token.{number}")
         finally:
             self.running -= 1
 
-    def grant(self, jwt: str) -> IssuedToken:
+    def issued(self, jwt: str) -> IssuedToken:
         return IssuedToken(jwt, self.clock.now, self.clock.now + LIFE)
 
     async def _sleep(self, seconds: float) -> None:
@@ -78,10 +79,10 @@ class Fleet:
         self.clock.now += seconds
         await asyncio.sleep(0)
 
-    async def obtain(
-        self, wanted: TokenRequest = START, *, secret: str = "s", **sidecar: str
+    async def ask(
+        self, request: TokenRequest = START, *, secret: str = "s", **sidecar: str
     ) -> IssuedToken | LoginFailure:
-        return await self.sidecar(**sidecar)(Secret(secret), wanted)
+        return await self.sidecar(**sidecar).obtain(Secret(secret), request)
 
     async def settle(self) -> None:
         for _ in range(10):
@@ -94,7 +95,7 @@ def jwts(results) -> set[str]:
 
 async def test_any_number_of_sidecars_share_one_login():
     fleet = Fleet()
-    results = await asyncio.gather(*(fleet.obtain() for _ in range(50)))
+    results = await asyncio.gather(*(fleet.ask() for _ in range(50)))
     assert jwts(results) == {"token.1"}
     assert fleet.logins == 1
     assert sum(not result.shared for result in results) == 1
@@ -102,75 +103,75 @@ async def test_any_number_of_sidecars_share_one_login():
 
 async def test_who_comes_later_takes_the_token_that_is_there():
     fleet = Fleet()
-    await fleet.obtain()
+    await fleet.ask()
     fleet.clock.now += 200
-    later = await fleet.obtain(TokenRequest("start", 300))
-    assert later == msgspec.structs.replace(fleet.grant("token.1"), obtained=fleet.clock.now - 200,
+    later = await fleet.ask(TokenRequest("start", 300))
+    assert later == msgspec.structs.replace(fleet.issued("token.1"), obtained=fleet.clock.now - 200,
                                             expires=fleet.clock.now - 200 + LIFE, shared=True, age=200)  # fmt: skip
     assert fleet.slept == 0
 
 
 async def test_the_store_is_left_after_each_login():
     fleet = Fleet()
-    await fleet.obtain()
-    await fleet.obtain()
+    await fleet.ask()
+    await fleet.ask()
     fleet.store.away = True
-    await fleet.obtain()
+    await fleet.ask()
     assert fleet.store.closed == 3
 
 
 async def test_another_secret_or_user_shares_nothing():
     fleet = Fleet()
-    results = [await fleet.obtain(), await fleet.obtain(secret="t"), await fleet.obtain(user="other")]
+    results = [await fleet.ask(), await fleet.ask(secret="t"), await fleet.ask(user="other")]
     assert jwts(results) == {"token.1", "token.2", "token.3"}
 
 
 async def test_a_string_that_needs_a_younger_token_gets_one_for_all():
     fleet = Fleet()
-    await fleet.obtain()
+    await fleet.ask()
     fleet.clock.now += 400
-    wanted = TokenRequest("string", 300)
-    assert jwts(await asyncio.gather(*(fleet.obtain(wanted) for _ in range(10)))) == {"token.2"}
+    request = TokenRequest("string", 300)
+    assert jwts(await asyncio.gather(*(fleet.ask(request) for _ in range(10)))) == {"token.2"}
 
 
 async def test_a_string_that_needs_a_token_of_its_own_takes_none_and_waits_for_none():
     fleet = Fleet()
     fleet.hold = asyncio.Event()
-    first = asyncio.ensure_future(fleet.obtain())
+    first = asyncio.ensure_future(fleet.ask())
     await fleet.settle()
-    own = [asyncio.ensure_future(fleet.obtain(TokenRequest("string", shareable=False))) for _ in range(2)]
+    own = [asyncio.ensure_future(fleet.ask(TokenRequest("string", shareable=False))) for _ in range(2)]
     await fleet.settle()
     assert fleet.running == 3
     fleet.hold.set()
     assert jwts(await asyncio.gather(first, *own)) == {"token.1", "token.2", "token.3"}
 
 
-async def test_a_refused_token_costs_one_login_for_all():
+async def test_a_rejected_token_costs_one_login_for_all():
     fleet = Fleet()
-    await fleet.obtain()
+    await fleet.ask()
     fleet.clock.now += 60
-    wanted = TokenRequest("token_not_valid", 60, b"Bearer token.1")
-    assert jwts(await asyncio.gather(*(fleet.obtain(wanted) for _ in range(50)))) == {"token.2"}
+    request = TokenRequest("token_not_valid", 60, b"Bearer token.1")
+    assert jwts(await asyncio.gather(*(fleet.ask(request) for _ in range(50)))) == {"token.2"}
     assert fleet.logins == 2
 
 
-async def test_a_refused_token_is_taken_out_of_the_store_even_if_no_other_can_be_had():
+async def test_a_rejected_token_is_taken_out_of_the_store_even_if_no_other_can_be_had():
     fleet = Fleet()
-    await fleet.obtain()
+    await fleet.ask()
     fleet.answers = [BROKEN]
-    await fleet.obtain(TokenRequest("token_not_valid", 60, b"Bearer token.1"))
+    await fleet.ask(TokenRequest("token_not_valid", 60, b"Bearer token.1"))
     fleet.clock.now += 5
-    assert jwts([await fleet.obtain()]) == {"token.3"}
+    assert jwts([await fleet.ask()]) == {"token.3"}
 
 
-async def test_a_store_restored_from_a_backup_does_not_bring_a_refused_token_back():
+async def test_a_store_restored_from_a_backup_does_not_bring_a_rejected_token_back():
     fleet = Fleet()
-    await fleet.obtain()
+    await fleet.ask()
     backup = dict(fleet.store.values)
     fleet.clock.now += 400
-    await fleet.obtain(TokenRequest("string", 300))
+    await fleet.ask(TokenRequest("string", 300))
     fleet.store.values = backup
-    got = await fleet.obtain(TokenRequest("token_not_valid", 1, b"Bearer token.2"))
+    got = await fleet.ask(TokenRequest("token_not_valid", 1, b"Bearer token.2"))
     assert got.jwt == "token.3"
 
 
@@ -179,11 +180,11 @@ async def test_a_rejected_secret_costs_the_fleet_one_login_per_block():
     fleet.answers = [REJECTED] * 9
     asked = []
     for _ in range(3):
-        results = await asyncio.gather(*(fleet.obtain() for _ in range(20)))
+        results = await asyncio.gather(*(fleet.ask() for _ in range(20)))
         assert all(isinstance(result, LoginFailure) and result.blocks for result in results)
-        told = await fleet.obtain()
-        asked.append(told.asked)
-        fleet.clock.now += told.asked
+        told = await fleet.ask()
+        asked.append(told.pause)
+        fleet.clock.now += told.pause
     assert fleet.logins == 3
     assert asked == pytest.approx([60, 120, 240], abs=1)
 
@@ -192,50 +193,50 @@ async def test_a_rejected_secret_costs_the_fleet_one_login_per_block():
 async def test_wall_clocks_that_differ_lengthen_and_shorten_no_pause_and_make_no_token_younger(seconds):
     fleet = Fleet()
     fleet.answers = [REJECTED]
-    await fleet.obtain()
+    await fleet.ask()
     fleet.wall_is_off = seconds
     fleet.clock.now += 20
-    told = await fleet.obtain()
+    told = await fleet.ask()
     assert isinstance(told, LoginFailure)
-    assert told.asked == pytest.approx(40)
+    assert told.pause == pytest.approx(40)
     fleet.clock.now += 41
-    await fleet.obtain()
+    await fleet.ask()
     fleet.wall_is_off = 0.0
     fleet.clock.now += 250
-    assert (await fleet.obtain(TokenRequest("start", 300))).age == pytest.approx(250)
+    assert (await fleet.ask(TokenRequest("start", 300))).age == pytest.approx(250)
     assert fleet.logins == 2
 
 
 async def test_a_good_secret_is_not_held_up_by_a_wrong_one():
     fleet = Fleet()
     fleet.answers = [REJECTED]
-    assert isinstance(await fleet.obtain(secret="wrong"), LoginFailure)
-    assert jwts([await fleet.obtain(secret="right")]) == {"token.2"}
+    assert isinstance(await fleet.ask(secret="wrong"), LoginFailure)
+    assert jwts([await fleet.ask(secret="right")]) == {"token.2"}
 
 
 async def test_those_who_wait_get_the_failure_of_the_login_they_waited_for():
     fleet = Fleet()
     fleet.answers = [BROKEN]
-    results = await asyncio.gather(*(fleet.obtain() for _ in range(20)))
-    assert {result.fault.outcome for result in results} == {"server_error"}
+    results = await asyncio.gather(*(fleet.ask() for _ in range(20)))
+    assert {result.outcome for result in results} == {"server_error"}
     assert fleet.logins == 1
     fleet.clock.now += 2
-    assert jwts([await fleet.obtain()]) == {"token.2"}
+    assert jwts([await fleet.ask()]) == {"token.2"}
 
 
 async def test_a_success_ends_the_block():
     fleet = Fleet()
     fleet.answers = [REJECTED]
-    await fleet.obtain()
+    await fleet.ask()
     fleet.clock.now += 61
-    await fleet.obtain()
+    await fleet.ask()
     assert [key.rpartition(":")[2] for key in fleet.store.values] == ["token"]
 
 
 async def test_a_sidecar_that_died_with_the_lock_holds_the_others_up_no_longer_than_a_login():
     fleet = Fleet()
-    await fleet.store.claim(Box(Secret("s"), "user", "https://api.example").lock, b"dead", LOCK_LIFE)
-    results = await asyncio.gather(*(fleet.obtain() for _ in range(20)))
+    await fleet.store.acquire_lock(TokenCipher(Secret("s"), "user", "https://api.example").lock, b"dead", LOCK_SECONDS)
+    results = await asyncio.gather(*(fleet.ask() for _ in range(20)))
     assert len(jwts(results)) == 1
     assert fleet.logins == 1
     assert fleet.store.values  # the new token
@@ -243,15 +244,15 @@ async def test_a_sidecar_that_died_with_the_lock_holds_the_others_up_no_longer_t
 
 async def test_a_lock_that_never_ends_is_waited_for_no_longer_than_patience_lasts():
     fleet = Fleet()
-    await fleet.store.claim(Box(Secret("s"), "user", "https://api.example").lock, b"for ever", math.inf)
-    assert jwts([await fleet.obtain()]) == {"token.1"}
-    assert PATIENCE <= fleet.slept < PATIENCE + 1
+    await fleet.store.acquire_lock(TokenCipher(Secret("s"), "user", "https://api.example").lock, b"for ever", math.inf)
+    assert jwts([await fleet.ask()]) == {"token.1"}
+    assert PATIENCE_SECONDS <= fleet.slept < PATIENCE_SECONDS + 1
 
 
 async def test_one_that_stops_in_the_middle_of_its_login_leaves_no_lock():
     fleet = Fleet()
     fleet.hold = asyncio.Event()
-    login = asyncio.ensure_future(fleet.obtain())
+    login = asyncio.ensure_future(fleet.ask())
     await fleet.settle()
     assert fleet.store.values
     login.cancel()
@@ -263,31 +264,31 @@ async def test_one_that_stops_in_the_middle_of_its_login_leaves_no_lock():
 async def test_without_a_store_each_goes_on_alone(trouble):
     fleet = Fleet()
     setattr(fleet.store, trouble, True)
-    assert len(jwts(await asyncio.gather(*(fleet.obtain() for _ in range(5))))) == 5
+    assert len(jwts(await asyncio.gather(*(fleet.ask() for _ in range(5))))) == 5
     assert fleet.slept == 0
 
 
 async def test_a_full_store_still_gives_what_it_has():
     fleet = Fleet()
-    await fleet.obtain()
+    await fleet.ask()
     fleet.store.full = True
-    assert jwts([await fleet.obtain()]) == {"token.1"}
+    assert jwts([await fleet.ask()]) == {"token.1"}
 
 
 @pytest.mark.parametrize("lie", [b"garbage", b"\x01" + b"x" * 100, b"{}"])
 async def test_what_a_lying_store_says_is_ignored(lie):
     fleet = Fleet()
     fleet.store.lie = lie
-    assert jwts([await fleet.obtain(), await fleet.obtain()]) == {"token.1", "token.2"}
+    assert jwts([await fleet.ask(), await fleet.ask()]) == {"token.1", "token.2"}
 
 
-async def test_the_gates_value_under_the_tokens_key_is_ignored():
+async def test_the_backoffs_value_under_the_tokens_key_is_ignored():
     fleet = Fleet()
     fleet.answers = [REJECTED]
-    await fleet.obtain()
-    box = Box(Secret("s"), "user", "https://api.example")
-    fleet.store.values[box.token] = fleet.store.values.pop(box.gate)
-    assert jwts([await fleet.obtain()]) == {"token.2"}
+    await fleet.ask()
+    cipher = TokenCipher(Secret("s"), "user", "https://api.example")
+    fleet.store.values[cipher.token] = fleet.store.values.pop(cipher.backoff)
+    assert jwts([await fleet.ask()]) == {"token.2"}
 
 
 async def test_a_store_that_fails_at_any_point_costs_nobody_a_token():
@@ -303,14 +304,14 @@ async def test_a_store_that_fails_at_any_point_costs_nobody_a_token():
 
         fleet.store._check = check
         for _ in range(2):
-            assert isinstance(await fleet.obtain(), IssuedToken)
+            assert isinstance(await fleet.ask(), IssuedToken)
         assert fleet.logins <= 2
 
 
 # ---- a real Redis
 
 
-def real(fleet: Fleet, url: str, count: int) -> list[SharedLogin]:
+def real(fleet: Fleet, url: str, count: int) -> list[FleetLogin]:
     loop = asyncio.get_running_loop()
     return [
         fleet.sidecar(store=TokenStore(Secret(url), clock=loop.time, event=lambda *_: None, limit=1.5))
@@ -318,15 +319,15 @@ def real(fleet: Fleet, url: str, count: int) -> list[SharedLogin]:
     ]
 
 
-async def ask(sidecars: list[SharedLogin], wanted: TokenRequest = START) -> list[IssuedToken]:
-    return await asyncio.gather(*(sidecar(Secret("s"), wanted) for sidecar in sidecars))
+async def ask_each(sidecars: list[FleetLogin], request: TokenRequest = START) -> list[IssuedToken]:
+    return await asyncio.gather(*(sidecar.obtain(Secret("s"), request) for sidecar in sidecars))
 
 
 @NEEDS_REDIS
 async def test_fifty_share_one_login_through_redis(tmp_path):
     async with redis_server(tmp_path) as redis:
         fleet = Fleet(sleep=asyncio.sleep)
-        results = await ask(real(fleet, redis.url, 50))
+        results = await ask_each(real(fleet, redis.url, 50))
         assert jwts(results) == {"token.1"}
         (key,) = redis.stored()
         assert key.endswith(":token")
@@ -339,7 +340,7 @@ async def test_redis_killed_while_one_logs_in_costs_nobody_a_token(tmp_path):
     async with redis_server(tmp_path) as redis:
         fleet = Fleet(sleep=asyncio.sleep)
         fleet.hold = asyncio.Event()
-        asked = asyncio.ensure_future(ask(real(fleet, redis.url, 5)))
+        asked = asyncio.ensure_future(ask_each(real(fleet, redis.url, 5)))
         async with asyncio.timeout(5):
             while not fleet.running:
                 await asyncio.sleep(0.01)
@@ -358,7 +359,7 @@ async def test_redis_in_trouble_costs_nobody_a_token(tmp_path, trouble):
             redis.freeze()
         else:
             redis.cli("config", "set", "maxmemory", "1")
-        assert len(jwts(await ask(real(fleet, redis.url, 5)))) == 5
+        assert len(jwts(await ask_each(real(fleet, redis.url, 5)))) == 5
         if trouble == "frozen":
             redis.thaw()
 
@@ -367,11 +368,11 @@ async def test_redis_in_trouble_costs_nobody_a_token(tmp_path, trouble):
 async def test_redis_with_other_peoples_values_costs_nobody_a_token(tmp_path):
     async with redis_server(tmp_path) as redis:
         fleet = Fleet(sleep=asyncio.sleep)
-        box = Box(Secret("s"), "user", "https://api.example")
-        redis.cli("set", box.token, "garbage")
-        redis.cli("hset", box.gate, "a", "b")
-        assert jwts(await ask(real(fleet, redis.url, 5))) == {"token.1"}
-        redis.cli("set", box.lock, "for ever")
-        wanted = TokenRequest("string", 0.0)
+        cipher = TokenCipher(Secret("s"), "user", "https://api.example")
+        redis.cli("set", cipher.token, "garbage")
+        redis.cli("hset", cipher.backoff, "a", "b")
+        assert jwts(await ask_each(real(fleet, redis.url, 5))) == {"token.1"}
+        redis.cli("set", cipher.lock, "for ever")
+        request = TokenRequest("string", 0.0)
         fleet.clock.now += 1
-        assert all(isinstance(result, IssuedToken) for result in await ask(real(fleet, redis.url, 2), wanted))
+        assert all(isinstance(result, IssuedToken) for result in await ask_each(real(fleet, redis.url, 2), request))

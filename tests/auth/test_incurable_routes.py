@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.auth.incurable_routes import MANY_MARKS, ROUTES_MOST, SAME_TOKEN, YOUNG, IncurableRoutes, route_of
+from biot_sidecar.auth.incurable_routes import (
+    MANY_MARKS,
+    ROUTES_LIMIT,
+    SAME_TOKEN_SECONDS,
+    YOUNG_SECONDS,
+    IncurableRoutes,
+    route_key,
+)
 from biot_sidecar.http.framing import request_head
 from biot_sidecar.routing.route import Verdict
 
@@ -89,9 +96,9 @@ def test_after_many_marks_another_token_is_tried_and_the_same_one_once_in_ten_mi
         biot.clock.now += 61
     assert biot.call() == "pass"
     biot.log_in()  # for another route
-    biot.clock.now += YOUNG
+    biot.clock.now += YOUNG_SECONDS
     assert biot.call() == "replay pass"
-    biot.clock.now += SAME_TOKEN - 1
+    biot.clock.now += SAME_TOKEN_SECONDS - 1
     assert biot.call() == "pass"
     biot.clock.now += 2
     assert biot.call() == "replay pass"
@@ -201,11 +208,11 @@ def test_one_routes_mark_is_no_other_routes():
 )
 def test_a_route_is_a_template_and_where_that_stands_for_many_a_path_without_its_ids(template, target, route):
     head = request_head(b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert route_of(head.method, head.target, Verdict(A_ROUTE, template)) == (b"GET", route)
+    assert route_key(head.method, head.target, Verdict(A_ROUTE, template)) == (b"GET", route)
 
 
 def test_memory_is_bounded():
     biot = BioT()
-    for number in range(2 * ROUTES_MOST):
+    for number in range(2 * ROUTES_LIMIT):
         biot.judge((b"GET", f"/{number}"), age=100)
-    assert len(biot.routes.cases) == ROUTES_MOST
+    assert len(biot.routes.cases) == ROUTES_LIMIT

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from biot_sidecar.auth.login_client import TIMEOUT, Login
-from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
+from biot_sidecar.auth.login_client import TIMEOUT_SECONDS, LoginClient
+from biot_sidecar.auth.login_failure import LoginFailure
+from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.errors import Failure
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.messages import Response
@@ -16,7 +17,7 @@ from tests.support.fakes import Clock
 
 NOW = 1_763_549_574.0
 GOOD = Response(200, [], b'{"accessToken": "a.b.c", "accessTokenExpiration": "2030-01-01T00:00:00Z"}')
-WANTED = TokenRequest("string")
+REQUEST = TokenRequest("string")
 
 
 class Desk:
@@ -27,11 +28,11 @@ class Desk:
         self.wall = Clock(NOW)
         self.asked: list[tuple] = []
         self.finished: list[tuple] = []
-        self.login = Login(self._fetch, "user", wall=self.wall, clock=self.wall, observer=self)
+        self.login = LoginClient(self._fetch, "user", wall=self.wall, clock=self.wall, observer=self)
 
     async def _fetch(self, method, path, headers, body, *, timeout, limit, repeatable) -> Response:
         self.asked.append((method, path, headers, json.loads(body)))
-        assert (timeout, limit, repeatable) == (TIMEOUT, 64 * 1024, True)
+        assert (timeout, limit, repeatable) == (TIMEOUT_SECONDS, 64 * 1024, True)
         end, seconds = self.ends.pop(0)
         self.wall.now += seconds
         if isinstance(end, Response):
@@ -39,7 +40,7 @@ class Desk:
         raise end
 
     async def __call__(self) -> IssuedToken | LoginFailure:
-        return await self.login(Secret("secret"), WANTED)
+        return await self.login.obtain(Secret("secret"), REQUEST)
 
     # the observer
 
@@ -66,10 +67,10 @@ async def test_a_failure_is_told_with_its_name_and_advice():
     desk = Desk((Response(404, [], b""), 0.5))
     result = await desk()
     assert isinstance(result, LoginFailure)
-    assert desk.finished == [("malformed", "string", f"{result.fault.message} {result.fault.hint}")]
+    assert desk.finished == [("malformed", "string", f"{result.text}")]
 
 
-@pytest.mark.parametrize("fault", [errors.upstream_timeout(TIMEOUT), errors.lost_before_response()])
+@pytest.mark.parametrize("fault", [errors.upstream_timeout(TIMEOUT_SECONDS), errors.lost_before_response()])
 async def test_a_process_that_slept_through_its_login_tries_again_at_once(fault):
     desk = Desk((fault, 600.0), (GOOD, 0.5))
     assert isinstance(await desk(), IssuedToken)
@@ -78,7 +79,7 @@ async def test_a_process_that_slept_through_its_login_tries_again_at_once(fault)
 
 
 async def test_it_tries_again_once():
-    desk = Desk(*[(errors.upstream_timeout(TIMEOUT), 600.0)] * 2)
+    desk = Desk(*[(errors.upstream_timeout(TIMEOUT_SECONDS), 600.0)] * 2)
     assert isinstance(await desk(), LoginFailure)
     assert len(desk.asked) == 2
 
@@ -86,7 +87,7 @@ async def test_it_tries_again_once():
 @pytest.mark.parametrize(
     "end",
     [
-        (errors.upstream_timeout(TIMEOUT), TIMEOUT),
+        (errors.upstream_timeout(TIMEOUT_SECONDS), TIMEOUT_SECONDS),
         (errors.lost_before_response(), 0.1),
         (Response(500, [], b""), 600.0),
     ],

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from biot_sidecar.auth.redis_store import PAUSE, StoreUnavailable, TokenStore
-from biot_sidecar.auth.token_cipher import Stored
+from biot_sidecar.auth.redis_store import PAUSE_SECONDS, StoreUnavailable, TokenStore
+from biot_sidecar.auth.token_cipher import StoredValue
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings.secret import Secret
 
@@ -40,7 +40,7 @@ class Desk:
         return False
 
 
-def values(answers: list[Stored | None]) -> list[bytes | None]:
+def values(answers: list[StoredValue | None]) -> list[bytes | None]:
     return [answer and answer.value for answer in answers]
 
 
@@ -64,7 +64,7 @@ async def test_what_is_put_is_there_for_its_life(redis, desk):
     await desk.store.put("k", b"\x00\xff", 60.0)
     assert values(await desk.store.get("k", "l")) == [b"\x00\xff", None]
     assert 59_000 < int(redis.cli("pttl", "k")) <= 60_000
-    await desk.store.forget("k")
+    await desk.store.delete("k")
     assert values(await desk.store.get("k")) == [None]
 
 
@@ -76,12 +76,12 @@ async def test_a_value_ends_by_itself(redis, desk):
 
 
 async def test_a_lock_has_one_holder_and_only_that_one_drops_it(redis, desk):
-    assert await desk.store.claim("k", b"one", 9.0)
-    assert not await desk.store.claim("k", b"two", 9.0)
-    await desk.store.drop("k", b"two")
-    assert not await desk.store.claim("k", b"two", 9.0)
-    await desk.store.drop("k", b"one")
-    assert await desk.store.claim("k", b"two", 9.0)
+    assert await desk.store.acquire_lock("k", b"one", 9.0)
+    assert not await desk.store.acquire_lock("k", b"two", 9.0)
+    await desk.store.delete_if("k", b"two")
+    assert not await desk.store.acquire_lock("k", b"two", 9.0)
+    await desk.store.delete_if("k", b"one")
+    assert await desk.store.acquire_lock("k", b"two", 9.0)
     assert 8_000 < int(redis.cli("pttl", "k")) <= 9_000
 
 
@@ -96,7 +96,7 @@ async def test_a_store_that_never_was_is_away_and_says_so_once(tmp_path):
     desk = Desk(f"unix://{tmp_path}/nothing.sock")
     for _ in range(3):
         assert await desk.is_away()
-        desk.clock.now += PAUSE
+        desk.clock.now += PAUSE_SECONDS
     assert desk.events == [("warning", "the token store fails (FileNotFoundError); this sidecar logs in alone")]
 
 
@@ -106,7 +106,7 @@ async def test_a_store_that_was_killed_is_away_and_then_back(redis, desk):
     assert await desk.is_away()
     await redis.start()
     assert await desk.is_away()  # for a while it is not even asked
-    desk.clock.now += PAUSE
+    desk.clock.now += PAUSE_SECONDS
     assert not await desk.is_away()
     assert [level for level, _ in desk.events] == ["warning", "info"]
 
@@ -125,7 +125,7 @@ async def test_a_frozen_store_costs_no_more_than_its_limit(redis, desk):
     assert await desk.is_away()
     assert asyncio.get_running_loop().time() - began < LIMIT + 3
     redis.thaw()
-    desk.clock.now += PAUSE
+    desk.clock.now += PAUSE_SECONDS
     assert not await desk.is_away()
 
 
@@ -136,7 +136,7 @@ async def test_an_answer_that_comes_too_late_is_nobodys(redis, desk):
     with pytest.raises(StoreUnavailable):
         await desk.store.get("other")
     redis.thaw()
-    desk.clock.now += PAUSE
+    desk.clock.now += PAUSE_SECONDS
     assert values(await desk.store.get("k")) == [b"mine"]
 
 
@@ -148,9 +148,9 @@ async def test_a_full_store_is_read_but_takes_nothing(tmp_path):
         assert values(await desk.store.get("k")) == [b"v"]
         with pytest.raises(StoreUnavailable):
             await desk.store.put("k", b"w", 60.0)
-        desk.clock.now += PAUSE
+        desk.clock.now += PAUSE_SECONDS
         with pytest.raises(StoreUnavailable):
-            await desk.store.claim("lock", b"one", 9.0)
+            await desk.store.acquire_lock("lock", b"one", 9.0)
         assert "OutOfMemory" in desk.events[0][1]
         await desk.store.close()
 
@@ -173,7 +173,7 @@ async def test_a_value_too_large_to_be_ours_is_not_even_read(redis, desk):
 async def test_a_lock_that_is_none_of_ours_locks_nobody_out(redis, desk, life):
     redis.cli("set", "k", "x", *([] if life == "none" else ["EX", life]))
     with pytest.raises(StoreUnavailable):
-        await desk.store.claim("k", b"one", 9.0)
+        await desk.store.acquire_lock("k", b"one", 9.0)
     assert "a lock that is none of ours" in desk.events[0][1]
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
+from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.secret_source import UnreadableSecret
-from biot_sidecar.auth.token import Token
+from biot_sidecar.auth.token import IssuedToken, Token, TokenRequest
 from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.process.process_context import LocalRejections
@@ -63,9 +63,9 @@ class Watch:
         self.blocks.append(moment)
 
 
-def failed(*, blocks: bool = False, asked: float = 0.0) -> LoginFailure:
+def failed(*, blocks: bool = False, retry_after: float = 0.0) -> LoginFailure:
     code = Code.LOGIN_REJECTED if blocks else Code.LOGIN_UNAVAILABLE
-    return LoginFailure(LoginError(code, "no", outcome="rejected" if blocks else "network"), blocks=blocks, asked=asked)
+    return LoginFailure(code, "rejected" if blocks else "network", "no", blocks=blocks, retry_after=retry_after)
 
 
 class House:
@@ -77,14 +77,14 @@ class House:
         self.watch = Watch()
         self.answers: list[LoginFailure | float] = []
         self.wants: list[str] = []
-        self.wanted: list[TokenRequest] = []
+        self.requests: list[TokenRequest] = []
         self.shared = False
         self.age = 0.0
         self.set_by = 0.0  # by how much the wall clock was set
         self.running = 0
         self.hold: asyncio.Event | None = None
         self.tokens = Tokens(
-            self.obtain,
+            self,  # the provider
             self.secret,  # type: ignore[arg-type]
             string_gap=gap,
             fresh_for=fresh_for,
@@ -99,11 +99,11 @@ class House:
     def logins(self) -> int:
         return len(self.wants)
 
-    async def obtain(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
+    async def obtain(self, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
         assert self.running == 0, "two logins at a time"
         self.running += 1
-        self.wants.append(wanted.reason)
-        self.wanted.append(wanted)
+        self.wants.append(request.reason)
+        self.requests.append(request)
         try:
             if self.hold is not None:
                 await self.hold.wait()
@@ -248,7 +248,7 @@ async def test_a_machine_that_slept_wakes_up_with_a_new_token():
     assert await house.call() == "token.2"
 
 
-async def test_a_refused_token_is_dropped_once():
+async def test_a_rejected_token_is_dropped_once():
     house = House()
     await house.call()
     token = house.tokens.current()
@@ -260,17 +260,17 @@ async def test_a_refused_token_is_dropped_once():
     assert await house.call() == "token.2"
     assert house.wants == ["start", "token_not_valid"]
     # From others that share it only a younger one will do: an older one would have been refused as well.
-    assert house.wanted[1] == TokenRequest("token_not_valid", 0.0, b"Bearer token.1")
+    assert house.requests[1] == TokenRequest("token_not_valid", 0.0, b"Bearer token.1")
 
 
-async def test_a_waiter_is_not_given_a_token_that_was_refused_meanwhile():
+async def test_a_waiter_is_not_given_a_token_that_was_rejected_meanwhile():
     house = House()
     house.hold = asyncio.Event()
     waiter = asyncio.ensure_future(house.call())
     await house.settle()
-    login = house.tokens._login
+    login = house.tokens._login.under_way
     assert login is not None
-    login.add_done_callback(lambda done: house.tokens.invalidate(done.result()))
+    login.add_done_callback(lambda done: house.tokens.invalidate(house.tokens._token))
     house.hold.set()
     assert await waiter == "token.2"
 
@@ -290,7 +290,7 @@ async def test_a_failed_login_fails_those_who_waited_for_it():
 
 async def test_after_a_failure_the_next_login_waits_its_pause():
     house = House()
-    house.answers = [failed(), failed(asked=7)]
+    house.answers = [failed(), failed(retry_after=7)]
     for wait in (1.0, 7.0):
         with pytest.raises(LoginError):
             await house.call()
@@ -386,7 +386,7 @@ async def test_a_changed_secret_lifts_a_block_while_the_old_token_goes_on():
 
 async def test_a_changed_secret_does_not_hurry_a_biot_that_asked_for_time():
     house = House()
-    house.answers = [failed(asked=100)]
+    house.answers = [failed(retry_after=100)]
     with pytest.raises(LoginError):
         await house.call()
     house.secret.text = "two"
@@ -404,9 +404,9 @@ async def test_what_others_share_must_be_young_enough_for_the_call():
     house.clock.now += 301
     await house.call()
     house.clock.now += LIFE
-    house.tokens._want = ""
+    house.tokens._login_reason = ""
     await house.tokens.acquire()
-    assert house.wanted == [
+    assert house.requests == [
         TokenRequest("start", 300),
         TokenRequest("string", 300, b"Bearer token.1"),
         TokenRequest("expiring", LIFE, b"Bearer token.2"),
@@ -416,10 +416,10 @@ async def test_what_others_share_must_be_young_enough_for_the_call():
 async def test_with_fresh_for_zero_nothing_that_others_share_will_do():
     house = House(fresh_for=0)
     await house.call()
-    assert not house.wanted[0].shareable
+    assert not house.requests[0].shareable
     house.tokens.invalidate(house.tokens._token)
     await house.call()
-    assert house.wanted[1].shareable
+    assert house.requests[1].shareable
 
 
 async def test_an_unreadable_secret_is_told_and_tried_again():

@@ -107,7 +107,7 @@ async def test_a_login_that_takes_longer_than_the_route_allows_is_a_504(start):
 
 async def test_a_failed_login_is_its_callers_error(sidecar):
     sidecar.tokens.token = None
-    sidecar.tokens.failure = LoginError(Code.LOGIN_REJECTED, "BioT refused.", outcome="rejected")
+    sidecar.tokens.failure = LoginError(Code.LOGIN_REJECTED, "BioT refused.")
     plugin = await sidecar.ask(GET)
     assert error(plugin.got)[1]["code"] == "SIDECAR_LOGIN_REJECTED"
     assert not sidecar.pool.dialled

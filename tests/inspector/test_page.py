@@ -7,7 +7,7 @@ import time
 import pytest
 from biot_sidecar.errors import Code
 from biot_sidecar.routing.route import Route
-from biot_sidecar.telemetry.access_log import iso
+from biot_sidecar.timestamps import iso
 
 from tests.inspector.browser import Browser
 from tests.inspector.desk import Desk, sidecar_status

@@ -6,10 +6,11 @@ import asyncio
 import math
 
 import pytest
-from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
+from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.secret_source import UnreadableSecret
-from biot_sidecar.auth.tokens import TokenRecord
-from biot_sidecar.errors import Code, LoginError
+from biot_sidecar.auth.single_flight_login import LoginRecord
+from biot_sidecar.auth.token import IssuedToken, TokenRequest
+from biot_sidecar.errors import Code
 from biot_sidecar.process.token_broker import TokenBroker, TokenBrokerClient
 from biot_sidecar.process.worker_channel import ChannelClosed
 from biot_sidecar.settings.secret import Secret
@@ -30,18 +31,23 @@ class Supervisor:
         self.logins: list[TokenRequest] = []
         self.fault: LoginFailure | None = None
         self.secret = "one"
+        self.was_read = ""
         self.unreadable = ""
         self.going = asyncio.Event()
         self.going.set()
-        self.broker = TokenBroker(self._obtain, self._read, wall=self.wall, clock=self.clock, jitter=lambda: 0.0)
+        self.broker = TokenBroker(self, self, wall=self.wall, clock=self.clock, jitter=lambda: 0.0)
 
-    def _read(self) -> Secret:
+    def read(self) -> Secret:
         if self.unreadable:
             raise UnreadableSecret(self.unreadable)
+        self.was_read = self.secret
         return Secret(self.secret)
 
-    async def _obtain(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
-        self.logins.append(wanted)
+    def changed(self) -> bool:
+        return self.secret != self.was_read
+
+    async def obtain(self, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
+        self.logins.append(request)
         await self.going.wait()
         return self.fault or IssuedToken(f"token-{len(self.logins)}", self.wall(), self.wall() + LIFE)
 
@@ -66,22 +72,21 @@ def parent() -> Supervisor:
 
 
 def rejected() -> LoginFailure:
-    fault = LoginError(Code.LOGIN_REJECTED, "BioT rejected it.", outcome="rejected", hint="Check it.")
-    return LoginFailure(fault, blocks=True)
+    return LoginFailure(Code.LOGIN_REJECTED, "rejected", "BioT rejected it.", "Check it.", blocks=True)
 
 
 async def test_every_worker_gets_the_token_of_one_login(parent):
     parent.going.clear()
-    asking = [asyncio.ensure_future(parent.broker.get(START)) for _ in range(10)]
+    asking = [asyncio.ensure_future(parent.broker.obtain(START)) for _ in range(10)]
     await asyncio.sleep(0)
     parent.going.set()
-    assert {grant.jwt for grant in await asyncio.gather(*asking)} == {"token-1"}
+    assert {issued.jwt for issued in await asyncio.gather(*asking)} == {"token-1"}
     assert len(parent.logins) == 1
 
 
 async def test_a_worker_that_goes_away_does_not_take_the_login_along(parent):
     parent.going.clear()
-    leader, other = (asyncio.ensure_future(parent.broker.get(START)) for _ in range(2))
+    leader, other = (asyncio.ensure_future(parent.broker.obtain(START)) for _ in range(2))
     await asyncio.sleep(0)
     leader.cancel()
     await asyncio.sleep(0)
@@ -100,31 +105,31 @@ async def test_a_worker_that_goes_away_does_not_take_the_login_along(parent):
     ids=["too old for a new string", "refused by BioT", "near its end"],
 )
 async def test_a_token_that_will_not_do_is_replaced(parent, passed, wanted):
-    await parent.broker.get(START)
+    await parent.broker.obtain(START)
     parent.clock.now += passed
-    assert (await parent.broker.get(wanted)).jwt == "token-2"
+    assert (await parent.broker.obtain(wanted)).jwt == "token-2"
 
 
 async def test_a_worker_is_told_how_old_its_token_is_and_when_the_pause_ends_whatever_the_wall_clock_says(parent):
     worker = TokenBrokerClient(Straight(parent))
-    await worker(Secret("unused"), START)
+    await worker.obtain(Secret("unused"), START)
     parent.clock.now += 100
     parent.wall.now -= 3600
-    grant = await worker(Secret("unused"), START)
-    assert (grant.jwt, grant.age, grant.life) == ("token-1", 100, LIFE)
+    issued = await worker.obtain(Secret("unused"), START)
+    assert (issued.jwt, issued.age, issued.life) == ("token-1", 100, LIFE)
     parent.fault = rejected()
     refused = TokenRequest("token_not_valid", 100, b"Bearer token-1")
-    await worker(Secret("unused"), refused)
+    await worker.obtain(Secret("unused"), refused)
     parent.wall.now -= 3600
     parent.clock.now += 45
-    assert (await worker(Secret("unused"), refused)).asked == 15
+    assert (await worker.obtain(Secret("unused"), refused)).pause == 15
 
 
 async def test_a_login_that_began_for_another_worker_may_not_do(parent):
     parent.going.clear()
-    first = asyncio.ensure_future(parent.broker.get(START))
+    first = asyncio.ensure_future(parent.broker.obtain(START))
     await asyncio.sleep(0)
-    second = asyncio.ensure_future(parent.broker.get(TokenRequest("token_not_valid", math.inf, b"Bearer token-1")))
+    second = asyncio.ensure_future(parent.broker.obtain(TokenRequest("token_not_valid", math.inf, b"Bearer token-1")))
     await asyncio.sleep(0)
     parent.going.set()
     assert ((await first).jwt, (await second).jwt) == ("token-1", "token-2")
@@ -132,53 +137,52 @@ async def test_a_login_that_began_for_another_worker_may_not_do(parent):
 
 async def test_a_rejected_secret_costs_one_login_whoever_asks(parent):
     parent.fault = rejected()
-    assert [(await parent.broker.get(START)).blocks for _ in range(5)] == [True] * 5
+    assert [(await parent.broker.obtain(START)).blocks for _ in range(5)] == [True] * 5
     assert len(parent.logins) == 1
     parent.secret = "two"
     parent.fault = None
-    assert (await parent.broker.get(START)).jwt == "token-2"
+    assert (await parent.broker.obtain(START)).jwt == "token-2"
 
 
 async def test_an_unreadable_secret_is_told_without_a_login(parent):
     parent.unreadable = "no such file"
-    assert "no such file" in (await parent.broker.get(START)).fault.message
+    assert "no such file" in (await parent.broker.obtain(START)).message
     assert not parent.logins
 
 
 async def test_a_worker_hears_the_token_or_the_failure_in_full(parent):
     worker = TokenBrokerClient(Straight(parent))
-    grant = await worker(Secret("unused"), TokenRequest("start", math.inf, b"Bearer old"))
-    assert grant == IssuedToken("token-1", NOW, NOW + LIFE)
+    issued = await worker.obtain(Secret("unused"), TokenRequest("start", math.inf, b"Bearer old"))
+    assert issued == IssuedToken("token-1", NOW, NOW + LIFE)
     assert parent.logins == [TokenRequest("start", math.inf, b"Bearer old")]
     parent.fault = rejected()
-    setback = await worker(Secret("unused"), TokenRequest("token_not_valid", math.inf, b"Bearer token-1"))
-    fault = setback.fault
-    assert (fault.code, fault.message, fault.outcome, fault.hint) == (
+    failure = await worker.obtain(Secret("unused"), TokenRequest("token_not_valid", math.inf, b"Bearer token-1"))
+    assert (failure.code, failure.message, failure.outcome, failure.hint) == (
         Code.LOGIN_REJECTED, "BioT rejected it.", "rejected", "Check it.",
     )  # fmt: skip
-    assert (setback.blocks, setback.asked) == (True, 60.0)
+    assert (failure.blocks, failure.pause) == (True, 60.0)
 
 
 async def test_without_its_parent_a_worker_says_that_it_cannot_log_in(parent):
     channel = Straight(parent)
     channel.open = False
-    setback = await TokenBrokerClient(channel)(Secret("unused"), START)
-    assert (setback.fault.code, setback.blocks) == (Code.LOGIN_UNAVAILABLE, False)
+    failure = await TokenBrokerClient(channel).obtain(Secret("unused"), START)
+    assert (failure.code, failure.blocks) == (Code.LOGIN_UNAVAILABLE, False)
 
 
 async def test_the_history_tells_what_all_workers_did_with_each_token(parent):
-    await parent.broker.get(START)
+    await parent.broker.obtain(START)
     parent.clock.now += 1
     parent.fault = rejected()
-    await parent.broker.get(TokenRequest("token_not_valid", math.inf, b"Bearer token-1"))
-    counted = [TokenRecord(NOW, "start", "success", 0.1, NOW, calls) for calls in (3, 4)]
+    await parent.broker.obtain(TokenRequest("token_not_valid", math.inf, b"Bearer token-1"))
+    counted = [LoginRecord(NOW, "start", "success", 0.1, NOW, calls) for calls in (3, 4)]
     told = [(one.reason, one.outcome, one.calls) for one in parent.broker.logins(counted)]
     assert told == [("start", "success", 7), ("token_not_valid", "rejected", 0)]
 
 
 async def test_closing_gives_up_a_login(parent):
     parent.going.clear()
-    asking = asyncio.ensure_future(parent.broker.get(START))
+    asking = asyncio.ensure_future(parent.broker.obtain(START))
     await asyncio.sleep(0)
     await parent.broker.close()
     with pytest.raises(asyncio.CancelledError):

@@ -13,8 +13,8 @@ if __name__ == "__main__":
     from biot_sidecar.http.server import Limits
     from biot_sidecar.process import sidecar
 
-    login.TIMEOUT = SHORT
-    login.SUSPENDED = 3600.0  # one login is one login
+    login.TIMEOUT_SECONDS = SHORT
+    login.SUSPENDED_SECONDS = 3600.0  # one login is one login
     sidecar.Limits = functools.partial(Limits, head=SHORT)
     from biot_sidecar.__main__ import main
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from biot_sidecar.auth.redis_store import StoreUnavailable
-from biot_sidecar.auth.token_cipher import Stored
+from biot_sidecar.auth.token_cipher import StoredValue
 
 
 class MemoryStore:
@@ -23,37 +23,37 @@ class MemoryStore:
         value, until = self.values.get(key, (None, 0.0))
         return value if self._clock() < until else None
 
-    def _stored(self, key: str) -> Stored | None:
+    def _stored(self, key: str) -> StoredValue | None:
         value = self._live(key)
         if self.lie is not None:
-            return Stored(self.lie, 1.0)
-        return None if value is None else Stored(value, self.values[key][1] - self._clock())
+            return StoredValue(self.lie, 1.0)
+        return None if value is None else StoredValue(value, self.values[key][1] - self._clock())
 
     def _check(self, *, writes: bool = False) -> None:
         if self.away or (writes and self.full):
             raise StoreUnavailable
 
-    async def get(self, *keys: str) -> list[Stored | None]:
+    async def get(self, *keys: str) -> list[StoredValue | None]:
         self._check()
         return [self._stored(key) for key in keys]
 
-    async def put(self, key: str, value: bytes, life: float) -> None:
+    async def put(self, key: str, value: bytes, ttl: float) -> None:
         self._check(writes=True)
-        self.values[key] = (value, self._clock() + life)
+        self.values[key] = (value, self._clock() + ttl)
 
-    async def claim(self, key: str, owner: bytes, life: float) -> bool:
+    async def acquire_lock(self, key: str, owner: bytes, ttl: float) -> bool:
         self._check(writes=True)
         if self._live(key) is not None:
             return False
-        self.values[key] = (owner, self._clock() + life)
+        self.values[key] = (owner, self._clock() + ttl)
         return True
 
-    async def drop(self, key: str, value: bytes) -> None:
+    async def delete_if(self, key: str, value: bytes) -> None:
         self._check()
         if self._live(key) == value:
             del self.values[key]
 
-    async def forget(self, key: str) -> None:
+    async def delete(self, key: str) -> None:
         self._check()
         self.values.pop(key, None)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from biot_sidecar.telemetry.access_log import Log, iso
+from biot_sidecar.telemetry.access_log import Log
 from biot_sidecar.telemetry.login_observers import LoginObservers
+from biot_sidecar.timestamps import iso
 
 from tests.telemetry.reading import new_metrics, samples, value
 

@@ -6,49 +6,44 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest
+import msgspec
+
+from biot_sidecar.auth.freshness import satisfies
+from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.redis_store import StoreUnavailable
-from biot_sidecar.auth.token_cipher import (
-    NONCE,
-    Box,
-    Stored,
-    after_shared_setback,
-    gate_keeping,
-    keeping,
-    shared_setback,
-    suits,
-)
-from biot_sidecar.auth.tokens import TokenProvider
+from biot_sidecar.auth.token import IssuedToken, TokenRequest, bearer
+from biot_sidecar.auth.token_cipher import NONCE_BYTES, StoredValue, TokenCipher, backoff_ttl, token_ttl
+from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.settings.secret import Secret
 
-LOCK_LIFE: Final = 15.0
-"""Seconds after which the lock of a sidecar that died goes away; longer than a login can take."""
-PATIENCE: Final = 25.0
-"""Seconds for which a sidecar waits for the login of another: for one that died, and for the next one's."""
-FIRST_LOOK: Final = 0.05
-LONGEST_LOOK: Final = 0.4
+LOCK_SECONDS: Final = 15.0
+"""After this the lock of a sidecar that died goes away; longer than a login can take."""
+PATIENCE_SECONDS: Final = 25.0
+"""For how long a sidecar waits for the login of another: for one that died, and for the next one's."""
+FIRST_POLL_SECONDS: Final = 0.05
+LONGEST_POLL_SECONDS: Final = 0.4
 
 
 class Store(Protocol):
-    """What of TokenStore is used; every method raises StoreAway."""
+    """What of TokenStore is used; every method raises StoreUnavailable."""
 
-    async def get(self, *keys: str) -> list[Stored | None]: ...
+    async def get(self, *keys: str) -> list[StoredValue | None]: ...
 
-    async def put(self, key: str, value: bytes, life: float) -> None: ...
+    async def put(self, key: str, value: bytes, ttl: float) -> None: ...
 
-    async def claim(self, key: str, owner: bytes, life: float) -> bool: ...
+    async def acquire_lock(self, key: str, owner: bytes, ttl: float) -> bool: ...
 
-    async def drop(self, key: str, value: bytes) -> None: ...
+    async def delete_if(self, key: str, value: bytes) -> None: ...
 
-    async def forget(self, key: str) -> None: ...
+    async def delete(self, key: str) -> None: ...
 
     async def close(self) -> None: ...
 
 
-class SharedLogin:
-    """Obtains tokens as Login does, and through `login`, for all sidecars with the same secret, user and base URL.
+class FleetLogin:
+    """Obtains tokens through `login` for all sidecars with the same secret, user and base URL.
 
-    `wall` tells seconds since the epoch, `clock` those that have passed (policy.elapsed); `jitter` gives numbers in
+    `wall` tells seconds since the epoch, `clock` those that have passed (elapsed_clock); `jitter` gives numbers in
     [0, 1).
     """
 
@@ -75,66 +70,72 @@ class SharedLogin:
         self._random_bytes = random_bytes
         self._sleep = sleep
 
-    async def __call__(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
+    async def obtain(self, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
         """One token or one failure, of this sidecar's login or of another's."""
         try:
-            return await self._obtain(Box(secret, self._user_id, self._base_url), secret, wanted)
+            return await self._obtain(TokenCipher(secret, self._user_id, self._base_url), secret, request)
         finally:
             await self._store.close()  # logins are rare: until the next one no connection rests
 
-    async def _obtain(self, box: Box, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
+    async def _obtain(self, cipher: TokenCipher, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
         owner = self._random_bytes(16)
-        deadline = self._clock() + PATIENCE
-        pause = FIRST_LOOK
+        deadline = self._clock() + PATIENCE_SECONDS
+        pause = FIRST_POLL_SECONDS
         with contextlib.suppress(StoreUnavailable):
             while self._clock() < deadline:
-                if (found := await self._look(box, wanted)) is not None:
+                if (found := await self._look_up(cipher, request)) is not None:
                     return found
-                if not wanted.shareable:
+                if not request.shareable:
                     break
-                if await self._store.claim(box.lock, owner, LOCK_LIFE):
-                    return await self._log_in_for_all(box, owner, secret, wanted)
+                if await self._store.acquire_lock(cipher.lock, owner, LOCK_SECONDS):
+                    return await self._log_in_for_all(cipher, owner, secret, request)
                 await self._sleep(pause * (1 + self._jitter()))
-                pause = min(LONGEST_LOOK, pause * 2)
-        return await self._log_in(box, secret, wanted)
+                pause = min(LONGEST_POLL_SECONDS, pause * 2)
+        return await self._log_in(cipher, secret, request)
 
-    async def _look(self, box: Box, wanted: TokenRequest) -> IssuedToken | LoginFailure | None:
+    async def _look_up(self, cipher: TokenCipher, request: TokenRequest) -> IssuedToken | LoginFailure | None:
         """What the others have got: a token that will do, or a failure that holds for all."""
-        sealed, closed = await self._store.get(box.token, box.gate)
+        sealed_token, sealed_backoff = await self._store.get(cipher.token, cipher.backoff)
         now = self._clock()
-        grant = box.open_grant(sealed, self._wall())
-        if grant is not None and suits(grant, wanted):
-            return grant
-        refused = wanted.last if wanted.reason == "token_not_valid" else None
-        if grant is not None and sealed is not None and b"Bearer " + grant.jwt.encode() == refused:
-            await self._store.drop(box.token, sealed.value)
-        return shared_setback(box.open_gate(closed, now), now)
+        issued = cipher.open_token(sealed_token, self._wall())
+        if issued is not None and satisfies(issued, request):
+            return issued
+        rejected = request.last if request.reason == "token_not_valid" else None
+        if issued is not None and sealed_token is not None and bearer(issued.jwt) == rejected:
+            await self._store.delete_if(cipher.token, sealed_token.value)
+        return cipher.open_backoff(sealed_backoff, now).failure_to_follow(now)
 
     async def _log_in_for_all(
-        self, box: Box, owner: bytes, secret: Secret, wanted: TokenRequest
+        self, cipher: TokenCipher, owner: bytes, secret: Secret, request: TokenRequest
     ) -> IssuedToken | LoginFailure:
         try:
-            # Whoever held the lock before may have ended between our look and our claim.
+            # Whoever held the lock before may have ended between our look and our lock.
             with contextlib.suppress(StoreUnavailable):
-                if (found := await self._look(box, wanted)) is not None:
+                if (found := await self._look_up(cipher, request)) is not None:
                     return found
-            return await self._log_in(box, secret, wanted)
+            return await self._log_in(cipher, secret, request)
         finally:
             with contextlib.suppress(StoreUnavailable):
-                await self._store.drop(box.lock, owner)
+                await self._store.delete_if(cipher.lock, owner)
 
-    async def _log_in(self, box: Box, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
-        result = await self._login(secret, wanted)
+    async def _log_in(self, cipher: TokenCipher, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
+        result = await self._login.obtain(secret, request)
         with contextlib.suppress(StoreUnavailable):  # the result counts, stored or not
-            await self._tell(box, result)
+            if isinstance(result, LoginFailure):
+                return await self._share_failure(cipher, result)
+            await self._store.put(cipher.token, cipher.seal_token(result, self._nonce()), token_ttl(result))
+            await self._store.delete(cipher.backoff)
         return result
 
-    async def _tell(self, box: Box, result: IssuedToken | LoginFailure) -> None:
-        nonce, now = self._random_bytes(NONCE), self._clock()
-        if isinstance(result, IssuedToken):
-            await self._store.put(box.token, box.seal_grant(result, nonce), keeping(result))
-            await self._store.forget(box.gate)
-            return
-        (closed,) = await self._store.get(box.gate)
-        gate = after_shared_setback(box.open_gate(closed, now), result, now, self._jitter())
-        await self._store.put(box.gate, box.seal_gate(gate, now, nonce), gate_keeping(gate, now))
+    async def _share_failure(self, cipher: TokenCipher, failure: LoginFailure) -> LoginFailure:
+        """The failure, with the fleet's pause where BioT rejects the user."""
+        (sealed,) = await self._store.get(cipher.backoff)
+        now = self._clock()
+        backoff = cipher.open_backoff(sealed, now).after_failure_in_fleet(failure, now, self._jitter())
+        await self._store.put(
+            cipher.backoff, cipher.seal_backoff(backoff, now, self._nonce()), backoff_ttl(backoff, now)
+        )
+        return msgspec.structs.replace(failure, pause=backoff.until - now) if failure.blocks else failure
+
+    def _nonce(self) -> bytes:
+        return self._random_bytes(NONCE_BYTES)

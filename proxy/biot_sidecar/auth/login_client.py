@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Final
 
-from biot_sidecar.auth.login_response import (
-    IssuedToken,
-    LoginFailure,
-    TokenRequest,
-    in_words,
-    login_body,
-    read_answer,
-    read_fault,
-)
+from biot_sidecar.auth.login_failure import LoginFailure, no_response
+from biot_sidecar.auth.login_response import read_login_response
+from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http.interfaces import Fetch, LoginObserver
+from biot_sidecar.http.retry_after import asked_pause
 from biot_sidecar.routing.local_paths import LOGIN_PATH
 from biot_sidecar.settings.secret import Secret
 
-TIMEOUT: Final = 10.0
-ANSWER_LIMIT: Final = 64 * 1024
-SUSPENDED: Final = 5.0
-"""Seconds that a login cannot take beyond its timeout, unless the process stood still."""
+TIMEOUT_SECONDS: Final = 10.0
+RESPONSE_LIMIT_BYTES: Final = 64 * 1024
+SUSPENDED_SECONDS: Final = 5.0
+"""What a login cannot take beyond its timeout, unless the process stood still."""
 
 
-class Login:
+class LoginClient:
     """Logs the service user in; tells the observer of each login that BioT was asked for.
 
-    `wall` tells seconds since the epoch, `clock` those that have passed (policy.elapsed).
+    `wall` tells seconds since the epoch, `clock` those that have passed (elapsed_clock).
     """
 
     def __init__(
@@ -46,40 +42,41 @@ class Login:
         self._clock = clock
         self._observer = observer
 
-    async def __call__(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
-        """One outcome; failures are values here, so that no traceback ever holds the secret."""
+    async def obtain(self, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
+        """One login; another one at once where the process was suspended during the first."""
         began = self._clock()
-        result = await self._once(secret, wanted)
+        result = await self._log_in(secret, request)
         # A process that was suspended meanwhile wakes up to a connection long dead: no news of BioT.
-        if _got_no_answer(result) and self._clock() - began > TIMEOUT + SUSPENDED:
-            result = await self._once(secret, wanted)
+        if _got_no_response(result) and self._clock() - began > TIMEOUT_SECONDS + SUSPENDED_SECONDS:
+            result = await self._log_in(secret, request)
         return result
 
-    async def _once(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
+    async def _log_in(self, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
         began = self._clock()
         result = await self._ask(secret)
         seconds = self._clock() - began
         if isinstance(result, IssuedToken):
-            self._observer.login_finished("success", wanted.reason, seconds)
+            self._observer.login_finished("success", request.reason, seconds)
         else:
-            self._observer.login_finished(result.fault.outcome, wanted.reason, seconds, in_words(result.fault))
+            self._observer.login_finished(result.outcome, request.reason, seconds, result.text)
         return result
 
     async def _ask(self, secret: Secret) -> IssuedToken | LoginFailure:
         try:
-            answer = await self._fetch(
+            response = await self._fetch(
                 b"POST",
                 LOGIN_PATH.encode(),
                 [(b"Content-Type", b"application/json")],
-                login_body(self._user_id, secret.reveal()),
-                timeout=TIMEOUT,
-                limit=ANSWER_LIMIT,
+                json.dumps({"id": self._user_id, "secretKey": secret.reveal()}).encode(),
+                timeout=TIMEOUT_SECONDS,
+                limit=RESPONSE_LIMIT_BYTES,
                 repeatable=True,
             )
-        except UpstreamError as fault:
-            return read_fault(fault)
-        return read_answer(answer, self._wall())
+        except UpstreamError as error:
+            return no_response(error)
+        now = self._wall()
+        return read_login_response(response.status, response.body, now, asked_pause(response.headers, now))
 
 
-def _got_no_answer(result: IssuedToken | LoginFailure) -> bool:
-    return isinstance(result, LoginFailure) and result.fault.outcome in {"timeout", "network"}
+def _got_no_response(result: IssuedToken | LoginFailure) -> bool:
+    return isinstance(result, LoginFailure) and result.outcome in {"timeout", "network"}

@@ -1,4 +1,8 @@
-"""What sidecars of one service user share through a store they do not trust: sealed, and what of it one may take."""
+"""Seals the token and the back-off of a fleet for a store that it does not trust, and judges what the store gives back.
+
+Lengths of time only are sealed: each sidecar has a wall clock of its own. How long ago a value was sealed is told by
+the time for which the store will still keep it, the one clock that all have in common.
+"""
 
 from __future__ import annotations
 
@@ -7,62 +11,51 @@ from typing import Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from biot_sidecar.auth.freshness import renewal_time, usable
-from biot_sidecar.auth.login_response import (
-    LATEST,
-    LONGEST_BLOCK,
-    OPEN_GATE,
-    IssuedToken,
-    LoginBackoff,
-    LoginFailure,
-    TokenRequest,
-    after_setback,
-)
-from biot_sidecar.auth.token import Token
-from biot_sidecar.errors import Code, LoginError
+from biot_sidecar.auth.backoff import LONGEST_BLOCK_SECONDS, NO_BACKOFF, LoginBackoff
+from biot_sidecar.auth.login_failure import LoginFailure
+from biot_sidecar.auth.token import IssuedToken
 from biot_sidecar.settings.secret import Secret
+from biot_sidecar.timestamps import LATEST
 
-VERSION: Final = b"\x02"
-Content = TypeVar("Content")
-NONCE: Final = 12
-"""Bytes of nonce that AES-GCM takes (NIST SP 800-38D, section 8.2)."""
-LONGEST_LIFE: Final = 7 * 86_400.0
-"""Seconds for which a token is stored at most, however late it says it expires."""
-ROUNDING: Final = 1.0
-"""Seconds by which a store may say that a value will stay longer than it was asked to keep it."""
+VERSION: Final = b"\x03"
+NONCE_BYTES: Final = 12
+"""What AES-GCM takes (NIST SP 800-38D, section 8.2)."""
+LONGEST_TTL_SECONDS: Final = 7 * 86_400.0
+"""For how long a token is stored at most, however late it says it expires."""
+ROUNDING_SECONDS: Final = 1.0
+"""By how much longer than it was asked a store may say that it will keep a value."""
 _PURPOSE: Final = "biot-sidecar token store"
+Content = TypeVar("Content")
 
 
-class Stored(NamedTuple):
-    """A value of the store, and the seconds after which the store forgets it: the one clock that all have in common."""
+class StoredValue(NamedTuple):
+    """A value of the store, and the seconds after which the store forgets it."""
 
     value: bytes
     left: float
 
 
-class _SharedGrant(msgspec.Struct):
-    """Lengths only: each sidecar has a wall clock of its own. `kept` is how long the store was asked to keep it."""
+class _SealedToken(msgspec.Struct):
+    """`ttl` is for how many seconds the store was asked to keep it."""
 
     jwt: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._~+/=-]{1,16384}$")]
     life: float
-    kept: float
+    ttl: float
 
     def __repr__(self) -> str:
-        return f"_SharedGrant(life={self.life}, kept={self.kept})"
+        return f"_SealedToken(life={self.life}, ttl={self.ttl})"
 
 
-class _SharedGate(msgspec.Struct):
+class _SealedBackoff(msgspec.Struct):
+    """`pause` is in seconds from when it was sealed."""
+
     pause: float
     rejections: Annotated[int, msgspec.Meta(ge=0)]
-    blocks: bool
-    code: Code
-    outcome: str
-    message: str
-    hint: str
+    failure: LoginFailure
 
 
-class Box:
-    """Seals with AES-256-GCM under an HKDF of the secret (RFC 5869); `token`, `gate` and `lock` are the store's keys.
+class TokenCipher:
+    """Seals with AES-256-GCM under an HKDF of the secret (RFC 5869). `token`, `backoff`, `lock` are the store's keys.
 
     The keys' names come from the same HKDF: they tell nothing, and another secret, service user or base URL has others.
     """
@@ -78,45 +71,39 @@ class Box:
         self._cipher = AESGCM(derived[:32])
         name = f"biot-sidecar:{{{derived[32:].hex()}}}"  # braces keep the keys in one slot of a Redis Cluster
         self.token = f"{name}:token"
-        self.gate = f"{name}:gate"
+        self.backoff = f"{name}:backoff"
         self.lock = f"{name}:lock"
 
-    def seal_grant(self, grant: IssuedToken, nonce: bytes) -> bytes:
-        """`nonce`: NONCE random bytes, never used before."""
-        return self._seal(self.token, _SharedGrant(grant.jwt, grant.life, keeping(grant)), nonce)
+    def seal_token(self, issued: IssuedToken, nonce: bytes) -> bytes:
+        """`nonce`: NONCE_BYTES random bytes, never used before."""
+        return self._seal(self.token, _SealedToken(issued.jwt, issued.life, token_ttl(issued)), nonce)
 
-    def seal_gate(self, gate: LoginBackoff, now: float, nonce: bytes) -> bytes:
-        """A gate that a setback has just closed; `nonce` as in seal_grant."""
-        setback = gate.setback
-        if setback is None:
-            raise ValueError("an open gate is not shared")
-        fault = setback.fault
-        content = _SharedGate(
-            gate.until - now, gate.rejections, setback.blocks, fault.code, fault.outcome, fault.message, fault.hint
-        )
-        return self._seal(self.gate, content, nonce)
-
-    def open_grant(self, stored: Stored | None, now: float) -> IssuedToken | None:
+    def open_token(self, stored: StoredValue | None, now: float) -> IssuedToken | None:
         """None for what is not ours, or absurd; `now` in wall-clock seconds."""
-        content = None if stored is None else self._open(self.token, stored.value, _SharedGrant)
+        content = None if stored is None else self._open(self.token, stored.value, _SealedToken)
         if content is None or stored is None or not 0 < content.life <= LATEST:
             return None
-        age = content.kept - stored.left
-        if not -ROUNDING <= age <= content.kept:
+        age = content.ttl - stored.left
+        if not -ROUNDING_SECONDS <= age <= content.ttl:
             return None
         age = max(0.0, age)
         return IssuedToken(content.jwt, now - age, now - age + content.life, shared=True, age=age)
 
-    def open_gate(self, stored: Stored | None, now: float) -> LoginBackoff:
-        """The open gate for what is not ours, or absurd; `now` by the elapsed clock."""
-        content = None if stored is None else self._open(self.gate, stored.value, _SharedGate)
+    def seal_backoff(self, backoff: LoginBackoff, now: float, nonce: bytes) -> bytes:
+        """A back-off that a failure has just begun, at `now` by the elapsed clock; `nonce` as in seal_token."""
+        if backoff.failure is None:
+            raise ValueError("without a failure there is no back-off to share")
+        return self._seal(self.backoff, _SealedBackoff(backoff.until - now, backoff.rejections, backoff.failure), nonce)
+
+    def open_backoff(self, stored: StoredValue | None, now: float) -> LoginBackoff:
+        """NO_BACKOFF for what is not ours, or absurd; `now` by the elapsed clock."""
+        content = None if stored is None else self._open(self.backoff, stored.value, _SealedBackoff)
         if content is None or stored is None:
-            return OPEN_GATE
-        left = stored.left - LONGEST_BLOCK
-        if not left <= content.pause + ROUNDING:
-            return OPEN_GATE
-        fault = LoginError(content.code, content.message, outcome=content.outcome, hint=content.hint)
-        return LoginBackoff(now + left, content.rejections, 0, LoginFailure(fault, blocks=content.blocks))
+            return NO_BACKOFF
+        left = stored.left - LONGEST_BLOCK_SECONDS
+        if not left <= content.pause + ROUNDING_SECONDS:
+            return NO_BACKOFF
+        return LoginBackoff(now + left, content.rejections, 0, content.failure)
 
     def _seal(self, key: str, content: msgspec.Struct, nonce: bytes) -> bytes:
         return VERSION + nonce + self._cipher.encrypt(nonce, msgspec.json.encode(content), _bound_to(key))
@@ -126,7 +113,7 @@ class Box:
 
         if not isinstance(sealed, bytes) or not sealed.startswith(VERSION):
             return None
-        nonce, rest = sealed[1 : 1 + NONCE], sealed[1 + NONCE :]
+        nonce, rest = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
         try:
             return msgspec.json.decode(self._cipher.decrypt(nonce, rest, _bound_to(key)), type=form)
         except (InvalidTag, ValueError):  # msgspec's errors are ValueErrors too
@@ -138,34 +125,11 @@ def _bound_to(key: str) -> bytes:
     return VERSION + key.encode("ascii")
 
 
-def keeping(grant: IssuedToken) -> float:
+def token_ttl(issued: IssuedToken) -> float:
     """Seconds for which the store is to keep a token that was just obtained."""
-    return min(grant.life, LONGEST_LIFE)
+    return min(issued.life, LONGEST_TTL_SECONDS)
 
 
-def gate_keeping(gate: LoginBackoff, now: float) -> float:
-    """Seconds for which the store is to keep a gate: beyond its end, so that the next failure makes a longer one."""
-    return gate.until - now + LONGEST_BLOCK
-
-
-def suits(grant: IssuedToken, wanted: TokenRequest) -> bool:
-    """True when a shared token will do: young enough, not the last one, and not about to be renewed."""
-    token = Token(grant.jwt, -grant.age, grant.life - grant.age, 0)
-    if grant.age >= wanted.younger_than or token.authorization == wanted.last:
-        return False
-    return usable(token, 0.0) and renewal_time(token, 0.0) > 0
-
-
-def shared_setback(gate: LoginBackoff, now: float) -> LoginFailure | None:
-    """What another sidecar's failed login means for this one; None when a login may be tried."""
-    if gate.setback is None or not gate.closed(now):
-        return None
-    return LoginFailure(gate.setback.fault, blocks=gate.setback.blocks, asked=gate.until - now)
-
-
-def after_shared_setback(gate: LoginBackoff, setback: LoginFailure, now: float, jitter: float) -> LoginBackoff:
-    """The gate of all after one's failure.
-
-    Only a rejected user makes the pauses of all grow: trouble on one sidecar's way to BioT need not be the others'.
-    """
-    return after_setback(LoginBackoff(rejections=gate.rejections), setback, now, jitter)
+def backoff_ttl(backoff: LoginBackoff, now: float) -> float:
+    """Seconds for which the store is to keep a back-off: beyond its end, so that the next one is longer."""
+    return backoff.until - now + LONGEST_BLOCK_SECONDS

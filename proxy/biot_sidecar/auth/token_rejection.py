@@ -1,4 +1,4 @@
-"""Did BioT refuse the token, or something else? Only 401 TOKEN_NOT_VALID is about the token (BioT API)."""
+"""Does a 401 reject our token, or something else? Only TOKEN_NOT_VALID is about the token (BioT API)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from biot_sidecar.routing.route import Verdict
 
-BODY_LIMIT: Final = 64 * 1024
+BODY_LIMIT_BYTES: Final = 64 * 1024
 
 
 def is_about_another_token(verdict: Verdict | None) -> bool:
@@ -20,12 +20,12 @@ def is_about_another_token(verdict: Verdict | None) -> bool:
 def token_rejected(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
     """True for a 401 whose JSON has `code` TOKEN_NOT_VALID, or whose body is not BioT's at all."""
     try:
-        answer = json.loads(_plain(headers, body))
+        content = json.loads(_plain(headers, body))
     except (ValueError, RecursionError):  # no JSON, or nested without end
         return True
-    if not isinstance(answer, dict) or not isinstance(answer.get("code"), str):
+    if not isinstance(content, dict) or not isinstance(content.get("code"), str):
         return True
-    return bool(answer["code"] == "TOKEN_NOT_VALID")
+    return bool(content["code"] == "TOKEN_NOT_VALID")
 
 
 def _plain(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
@@ -34,6 +34,6 @@ def _plain(headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
     if coding not in {b"gzip", b"x-gzip", b"deflate"}:
         return body
     try:
-        return zlib.decompressobj(wbits=47).decompress(body, BODY_LIMIT)
+        return zlib.decompressobj(wbits=47).decompress(body, BODY_LIMIT_BYTES)
     except zlib.error:
         return b""

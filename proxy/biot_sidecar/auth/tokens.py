@@ -1,64 +1,54 @@
-"""The service user's token: one at a time, shared by all calls, obtained by one login at a time."""
+"""The service user's token and its life: one token at a time, shared by all calls, obtained by one login at a time.
+
+The token's states, as status() tells them:
+
+    none      there is none, and no login is under way: the next call starts one
+    waiting   there is none that may be sent, and a login is under way: calls wait for it
+    valid     calls send it
+    renewing  calls send it, while a login for the next one is under way
+    blocked   there is none that may be sent, and BioT rejects the user: calls fail at once (auth/backoff)
+
+A string of calls is a run of calls with no silence of SIDECAR_STRING_GAP between one's end and the next one's start. It
+starts with a token no older than SIDECAR_FRESH_FOR; within it the token is reused. Freshness (auth/freshness):
+
+    age    0 ............... 3/4 of its life ............ 10 % (at most 60 s) left ... expiry
+           sent as it is     sent, renewed meanwhile      never sent: calls wait for a new one
+
+A login comes before the next call when there is no token (reason `start`), when a new string must not start with the
+old one (`string`), when BioT rejected it (`token_not_valid`), or when it is near its end (`expiring`, also in the
+background). One that fails leaves the old token in use while that may be sent. A 401 drops the token, unless the route
+is known for 401s that no token cures (auth/incurable_routes).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
-import msgspec
-
+from biot_sidecar.auth.backoff import LoginBackoff
 from biot_sidecar.auth.freshness import new_string, renewal_time, too_old_to_start, usable
 from biot_sidecar.auth.incurable_routes import RouteKey, fingerprint
-from biot_sidecar.auth.login_response import (
-    OPEN_GATE,
-    IssuedToken,
-    LoginBackoff,
-    LoginFailure,
-    TokenRequest,
-    after_new_secret,
-    after_setback,
-    in_words,
-    paused_hint,
-    unreadable_secret,
-)
-from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
-from biot_sidecar.auth.token import Token
+from biot_sidecar.auth.login_failure import SECRET_UNREADABLE, LoginFailure, hint_while_blocked
+from biot_sidecar.auth.secret_source import SecretSource
+from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, SingleFlightLogin
+from biot_sidecar.auth.token import IssuedToken, Token, TokenRequest
+from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.errors import LoginError
-from biot_sidecar.http import interfaces as ports
+from biot_sidecar.http import interfaces
 from biot_sidecar.http.interfaces import LoginObserver, RejectionJudge
-from biot_sidecar.settings.secret import Secret
-
-TokenProvider = Callable[[Secret, TokenRequest], Awaitable[IssuedToken | LoginFailure]]
-"""Gets a token by logging in, or from others that share it."""
-HISTORY: Final = 20
 
 
-class TokenRecord(msgspec.Struct):
-    """One token or failed login, for the status page; `calls` counts the calls that the token served.
-
-    `at` is when it was wanted, `obtained` when BioT gave the token, 0 if it did not; wall-clock seconds.
-    `outcome` is as in `logins_total`; or `shared`, another sidecar's token; or `unread`, no login for want of a secret.
-    """
-
-    at: float
-    reason: str
-    outcome: str
-    seconds: float
-    obtained: float = 0.0
-    calls: int = 0
-
-
-class Tokens(ports.Tokens):
-    """Implements pipeline.ports.Tokens. `clock` is an elapsed clock (policy.elapsed), by which everything is judged;
+class Tokens(interfaces.Tokens):
+    """Implements http.interfaces.Tokens. `clock` is an elapsed clock (elapsed_clock), by which everything is judged;
     `wall` tells seconds since the epoch, for people. Durations are seconds.
     """
 
     def __init__(
         self,
-        obtain: TokenProvider,
+        provider: TokenProvider,
         secret: SecretSource,
         *,
         string_gap: float,
@@ -69,64 +59,69 @@ class Tokens(ports.Tokens):
         observer: LoginObserver,
         rejections: RejectionJudge,
     ) -> None:
-        self._obtain = obtain
         self._secret = secret
         self._string_gap = string_gap
         self._fresh_for = fresh_for
         self._wall = wall
         self._clock = clock
-        self._grant: IssuedToken | None = None  # what the current token was made of
         self._jitter = jitter
         self._observer = observer
         self._rejections = rejections
         self.marked = rejections.marked
+        self._issued: IssuedToken | None = None  # what the current token was made of
         self._token: Token | None = None
         self._renew_from = 0.0
-        self._want: str = "start"  # why a login must come before the next call; empty: it need not
-        self._refused: Token | None = None
-        self._last_call: float | None = None
+        self._login_reason: str = "start"  # why a login must come before the next call; empty: it need not
+        self._rejected: Token | None = None
+        self._last_call_ended: float | None = None
         self._calls = 0  # under way
         self._serial = 0
-        self._gate = OPEN_GATE
-        self._login: asyncio.Task[Token | LoginError] | None = None
         self.renewing = False
-        self.history: deque[TokenRecord] = deque(maxlen=HISTORY)
+        self._login = SingleFlightLogin(
+            provider,
+            secret,
+            wall=wall,
+            clock=clock,
+            jitter=jitter,
+            ended=self._login_ended,
+            backoff_changed=self._backoff_changed,
+        )
 
     # ---- a call's way
 
     def call_started(self) -> None:
         """A call begins: it belongs to a string of calls, or begins one after a silence of the gap's length."""
         now = self._clock()
-        if not self._calls and new_string(self._last_call, now, self._string_gap):
+        if not self._calls and new_string(self._last_call_ended, now, self._string_gap):
             token = self._token
             if token is not None and too_old_to_start(token, now, self._fresh_for):
-                self._want = self._want or "string"
+                self._login_reason = self._login_reason or "string"
         self._calls += 1
 
     def call_ended(self) -> None:
         """A call has ended: a silence begins here at the earliest."""
         self._calls -= 1
-        self._last_call = self._clock()
+        self._last_call_ended = self._clock()
 
     def current(self) -> Token | None:
         """The token to send now, or None if this call must wait for a login."""
         token = self._token
         now = self._clock()
-        if token is None or self._want or not usable(token, now):
+        if token is None or self._login_reason or not usable(token, now):
             return None
         self.renewing = now >= self._renew_from
-        if self.renewing and self._login is None and self._may_log_in(now):
-            self._start("expiring")
-        self._count()
+        if self.renewing and self._login.under_way is None and self._login.failure_in_force() is None:
+            self._start_login("expiring")
+        self._count_call()
         return token
 
     def has_current(self) -> bool:
         """True if a call would not have to wait for a login."""
-        return not self._want and usable(self._token, self._clock())
+        return not self._login_reason and usable(self._token, self._clock())
 
     def is_usable(self, token: Token) -> bool:
-        """True while it is neither refused nor near its end."""
-        return token is not self._refused and usable(token, self._clock())
+        """True while it is neither rejected nor near its end."""
+        return token is not self._rejected and usable(token, self._clock())
 
     def age(self, token: Token) -> float:
         """Seconds since BioT gave it."""
@@ -135,21 +130,21 @@ class Tokens(ports.Tokens):
     async def acquire(self) -> Token:
         """Wait for the login that is under way, or start one. Raises LoginError; cancelling it hurts nobody else."""
         while True:
-            login = self._login or self._begin()
-            result = await asyncio.shield(login) if isinstance(login, asyncio.Task) else login
-            if isinstance(result, Token):
-                token = result
-            elif (old := self._still_good()) is not None:
-                token = old
-            else:
-                raise LoginError(result.code, result.message, outcome=result.outcome, hint=self._hint(result))
-            # Between the login's end and this caller's turn others may have had the token refused, or time passed.
-            if self.is_usable(token):
-                self._count()
+            failure = None if self._login.under_way is not None else self._login.failure_in_force()
+            if failure is None:
+                login = self._login.under_way or self._start_login(self._login_reason or "expiring")
+                result = await asyncio.shield(login)
+                failure = result if isinstance(result, LoginFailure) else None
+            if failure is not None and not self._keep_old_token():
+                raise LoginError(failure.code, failure.message, hint=self._hint(failure))
+            # Between the login's end and this caller's turn others may have had the token rejected, or time passed.
+            token = self._token
+            if token is not None and self.is_usable(token):
+                self._count_call()
                 return token
 
     async def rejected(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
-        """BioT refused this token on this route; True: send the call again with another."""
+        """BioT rejected this token on this route; True: send the call again with another."""
         judgement = await self._rejections.judge(
             route, fingerprint(token), self.age(token), replayed=replayed, replayable=replayable
         )
@@ -162,98 +157,65 @@ class Tokens(ports.Tokens):
         self._rejections.accepted(route)
 
     def invalidate(self, token: Token) -> None:
-        """BioT refused this token: drop it, if it is still the current one."""
+        """Send this token no more, if it is still the current one: a login comes before the next call."""
         if self._token is token:
             self._token = None
-            self._want = "token_not_valid"
-            self._refused = token
+            self._login_reason = "token_not_valid"
+            self._rejected = token
 
-    def _hint(self, fault: LoginError) -> str:
+    def _hint(self, failure: LoginFailure) -> str:
         now = self._clock()
-        if not self._gate.blocked(now):
-            return fault.hint
-        return paused_hint(fault.hint, self._on_wall(self._gate.until, now), self._secret.remedy)
+        if not self._login.backoff.blocked(now):
+            return failure.hint
+        return hint_while_blocked(failure.hint, self._on_wall(self._login.backoff.until, now), self._secret.remedy)
 
-    def _count(self) -> None:
-        if self.history:
-            self.history[-1].calls += 1
+    def _count_call(self) -> None:
+        if self._login.history:
+            self._login.history[-1].calls += 1
 
-    def _still_good(self) -> Token | None:
-        """After a login that failed: the old token, if it may still be sent. It serves this string then."""
+    def _keep_old_token(self) -> bool:
+        """After a login that failed: True if the old token may still be sent. It serves this string then."""
         if not usable(self._token, self._clock()):
-            return None
-        self._want = ""
+            return False
+        self._login_reason = ""
         self.renewing = True
-        return self._token
+        return True
 
     # ---- logging in
 
-    def _begin(self) -> asyncio.Task[Token | LoginError] | LoginError:
-        """Start a login, if one may be tried now; else the fault of the last one."""
-        setback = self._gate.setback
-        if setback is not None and not self._may_log_in(self._clock()):
-            return setback.fault
-        return self._start(self._want or "expiring")
+    def _start_login(self, reason: str) -> asyncio.Task[LoginResult]:
+        return self._login.start(self._request(reason))
 
-    def _may_log_in(self, now: float) -> bool:
-        """False while the last failure forbids it; another secret is another matter."""
-        if self._gate.setback is not None and self._secret.changed():
-            self._turn_gate(after_new_secret(self._gate))
-        return not self._gate.closed(now)
-
-    def _start(self, reason: str) -> asyncio.Task[Token | LoginError]:
-        self._login = asyncio.ensure_future(self._log_in(reason))
-        return self._login
-
-    async def _log_in(self, reason: str) -> Token | LoginError:
-        at, began = self._wall(), self._clock()
-        try:
-            result = await self._try(reason, began)
-        finally:
-            self._login = None
-        now = self._clock()
-        seconds = now - began
-        if isinstance(result, LoginFailure):
-            self._turn_gate(after_setback(self._gate, result, now, self._jitter()))
-            self.history.append(TokenRecord(at, reason, result.fault.outcome, seconds))
-            return result.fault
-        self.history.append(TokenRecord(at, reason, "shared" if result.shared else "success", seconds, result.obtained))
-        return self._take(result)
-
-    async def _try(self, reason: str, now: float) -> IssuedToken | LoginFailure:
-        try:
-            secret = self._secret.read()
-        except UnreadableSecret as error:
-            unread = unreadable_secret(str(error))
-            self._observer.event("warning", "secret", in_words(unread.fault))
-            return unread
-        last = self._token or self._refused
+    def _request(self, reason: str) -> TokenRequest:
+        """What others share must be younger than what this process has, and young enough for a string's start."""
+        last = self._token or self._rejected
         begins = reason in {"start", "string"}
-        wanted = TokenRequest(
+        return TokenRequest(
             reason,
-            min(math.inf if last is None else now - last.obtained, self._fresh_for if begins else math.inf),
+            min(math.inf if last is None else self.age(last), self._fresh_for if begins else math.inf),
             None if last is None else last.authorization,
             shareable=self._fresh_for > 0 or not begins,
         )
-        return await self._obtain(secret, wanted)
 
-    def _take(self, grant: IssuedToken) -> Token:
+    def _login_ended(self, result: LoginResult) -> None:
+        if isinstance(result, IssuedToken):
+            self._take(result)
+        elif result.outcome == SECRET_UNREADABLE:
+            self._observer.event("warning", "secret", result.text)
+
+    def _take(self, issued: IssuedToken) -> None:
         self._serial += 1
-        obtained = self._clock() - grant.age
-        token = self._token = Token(grant.jwt, obtained, obtained + grant.life, self._serial)
-        self._grant = grant
+        obtained = self._clock() - issued.age
+        token = self._token = Token(issued.jwt, obtained, obtained + issued.life, self._serial)
+        self._issued = issued
         self._renew_from = renewal_time(token, self._jitter())
-        self._want = ""
-        self._refused = None
-        self._turn_gate(OPEN_GATE)
-        self._observer.token_obtained(grant.expires)
-        return token
+        self._login_reason = ""
+        self._rejected = None
+        self._observer.token_obtained(issued.expires)
 
-    def _turn_gate(self, gate: LoginBackoff) -> None:
-        if gate != self._gate:
-            self._gate = gate
-            now = self._clock()
-            self._observer.blocked_until(self._on_wall(gate.until, now) if gate.blocked(now) else 0.0)
+    def _backoff_changed(self, backoff: LoginBackoff) -> None:
+        now = self._clock()
+        self._observer.blocked_until(self._on_wall(backoff.until, now) if backoff.blocked(now) else 0.0)
 
     def _on_wall(self, moment: float, now: float) -> float:
         """A moment of the elapsed clock, which says `now`, in wall-clock seconds."""
@@ -263,45 +225,46 @@ class Tokens(ports.Tokens):
 
     def start(self) -> None:
         """Log in at once, so that the first call need not wait; vain if every string has a login of its own."""
-        if self._login is None and self._fresh_for > 0:
-            self._start("start")
+        if self._login.under_way is None and self._fresh_for > 0:
+            self._start_login("start")
 
     async def close(self) -> None:
         """Give up the login that is under way."""
-        if self._login is not None:
-            self._login.cancel()
-            await asyncio.gather(self._login, return_exceptions=True)
+        await self._login.close()
 
     # ---- what can be told
 
+    @property
+    def history(self) -> deque[LoginRecord]:
+        """The latest tokens and failed logins, the oldest first."""
+        return self._login.history
+
     def unready(self) -> str | None:
         """Why calls could not get a token now; None when they can, or may."""
-        now = self._clock()
-        if usable(self._token, now) or not self._gate.blocked(now) or self._secret.changed():
+        now, backoff = self._clock(), self._login.backoff
+        if usable(self._token, now) or not backoff.blocked(now) or self._secret.changed():
             return None
-        setback = self._gate.setback
-        message = setback.fault.message if setback is not None else ""
-        return f"logins are blocked for {self._gate.until - now:.0f}s more. {message}"
+        message = backoff.failure.message if backoff.failure is not None else ""
+        return f"logins are blocked for {backoff.until - now:.0f}s more. {message}"
 
     def state(self) -> dict[str, str | None]:
-        """`state` is valid, renewing, waiting, blocked or none; `last_error` of the logins since one went well."""
-        now = self._clock()
+        """`state` as at the head of this module; `last_error` of the logins since one succeeded."""
+        now, backoff = self._clock(), self._login.backoff
         if usable(self._token, now):
-            state = "renewing" if self._login is not None else "valid"
-        elif self._login is not None:
+            state = "renewing" if self._login.under_way is not None else "valid"
+        elif self._login.under_way is not None:
             state = "waiting"
         else:
-            state = "blocked" if self._gate.blocked(now) else "none"
-        setback = self._gate.setback
-        return {"state": state, "last_error": None if setback is None else in_words(setback.fault)}
+            state = "blocked" if backoff.blocked(now) else "none"
+        return {"state": state, "last_error": None if backoff.failure is None else backoff.failure.text}
 
     def status(self) -> dict[str, Any]:
         """`state` as in state(); times are wall-clock seconds or None."""
-        now = self._clock()
-        grant = self._grant if usable(self._token, now) else None
+        now, backoff = self._clock(), self._login.backoff
+        issued = self._issued if usable(self._token, now) else None
         return {
             "state": self.state()["state"],
-            "obtained": None if grant is None else grant.obtained,
-            "expires": None if grant is None else grant.expires,
-            "blocked_until": self._on_wall(self._gate.until, now) if self._gate.blocked(now) else None,
+            "obtained": None if issued is None else issued.obtained,
+            "expires": None if issued is None else issued.expires,
+            "blocked_until": self._on_wall(backoff.until, now) if backoff.blocked(now) else None,
         }

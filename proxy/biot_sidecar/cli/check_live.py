@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from biot_sidecar.auth.login_response import LoginFailure
+from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.errors import BadSettings, UpstreamError
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.process.oneshot import fetching, log_in
@@ -36,7 +36,7 @@ async def _log_in(settings: Settings, fetch: Fetcher) -> Secret:
     """The service user's token. Raises BadSettings."""
     result = await log_in(settings, fetch)
     if isinstance(result, LoginFailure):
-        raise BadSettings([f"BIOT_BASE_URL: {result.fault.message} {result.fault.hint}".strip()])
+        raise BadSettings([f"BIOT_BASE_URL: {result.text}"])
     return Secret(result.jwt)
 
 

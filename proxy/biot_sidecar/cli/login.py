@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Mapping
 
-from biot_sidecar.auth.login_response import LoginFailure
+from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.durations import show_duration
 from biot_sidecar.settings import load
-from biot_sidecar.telemetry.access_log import iso
+from biot_sidecar.timestamps import iso
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     result, seconds = timed_login(settings)
     took = f"{seconds * 1000:.0f} ms"
     if isinstance(result, LoginFailure):
-        fault = result.fault
-        for line in filter(None, [f"{fault.message} ({fault.code.value}, after {took})", fault.hint]):
+        for line in filter(None, [f"{result.message} ({result.code.value}, after {took})", result.hint]):
             print(f"biot-sidecar: {line}", file=sys.stderr)
         return 1
     life = show_duration(round(result.expires - result.obtained))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from biot_sidecar.auth.incurable_routes import route_of
+from biot_sidecar.auth.incurable_routes import route_key
 from biot_sidecar.auth.token import Token
-from biot_sidecar.auth.token_rejection import BODY_LIMIT, is_about_another_token, token_rejected
+from biot_sidecar.auth.token_rejection import BODY_LIMIT_BYTES, is_about_another_token, token_rejected
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.body_buffer import BodyBuffer
@@ -137,7 +137,7 @@ class ForwardedRequest:
                     buffered = await self._buffer_body(upstream, response)
                     if token_rejected(response.headers, b"".join(buffered.pieces)) and await tokens.rejected(
                         token,
-                        route_of(self._head.method, self._head.target, exchange.verdict),
+                        route_key(self._head.method, self._head.target, exchange.verdict),
                         replayed=replayed,
                         replayable=self._client.replay_buffer is not None,
                     ):
@@ -146,7 +146,7 @@ class ForwardedRequest:
                         self._release(keep=response.keep_alive)
                         continue
                 elif status != 401 and token is not None and tokens.marked:
-                    tokens.accepted(route_of(self._head.method, self._head.target, exchange.verdict))
+                    tokens.accepted(route_key(self._head.method, self._head.target, exchange.verdict))
                 if status in RETRYABLE_STATUS and await self._try_again("status", response):
                     continue
                 return self._relay(upstream, response, buffered) or await self._relay_on(upstream, response)
@@ -289,7 +289,7 @@ class ForwardedRequest:
 
     async def _buffer_body(self, upstream: UpstreamStream, response: ResponseHead) -> BodyBuffer:
         """Read a small answer's body, to judge it. Raises UpstreamError when it breaks off."""
-        buffered = BodyBuffer(BODY_LIMIT)
+        buffered = BodyBuffer(BODY_LIMIT_BYTES)
         upstream.expect_body(response.framing)
         upstream.relay_to(buffered)
         while not (upstream.body_done or buffered.overflowed):

@@ -14,9 +14,9 @@ from typing import Any, Final
 import uvloop
 
 from biot_sidecar import __version__
-from biot_sidecar.auth.login_client import Login
+from biot_sidecar.auth.login_client import LoginClient
 from biot_sidecar.auth.secret_source import SecretSource
-from biot_sidecar.auth.tokens import TokenProvider
+from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.elapsed_clock import ElapsedClock
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.deadlines import DeadlineTimer
@@ -86,8 +86,8 @@ def make_fetcher(settings: Settings, pool: Pool, deadlines: DeadlineTimer) -> Fe
     return Fetcher(pool, settings.upstream, deadlines, USER_AGENT)
 
 
-def make_login(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> Login:
-    return Login(fetch, settings.service_user_id, wall=time.time, clock=make_clock(), observer=observer)
+def make_login(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> LoginClient:
+    return LoginClient(fetch, settings.service_user_id, wall=time.time, clock=make_clock(), observer=observer)
 
 
 def make_token_provider(settings: Settings, fetch: Fetcher, observer: LoginObserver) -> TokenProvider:
@@ -96,11 +96,11 @@ def make_token_provider(settings: Settings, fetch: Fetcher, observer: LoginObser
     return login if settings.token_store is None else _make_fleet_login(login, settings.token_store, settings, observer)
 
 
-def _make_fleet_login(login: Login, store: Secret, settings: Settings, observer: LoginObserver) -> TokenProvider:
-    from biot_sidecar.auth.fleet_login import SharedLogin  # for those who share tokens only
+def _make_fleet_login(login: LoginClient, store: Secret, settings: Settings, observer: LoginObserver) -> TokenProvider:
+    from biot_sidecar.auth.fleet_login import FleetLogin  # for those who share tokens only
     from biot_sidecar.auth.redis_store import TokenStore
 
-    return SharedLogin(
+    return FleetLogin(
         login,
         TokenStore(store, clock=time.monotonic, event=observer.event),
         user_id=settings.service_user_id,

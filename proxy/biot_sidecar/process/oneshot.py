@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from biot_sidecar.auth.login_response import IssuedToken, LoginFailure, TokenRequest, unreadable_secret
+from biot_sidecar.auth.login_failure import LoginFailure, secret_unreadable
 from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
+from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.process.factories import close_upstream, make_deadline_timer, make_fetcher, make_login, make_pool
 from biot_sidecar.settings import Settings
@@ -31,8 +32,8 @@ async def log_in(settings: Settings, fetch: Fetcher) -> IssuedToken | LoginFailu
     try:
         secret = SecretSource(settings).read()
     except UnreadableSecret as error:
-        return unreadable_secret(str(error))
-    return await make_login(settings, fetch, LoginObservers())(secret, TokenRequest("start"))
+        return secret_unreadable(str(error))
+    return await make_login(settings, fetch, LoginObservers()).obtain(secret, TokenRequest("start"))
 
 
 def timed_login(settings: Settings) -> tuple[IssuedToken | LoginFailure, float]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement, RouteKey
-from biot_sidecar.auth.tokens import TokenProvider, TokenRecord
+from biot_sidecar.auth.single_flight_login import LoginRecord
+from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LoopJudge, Observer, RejectionJudge
@@ -32,7 +33,7 @@ MakeSnapshot = Callable[[bool], bytes]
 class ProcessContext(Protocol):
     """A serving process's view of the whole program."""
 
-    obtain: TokenProvider
+    token_provider: TokenProvider
     """Gets a token for everybody."""
     loops: LoopJudge
     rejections: RejectionJudge
@@ -48,7 +49,7 @@ class ProcessContext(Protocol):
     async def snapshots(self, local: MakeSnapshot, *, scraped: bool) -> list[bytes]:
         """The counts of all processes; `local` makes this one's. `scraped`: a scrape shows them."""
 
-    async def logins(self, local: list[TokenRecord]) -> list[TokenRecord]:
+    async def logins(self, local: list[LoginRecord]) -> list[LoginRecord]:
         """The latest tokens and failed logins of all processes, oldest first; `local` are this one's."""
 
     async def start(self) -> None: ...
@@ -71,7 +72,9 @@ class SingleProcess:
     def __init__(
         self, settings: Settings, pool: Pool, deadlines: DeadlineTimer, observer: LoginObserver, report: Report
     ) -> None:
-        self.obtain: TokenProvider = make_token_provider(settings, make_fetcher(settings, pool, deadlines), observer)
+        self.token_provider: TokenProvider = make_token_provider(
+            settings, make_fetcher(settings, pool, deadlines), observer
+        )
         self.loops: LoopJudge = make_loop_limiter(settings.loop_limit)
         self.rejections: RejectionJudge = LocalRejections(make_clock())
         self.inspector = make_inspector(report) if settings.inspect else None
@@ -81,7 +84,7 @@ class SingleProcess:
     async def snapshots(self, local: MakeSnapshot, *, scraped: bool) -> list[bytes]:
         return [local(scraped)]
 
-    async def logins(self, local: list[TokenRecord]) -> list[TokenRecord]:
+    async def logins(self, local: list[LoginRecord]) -> list[LoginRecord]:
         return local
 
     async def start(self) -> None:
@@ -105,7 +108,7 @@ class WorkerProcess:
         self.number = number
         self.size = size
         self.inspector_path = inspector_path
-        self.obtain: TokenProvider = TokenBrokerClient(channel)
+        self.token_provider: TokenProvider = TokenBrokerClient(channel)
         self.loops: LoopJudge = self._admits
         self._rejections = SharedRejections(channel)
         self.rejections: RejectionJudge = self._rejections
@@ -121,9 +124,9 @@ class WorkerProcess:
         except ChannelClosed:
             return [local(scraped)]
 
-    async def logins(self, local: list[TokenRecord]) -> list[TokenRecord]:
+    async def logins(self, local: list[LoginRecord]) -> list[LoginRecord]:
         try:
-            return msgspec.convert(await self._channel.request("logins"), list[TokenRecord])
+            return msgspec.convert(await self._channel.request("logins"), list[LoginRecord])
         except ChannelClosed:
             return local
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from biot_sidecar.auth.secret_source import SecretSource
-from biot_sidecar.auth.tokens import TokenRecord, Tokens
+from biot_sidecar.auth.single_flight_login import LoginRecord
+from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.background_work import Rests
 from biot_sidecar.http.admission import Admission
 from biot_sidecar.http.deadlines import DeadlineTimer, timeout
@@ -114,7 +115,7 @@ class Sidecar:
         settings, context = self._settings, self._context
         told = [self._metrics, self._log] if context.number == 0 else [self._metrics]
         return Tokens(
-            context.obtain,
+            context.token_provider,
             # A worker's own reads send nothing: its supervisor warns.
             make_secret_source(settings, self._log) if context.size == 1 else SecretSource(settings),
             string_gap=settings.string_gap,
@@ -211,7 +212,7 @@ class Sidecar:
         self._reported = self._observer.notified
         return self.snapshot() if self._reported != before else None
 
-    def logins(self) -> list[TokenRecord]:
+    def logins(self) -> list[LoginRecord]:
         """The latest tokens and failed logins that this process has seen."""
         return list(self._tokens.history)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement
-from biot_sidecar.auth.tokens import TokenRecord
+from biot_sidecar.auth.single_flight_login import LoginRecord
 from biot_sidecar.http.deadlines import timeout
 from biot_sidecar.http.sockets import InheritedListener
 from biot_sidecar.process import respawn
@@ -111,8 +111,8 @@ class Supervisor:
 
     def _make_broker(self) -> TokenBroker:
         return TokenBroker(
-            self._context.obtain,
-            make_secret_source(self._settings, self._log).read,
+            self._context.token_provider,
+            make_secret_source(self._settings, self._log),
             wall=time.time,
             clock=make_clock(),
             jitter=RANDOM.random,
@@ -181,7 +181,7 @@ class Supervisor:
 
     async def _logins(self, content: Any) -> Any:
         told = await asyncio.gather(*(worker.request("logins") for worker in self._workers.values()))
-        counts = [record for records in told for record in msgspec.convert(records or [], list[TokenRecord])]
+        counts = [record for records in told for record in msgspec.convert(records or [], list[LoginRecord])]
         return self._broker.logins(counts)
 
     async def _record(self, content: Any) -> None:

@@ -1,27 +1,18 @@
-"""One token for several workers: the parent logs in, once, for whichever of them asks."""
+"""One token for several workers: the parent logs in, once, for whichever of them asks, and owns the back-off of all."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
-from biot_sidecar.auth.login_response import (
-    OPEN_GATE,
-    IssuedToken,
-    LoginFailure,
-    TokenRequest,
-    after_new_secret,
-    after_setback,
-    unreadable_secret,
-)
-from biot_sidecar.auth.secret_source import UnreadableSecret
-from biot_sidecar.auth.token_cipher import suits
-from biot_sidecar.auth.tokens import HISTORY, TokenProvider, TokenRecord
-from biot_sidecar.errors import Code, LoginError
+from biot_sidecar.auth.freshness import satisfies
+from biot_sidecar.auth.login_failure import LoginFailure, parent_gone
+from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, ReadableSecret, SingleFlightLogin
+from biot_sidecar.auth.token import IssuedToken, TokenRequest
+from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
 from biot_sidecar.settings.secret import Secret
 
@@ -29,101 +20,74 @@ from biot_sidecar.settings.secret import Secret
 class TokenBroker:
     """The parent's side. It holds the last token and gives it to every worker that it is good enough for.
 
-    `clock` is an elapsed clock (policy.elapsed); `wall` tells seconds since the epoch, for people.
+    `clock` is an elapsed clock (elapsed_clock); `wall` tells seconds since the epoch, for people.
     """
 
     def __init__(
         self,
-        obtain: TokenProvider,
-        secret: Callable[[], Secret],
+        provider: TokenProvider,
+        secret: ReadableSecret,
         *,
         wall: Callable[[], float],
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
-        self._obtain = obtain
-        self._secret = secret
-        self._wall = wall
         self._clock = clock
-        self._taken = 0.0  # when the grant's age was what it says
-        self._jitter = jitter
-        self._grant: IssuedToken | None = None
-        self._gate = OPEN_GATE
-        self._gate_secret: Secret | None = None
-        self._login: asyncio.Task[IssuedToken | LoginFailure] | None = None
-        self._history: deque[TokenRecord] = deque(maxlen=HISTORY)
+        self._issued: IssuedToken | None = None
+        self._issued_at = 0.0  # when the token's age was what it says
+        self._login = SingleFlightLogin(
+            provider, secret, wall=wall, clock=clock, jitter=jitter, ended=self._login_ended
+        )
 
     async def answer(self, content: Any) -> Any:
-        """The handler of the channel's `token` calls."""
-        result = await self.get(msgspec.convert(content, TokenRequest))
+        """The handler of the channel's `token` requests."""
+        result = await self.obtain(msgspec.convert(content, TokenRequest))
         if isinstance(result, IssuedToken):
-            return {"grant": msgspec.to_builtins(result)}
-        fault = result.fault
-        words = [fault.code.value, fault.message, fault.outcome, fault.hint]
-        return {"fault": words, "blocks": result.blocks, "asked": max(0.0, self._gate.until - self._clock())}
+            return {"token": msgspec.to_builtins(result)}
+        # The back-off is ours: the worker follows it.
+        pause = max(0.0, self._login.backoff.until - self._clock())
+        return {"failure": msgspec.to_builtins(msgspec.structs.replace(result, pause=pause))}
 
-    async def get(self, wanted: TokenRequest) -> IssuedToken | LoginFailure:
-        grant = self._aged()
-        if grant is not None and suits(grant, wanted):
-            return grant
-        try:
-            secret = self._secret()
-        except UnreadableSecret as error:
-            return unreadable_secret(str(error))
-        setback = self._gate.setback
-        another = self._gate.about_secret and secret != self._gate_secret
-        if setback is not None and self._gate.closed(self._clock()) and not another:
-            return setback
-        if self._login is not None:
-            result = await asyncio.shield(self._login)
-            # It began for another worker, who may content itself with what this one had refused.
-            good = isinstance(result, LoginFailure) or suits(result, wanted)
-            return result if good else await self.get(wanted)
-        self._login = asyncio.ensure_future(self._log_in(secret, wanted))
-        return await asyncio.shield(self._login)
+    async def obtain(self, request: TokenRequest) -> LoginResult:
+        """The token that is there if it will do, the failure that is in force, or what a login gives."""
+        while True:
+            issued = self._aged()
+            if issued is not None and satisfies(issued, request):
+                return issued
+            login = self._login.under_way
+            if login is None:
+                if (failure := self._login.failure_in_force()) is not None:
+                    return failure
+                return await asyncio.shield(self._login.start(request))
+            result = await asyncio.shield(login)
+            # It began for another worker, who may content itself with what this one's token was rejected for.
+            if isinstance(result, LoginFailure) or satisfies(result, request):
+                return result
 
     def _aged(self) -> IssuedToken | None:
         """The last token, with the age that it has now."""
-        grant = self._grant
-        if grant is None:
+        issued = self._issued
+        if issued is None:
             return None
-        return msgspec.structs.replace(grant, age=grant.age + self._clock() - self._taken)
+        return msgspec.structs.replace(issued, age=issued.age + self._clock() - self._issued_at)
 
-    async def _log_in(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
-        at, began = self._wall(), self._clock()
-        try:
-            result = await self._obtain(secret, wanted)
-        finally:
-            self._login = None
-        now = self._clock()
-        record = TokenRecord(at, wanted.reason, "", now - began)
+    def _login_ended(self, result: LoginResult) -> None:
         if isinstance(result, IssuedToken):
-            self._grant, self._gate, self._taken = result, OPEN_GATE, now
-            record.outcome = "shared" if result.shared else "success"
-            record.obtained = result.obtained
-        else:
-            gate = self._gate if secret == self._gate_secret else after_new_secret(self._gate)
-            self._gate = after_setback(gate, result, now, self._jitter())
-            self._gate_secret = secret
-            record.outcome = result.fault.outcome
-        self._history.append(record)
-        return result
+            self._issued, self._issued_at = result, self._clock()
 
-    def logins(self, counted: Iterable[TokenRecord]) -> list[TokenRecord]:
+    def logins(self, counted: Iterable[LoginRecord]) -> list[LoginRecord]:
         """The latest tokens and failed logins, with the calls that the workers have `counted`."""
         calls: dict[float, int] = {}
         for record in counted:
             calls[record.obtained] = calls.get(record.obtained, 0) + record.calls
         return [
             msgspec.structs.replace(record, calls=calls.get(record.obtained, 0) if record.obtained else 0)
-            for record in self._history
+            for record in self._login.history
         ]
 
     async def close(self) -> None:
         """Give up the login that is under way."""
-        if self._login is not None:
-            self._login.cancel()
-            await asyncio.gather(self._login, return_exceptions=True)
+        await self._login.close()
 
 
 class TokenBrokerClient:
@@ -132,14 +96,12 @@ class TokenBrokerClient:
     def __init__(self, channel: WorkerChannel) -> None:
         self._channel = channel
 
-    async def __call__(self, secret: Secret, wanted: TokenRequest) -> IssuedToken | LoginFailure:
+    async def obtain(self, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
+        """What the parent's broker gives; the parent reads the secret itself."""
         try:
-            answer = await self._channel.request("token", msgspec.to_builtins(wanted))
+            answer = await self._channel.request("token", msgspec.to_builtins(request))
         except ChannelClosed:
-            words = [Code.LOGIN_UNAVAILABLE.value, "The sidecar's parent process has gone.", "network", ""]
-            answer = {"fault": words, "blocks": False, "asked": 0.0}
-        if "grant" in answer:
-            return msgspec.convert(answer["grant"], IssuedToken)
-        code, message, outcome, hint = answer["fault"]
-        fault = LoginError(Code(code), message, outcome=outcome, hint=hint)
-        return LoginFailure(fault, blocks=answer["blocks"], asked=answer["asked"])
+            return parent_gone()
+        if "token" in answer:
+            return msgspec.convert(answer["token"], IssuedToken)
+        return msgspec.convert(answer["failure"], LoginFailure)

@@ -10,13 +10,13 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from biot_sidecar.auth.login_response import LATEST
 from biot_sidecar.bounded_cache import BoundedCache
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.header_fields import Kind, kind_of
 from biot_sidecar.http.header_rules import looks_false
 from biot_sidecar.telemetry.redact import printable, query_keys
 from biot_sidecar.telemetry.snapshot import CLIENT_GONE, METHODS, OTHER
+from biot_sidecar.timestamps import iso
 
 LEVELS: Final = {"debug": 0, "info": 1, "warning": 2, "error": 3}
 BATCH: Final = 64 * 1024
@@ -230,15 +230,6 @@ class Log:
             self._second = second
             self._date = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
         return self._date, int((wall - second) * 1000)
-
-
-def iso(wall: float) -> str:
-    """Wall-clock seconds as ISO 8601 in UTC, from 1970 to 9999: what lies beyond is shown as the last that can be."""
-    return (
-        datetime.fromtimestamp(max(0.0, min(wall, LATEST)), UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
-    )
 
 
 def _make_parts(exchange: Exchange) -> _Parts:

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from biot_sidecar.routing.route import Route
 from biot_sidecar.routing.table import RouteTable
-from biot_sidecar.telemetry.access_log import iso
 from biot_sidecar.telemetry.histogram import RouteStats
 from biot_sidecar.telemetry.snapshot import LOGIN_OUTCOMES, LOGIN_REASONS, Snapshot, merge_snapshots
+from biot_sidecar.timestamps import iso
 
 
 class LoginRecord(Protocol):

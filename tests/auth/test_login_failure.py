@@ -1,0 +1,29 @@
+"""Every failed login has a name, words and a code, and shows nothing of the secret."""
+
+from __future__ import annotations
+
+import pytest
+from biot_sidecar.auth.login_failure import no_response, secret_unreadable
+from biot_sidecar.errors import Code
+from biot_sidecar.http.error_catalogue import lost_before_response, untrusted_response, upstream_timeout
+from biot_sidecar.telemetry.snapshot import LOGIN_OUTCOMES
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "code"),
+    [
+        (upstream_timeout(10), "timeout", Code.LOGIN_TIMEOUT),
+        (untrusted_response("odd"), "malformed", Code.LOGIN_MALFORMED),
+        (lost_before_response(), "network", Code.LOGIN_UNAVAILABLE),
+    ],
+)
+def test_no_answer_has_a_name_too(fault, outcome, code):
+    result = no_response(fault)
+    assert (result.outcome, result.code, result.blocks) == (outcome, code, False)
+
+
+def test_an_secret_unreadable_is_no_login():
+    result = secret_unreadable("no such file")
+    assert result.code is Code.LOGIN_UNAVAILABLE
+    assert result.outcome not in LOGIN_OUTCOMES
+    assert not result.blocks
