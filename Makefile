@@ -7,7 +7,7 @@ PYTHONS := proxy tests deploy hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-compiled check types format bench fuzz schema lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled check types format bench fuzz schema readme lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -114,6 +114,9 @@ bench: $(VENV)/.test ## this proxy beside its peers in one run, figures as ratio
 schema: $(VENV)/.run ## write config/routes.schema.json anew
 	@$(BIN)/python -m biot_sidecar.routing.file.schema > config/routes.schema.json.new
 	@mv config/routes.schema.json.new config/routes.schema.json
+
+readme: $(VENV)/.run ## write README's table of settings anew
+	@$(BIN)/python -m tests.settings.readme_table
 
 lock: $(VENV)/.run ## write the lock files anew
 	@$(PIP) install uv

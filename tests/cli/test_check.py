@@ -31,8 +31,8 @@ def test_a_right_file_is_right_without_any_setting(capsys, routes):
         0,
         [f"{path}: 1 route, no tests"],
         [
-            "note: not set here, though serve needs them: BIOT_BASE_URL, BIOT_SERVICE_USER_SECRET_KEY, "
-            "BIOT_SERVICE_USER_ID"
+            "note: not set here, though serve needs them: BIOT_BASE_URL, BIOT_SERVICE_USER_ID, "
+            "BIOT_SERVICE_USER_SECRET_KEY"
         ],
     )
 

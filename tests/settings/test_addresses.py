@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from biot_sidecar.settings import ListenAddress, UpstreamUrl
+from biot_sidecar.settings import ListenAddress
 from biot_sidecar.settings.addresses import is_loopback, parse_address, parse_base_url
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,10 +18,6 @@ def refusal(parse: Callable[[str], object], text: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
-
-
-def base_url(text: str, *, plain_http: bool = False) -> UpstreamUrl:
-    return parse_base_url(text, plain_http=plain_http, ca_file=None)
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "::1"])
@@ -89,7 +85,7 @@ def test_what_is_no_address_is_refused_in_words(text, words):
     ],
 )
 def test_a_base_url_is_taken_apart(text, authority, port, prefix, url):
-    upstream = base_url(text)
+    upstream = parse_base_url(text)
     assert (upstream.authority, upstream.port, upstream.prefix, upstream.url) == (authority, port, prefix, url)
     assert upstream.tls is text.lower().startswith("https")
 
@@ -104,11 +100,6 @@ def test_a_base_url_is_taken_apart(text, authority, port, prefix, url):
         ("https://h:99999", "is no address"),
         ("https://h:http", "is no address"),
         ("https://[::1", "is no address"),
-        (
-            "http://api.example",
-            "is plain http: tokens would travel in the clear; use https, or set SIDECAR_ALLOW_PLAIN",
-        ),
-        ("http://127.0.0.1.nip.io", "is plain http"),
         ("https://user:canary@h", "holds a user name or password"),
         ("user:canary@h", "holds a user name or password"),
         ("https://h?a=canary", "holds a query or fragment"),
@@ -126,23 +117,19 @@ def test_a_base_url_is_taken_apart(text, authority, port, prefix, url):
     ],
 )
 def test_a_base_url_that_misleads_is_refused_in_words(text, words):
-    assert words in refusal(base_url, text)
-    assert "canary" not in refusal(base_url, text)
+    assert words in refusal(parse_base_url, text)
+    assert "canary" not in refusal(parse_base_url, text)
 
 
-def test_plain_http_goes_where_that_is_allowed():
-    assert base_url("http://api.example", plain_http=True).url == "http://api.example"
-
-
-@given(st.text(max_size=40), st.booleans())
-def test_whatever_is_written_is_taken_or_refused_with_a_sentence(text, plain_http):
-    for parse in (parse_address, lambda text: base_url(text, plain_http=plain_http)):
+@given(st.text(max_size=40))
+def test_whatever_is_written_is_taken_or_refused_with_a_sentence(text):
+    for parse in (parse_address, parse_base_url):
         said = refusal(parse, text)
         assert said == "" or len(said) > 10
 
 
 def test_a_final_dot_is_for_dns_alone():
-    upstream = base_url("https://api.example.:443")
+    upstream = parse_base_url("https://api.example.:443")
     assert (upstream.host, upstream.authority) == ("api.example.", b"api.example")
     with pytest.raises(ValueError, match="no host name"):
-        base_url("https://api.example..:443")
+        parse_base_url("https://api.example..:443")

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import ListenAddress, load
-from biot_sidecar.settings.names import DEFAULTS, FLAGS
 from biot_sidecar.settings.secret import Secret
+from biot_sidecar.settings.table import DEFAULTS, FLAGS
 
 from tests.settings.given import ENOUGH, SECRET, USER, environment, problem, problems, settings
 
@@ -74,6 +74,8 @@ def test_a_good_value_is_taken(name, text, field, value):
     ("name", "text", "words"),
     [
         ("BIOT_BASE_URL", None, "is not set; it is BioT's address, such as https://api"),
+        ("BIOT_BASE_URL", "http://api.example", "tokens would travel in the clear; use https, or set SIDECAR_ALLOW_PL"),
+        ("BIOT_BASE_URL", "http://127.0.0.1.nip.io", "is plain http"),
         ("BIOT_SERVICE_USER_ID", None, "is not set; it is the id of the service user"),
         ("BIOT_SERVICE_USER_ID", "\udcff", "is not UTF-8 text"),
         ("BIOT_SERVICE_USER_SECRET_KEY", None, "is not set; set it or BIOT_SERVICE_USER_SECRET_KEY_FILE"),
@@ -160,6 +162,20 @@ def test_the_sidecar_is_not_its_own_upstream(upstream, listen, itself):
         assert "points at the sidecar itself" in problem(**given)
     else:
         assert settings(**given).upstream.url == upstream
+
+
+def test_plain_http_goes_where_that_is_allowed():
+    read = settings(BIOT_BASE_URL="http://api.example", SIDECAR_ALLOW_PLAIN_HTTP="1")
+    assert read.upstream.url == "http://api.example"
+
+
+def test_what_is_wrong_with_one_item_hides_nothing_about_another():
+    assert problems(SIDECAR_LISTEN="x,127.0.0.1:1,0.0.0.0:2", SIDECAR_ADMIN_LISTEN="127.0.0.1:1") == [
+        "SIDECAR_LISTEN: 'x' is no address; write HOST:PORT, [::1]:PORT or unix:PATH, such as 127.0.0.1:8787",
+        "SIDECAR_LISTEN: '0.0.0.0' is not loopback: whoever reaches the port acts as the service user; use 127.0.0.1, "
+        "or set SIDECAR_ALLOW_REMOTE=1",
+        "SIDECAR_ADMIN_LISTEN: 127.0.0.1:1 is listened on already",
+    ]
 
 
 def test_another_machine_may_be_listened_to_when_that_is_said():

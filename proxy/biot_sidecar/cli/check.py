@@ -21,7 +21,7 @@ _UNSET: Final = tuple(f"{name}: is not set" for name in (BASE_URL, USER_ID, SECR
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags: those of serve, and its own."""
-    add_setting_flags(parser)
+    add_setting_flags(parser, "check")
     parser.add_argument(
         "--live", action="store_true", help="also log in and ask BioT which interceptors the routes run"
     )

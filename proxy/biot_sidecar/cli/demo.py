@@ -13,8 +13,9 @@ from typing import Final
 from biot_sidecar.cli.child_process import Child, Signals, finish, reap, start_own
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
-from biot_sidecar.settings.names import BASE_URL, DEFAULTS, FLAGS, SECRET, SIMULATOR_LISTEN, USER_ID
+from biot_sidecar.settings.names import BASE_URL, SECRET, SIMULATOR_LISTEN, USER_ID
 from biot_sidecar.settings.simulator import names_service_user
+from biot_sidecar.settings.table import FLAGS
 
 _SIMULATOR: Final = re.compile(r"BioT simulator on (\S+) ")
 _PATIENT: Final = "/organization/v1/users/patients/11111111-1111-1111-1111-111111111111"
@@ -22,13 +23,7 @@ _PATIENT: Final = "/organization/v1/users/patients/11111111-1111-1111-1111-11111
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sidecar's flags, less the upstream: that is the simulator."""
-    add_setting_flags(parser, "SIDECAR_LISTEN", "SIDECAR_ADMIN_LISTEN", "SIDECAR_ROUTES")
-    parser.add_argument(
-        "--simulator-listen",
-        dest=SIMULATOR_LISTEN,
-        metavar="HOST:PORT",
-        help=f"the simulator's address (default {DEFAULTS[SIMULATOR_LISTEN]}; port 0: any); {SIMULATOR_LISTEN}",
-    )
+    add_setting_flags(parser, "demo")
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:

@@ -13,7 +13,8 @@ from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import load_listen
-from biot_sidecar.settings.names import BASE_URL, FLAGS, SECRET, SECRET_FILE
+from biot_sidecar.settings.names import BASE_URL, LISTEN
+from biot_sidecar.settings.table import FLAGS, SETTINGS
 
 _EPILOG: Final = """\
 CMD finds the sidecar's address in BIOT_BASE_URL (and in SIDECAR_URL), and localhost in NO_PROXY. It does not get
@@ -33,7 +34,7 @@ FORWARDED: Final = (
     signal.SIGUSR2,
     signal.SIGWINCH,
 )
-_WITHHELD: Final = frozenset({SECRET, SECRET_FILE, "SIDECAR_SECRET_COMMAND", "SIDECAR_TOKEN_STORE"})
+_WITHHELD: Final = frozenset({"SIDECAR_SECRET_COMMAND", *(row.name for row in SETTINGS if row.is_secret)})
 _NO_PROXY: Final = ("localhost", "127.0.0.1")
 
 
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.usage = "%(prog)s [FLAG...] -- CMD [ARG...]"
-    add_setting_flags(parser)
+    add_setting_flags(parser, "exec")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments")
 
 
@@ -103,7 +104,7 @@ def command_environment(env: Mapping[str, str], url: str) -> dict[str, str]:
 
 def _refuse_unix_only(flags: Mapping[str, str], env: Mapping[str, str]) -> None:
     if all(address.path for address in load_listen(env, flags)):
-        name = FLAGS["SIDECAR_LISTEN"] if "SIDECAR_LISTEN" in flags else "SIDECAR_LISTEN"
+        name = FLAGS[LISTEN] if LISTEN in flags else LISTEN
         raise BadSettings(
             [f"{name}: {BASE_URL} cannot name a unix socket; add an address for the command, such as 127.0.0.1:0"]
         )

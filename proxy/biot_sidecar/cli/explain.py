@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     parser.add_argument("method", metavar="METHOD", help="such as GET")
     parser.add_argument("path", metavar="PATH", help="such as /ums/v2/users/1; a query plays no part and is not shown")
-    add_setting_flags(parser, "SIDECAR_ROUTES")
+    add_setting_flags(parser, "explain")
     parser.add_argument("--json", action="store_true", help="the same as JSON")
     parser.add_argument("--why", action="store_true", help="also: why no earlier route matches")
 

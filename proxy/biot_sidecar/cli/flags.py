@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from biot_sidecar.settings.names import SETTINGS
+from biot_sidecar.settings.table import SETTINGS
 
 if TYPE_CHECKING:
     import argparse
 
 
-def add_setting_flags(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add the flags of these settings; without names, of all that have one."""
+def add_setting_flags(parser: argparse.ArgumentParser, command: str) -> None:
+    """Add the flags that the command has for settings."""
     for setting in SETTINGS:
-        if setting.flag and (not names or setting.name in names):
-            default = f" (default {setting.default})" if setting.default else ""
-            parser.add_argument(
-                setting.flag, dest=setting.name, metavar="VALUE", help=f"{setting.help}{default}; {setting.name}"
-            )
+        if command in setting.flags:
+            text = f"{setting.help} (default {setting.default or setting.unset_means}); {setting.name}"
+            shown = text.replace("`", "").replace("(default required)", "(required)").replace("%", "%%")
+            parser.add_argument(setting.flags[command], dest=setting.name, metavar="VALUE", help=shown)
 
 
 def flags_of(args: argparse.Namespace) -> dict[str, str]:

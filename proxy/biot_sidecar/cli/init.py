@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.regular_file import read_file
-from biot_sidecar.settings.names import DEFAULTS
-from biot_sidecar.settings.routes_path import NAME, brought
+from biot_sidecar.settings.names import ROUTES
+from biot_sidecar.settings.routes_path import brought
+from biot_sidecar.settings.table import DEFAULTS
 
 if TYPE_CHECKING:
     import argparse
 
-FOLDER, ROUTES = os.path.split(DEFAULTS[NAME])
-FILES = (ROUTES, "routes.schema.json")
+FOLDER, FILE = os.path.split(DEFAULTS[ROUTES])
+FILES = (FILE, "routes.schema.json")
 _LARGEST = 1024 * 1024
 
 
@@ -26,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0 if anything was written, 1 if all was there already, which stays as it is. Raises BadSettings."""
     written = [_write(name) for name in FILES]
-    if env.get(NAME, "").strip():
-        print(f"{NAME} is set, so {env[NAME].strip()} is the routes file that counts")
+    if env.get(ROUTES, "").strip():
+        print(f"{ROUTES} is set, so {env[ROUTES].strip()} is the routes file that counts")
     return 0 if any(written) else 1
 
 

@@ -14,7 +14,7 @@ from biot_sidecar.timestamps import iso
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_setting_flags(parser, "BIOT_BASE_URL")
+    add_setting_flags(parser, "login")
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:

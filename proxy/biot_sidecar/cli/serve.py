@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_setting_flags(parser)
+    add_setting_flags(parser, "serve")
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:

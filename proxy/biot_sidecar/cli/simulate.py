@@ -10,12 +10,13 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from biot_sidecar.cli.flags import flags_of
+from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.errors import AddressInUse, BadSettings
 from biot_sidecar.regular_file import read_file
-from biot_sidecar.settings.names import DEFAULTS, SIMULATOR_LISTEN, set_elsewhere
+from biot_sidecar.settings.names import SIMULATOR_LISTEN
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.simulator import TOKEN_LIFE, SimulatorSettings, load_simulator
+from biot_sidecar.settings.table import set_elsewhere
 from biot_sidecar.settings.values import ListenAddress
 
 if TYPE_CHECKING:
@@ -47,13 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
-    where = DEFAULTS[SIMULATOR_LISTEN]
-    parser.add_argument(
-        "--listen",
-        dest=SIMULATOR_LISTEN,
-        metavar="HOST:PORT",
-        help=f"default {where}; port 0: any; {SIMULATOR_LISTEN}",
-    )
+    add_setting_flags(parser, "simulate")
     parser.add_argument("--faults", metavar="FILE", help="faults to rehearse from the start, see below")
     parser.add_argument(TOKEN_LIFE, default="30m", metavar="DURATION", help="such as 90s or 1m30s; default 30m")
 

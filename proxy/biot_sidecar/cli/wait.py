@@ -15,10 +15,10 @@ from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.durations import parse_duration, show_duration
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import load_listen, misspelt
-from biot_sidecar.settings.names import FLAGS
+from biot_sidecar.settings.names import LISTEN
+from biot_sidecar.settings.table import FLAGS
 from biot_sidecar.settings.values import ListenAddress
 
-LISTEN: Final = "SIDECAR_LISTEN"
 POLL: Final = 0.1
 """Seconds between two looks."""
 TRY: Final = 1.0
@@ -32,7 +32,7 @@ _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
-    add_setting_flags(parser, LISTEN)
+    add_setting_flags(parser, "wait")
     parser.add_argument(
         "--token", action="store_true", help="wait until a token is in hand, too: BioT has let the service user in"
     )

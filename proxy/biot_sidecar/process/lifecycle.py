@@ -20,8 +20,8 @@ from biot_sidecar.process.systemd import inherited_sockets, notify
 from biot_sidecar.routing.file import counted
 from biot_sidecar.routing.file.watcher import load_routes_file
 from biot_sidecar.settings import ListenAddress, Settings
-from biot_sidecar.settings.names import set_elsewhere
 from biot_sidecar.settings.routes_path import warning_about
+from biot_sidecar.settings.table import set_elsewhere
 from biot_sidecar.telemetry.access_log import Log
 
 _LISTEN: Final = "SIDECAR_LISTEN"
@@ -51,7 +51,7 @@ async def _run_single(settings: Settings, env: Mapping[str, str], log: Log, stac
         settings, log, lambda pool, deadlines, observer: SingleProcess(settings, pool, deadlines, observer, report)
     )
     sockets = _owned(stack, inherited_sockets(env, os.getpid()) or _bind_single(settings, _LISTEN, settings.listen))
-    admin = _owned(stack, _bind_single(settings, _ADMIN, settings.admin_places))
+    admin = _owned(stack, _bind_single(settings, _ADMIN, settings.admin_addresses))
     stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
     stack.callback(sidecar.close_acceptors)
     await sidecar.serve(
@@ -77,7 +77,7 @@ async def _run_supervisor(
     listen = [[sock] * settings.workers for sock in inherited] or _bind_for_workers(
         stack, settings, _LISTEN, settings.listen
     )
-    admin = _bind_for_workers(stack, settings, _ADMIN, settings.admin_places)
+    admin = _bind_for_workers(stack, settings, _ADMIN, settings.admin_addresses)
     stop = StopSignals(asyncio.get_running_loop(), on_hangup=supervisor.reload)
     started = supervisor.start(_by_worker(listen, settings.workers), _by_worker(admin, settings.workers))
     await first_of(started, stop.drain_requested.wait())
@@ -101,7 +101,7 @@ def _count_routes(settings: Settings) -> int:
 
 def _bind(settings: Settings, setting: str, addresses: Iterable[ListenAddress]) -> Iterator[list[socket.socket]]:
     """What listens at each address, a socket for each process. Raises AddressInUse that names the setting."""
-    beside = [*settings.listen, *settings.admin_places]
+    beside = [*settings.listen, *settings.admin_addresses]
     ours: list[Where] = []
     for address in addresses:
         try:

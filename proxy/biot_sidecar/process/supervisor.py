@@ -33,7 +33,7 @@ from biot_sidecar.process.token_broker import TokenBroker
 from biot_sidecar.process.worker_channel import ChannelClosed, Handler, WorkerChannel
 from biot_sidecar.process.worker_liveness import PROBE_INTERVAL, Liveness, ProbeClock
 from biot_sidecar.settings import Settings
-from biot_sidecar.settings.names import FLAGS
+from biot_sidecar.settings.table import FLAGS
 from biot_sidecar.telemetry.access_log import Log
 from biot_sidecar.telemetry.login_observers import LoginObservers
 from biot_sidecar.telemetry.snapshot import drop_routes, ended_totals

@@ -53,7 +53,7 @@ def parse_address(text: str) -> ListenAddress:
     return ListenAddress(host=host, port=int(port))
 
 
-def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> UpstreamUrl:
+def parse_base_url(text: str) -> UpstreamUrl:
     """The upstream of BIOT_BASE_URL. Raises ValueError with a sentence for the user that shows no password."""
     example = "write it as https://api.<env>.<customer>.biot-med.com"
     try:
@@ -73,10 +73,6 @@ def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> Upstr
     name = host if is_ip(host) else host.removesuffix(".")  # the final dot is for DNS alone: no search domains
     if not is_host(name):
         raise ValueError(f"{host!r} is no host name or address; write names in ASCII (punycode)")
-    if url.scheme == "http" and not (plain_http or is_loopback(name)):
-        raise ValueError(
-            f"{text!r} is plain http: tokens would travel in the clear; use https, or set SIDECAR_ALLOW_PLAIN_HTTP=1"
-        )
     prefix = url.path.rstrip("/")
     if re.search(r"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})|\\|(?:^|/)(?:\.|%2[eE]){1,2}(?:/|$)", prefix):
         raise ValueError(f"the path {prefix!r} holds characters or dot segments that do not belong there")
@@ -90,7 +86,6 @@ def parse_base_url(text: str, *, plain_http: bool, ca_file: str | None) -> Upstr
         port=default if port is None else port,
         authority=authority.encode("ascii"),
         prefix=prefix.encode("ascii"),
-        ca_file=ca_file,
     )
 
 

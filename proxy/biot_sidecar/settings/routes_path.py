@@ -8,9 +8,9 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-from biot_sidecar.settings.names import DEFAULTS
+from biot_sidecar.settings.names import ROUTES
+from biot_sidecar.settings.table import DEFAULTS
 
-NAME: Final = "SIDECAR_ROUTES"
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 # Within a wheel the file lies in the package, in a working copy beside it.
 _BROUGHT: Final = (os.path.join(_PACKAGE, "data"), os.path.join(os.path.dirname(os.path.dirname(_PACKAGE)), "config"))
@@ -18,10 +18,10 @@ _BROUGHT: Final = (os.path.join(_PACKAGE, "data"), os.path.join(os.path.dirname(
 
 def find_routes_file(env: Mapping[str, str], flags: Mapping[str, str]) -> str:
     """The path to read, flag over environment over default; only the default may be missing and is then replaced."""
-    for given in (flags.get(NAME), env.get(NAME)):
+    for given in (flags.get(ROUTES), env.get(ROUTES)):
         if given is not None and given.strip():
             return given.strip()
-    default = DEFAULTS[NAME]
+    default = DEFAULTS[ROUTES]
     if os.path.exists(default):
         return default
     return brought("routes.yaml") or default
@@ -34,9 +34,9 @@ def brought(name: str) -> str:
 
 def warning_about(path: str) -> str:
     """What to say when this is the brought routes file, found because there is none of one's own; else nothing."""
-    if path == DEFAULTS[NAME] or path != brought("routes.yaml"):
+    if path == DEFAULTS[ROUTES] or path != brought("routes.yaml"):
         return ""
     return (
-        f"{NAME}: is not set and there is no {DEFAULTS[NAME]} in this folder, so the program's own routes file is in "
-        f"force, {path}; write one of yours with: biot-sidecar init"
+        f"{ROUTES}: is not set and there is no {DEFAULTS[ROUTES]} in this folder, so the program's own routes file "
+        f"is in force, {path}; write one of yours with: biot-sidecar init"
     )

@@ -64,6 +64,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()  # what is odd but no error
 
     @property
-    def admin_places(self) -> tuple[ListenAddress, ...]:
+    def admin_addresses(self) -> tuple[ListenAddress, ...]:
         """Where the admin listener listens: one address or none."""
         return () if self.admin_listen is None else (self.admin_listen,)

@@ -1,0 +1,120 @@
+"""What must hold between settings, or of the files that they name: each check tells the reader what is wrong or odd."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Final
+
+from biot_sidecar.settings.addresses import is_ip, is_loopback
+from biot_sidecar.settings.ca_file import ca_file_problem
+from biot_sidecar.settings.files import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
+from biot_sidecar.settings.names import (
+    ADMIN_LISTEN,
+    ALLOW_PLAIN_HTTP,
+    ALLOW_REMOTE,
+    BASE_URL,
+    CA_FILE,
+    LISTEN,
+    SECRET,
+    SECRET_FILE,
+    SIMULATOR_LISTEN,
+    USER_ID,
+)
+from biot_sidecar.settings.reader import Reader
+from biot_sidecar.settings.values import ListenAddress, UpstreamUrl
+
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def check_all(reader: Reader) -> None:
+    """Everything that `serve` needs."""
+    check_ca_file(reader)
+    check_user_id(reader)
+    check_secret(reader)
+    check_plain_http(reader)
+    check_remote(reader, LISTEN, SIMULATOR_LISTEN)
+    check_listeners(reader)
+
+
+def check_ca_file(reader: Reader) -> None:
+    if path := reader.value(CA_FILE):
+        reason, odd = ca_file_problem(path)
+        if reason:
+            reader.problem(CA_FILE, reason)
+        if odd:
+            reader.warn(CA_FILE, odd)
+
+
+def check_user_id(reader: Reader) -> None:
+    if not _UUID.fullmatch(reader.text(USER_ID)):
+        reader.warnings.append(f"{USER_ID} is not a UUID; BioT's service users have one as their id")
+
+
+def check_secret(reader: Reader) -> None:
+    """There is exactly one source of the secret, and it gives one."""
+    given, file = reader.text(SECRET), reader.value(SECRET_FILE)
+    secret = reader.value(SECRET)
+    if not given and not file:
+        reader.problem(SECRET, f"is not set; set it or {SECRET_FILE}")
+    elif given and file:
+        reader.problem(SECRET, f"and {SECRET_FILE} are both set; one of them is enough")
+    elif file and (reason := secret_file_problem(file)):
+        reader.problem(SECRET_FILE, reason)
+    else:
+        with contextlib.suppress(UnreadableSecret):  # gone since it was found good
+            secret = read_secret(file) if file else secret
+        if secret is not None and (odd := odd_about_secret(secret)):
+            reader.warn(SECRET_FILE if file else SECRET, odd)
+
+
+def check_plain_http(reader: Reader) -> None:
+    upstream: UpstreamUrl | None = reader.value(BASE_URL)
+    allowed = reader.value(ALLOW_PLAIN_HTTP)
+    if upstream is not None and not (upstream.tls or allowed or is_loopback(upstream.host.removesuffix("."))):
+        reader.problem(
+            BASE_URL,
+            f"{reader.text(BASE_URL)!r} is plain http: tokens would travel in the clear; use https, or set "
+            f"{ALLOW_PLAIN_HTTP}=1",
+        )
+
+
+def check_remote(reader: Reader, *names: str) -> None:
+    """Listeners beyond loopback are there only where that is allowed; the admin listener may be anywhere."""
+    allowed = reader.value(ALLOW_REMOTE)
+    for name in names:
+        for address in _addresses(reader, name):
+            if not (address.path or allowed or is_loopback(address.host)):
+                reader.problem(
+                    name,
+                    f"{address.host!r} is not loopback: whoever reaches the port acts as the service user; "
+                    f"use 127.0.0.1, or set {ALLOW_REMOTE}=1",
+                )
+
+
+def check_listeners(reader: Reader) -> None:
+    """No address is listened on twice, and the sidecar is not its own upstream."""
+    upstream: UpstreamUrl | None = reader.value(BASE_URL)
+    taken: set[ListenAddress] = set()
+    ours = [(name, address) for name in (LISTEN, ADMIN_LISTEN) for address in _addresses(reader, name)]
+    for name, address in ours:
+        if address in taken:
+            reader.problem(name, f"{address} is listened on already")
+        if address.port or address.path:
+            taken.add(address)
+    if upstream is not None and (port := next((one.port for _, one in ours if _leads_to(upstream, one)), 0)):
+        reader.problem(BASE_URL, f"points at the sidecar itself (port {port})")
+
+
+def _addresses(reader: Reader, name: str) -> tuple[ListenAddress, ...]:
+    value: tuple[ListenAddress, ...] | ListenAddress | None = reader.value(name)
+    return (value,) if isinstance(value, ListenAddress) else value or ()
+
+
+def _leads_to(upstream: UpstreamUrl, address: ListenAddress) -> bool:
+    """True when a call of the upstream would arrive at `address`, as far as one can see."""
+    if not address.port or address.port != upstream.port or not is_loopback(upstream.host.removesuffix(".")):
+        return False
+    if is_ip(upstream.host) and is_ip(address.host) and is_loopback(address.host):
+        return upstream.host == address.host
+    return True  # names, and every address

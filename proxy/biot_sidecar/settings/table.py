@@ -1,0 +1,259 @@
+"""The one table of settings: reading, --help, README's table and the checks of single values come from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from biot_sidecar.durations import parse_duration
+from biot_sidecar.settings import parsers
+from biot_sidecar.settings.addresses import parse_base_url
+from biot_sidecar.settings.names import (
+    ADMIN_LISTEN,
+    ALLOW_PLAIN_HTTP,
+    ALLOW_REMOTE,
+    ALLOWED_HOSTS,
+    BASE_URL,
+    CA_FILE,
+    LISTEN,
+    ROUTES,
+    SECRET,
+    SECRET_FILE,
+    SIMULATOR_LISTEN,
+    TOKEN_STORE,
+    USER_ID,
+)
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """A row. `help` is Markdown, for README; --help shows it without its backquotes.
+
+    `flags` are its flags by command: only the commands that it concerns take one. `default` is parsed as if it had been
+    given; a setting without one is `unset`, which `unset_means` tells people and `required`, if it is said, forbids.
+    `field` is its name in Settings. `extra` is what has to be installed where the value is true.
+    """
+
+    name: str
+    help: str
+    parse: Callable[[str], object] = str
+    default: str = ""
+    unset: object = None
+    unset_means: str = "none"
+    required: str = ""
+    flags: Mapping[str, str] = MappingProxyType({})
+    field: str = ""
+    extra: str = ""
+    is_secret: bool = False  # `exec` keeps it from the command
+    keeps_blanks: bool = False  # white space around it may belong to it
+
+
+_SERVING: Final = ("serve", "worker", "check", "exec")
+
+
+def _flag(flag: str, *more: str) -> Mapping[str, str]:
+    """The same flag for whatever reads all settings of a sidecar, and for `more` commands."""
+    return MappingProxyType(dict.fromkeys((*_SERVING, *more), flag))
+
+
+SETTINGS: Final = (
+    Setting(
+        name=BASE_URL,
+        flags=_flag("--upstream", "login"),
+        field="upstream",
+        parse=parse_base_url,
+        unset_means="required",
+        required="is not set; it is BioT's address, such as https://api.<env>.<customer>.biot-med.com",
+        help=f"BioT's address, `https://...`; plain http only towards loopback, or with `{ALLOW_PLAIN_HTTP}=1`",
+    ),
+    Setting(
+        name=USER_ID,
+        field="service_user_id",
+        parse=parsers.plain_text,
+        unset_means="required",
+        required="is not set; it is the id of the service user that the sidecar logs in as",
+        help="the service user's id",
+    ),
+    Setting(
+        name=SECRET,
+        field="secret",
+        parse=parsers.secret,
+        is_secret=True,
+        keeps_blanks=True,
+        unset_means="one of the two",
+        help="the service user's secret key",
+    ),
+    Setting(
+        name=SECRET_FILE,
+        field="secret_file",
+        is_secret=True,
+        unset_means="one of the two",
+        help="a file with the secret key, read again before each login",
+    ),
+    Setting(
+        name=LISTEN,
+        flags=_flag("--listen", "demo", "wait"),
+        field="listen",
+        default="127.0.0.1:8787",
+        unset=(),
+        parse=parsers.listen_addresses,
+        help="`HOST:PORT` (`localhost`: 127.0.0.1 and ::1), `[::1]:PORT`, `unix:PATH`; several, comma-separated; "
+        f"port 0 takes any. Others than loopback need `{ALLOW_REMOTE}=1`",
+    ),
+    Setting(
+        name=ADMIN_LISTEN,
+        flags=_flag("--admin-listen", "demo"),
+        field="admin_listen",
+        parse=parsers.listen_address,
+        help="one more listener for `/metrics`, `/healthz`, `/readyz` only; any address",
+    ),
+    Setting(
+        name=ROUTES,
+        flags=_flag("--routes", "demo", "explain"),
+        default="config/routes.yaml",
+        help="the routes file; without the setting and that file the program's own, with a warning; the ready line of "
+        "the log names the file in force",
+    ),
+    Setting(
+        name=ALLOWED_HOSTS,
+        field="allowed_hosts",
+        parse=parsers.host_names,
+        unset_means="loopback, the upstream, `lambda.aws.com`",
+        help="what a request's Host may name, comma-separated",
+    ),
+    Setting(
+        name="SIDECAR_ALLOWED_ORIGINS",
+        field="allowed_origins",
+        parse=parsers.origins,
+        unset=frozenset(),
+        help="browser origins that may call, comma-separated",
+    ),
+    Setting(
+        name="SIDECAR_LOGIN_AT_START",
+        field="login_at_start",
+        default="1",
+        parse=parsers.switch,
+        help="log in while starting, in the background",
+    ),
+    Setting(
+        name="SIDECAR_STRING_GAP",
+        field="string_gap",
+        default="30s",
+        parse=parse_duration,
+        help="a silence this long ends a string of calls",
+    ),
+    Setting(
+        name="SIDECAR_FRESH_FOR",
+        field="fresh_for",
+        default="5m",
+        parse=parse_duration,
+        help="a new string starts with a token no older than this",
+    ),
+    Setting(
+        name="SIDECAR_PLUGIN_LOGIN",
+        field="plugin_login",
+        default="local",
+        parse=parsers.choice("local", "forward", "deny"),
+        help="what a plugin's own login gets: `local` a placeholder, `forward`, `deny`",
+    ),
+    Setting(
+        name=TOKEN_STORE,
+        field="token_store",
+        parse=parsers.redis_url,
+        extra="redis",
+        is_secret=True,
+        help="`redis://`, `rediss://` or `unix://`: share one token and one login among many sidecars; without Redis "
+        "each goes on alone. Needs `biot-sidecar[redis]`",
+    ),
+    Setting(
+        name="SIDECAR_MAX_IN_FLIGHT",
+        field="max_in_flight",
+        default="256",
+        parse=parsers.whole_number(1, 100_000),
+        help="requests in flight; beyond it requests wait up to 1 s, then get 503",
+    ),
+    Setting(
+        name="SIDECAR_DRAIN_TIMEOUT",
+        field="drain_timeout",
+        default="25s",
+        parse=parse_duration,
+        help="how long a stopping sidecar lets requests end",
+    ),
+    Setting(
+        name="SIDECAR_WORKERS",
+        field="workers",
+        default="1",
+        parse=parsers.whole_number(1, 256),
+        help="processes that share the port",
+    ),
+    Setting(
+        name="SIDECAR_LOOP_LIMIT",
+        field="loop_limit",
+        default="8",
+        parse=parsers.whole_number(1, 1_000_000),
+        help="intercepted requests of one trace, method and path within 60 s",
+    ),
+    Setting(
+        name=CA_FILE,
+        unset_means="the system's",
+        help="trusted CAs for the upstream, in PEM form; the certificate is always verified",
+    ),
+    Setting(
+        name="SIDECAR_LOG_LEVEL",
+        flags=_flag("--log-level"),
+        field="log_level",
+        default="info",
+        parse=parsers.choice("debug", "info", "warning", "error"),
+        help="`debug`, `info`, `warning` or `error`",
+    ),
+    Setting(
+        name="SIDECAR_LOG_FORMAT",
+        flags=_flag("--log-format"),
+        field="log_format",
+        parse=parsers.choice("json", "text"),
+        unset="",
+        unset_means="`text` on a terminal, else `json`",
+        help="`json` or `text`, on stderr",
+    ),
+    Setting(
+        name="SIDECAR_INSPECT",
+        field="inspect",
+        default="0",
+        parse=parsers.switch,
+        extra="inspector",
+        help="`1` opens the inspector at `/_sidecar/`. Needs `biot-sidecar[inspector]`",
+    ),
+    Setting(
+        name=ALLOW_PLAIN_HTTP,
+        default="0",
+        parse=parsers.switch,
+        help="`1` allows a plain http upstream beyond loopback",
+    ),
+    Setting(name=ALLOW_REMOTE, default="0", parse=parsers.switch, help="`1` allows listening beyond loopback"),
+    Setting(
+        name=SIMULATOR_LISTEN,
+        flags=MappingProxyType({"simulate": "--listen", "demo": "--simulator-listen"}),
+        default="127.0.0.1:8788",
+        parse=parsers.tcp_address,
+        help="where `simulate`, `demo` and `make run` put the simulator: `HOST:PORT`, port 0 takes any",
+    ),
+)
+BY_NAME: Final[Mapping[str, Setting]] = MappingProxyType({setting.name: setting for setting in SETTINGS})
+DEFAULTS: Final[Mapping[str, str]] = MappingProxyType({setting.name: setting.default for setting in SETTINGS})
+OTHERS: Final = frozenset({"SIDECAR_URL"})
+"""Names that `exec` gives its command; no slips of settings."""
+
+
+def flags_for(command: str) -> dict[str, str]:
+    """Setting -> the flag that this command has for it."""
+    return {setting.name: setting.flags[command] for setting in SETTINGS if command in setting.flags}
+
+
+FLAGS: Final[Mapping[str, str]] = MappingProxyType(flags_for("serve"))
+
+
+def set_elsewhere(name: str) -> str:
+    """What to do about an address that cannot be had, for the end of a message."""
+    return f"set {name}{f' ({FLAGS[name]})' if name in FLAGS else ''} to another address"
