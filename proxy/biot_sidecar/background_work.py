@@ -19,7 +19,7 @@ MANY: Final = 10_000
 
 
 class Rests:
-    """A pace (policy.pace) for work in a thread; `clock` tells seconds, `sleep` lets go of the interpreter."""
+    """A pace (pacing.Pace) for work in a thread; `clock` tells seconds, `sleep` lets go of the interpreter."""
 
     def __init__(self, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
         self._clock = clock

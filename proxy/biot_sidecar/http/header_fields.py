@@ -2,7 +2,7 @@
 
 llhttp (httptools) judges the grammar of a field section in C: names are tokens, values hold no control characters,
 lines end in CRLF, nothing is folded (RFC 9112, section 5). It never sees a start line: it knows 46 methods and refuses
-raw bytes in targets, where a proxy must take any, so policy/framing reads that line itself.
+raw bytes in targets, where a proxy must take any, so http.framing reads that line itself.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Tokens(ABC):
 
 
 class RejectionJudge(Protocol):
-    """Judges 401s about the token for the whole program (policy.incurable)."""
+    """Judges 401s about the token for the whole program (auth.incurable_routes)."""
 
     marked: Collection[RouteKey]
     """Routes whose other answers matter; always the same object."""

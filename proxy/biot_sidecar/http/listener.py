@@ -235,7 +235,7 @@ class Listener:
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
 
     async def listen(self, sock: socket.socket) -> None:
-        """Serve the connections that arrive at a bound socket (see net.sockets)."""
+        """Serve the connections that arrive at a bound socket (see http.sockets)."""
         loop = asyncio.get_running_loop()
         if isinstance(sock, UnixListener):
             self._files.append(sock)

@@ -44,7 +44,7 @@ class RequestHead:
 
     `target` is bytes from beginning to end. `fields` are as they came, `headers` without white space around the values;
     `lines` are the fields that may go on, rendered; `special` the values of those that mean something to a proxy, by
-    policy.fields.Kind; `connection` the options of Connection, in lower
+    http.header_fields.Kind; `connection` the options of Connection, in lower
     case. `modern` is HTTP/1.1, else 1.0.
     """
 
@@ -89,8 +89,8 @@ class RequestHead:
 class ResponseHead:
     """An answer's head as the upstream sent it; `lines` and `connection` as in RequestHead.
 
-    `rendered` is the one thing that comes later: the head as most clients get it, made by policy.headers for the first
-    of the answers that begin with it.
+    `rendered` is the one thing that comes later: the head as most clients get it, made by http.header_rules for the
+    first of the answers that begin with it.
     """
 
     __slots__ = (

@@ -68,7 +68,7 @@ class UpstreamConnection(Connection, UpstreamStream):
         if self.pooled:
             self._pool.drop(self, "upstream")
             return False
-        self._half_closed = True  # TLS tells of close_notify alone (net.tls_transport): anybody can forge another end
+        self._half_closed = True  # TLS tells of close_notify alone (http.tls_transport): anybody can forge another end
         if self._mode == BODY:
             self._end_with_connection()
         if self.unsent:

@@ -36,7 +36,7 @@ _TRUSTED_AGE: Final = 1.0
 
 
 class Judge(Protocol):
-    """The one method of pipeline.ports.Routes."""
+    """The one method of http.interfaces.Routes."""
 
     def __call__(self, method: bytes, target: bytes) -> Verdict: ...
 
@@ -65,7 +65,7 @@ def _content(path: str, read: Callable[[str], bytes]) -> bytes:
 
 
 class RoutesWatcher:
-    """Implements pipeline.ports.Routes by the table in force.
+    """Implements http.interfaces.Routes by the table in force.
 
     `wall` tells seconds since the epoch, `reloaded` learns whether a reload took, `on_swap` sees each new table before
     any request does, `log` gets a level (info, warning, error) and a line. Reloads work in steps, beside the loop, and
