@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-
-from biot_sidecar.__main__ import main
-
-raise SystemExit(main())
+runpy.run_module("biot_sidecar", run_name="__main__", alter_sys=True)

@@ -77,8 +77,8 @@ def test_a_terminal_that_does_not_know_its_width_gets_whole_lines(capsys, monkey
     assert "wait: wait until the sidecar is ready." in ran(capsys, "wait", "--help").out
 
 
-@pytest.mark.parametrize("command", [COMMAND, [f"{sys.exec_prefix}/bin/biot-sidecar"]])
-def test_both_names_of_the_program_are_one(command):
+@pytest.mark.parametrize("command", [COMMAND, [f"{sys.exec_prefix}/bin/biot-sidecar"], [sys.executable, "-m", "proxy"]])
+def test_every_name_of_the_program_is_the_same_one(command):
     done = subprocess.run([*command, "--version"], env=PLAIN, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout) == (0, f"biot-sidecar {__version__}\n")
 

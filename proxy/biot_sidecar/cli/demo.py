@@ -6,13 +6,13 @@ import argparse
 import re
 import shlex
 import signal
-import sys
 from collections.abc import Mapping
 from typing import Final
 
 from biot_sidecar.cli.child_process import Child, Signals, finish, reap, start_own
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
+from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.settings.names import BASE_URL, SECRET, SIMULATOR_LISTEN, USER_ID
 from biot_sidecar.settings.simulator import names_service_user
 from biot_sidecar.settings.table import FLAGS
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Run both until a signal; 0, or the exit status of the one that did not start, or 1 if one ended by itself."""
     if env.get(BASE_URL, "").strip():
-        print(f"biot-sidecar: the demo brings its own BioT along; {BASE_URL} is not called", file=sys.stderr)
+        say(f"the demo brings its own BioT along; {BASE_URL} is not called")
     with Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)) as signals:
         flags = flags_of(args)
         where = {name: flags.pop(name) for name in (SIMULATOR_LISTEN,) if name in flags}
@@ -55,7 +55,7 @@ def _run_sidecar(flags: Mapping[str, str], env: Mapping[str, str], simulator: Ch
     print(ready, try_these(listen_addresses(ready)[0], env[BASE_URL]), sep="\n", flush=True)
     broken = _watch(signals, simulator, sidecar)
     if broken:
-        print("biot-sidecar: the simulator or the sidecar ended by itself, so the demo is over", file=sys.stderr)
+        say("the simulator or the sidecar ended by itself, so the demo is over")
     finish(sidecar, signals, simulator)
     return 1 if broken else 0
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from biot_sidecar.cli.child_process import Child, Signals, finish, reap, start, start_own
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
+from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import load_listen
 from biot_sidecar.settings.names import BASE_URL, LISTEN
@@ -51,7 +51,8 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """The command's exit status, or the sidecar's if it does not start. Raises BadSettings."""
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not command:
-        return _say("there is no command to run; write: biot-sidecar exec -- CMD ARG...", 2)
+        say("there is no command to run; write: biot-sidecar exec -- CMD ARG...")
+        return 2
     flags = flags_of(args)
     _refuse_unix_only(flags, env)
     words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
@@ -74,9 +75,11 @@ def _run_beside(sidecar: Child, words: Sequence[str], env: Mapping[str, str], si
     try:
         command = start(words, env, signals)
     except FileNotFoundError:
-        return _say(f"{words[0]}: there is no such command", 127)
+        say(f"{words[0]}: there is no such command")
+        return 127
     except (OSError, ValueError) as error:
-        return _say(f"{words[0]}: cannot be run: {getattr(error, 'strerror', None) or error}", 126)
+        say(f"{words[0]}: cannot be run: {getattr(error, 'strerror', None) or error}")
+        return 126
     lost = False
     while command.status is None:
         number, from_terminal = signals.next()
@@ -88,7 +91,7 @@ def _run_beside(sidecar: Child, words: Sequence[str], env: Mapping[str, str], si
         reap(command, sidecar)
         if sidecar.status is not None and command.status is None and not lost:
             lost = True
-            _say(f"the sidecar ended (status {sidecar.status}), so {words[0]} is told to end too", 1)
+            say(f"the sidecar ended (status {sidecar.status}), so {words[0]} is told to end too")
             command.send(signal.SIGTERM)
     return 1 if lost else command.status
 
@@ -108,8 +111,3 @@ def _refuse_unix_only(flags: Mapping[str, str], env: Mapping[str, str]) -> None:
         raise BadSettings(
             [f"{name}: {BASE_URL} cannot name a unix socket; add an address for the command, such as 127.0.0.1:0"]
         )
-
-
-def _say(text: str, status: int) -> int:
-    print(f"biot-sidecar: {text}", file=sys.stderr)
-    return status

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.routing.explain import Explanation, explain, facts_of
 from biot_sidecar.routing.file.watcher import load_routes_file
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         return 2
     path = find_routes_file(env, flags_of(args))
     if warning := warning_about(path):
-        print(f"biot-sidecar: {warning}", file=sys.stderr)
+        say(warning)
     try:
         loaded = load_routes_file(path)
         problems = [str(problem) for problem in loaded.errors]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping
 
 from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.durations import show_duration
 from biot_sidecar.settings import load
 from biot_sidecar.timestamps import iso
@@ -20,15 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0 with a token that BioT gave, 1 with the reason on stderr. Raises BadSettings."""
     settings = load(env, flags_of(args))
-    for warning in settings.warnings:
-        print(f"biot-sidecar: {warning}", file=sys.stderr)
+    say(*settings.warnings)
     from biot_sidecar.process.oneshot import timed_login  # only once there is something to do
 
     result, seconds = timed_login(settings)
     took = f"{seconds * 1000:.0f} ms"
     if isinstance(result, LoginFailure):
-        for line in filter(None, [f"{result.message} ({result.code.value}, after {took})", result.hint]):
-            print(f"biot-sidecar: {line}", file=sys.stderr)
+        say(*filter(None, [f"{result.message} ({result.code.value}, after {took})", result.hint]))
         return 1
     life = show_duration(round(result.expires - result.obtained))
     print(

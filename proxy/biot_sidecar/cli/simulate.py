@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import AddressInUse, BadSettings
 from biot_sidecar.regular_file import read_file
 from biot_sidecar.settings.names import SIMULATOR_LISTEN
@@ -56,8 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Serve until a signal. Raises BadSettings and AddressInUse."""
     settings = load_simulator(env, flags_of(args), args.token_life)
-    for warning in settings.warnings:
-        print(f"biot-sidecar: {warning}", file=sys.stderr)
+    say(*settings.warnings)
     options, shown = _options(settings, args.faults)
     try:
         asyncio.run(_serve(options, settings.listen, shown))

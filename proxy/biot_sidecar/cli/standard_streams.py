@@ -66,6 +66,12 @@ def prepare() -> None:
         sys.stderr = Stderr(told.detach(), told.encoding, line_buffering=True)
 
 
+def say(*lines: str) -> None:
+    """Tell the user on standard error, under the program's name."""
+    for line in lines:
+        print(f"biot-sidecar: {line}", file=sys.stderr)
+
+
 def discard_stdout() -> None:
     """Forget what could not be written, or the interpreter would complain at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,12 +6,12 @@ import argparse
 import json
 import re
 import socket
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.durations import parse_duration, show_duration
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import load_listen, misspelt
@@ -51,9 +51,8 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         sleep=time.sleep,
     )
     if reason:
-        print(f"biot-sidecar: not ready after {show_duration(args.timeout)} at {address}: {reason}", file=sys.stderr)
-        for warning in misspelt(env):  # it may listen where a setting with a slip in its name says
-            print(f"biot-sidecar: {warning}", file=sys.stderr)
+        say(f"not ready after {show_duration(args.timeout)} at {address}: {reason}")
+        say(*misspelt(env))  # it may listen where a setting with a slip in its name says
     return 1 if reason else 0
 
 
