@@ -38,12 +38,12 @@ def test_long_heads_are_not_worth_remembering():
 )  # fmt: skip
 def test_no_head_that_may_hold_a_credential_is_remembered(name):
     framing._requests.clear()
-    framing._answers.clear()
+    framing._responses.clear()
     section = f"Host: a\r\nAccept: */*\r\n{name}: canary\r\n\r\n".encode()
     request_head(b"GET / HTTP/1.1\r\n" + section)
     response_head(b"HTTP/1.1 204 -\r\n" + section, b"GET")
     assert not framing._requests
-    assert not framing._answers
+    assert not framing._responses
 
 
 def test_requests_that_share_their_fields_keep_their_own_first_lines():

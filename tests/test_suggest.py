@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.suggest import nearest
+from biot_sidecar.suggest import suggest
 
 KEYS = ["interception", "authorization", "timeout", "retry"]
 
@@ -13,21 +13,21 @@ KEYS = ["interception", "authorization", "timeout", "retry"]
     [("interseption", "interception"), ("time_out", "timeout"), ("retries", "retry"), ("retry", "retry")],
 )
 def test_a_slip_finds_the_word_that_was_meant(word, meant):
-    assert nearest(word, KEYS) == meant
+    assert suggest(word, KEYS) == meant
 
 
 @pytest.mark.parametrize(
     ("word", "meant"), [("auth", "authorization"), ("au", None), ("time", "timeout"), ("re", None)]
 )
 def test_the_beginning_of_one_word_alone_stands_for_it(word, meant):
-    assert nearest(word, ["match", "authorization", "timeout", "request", "retry"]) == meant
+    assert suggest(word, ["match", "authorization", "timeout", "request", "retry"]) == meant
 
 
 def test_a_word_like_none_of_them_finds_none():
-    assert nearest("zzz", KEYS) is None
-    assert nearest("", KEYS) is None
-    assert nearest("retry", []) is None
+    assert suggest("zzz", KEYS) is None
+    assert suggest("", KEYS) is None
+    assert suggest("retry", []) is None
 
 
 def test_a_higher_likeness_asks_for_more():
-    assert nearest("retries", KEYS, 0.9) is None
+    assert suggest("retries", KEYS, 0.9) is None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 KEY_LIMIT: Final = 2048
 """Bytes of what others wrote that are worth remembering as a question, or part of one."""
 
 
-class BoundedCache(dict[Question, Answer]):
+class BoundedCache(dict[Key, Value]):
     """Ask with `get`, tell with `keep`. It is emptied when full: an LRU's bookkeeping costs more than it saves."""
 
     __slots__ = ("_most",)
@@ -19,7 +19,7 @@ class BoundedCache(dict[Question, Answer]):
     def __init__(self, most: int) -> None:
         self._most = most
 
-    def keep(self, question: Question, answer: Answer) -> None:
+    def keep(self, key: Key, value: Value) -> None:
         if len(self) >= self._most:
             self.clear()
-        self[question] = answer
+        self[key] = value

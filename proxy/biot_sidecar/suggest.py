@@ -10,7 +10,7 @@ from biot_sidecar.pacing import Pace, no_pause
 _SHORTENED: Final = 3  # letters that may stand for the one word that begins with them
 
 
-def nearest(word: str, known: Iterable[str], likeness: float = 0.6, *, pace: Pace = no_pause) -> str | None:
+def suggest(word: str, known: Iterable[str], likeness: float = 0.6, *, pace: Pace = no_pause) -> str | None:
     """The known word most like `word`, or None when none is; `likeness` is difflib's ratio, 0 to 1."""
     import difflib  # 3 ms to import, and needed only for mistakes
 

@@ -125,7 +125,7 @@ async def test_without_a_thread_the_routes_are_read_all_the_same(no_more_threads
     )
     routes.load_first()
     (tmp_path / "routes.yaml").write_text('version: 1\nroutes:\n  - {name: shut, match: "* /**", deny: nobody}\n')
-    await routes.look()
+    await routes.poll()
     assert told == [True]
     assert [route.name for route in routes.table.routes] == ["shut"]
 

@@ -7,10 +7,10 @@ from biot_sidecar.routing.file import load
 PATIENTS = "/organization/v1/users/patients"
 
 
-def problems(*routes: str, defaults: str = "{}") -> list[str]:
+def diagnostics(*routes: str, defaults: str = "{}") -> list[str]:
     """What the reader says of a file with these routes; the first stands in line 4."""
     lines = ["version: 1", f"defaults: {defaults}", "routes:", *(f"- {route}" for route in routes)]
-    return [str(problem) for problem in load("\n".join(lines).encode(), "f").problems]
+    return [str(problem) for problem in load("\n".join(lines).encode(), "f").diagnostics]
 
 
 def route(name: str, *match: str, more: str = "") -> str:

@@ -11,13 +11,13 @@ from biot_sidecar.routing.pattern import parse_pattern
 from biot_sidecar.routing.route import Route
 from biot_sidecar.routing.table import OBSERVED_UNMATCHED, RouteTable
 
-from tests.routing.routes import problems, route
+from tests.routing.routes import diagnostics, route
 
 
 def table(*routes: str, defaults: str = "{}", tests: str = "[]") -> RouteTable:
     lines = ["version: 1", f"defaults: {defaults}", f"tests: {tests}", "routes:", *(f"- {one}" for one in routes)]
     loaded = load("\n".join(lines).encode(), "f")
-    assert loaded.table is not None, [str(problem) for problem in loaded.problems]
+    assert loaded.table is not None, [str(problem) for problem in loaded.diagnostics]
     return loaded.table
 
 
@@ -59,7 +59,7 @@ def test_no_spelling_gets_around_it(path):
 def test_of_several_the_first_is_counted():
     late = route("late", "GET /ums/v2/services/{id}", more="observe: too")
     assert seen(table(KEYS, late), "GET /ums/v2/services/1") == ("unmatched", None, "keys")
-    both = problems(KEYS, late)
+    both = diagnostics(KEYS, late)
     assert [one.partition("warning: ")[2] for one in both] == [
         "GET /ums/v2/services/{id} is never counted: 'keys' observes all of it before"
     ]
@@ -100,32 +100,33 @@ def test_why_says_that_it_only_observes():
 
 def test_it_stands_in_place_of_deny_never_beside_it():
     both = route("both", "GET /ums/v2/users", more="deny: never, observe: why")
-    assert "error: observe stands in place of deny, never beside it; keep one of them" in problems(both)[0]
+    assert "error: observe stands in place of deny, never beside it; keep one of them" in diagnostics(both)[0]
 
 
 def test_it_takes_a_reason_as_deny_does():
-    assert "observe: 'true' is no reason" in problems(route("a", "GET /ums/v2/users", more="observe: true"))[0]
+    assert "observe: 'true' is no reason" in diagnostics(route("a", "GET /ums/v2/users", more="observe: true"))[0]
     assert (
-        "observe is the reason that the log shows" in problems(route("a", "GET /ums/v2/users", more="observe: []"))[0]
+        "observe is the reason that the log shows"
+        in diagnostics(route("a", "GET /ums/v2/users", more="observe: []"))[0]
     )
 
 
 def test_settings_beside_it_are_warned_about():
-    found = problems(route("a", "GET /ums/v2/users", more="observe: why, timeout: 3s"))
+    found = diagnostics(route("a", "GET /ums/v2/users", more="observe: why, timeout: 3s"))
     assert found == ["f:4:57: warning: timeout has no effect beside observe: this route decides nothing"]
 
 
 def test_it_covers_no_other_route_and_may_itself_be_covered():
     everything = route("everything", "* /**", more="observe: all of it")
-    assert problems(everything, SERVICES) == []
+    assert diagnostics(everything, SERVICES) == []
     allowed = route("allowed", "GET /ums/v2/services/**")
     narrow = route("narrow", "GET /ums/v2/services/{id}", more="observe: why")
-    assert "'narrow' can never match" in problems(allowed, narrow)[0]
+    assert "'narrow' can never match" in diagnostics(allowed, narrow)[0]
 
 
 def test_it_crosses_no_other_route():
     crossing = route("crossing", "* /ums/v2/services/{id}/x", more="observe: why")
-    assert not [one for one in problems(SERVICES, crossing) if "disagree" in one]
+    assert not [one for one in diagnostics(SERVICES, crossing) if "disagree" in one]
 
 
 def test_the_files_own_tests_may_ask_for_it():

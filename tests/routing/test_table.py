@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.routing.path_normalization import BadPath, readings, reads_one_way, segments_of
+from biot_sidecar.routing.path_normalization import BadPath, is_canonical, path_variants, segments_of
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.pattern_tree import PatternTree, fold_all
 from biot_sidecar.routing.route import Route
@@ -244,14 +244,14 @@ def test_the_plain_reading_is_always_among_the_readings(path):
         plain = segments_of(b"/" + path)
     except BadPath:
         return
-    assert plain in readings(b"/" + path, plain)
+    assert plain in path_variants(b"/" + path, plain)
 
 
 @given(st.lists(st.sampled_from([b"a", b"\xc3\xa9", b"/", b";", b"%61", b"0", b"B", b"~"]), max_size=5).map(b"".join))
 def test_a_path_that_is_read_in_one_way_has_no_other_reading(path):
     plain = segments_of(b"/" + path)
-    if reads_one_way(b"/" + path):
-        assert readings(b"/" + path, plain) == {plain}
+    if is_canonical(b"/" + path):
+        assert path_variants(b"/" + path, plain) == {plain}
         assert fold_all(plain) == plain
 
 
@@ -259,4 +259,4 @@ def test_a_path_that_is_read_in_one_way_has_no_other_reading(path):
     ("path", "one"), [(b"/a//0~/", True), (b"/A", False), (b"/%61", False), (b"/a;b", False), (b"/\xc3\xa9", False)]
 )
 def test_what_a_server_might_decode_cut_or_fold_is_not_read_in_one_way(path, one):
-    assert reads_one_way(path) is one
+    assert is_canonical(path) is one

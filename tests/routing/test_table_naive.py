@@ -1,4 +1,4 @@
-"""The compiled table beside the contract's words, tried one route and one reading after the other."""
+"""The compiled table beside the contract's words, tried one route and one variant after the other."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def first(
     return None
 
 
-def readings(path: bytes) -> Iterator[Path]:
+def path_variants(path: bytes) -> Iterator[Path]:
     """Whatever comes of decoding once or twice, splitting at slashes, cutting and trimming, in any order."""
     todo, seen = [(tuple(path.split(b"/")), 0)], set()
     while todo:
@@ -146,7 +146,7 @@ def test_the_table_says_what_the_contract_says(routes, unmatched, method, target
         return unmatched == "deny" if number is None else effects[number] == "deny"
 
     number = first(routes, method, tuple(map(decode, path.split(b"/"))))
-    ways = [first(routes, method, one, fold=fold) for one in readings(path) for fold in (False, True)]
+    ways = [first(routes, method, one, fold=fold) for one in path_variants(path) for fold in (False, True)]
     denied = denies(number) or any(map(denies, ways))
     event("denied" if denied else "matched" if number is not None else "unmatched")
     assert (verdict.deny is not None) == denied
@@ -155,7 +155,9 @@ def test_the_table_says_what_the_contract_says(routes, unmatched, method, target
         if number is not None and not denied:
             assert verdict.route.interception.value == effects[number]
 
-    seeing = [first(routes, method, one, fold=fold, blind=False) for one in readings(path) for fold in (False, True)]
+    seeing = [
+        first(routes, method, one, fold=fold, blind=False) for one in path_variants(path) for fold in (False, True)
+    ]
     seeing.append(first(routes, method, tuple(map(decode, path.split(b"/"))), blind=False))
     last = len(routes)
     observing = [last if n is None else n for n in seeing if (unmatched if n is None else effects[n]) == "observe"]

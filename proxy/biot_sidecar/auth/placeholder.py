@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from biot_sidecar.routing.local_paths import LOGIN_PATH
-from biot_sidecar.routing.path_normalization import readings, segments_of
+from biot_sidecar.routing.path_normalization import path_variants, segments_of
 from biot_sidecar.routing.pattern_tree import fold
 from biot_sidecar.routing.route import Verdict
 
@@ -30,7 +30,7 @@ def might_log_in(method: bytes, target: bytes) -> bool:
     if method.upper() != b"POST":
         return False
     path = target.partition(b"?")[0]
-    return any(tuple(map(fold, reading)) == _LOGIN for reading in readings(path, segments_of(path)))
+    return any(tuple(map(fold, variant)) == _LOGIN for variant in path_variants(path, segments_of(path)))
 
 
 def placeholder_answer(now: float) -> bytes:

@@ -90,7 +90,7 @@ def _check_routes(path: str) -> RouteTable | None:
     except BadSettings as error:
         print("\n".join(error.problems))
         return None
-    for problem in loaded.problems:
+    for problem in loaded.diagnostics:
         print(problem)
     if loaded.table is None:
         return None

@@ -39,7 +39,7 @@ def operations() -> tuple[Operation, ...]:
 
 
 @cache
-def _trie() -> PatternTree:
+def _tree() -> PatternTree:
     return PatternTree(enumerate(map(pattern_of, operations())))
 
 
@@ -52,7 +52,7 @@ def pattern_of(operation: Operation) -> Pattern:
 
 def find_operation(method: str, segments: tuple[bytes, ...]) -> Operation | None:
     """The operation that a request is, by its decoded path segments; HEAD is GET without the body."""
-    index = _trie().find("GET" if method == "HEAD" else method, segments)
+    index = _tree().find("GET" if method == "HEAD" else method, segments)
     return None if index is None else operations()[index]
 
 

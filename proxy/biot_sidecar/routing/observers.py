@@ -1,6 +1,6 @@
 """Routes that only observe: which requests a stricter file would deny, while they go on as before.
 
-`observe` stands in place of `deny` and is judged as that would be: the first match from the top, in whatever reading of
+`observe` stands in place of `deny` and is judged as that would be: the first match from the top, in whatever variant of
 the path a server might take. Unlike a deny it ends nothing: the routes below it are asked as if it were not there.
 """
 

@@ -1,7 +1,7 @@
 """The ways in which a server might read a path: routes match one of them, denials must hold for all.
 
 The path itself goes to BioT byte for byte. A route sees its segments, percent-decoded one by one, `//` as `/`. A server
-behind it may merge, decode, cut and fold more than that, so whatever one of those readings denies is denied.
+behind it may merge, decode, cut and fold more than that, so whatever one of those variants denies is denied.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def segments_of(path: bytes) -> Segments:
     """The path's segments as routes see them. Raises BadPath."""
     if _PERCENT not in path and _BACKSLASH not in path and path.find(b"/.") < 0 and _CONTROL.search(path) is None:
         return tuple([segment for segment in path.split(b"/") if segment])
-    return _careful(path)
+    return _decoded_segments(path)
 
 
-def _careful(path: bytes) -> Segments:
+def _decoded_segments(path: bytes) -> Segments:
     if _BROKEN_ESCAPE.search(path):
         raise BadPath("it holds a broken percent-encoding")
     decoded = [unquote_to_bytes(segment) for segment in path.split(b"/") if segment]
@@ -59,53 +59,53 @@ def check_segment(segment: bytes) -> None:
         raise BadPath("it holds a dot segment")
 
 
-def reads_one_way(path: bytes) -> bool:
+def is_canonical(path: bytes) -> bool:
     """True when even a server that decodes, cuts parameters and ignores case reads the path as it stands."""
-    return _stays_whole(path) and path.isascii() and path.lower() == path
+    return _has_nothing_to_decode(path) and path.isascii() and path.lower() == path
 
 
-def _stays_whole(path: bytes) -> bool:
+def _has_nothing_to_decode(path: bytes) -> bool:
     """True when there is nothing in it to decode or to cut off. White space and controls stand in no target as they
     are, but beyond ASCII there is more of both.
     """
     return _PERCENT not in path and _SEMICOLON not in path and path.isascii()
 
 
-def readings(path: bytes, plain: Segments) -> set[Segments]:
-    """Every reading of a path whose own one is `plain`; case is the matcher's business.
+def path_variants(path: bytes, plain: Segments) -> set[Segments]:
+    """Every variant of a path whose own one is `plain`; case is the matcher's business.
 
     Decoded once or twice; before, between and after it parameters cut off, slashes taken for separators and blanks
     stripped off the segments' ends, or not, in any order.
     """
-    if _stays_whole(path):
+    if _has_nothing_to_decode(path):
         return {plain}
     found: set[Segments] = set()
-    level = _variants({tuple(path.split(b"/"))})
+    level = _with_variants({tuple(path.split(b"/"))})
     for _ in range(2):
-        level = _variants({tuple(map(unquote_to_bytes, segments)) for segments in level})
+        level = _with_variants({tuple(map(unquote_to_bytes, segments)) for segments in level})
         found |= level
-    return set(map(_tidy, found))
+    return set(map(_remove_dot_segments, found))
 
 
-def _variants(level: set[Segments]) -> set[Segments]:
+def _with_variants(level: set[Segments]) -> set[Segments]:
     """`level` and all that the three ways to read more into segments make of it, in any order."""
     found = set(level)
     fresh = level
     while fresh:
-        fresh = {read(segments) for segments in fresh for read in (_cut, _split, _trim)} - found
+        fresh = {way(segments) for segments in fresh for way in _READ_MORE} - found
         found |= fresh
     return found
 
 
-def _cut(segments: Segments) -> Segments:
+def _cut_parameters(segments: Segments) -> Segments:
     return tuple(segment.partition(b";")[0] for segment in segments)
 
 
-def _split(segments: Segments) -> Segments:
+def _split_slashes(segments: Segments) -> Segments:
     return tuple(part for segment in segments for part in segment.replace(b"\\", b"/").split(b"/"))
 
 
-def _trim(segments: Segments) -> Segments:
+def _trim_blanks(segments: Segments) -> Segments:
     """As servers do that strip tokens: Java's trim takes all up to U+0020, Python's strip all that isspace()."""
     return tuple(segment.strip(_ASCII_BLANKS) if segment.isascii() else _trim_text(segment) for segment in segments)
 
@@ -114,7 +114,7 @@ def _trim_text(segment: bytes) -> bytes:
     return segment.decode("utf-8", "surrogateescape").strip(_BLANKS).encode("utf-8", "surrogateescape")
 
 
-def _tidy(segments: Segments) -> Segments:
+def _remove_dot_segments(segments: Segments) -> Segments:
     """Without empty segments, dot segments resolved (RFC 3986, section 5.2.4)."""
     kept: list[bytes] = []
     for segment in segments:
@@ -123,3 +123,7 @@ def _tidy(segments: Segments) -> Segments:
         elif segment not in {b"", b"."}:
             kept.append(segment)
     return tuple(kept)
+
+
+_READ_MORE: Final = (_cut_parameters, _split_slashes, _trim_blanks)
+"""What servers do with segments beside decoding them."""

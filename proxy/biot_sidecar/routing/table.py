@@ -45,9 +45,9 @@ class RouteTable:
         self.deny_unmatched = deny_unmatched
         self._patterns = _compiled(self.routes, pace)
         deciding = [(number, pattern) for number, pattern in self._patterns if self.routes[number].observe is None]
-        self._trie = PatternTree(deciding, pace=pace)
+        self._tree = PatternTree(deciding, pace=pace)
         denies = any(route.deny is not None for route in (*self.routes, unmatched))
-        self._variants = VariantMatcher(self._trie, deciding, pace) if denies else None
+        self._variants = VariantMatcher(self._tree, deciding, pace) if denies else None
         observes = any(route.observe is not None for route in (*self.routes, unmatched))
         self._observers = Observers(self.routes, unmatched, self._patterns, pace) if observes else None
         self._verdicts: dict[tuple[int | None, str, str, str | None], Verdict] = {}
@@ -57,7 +57,7 @@ class RouteTable:
         """What this table is made of, for pace.let_go() when nobody uses it any more."""
         more = [] if self._variants is None else self._variants.parts(pace)
         more += [] if self._observers is None else self._observers.parts(pace)
-        return [*self.routes, *self._verdicts.values(), *self._patterns, *self._trie.parts(pace), *more]
+        return [*self.routes, *self._verdicts.values(), *self._patterns, *self._tree.parts(pace), *more]
 
     def verdict(self, method: bytes, target: bytes) -> Verdict:
         """What the routes say of a request with this raw origin-form target. Never raises."""
@@ -76,7 +76,7 @@ class RouteTable:
             segments = _segments(path)
         except BadPath as error:
             return Verdict(route=self.unmatched, template="", path_refused=str(error))
-        index = self._trie.find(method, segments)
+        index = self._tree.find(method, segments)
         if self._variants is not None and self._route(index).deny is None:
             index = self._denying(self._variants, index, method, path, segments)
         route, observed = self._route(index), None
@@ -106,7 +106,7 @@ class RouteTable:
     def _denying(
         self, variants: VariantMatcher, own: int | None, method: str, path: bytes, segments: Segments
     ) -> int | None:
-        """The first route that denies some reading of the path; if there is none its `own`, which does not."""
+        """The first route that denies some variant of the path; if there is none its `own`, which does not."""
         found = variants.first_matches(method, path, segments)
         denying = [number for number in found if number is not None and self.routes[number].deny is not None]
         if denying:
@@ -121,8 +121,8 @@ class RouteTable:
         return f"/{segments[0].decode()}/**" if segments and segments[0] in services() else ""
 
     def literal_route(self, method: bytes, target: bytes) -> Route:
-        """The route for the path as it stands; the verdict's own may be one that denies another reading of it."""
-        return self._route(self._trie.find(method.decode("latin-1"), _segments(target.partition(b"?")[0])))
+        """The route for the path as it stands; the verdict's own may be one that denies another variant of it."""
+        return self._route(self._tree.find(method.decode("latin-1"), _segments(target.partition(b"?")[0])))
 
     def why(self, method: bytes, target: bytes) -> list[str]:
         """Why each route before the one that matches does not; a line for each. Empty for a path that is refused."""
@@ -131,7 +131,7 @@ class RouteTable:
         except BadPath:
             return []
         name = method.decode("latin-1")
-        first = self._trie.find(name, segments)
+        first = self._tree.find(name, segments)
         return [
             f"{route.name}: {reason}" for route in self.routes[:first] for reason in _reasons(route, name, segments)
         ]

@@ -12,7 +12,7 @@ from biot_sidecar.routing.biot_operations import operations, pattern_of, service
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Operation
 from biot_sidecar.routing.shadowing import Coverage
-from biot_sidecar.suggest import nearest
+from biot_sidecar.suggest import suggest
 
 _LIKENESS = 0.8
 _NAMED = re.compile(rb":[A-Za-z]|<.*>$|\$")  # how other tools write a placeholder
@@ -45,7 +45,7 @@ def why_unknown(pattern: Pattern, pace: Pace = no_pause) -> str:
     methods = _methods_there(pattern)
     if methods:
         return f"BioT has {', '.join(methods)} there"
-    near = nearest(_outline(pattern), _outlines(), _LIKENESS, pace=pace)
+    near = suggest(_outline(pattern), _outlines(), _LIKENESS, pace=pace)
     return "" if near is None else f"did you mean {_outlines()[near]}?"
 
 
@@ -54,7 +54,7 @@ def odd_method(pattern: Pattern) -> str:
     for method in sorted(pattern.methods or ()):
         if method in {"CONNECT", "TRACE"}:
             return f"{method} is refused with 405, whatever the routes say"
-        near = None if method in _METHODS else nearest(method, _METHODS)
+        near = None if method in _METHODS else suggest(method, _METHODS)
         if near is not None:
             return f"{method} is an odd method; did you mean {near}?"
     return ""

@@ -1,17 +1,17 @@
-"""Patterns that hold for every reading of a path that a server behind us might take, not only for the plain one."""
+"""Patterns that hold for every variant of a path that a server behind us might take, not only for the plain one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from biot_sidecar.pacing import Pace
-from biot_sidecar.routing.path_normalization import Segments, readings, reads_one_way
+from biot_sidecar.routing.path_normalization import Segments, is_canonical, path_variants
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.pattern_tree import PatternTree, fold_all
 
 
 class VariantMatcher:
-    """Finds which patterns come first, one for each reading; `plain` is the tree of the same patterns."""
+    """Finds which patterns come first, one for each variant; `plain` is the tree of the same patterns."""
 
     def __init__(self, plain: PatternTree, patterns: Iterable[tuple[int, Pattern]], pace: Pace) -> None:
         self._plain = plain
@@ -22,16 +22,16 @@ class VariantMatcher:
         return self._folded.parts(pace)
 
     def first_matches(self, method: str, path: bytes, segments: Segments) -> set[int | None]:
-        """The number of the first pattern in each reading of `path`, None for one that matches no pattern.
+        """The number of the first pattern in each variant of `path`, None for one that matches no pattern.
 
-        `segments` is the path's plain reading.
+        `segments` is the path's plain variant.
         """
         upper = method.upper()
-        if self._folded.plain and upper == method and reads_one_way(path):
+        if self._folded.plain and upper == method and is_canonical(path):
             return {self._plain.find(method, segments)}
         found: set[int | None] = {self._plain.find(method, segments)}
-        for reading in readings(path, segments):
-            if reading != segments:
-                found.add(self._plain.find(method, reading))
-            found.add(self._folded.find(upper, fold_all(reading)))
+        for variant in path_variants(path, segments):
+            if variant != segments:
+                found.add(self._plain.find(method, variant))
+            found.add(self._folded.find(upper, fold_all(variant)))
         return found

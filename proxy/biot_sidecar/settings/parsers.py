@@ -11,7 +11,7 @@ from biot_sidecar.settings.addresses import is_host, parse_address
 from biot_sidecar.settings.files import without_line_ending
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.values import ListenAddress
-from biot_sidecar.suggest import nearest
+from biot_sidecar.suggest import suggest
 
 Item = TypeVar("Item")
 
@@ -47,7 +47,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 def choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in choices:
-            near = nearest(text.lower(), choices)
+            near = suggest(text.lower(), choices)
             hint = f"; did you mean {near}?" if near else ""
             raise ValueError(f"{text!r} is none of {', '.join(choices)}{hint}")
         return text.lower()

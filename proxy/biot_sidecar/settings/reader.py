@@ -8,7 +8,7 @@ from typing import Any
 from biot_sidecar.extras import lack_of
 from biot_sidecar.settings.parsers import BadItems
 from biot_sidecar.settings.table import BY_NAME, OTHERS, Setting, flags_for
-from biot_sidecar.suggest import nearest
+from biot_sidecar.suggest import suggest
 
 
 class Reader:
@@ -75,5 +75,5 @@ class Reader:
         spelled = name.upper()
         if not spelled.startswith(("SIDECAR_", "BIOT_")):
             return None
-        one = spelled if spelled in BY_NAME else nearest(spelled, BY_NAME, 0.8)
+        one = spelled if spelled in BY_NAME else suggest(spelled, BY_NAME, 0.8)
         return None if one is None or (one.startswith("BIOT_") and self._env.get(one)) else one

@@ -41,7 +41,7 @@ import yaml
 from biot_sidecar.durations import parse_duration
 from biot_sidecar.routing.pattern import BadPattern, Pattern, parse_pattern
 from biot_sidecar.simulator.values import Json
-from biot_sidecar.suggest import nearest
+from biot_sidecar.suggest import suggest
 
 LARGEST = 1024 * 1024
 """Bytes of a faults file."""
@@ -200,7 +200,7 @@ def _delay(value: Any) -> float:
 
 
 def _suggestion(word: str, known: tuple[str, ...]) -> str:
-    close = nearest(word, known)
+    close = suggest(word, known)
     return f", did you mean `{close}`?" if close else ""
 
 

@@ -16,7 +16,7 @@ SHIPPED = Path(__file__).resolve().parents[3] / "config" / "routes.yaml"
 
 def table(text: str):
     loaded = load(text.encode(), "r.yaml")
-    assert loaded.table is not None, [str(problem) for problem in loaded.problems]
+    assert loaded.table is not None, [str(problem) for problem in loaded.diagnostics]
     return loaded.table
 
 
@@ -135,7 +135,7 @@ def test_tests_that_hold_say_nothing():
 
 def test_the_shipped_file_is_right_in_every_way():
     loaded = load(SHIPPED.read_bytes(), "config/routes.yaml")
-    assert loaded.problems == ()
+    assert loaded.diagnostics == ()
     assert loaded.tests > 3
 
 
@@ -165,7 +165,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=20).map("".join))
 def test_every_problem_stands_within_the_file(text):
     lines = text.split("\n")
-    for problem in load(text.encode(), "r.yaml").problems:
+    for problem in load(text.encode(), "r.yaml").diagnostics:
         assert 1 <= problem.line <= len(lines)
         assert 1 <= problem.column <= len(lines[problem.line - 1]) + 1
         assert "\n" not in str(problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.routing.routes import problems, route
+from tests.routing.routes import diagnostics, route
 
 
 @pytest.mark.parametrize(
@@ -21,23 +21,23 @@ from tests.routing.routes import problems, route
     ],
 )  # fmt: skip
 def test_a_match_without_a_known_operation_is_a_warning(match, warning):
-    assert problems(route("a", match)) == [f"f:4:21: warning: no known BioT operation is {match}{warning}"]
+    assert diagnostics(route("a", match)) == [f"f:4:21: warning: no known BioT operation is {match}{warning}"]
 
 
 @pytest.mark.parametrize("match", ["* /**", "HEAD /ums/v2/users", "GET /{service}/system/healthCheck", "* /ums/**"])
 def test_a_match_with_any_known_operation_is_none(match):
-    assert problems(route("a", match)) == []
+    assert diagnostics(route("a", match)) == []
 
 
 def test_hints_are_given_for_the_first_strangers_only():
-    found = problems(*(route(f"a{n}", f"GET /ums/v2/usrs/{n}") for n in range(25)))
+    found = diagnostics(*(route(f"a{n}", f"GET /ums/v2/usrs/{n}") for n in range(25)))
     assert len(found) == 25
     assert sum("did you mean" in problem for problem in found) == 20
 
 
 @pytest.mark.parametrize("match", ["GET /metrics", "* /healthz", "GET /readyz/", "* /_sidecar/**", "GET /_sidecar"])
 def test_a_match_of_the_sidecars_own_pages_is_a_warning(match):
-    assert problems(route("a", match)) == [
+    assert diagnostics(route("a", match)) == [
         f"f:4:21: warning: {match}: the sidecar answers this path itself and never forwards it"
     ]
 
@@ -51,17 +51,17 @@ def test_a_match_of_the_sidecars_own_pages_is_a_warning(match):
     ],
 )
 def test_a_method_that_no_request_will_have_is_a_warning(match, hint):
-    assert problems(route("a", match)) == [f"f:4:21: warning: {match}: {hint}"]
+    assert diagnostics(route("a", match)) == [f"f:4:21: warning: {match}: {hint}"]
 
 
 @pytest.mark.parametrize("match", ["GET|HEAD|OPTIONS /file/v1/**", "GET|PROPFIND|QUERY /file/v1/**", "* /file/v1/**"])
 def test_every_other_method_is_fine(match):
-    assert problems(route("a", match)) == []
+    assert diagnostics(route("a", match)) == []
 
 
 @pytest.mark.parametrize("segment", [":id", "<id>", "$id"])
 def test_a_placeholder_in_another_tools_way_is_a_warning(segment):
-    assert problems(route("a", f"GET /ums/v2/users/{segment}/x")) == [
+    assert diagnostics(route("a", f"GET /ums/v2/users/{segment}/x")) == [
         f"f:4:21: warning: no known BioT operation is GET /ums/v2/users/{segment}/x; {segment} stands for itself; one "
         "segment of any kind is {id}"
     ]
@@ -69,13 +69,13 @@ def test_a_placeholder_in_another_tools_way_is_a_warning(segment):
 
 @pytest.mark.parametrize("word", ["on", "client"])
 def test_interception_where_biot_does_not_intercept_is_a_warning(word):
-    assert problems(route("a", "POST /ums/v2/services", more=f"interception: {word}")) == [
+    assert diagnostics(route("a", "POST /ums/v2/services", more=f"interception: {word}")) == [
         "f:4:61: warning: interception has no effect here: BioT does not intercept POST /ums/v2/services"
     ]
 
 
 def test_interception_where_biot_intercepts_none_of_many_is_a_warning():
-    found = problems(route("a", "POST|GET /ums/v2/services", more="interception: on"))
+    found = diagnostics(route("a", "POST|GET /ums/v2/services", more="interception: on"))
     assert found == [
         "f:4:65: warning: interception has no effect here: BioT does not intercept GET /ums/v2/services or any "
         "other operation that this matches"
@@ -83,7 +83,7 @@ def test_interception_where_biot_intercepts_none_of_many_is_a_warning():
 
 
 def test_one_match_among_others_that_biot_does_not_intercept_is_a_warning_of_its_own():
-    found = problems(route("a", "PATCH /organization/v1/users/patients/{id}", "* /ums/**", more="interception: on"))
+    found = diagnostics(route("a", "PATCH /organization/v1/users/patients/{id}", "* /ums/**", more="interception: on"))
     assert found == [
         "f:4:67: warning: interception has no effect on * /ums/**: BioT does not intercept it",
     ]
@@ -101,4 +101,4 @@ def test_one_match_among_others_that_biot_does_not_intercept_is_a_warning_of_its
     ],
 )
 def test_interception_that_may_have_an_effect_is_none(one):
-    assert problems(one, defaults="{interception: on}") == []
+    assert diagnostics(one, defaults="{interception: on}") == []

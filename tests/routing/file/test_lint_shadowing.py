@@ -13,7 +13,7 @@ from biot_sidecar.routing.table import RouteTable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.routing.routes import PATIENTS, problems, route
+from tests.routing.routes import PATIENTS, diagnostics, route
 
 # z and PATCH stand for everything that no route names.
 WORLD = [
@@ -41,9 +41,9 @@ def unreached(routes: list[list[str]]) -> set[str]:
 def reported(routes: list[list[str]]) -> set[str]:
     """The routes of which the reader says that they can never match."""
     listed = [{"name": str(number), "match": one} for number, one in enumerate(routes)]
-    problems = load(json.dumps({"version": 1, "routes": listed}).encode(), "f").errors
-    assert all("can never match" in problem.message for problem in problems)
-    return {problem.message.split("'")[1] for problem in problems}
+    report = load(json.dumps({"version": 1, "routes": listed}).encode(), "f").errors
+    assert all("can never match" in problem.message for problem in report)
+    return {problem.message.split("'")[1] for problem in report}
 
 
 @given(ROUTES)
@@ -62,14 +62,14 @@ def test_without_the_reported_routes_every_request_meets_the_same_rule(routes):
 
 
 def test_a_route_that_one_earlier_route_covers_is_an_error():
-    found = problems(route("a", f"* {PATIENTS}/**"), route("b", f"GET {PATIENTS}"))
+    found = diagnostics(route("a", f"* {PATIENTS}/**"), route("b", f"GET {PATIENTS}"))
     assert found == [
         "f:5:21: error: 'b' can never match: 'a' (line 4) comes first and takes all of it; move it up or remove it"
     ]
 
 
 def test_a_route_that_several_earlier_routes_cover_together_is_an_error():
-    found = problems(
+    found = diagnostics(
         route("a", f"GET {PATIENTS}"),
         route("b", f"GET {PATIENTS}/{{id}}/**"),
         route("c", f"PATCH {PATIENTS}/**"),
@@ -82,7 +82,7 @@ def test_a_route_that_several_earlier_routes_cover_together_is_an_error():
 
 
 def test_many_coverers_are_not_all_named():
-    found = problems(
+    found = diagnostics(
         *(route(f"a{n}", f"GET {PATIENTS}{'/{x}' * n}") for n in range(5)),
         route(
             "b",
@@ -105,16 +105,16 @@ def test_many_coverers_are_not_all_named():
     ],
 )
 def test_an_exception_before_the_wider_route_is_how_it_is_done(earlier, later):
-    assert problems(route("a", earlier, more="interception: on"), route("b", later)) == []
+    assert diagnostics(route("a", earlier, more="interception: on"), route("b", later)) == []
 
 
 def test_a_match_that_is_taken_in_part_is_a_warning():
-    found = problems(route("a", f"GET {PATIENTS}/**"), route("b", f"GET {PATIENTS}", f"POST {PATIENTS}"))
+    found = diagnostics(route("a", f"GET {PATIENTS}/**"), route("b", f"GET {PATIENTS}", f"POST {PATIENTS}"))
     assert found == [f"f:5:21: warning: GET {PATIENTS} can never match: 'a' (line 4) comes first and takes all of it"]
 
 
 def test_a_match_that_says_a_thing_twice_is_a_warning():
-    found = problems(route("a", f"GET {PATIENTS}/**", f"GET {PATIENTS}/{{id}}"))
+    found = diagnostics(route("a", f"GET {PATIENTS}/**", f"GET {PATIENTS}/{{id}}"))
     assert found == [
         f"f:4:63: warning: GET {PATIENTS}/{{id}} adds nothing: what stands before it in this match takes all of it"
     ]
@@ -124,7 +124,7 @@ def test_a_match_that_says_a_thing_twice_is_a_warning():
 
 
 def test_routes_that_cross_and_disagree_are_a_warning():
-    found = problems(
+    found = diagnostics(
         route("a", f"GET|PATCH {PATIENTS}/{{id}}", more="interception: on, timeout: 2m"),
         route("b", f"* {PATIENTS}/self"),
     )
@@ -135,7 +135,7 @@ def test_routes_that_cross_and_disagree_are_a_warning():
 
 
 def test_a_denial_that_an_earlier_route_makes_a_hole_into_is_a_warning():
-    found = problems(
+    found = diagnostics(
         route("a", f"PATCH|GET {PATIENTS}/{{id}}"),
         route("b", f"PATCH {PATIENTS}/**", f"DELETE {PATIENTS}/**", more="deny: no way"),
     )
@@ -168,16 +168,16 @@ def test_a_denial_that_an_earlier_route_makes_a_hole_into_is_a_warning():
     ],
 )  # fmt: skip
 def test_overlaps_that_are_no_accident_are_no_warning(routes):
-    assert problems(*routes) == []
+    assert diagnostics(*routes) == []
 
 
 def test_where_too_many_routes_cross_the_comparison_ends_and_says_so(monkeypatch):
     routes = [route(f"a{n}", f"GET /ums/v{n}/{{x}}", more=f"timeout: {n + 1}s") for n in range(4)]
     routes += [route(f"b{n}", f"GET /ums/{{x}}/u{n}", more="timeout: 9s") for n in range(4)]
-    crossing = [problem.split(":")[1] for problem in problems(*routes) if "disagree" in problem]
+    crossing = [problem.split(":")[1] for problem in diagnostics(*routes) if "disagree" in problem]
     assert set(crossing) == {"8", "9", "10", "11"}
     monkeypatch.setattr(reach, "_VISITS_MOST", 20)
-    found = problems(*routes)
+    found = diagnostics(*routes)
     [said] = [problem for problem in found if "compared" in problem]
     assert said == "f:9:3: warning: too many routes cross; from here on they are not compared"
     assert {problem.split(":")[1] for problem in found if "disagree" in problem} == {"8"}

@@ -99,8 +99,8 @@ def test_what_the_reader_refuses_is_not_valid(route):
 
 @given(st.from_regex(schemas._DURATION, fullmatch=True))
 def test_what_the_schema_takes_for_a_duration_is_one(duration):
-    problems = load(json.dumps({"version": 1, "defaults": {"timeout": duration}}).encode(), "f").errors
-    assert all("longer than a week" in problem.message or "0 would end" in problem.message for problem in problems)
+    report = load(json.dumps({"version": 1, "defaults": {"timeout": duration}}).encode(), "f").errors
+    assert all("longer than a week" in problem.message or "0 would end" in problem.message for problem in report)
 
 
 @given(

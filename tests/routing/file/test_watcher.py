@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.routing.file.watcher import (
-    LARGEST,
-    PATIENT_LOOKS,
-    QUIET_LOOKS,
-    SETTLING_MOST,
-    TOLD_AT_ONCE,
+    LINES_AT_ONCE,
+    PATIENT_READS,
+    QUIET_READS,
+    READS_MOST,
+    SIZE_LIMIT,
     RoutesWatcher,
     load_routes_file,
     read_routes_file,
@@ -112,7 +112,7 @@ def test_warnings_are_logged_and_kept(tmp_path):
 async def test_a_changed_file_is_taken(place):
     place.write(TWO)
     place.now += 2
-    await place.routes.look()
+    await place.routes.poll()
     assert place.route == "two"
     assert place.reloads == [True]
     assert place.swaps[-1] is place.routes.table
@@ -121,17 +121,17 @@ async def test_a_changed_file_is_taken(place):
 
 
 async def test_an_unchanged_file_is_not_even_read(place):
-    await place.routes.look()
+    await place.routes.poll()
     reads = place.reads
-    await place.routes.look()
-    await place.routes.look()
+    await place.routes.poll()
+    await place.routes.poll()
     assert place.reads == reads
     assert place.reloads == []
 
 
 async def test_a_file_touched_but_not_changed_is_no_news(place):
     place.write(ONE)
-    await place.routes.look()
+    await place.routes.poll()
     assert place.reloads == []
     assert place.pauses == 0
 
@@ -139,42 +139,42 @@ async def test_a_file_touched_but_not_changed_is_no_news(place):
 async def test_a_change_that_a_coarse_file_clock_hides_is_seen(place):
     """The time stamp, size and inode stay; only a stamp that is old enough by our clock may be trusted."""
     place.now = place.path.stat().st_mtime + 0.5
-    await place.routes.look()
+    await place.routes.poll()
     found = place.path.stat()
     place.path.write_text(TWO)
     os.utime(place.path, ns=(found.st_atime_ns, found.st_mtime_ns))
-    await place.routes.look()
+    await place.routes.poll()
     assert place.route == "two"
 
 
 async def test_a_wrong_file_leaves_the_old_table_in_force(place):
     old = place.routes.table
     place.write(BROKEN)
-    await place.routes.look()
-    await place.routes.look()
+    await place.routes.poll()
+    await place.routes.poll()
     assert place.routes.table is old
     assert place.route == "one"
     assert place.reloads == [False]
-    problem = f"{place.path}:2:29: error: match: 'get' can never match: methods have capitals; write GET"
-    assert place.error == problem
+    diagnostic = f"{place.path}:2:29: error: match: 'get' can never match: methods have capitals; write GET"
+    assert place.error == diagnostic
     assert place.lines == [
-        ("error", problem),
+        ("error", diagnostic),
         ("error", f"{place.path} was not taken; the routes read before stay in force"),
     ]
 
 
 async def test_the_state_says_how_many_more_errors_there_are(place):
     place.write("version: 2\nroutes: 1\ntests: 1\n")
-    await place.routes.look()
+    await place.routes.poll()
     assert place.error is not None
     assert place.error.endswith("write version: 1 (and 2 more)")
 
 
 async def test_a_file_that_was_wrong_is_taken_once_it_is_right(place):
     place.write(BROKEN)
-    await place.routes.look()
+    await place.routes.poll()
     place.write(TWO)
-    await place.routes.look()
+    await place.routes.poll()
     assert place.route == "two"
     assert place.reloads == [False, True]
     assert place.error is None
@@ -182,9 +182,9 @@ async def test_a_file_that_was_wrong_is_taken_once_it_is_right(place):
 
 async def test_a_wrong_file_that_goes_back_to_the_old_one_is_no_error_any_more(place):
     place.write(BROKEN)
-    await place.routes.look()
+    await place.routes.poll()
     place.write(ONE)
-    await place.routes.look()
+    await place.routes.poll()
     assert place.reloads == [False, True]
     assert place.error is None
 
@@ -193,15 +193,15 @@ async def test_a_file_that_is_gone_for_a_moment_is_no_error(place):
     """vim moves the old file away and writes the new one."""
     place.path.unlink()
     place.meanwhile = lambda: place.path.write_text(TWO)
-    await place.routes.look()
+    await place.routes.poll()
     assert place.reloads == [True]
     assert place.route == "two"
 
 
 async def test_a_file_that_vanishes_is_reported_once_and_its_table_stays(place):
     place.path.unlink()
-    await place.routes.look()
-    await place.routes.look()
+    await place.routes.poll()
+    await place.routes.poll()
     assert place.route == "one"
     assert place.reloads == [False]
     assert place.error == f"{place.path}:1:1: error: the routes file cannot be read: No such file or directory"
@@ -209,9 +209,9 @@ async def test_a_file_that_vanishes_is_reported_once_and_its_table_stays(place):
 
 async def test_a_file_that_comes_back_as_it_was_is_no_error_any_more(place):
     place.path.unlink()
-    await place.routes.look()
+    await place.routes.poll()
     place.path.write_text(ONE)
-    await place.routes.look()
+    await place.routes.poll()
     assert place.error is None
     assert place.reloads == [False, True]
 
@@ -220,8 +220,8 @@ async def test_a_half_written_file_is_waited_for(place):
     """The beginning of a file can be a file that is right, and mean something else."""
     place.write(TWO)
     place.meanwhile = lambda: place.write(TWO + "defaults: {interception: on}\n") if place.pauses == 1 else None
-    await place.routes.look()
-    assert place.pauses == 1 + QUIET_LOOKS
+    await place.routes.poll()
+    assert place.pauses == 1 + QUIET_READS
     assert place.reloads == [True]
     assert place.routes.table.unmatched.interception.value == "on"
     assert len(place.swaps) == 2
@@ -232,8 +232,8 @@ async def test_a_file_that_changed_just_now_may_still_be_written(place):
     place.write(TWO)
     place.now = place.path.stat().st_ctime + 0.01
     place.meanwhile = lambda: place.write(TWO + "defaults: {interception: on}\n") if place.pauses == 5 else None
-    await place.routes.look()
-    assert place.pauses == 5 + QUIET_LOOKS
+    await place.routes.poll()
+    assert place.pauses == 5 + QUIET_READS
     assert place.reloads == [True]
     assert place.routes.table.unmatched.interception.value == "on"
 
@@ -241,7 +241,7 @@ async def test_a_file_that_changed_just_now_may_still_be_written(place):
 async def test_who_asks_has_written_the_file(place):
     place.write(TWO)
     place.now = place.path.stat().st_ctime + 0.01
-    await place.routes.look(asked=True)
+    await place.routes.poll(asked=True)
     assert place.pauses == 1
     assert place.route == "two"
 
@@ -250,7 +250,7 @@ async def test_who_asks_while_a_file_is_looked_at_need_not_wait_either(place):
     place.write(TWO)
     place.now = place.path.stat().st_ctime + 0.01
     place.meanwhile = lambda: place.routes.request_reload() if place.pauses == 2 else None
-    await place.routes.look()
+    await place.routes.poll()
     assert place.pauses == 2
     assert place.route == "two"
 
@@ -259,20 +259,20 @@ async def test_a_file_that_changes_again_and_again_is_taken_all_the_same(place):
     place.write(TWO)
     place.now = place.path.stat().st_ctime + 0.01
     place.meanwhile = lambda: place.write(TWO + f"# {place.pauses}") if place.pauses % 2 else None
-    await place.routes.look()
+    await place.routes.poll()
     assert place.route == "two"
-    assert PATIENT_LOOKS <= place.pauses <= PATIENT_LOOKS + 2
+    assert PATIENT_READS <= place.pauses <= PATIENT_READS + 2
 
 
 async def test_a_file_that_never_settles_is_left_for_the_next_look(place):
     place.write(TWO)
     place.meanwhile = lambda: place.write(TWO + f"# {place.pauses}")
-    await place.routes.look()
-    assert place.pauses == SETTLING_MOST
+    await place.routes.poll()
+    assert place.pauses == READS_MOST
     assert place.route == "one"
     assert place.reloads == []
     place.meanwhile = lambda: None
-    await place.routes.look()
+    await place.routes.poll()
     assert place.route == "two"
 
 
@@ -287,19 +287,19 @@ async def test_the_swap_of_a_configmap_is_seen(tmp_path):
     place = Place(tmp_path / "..one")
     place.routes.path = str(tmp_path / "routes.yaml")
     place.routes.load_first()
-    await place.routes.look()
+    await place.routes.poll()
     (tmp_path / "..new").symlink_to("..two")
     (tmp_path / "..new").rename(tmp_path / "..data")
-    await place.routes.look()
+    await place.routes.poll()
     assert place.route == "two"
 
 
 async def test_asking_says_what_came_of_it_even_without_news(place):
-    await place.routes.look(asked=True)
+    await place.routes.poll(asked=True)
     assert place.reloads == [True]
     place.write(BROKEN)
-    await place.routes.look()
-    await place.routes.look(asked=True)
+    await place.routes.poll()
+    await place.routes.poll(asked=True)
     assert place.reloads == [True, False, False]
 
 
@@ -307,7 +307,7 @@ async def test_the_table_tells_of_itself_before_any_request_meets_it(place):
     seen = []
     place.routes._on_swap = lambda table: seen.append((table.routes[0].name, place.route))
     place.write(TWO)
-    await place.routes.look()
+    await place.routes.poll()
     assert seen == [("two", "one")]
 
 
@@ -345,19 +345,19 @@ def test_what_might_keep_its_reader_waiting_is_refused(tmp_path, name):
 
 
 def test_what_is_no_file_says_so(tmp_path):
-    for name, problem in [
+    for name, diagnostic in [
         (str(tmp_path), "this is a directory; name the routes file in it"),
         (str(tmp_path / "none"), "the routes file cannot be read: No such file or directory"),
         (str(tmp_path / "a\0b"), "the routes file cannot be read: no such file"),
     ]:
         with pytest.raises(BadSettings) as caught:
             load_routes_file(name)
-        assert caught.value.problems == [f"{name}:1:1: error: {problem}"]
+        assert caught.value.problems == [f"{name}:1:1: error: {diagnostic}"]
 
 
 def test_a_file_without_end_is_not_read_to_its_end(tmp_path):
     with (tmp_path / "big").open("wb") as file:
-        file.truncate(LARGEST + 1)
+        file.truncate(SIZE_LIMIT + 1)
     with pytest.raises(BadSettings) as caught:
         load_routes_file(str(tmp_path / "big"))
     assert caught.value.problems == [f"{tmp_path}/big:1:1: error: the file is larger than 8 MiB"]
@@ -376,15 +376,15 @@ async def test_thousands_of_problems_are_told_a_few_at_a_time(place, last):
         loop.call_soon(count)
 
     count()
-    await place.routes.look()
+    await place.routes.poll()
     assert len(place.lines) > 300
-    assert max(after - before for before, after in itertools.pairwise(told)) <= TOLD_AT_ONCE + 1
+    assert max(after - before for before, after in itertools.pairwise(told)) <= LINES_AT_ONCE + 1
 
 
 async def test_what_a_table_needs_is_prepared_before_it_is_in_force(place):
     seen = []
     place.routes._prepare = lambda table, pace: seen.append((table.routes[0].name, place.route))
     place.write(TWO)
-    await place.routes.look()
+    await place.routes.poll()
     assert seen == [("two", "one")]
     assert place.route == "two"

@@ -11,7 +11,7 @@ from biot_sidecar.pacing import Pace, no_pause
 _QUOTED_MOST = 60
 
 
-class Place(Protocol):
+class Position(Protocol):
     """Whatever stands somewhere in the file; `line` and `column` count from 1."""
 
     @property
@@ -21,7 +21,7 @@ class Place(Protocol):
     def column(self) -> int: ...
 
 
-class Problem(msgspec.Struct, frozen=True, order=True):
+class Diagnostic(msgspec.Struct, frozen=True, order=True):
     """One problem; `severity` is `error` or `warning`, `column` counts characters from 1."""
 
     file: str
@@ -34,7 +34,7 @@ class Problem(msgspec.Struct, frozen=True, order=True):
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}"
 
 
-class Problems:
+class Diagnostics:
     """Collects the problems of one file. `foreign`: it may be anything, such as a secret, so none of it is quoted.
 
     `pace` is to be called between the steps of the work.
@@ -44,19 +44,19 @@ class Problems:
         self.file = file
         self.pace = pace
         self._foreign = foreign
-        self._found: list[Problem] = []
+        self._found: list[Diagnostic] = []
 
-    def error(self, place: Place, message: str) -> None:
+    def error(self, position: Position, message: str) -> None:
         """The file cannot be used."""
-        self.error_at(place.line, place.column, message)
+        self.error_at(position.line, position.column, message)
 
     def error_at(self, line: int, column: int, message: str) -> None:
         """As `error`, for a place that is no node."""
-        self._found.append(Problem(self.file, line, column, "error", message))
+        self._found.append(Diagnostic(self.file, line, column, "error", message))
 
-    def warning(self, place: Place, message: str) -> None:
+    def warning(self, position: Position, message: str) -> None:
         """The file can be used, but probably does not say what was meant."""
-        self._found.append(Problem(self.file, place.line, place.column, "warning", message))
+        self._found.append(Diagnostic(self.file, position.line, position.column, "warning", message))
 
     def excerpt(self, text: str) -> str:
         """A text of the file, as far as messages may show it."""
@@ -70,7 +70,7 @@ class Problems:
     def any_error(self) -> bool:
         return any(problem.severity == "error" for problem in self._found)
 
-    def in_order(self) -> tuple[Problem, ...]:
+    def in_order(self) -> tuple[Diagnostic, ...]:
         """All of them, as they stand in the file."""
         return tuple(sorted(self._found))
 

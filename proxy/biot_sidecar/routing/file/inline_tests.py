@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Any, Final
 
 from biot_sidecar.durations import show_duration
-from biot_sidecar.routing.file.diagnostics import Problems, quoted
-from biot_sidecar.routing.file.parse import Case
+from biot_sidecar.routing.file.diagnostics import Diagnostics, quoted
+from biot_sidecar.routing.file.parse import InlineTest
 from biot_sidecar.routing.route import Verdict
 from biot_sidecar.routing.table import RouteTable
 
@@ -16,22 +16,22 @@ _WHEN_REFUSED: Final = (("deny", True), ("observe", False))
 """What a test may expect of a path that no route is asked about."""
 
 
-def run_tests(table: RouteTable, cases: Iterable[Case], problems: Problems) -> None:
+def run_tests(table: RouteTable, cases: Iterable[InlineTest], report: Diagnostics) -> None:
     """Report every expectation that does not hold, with what came out instead."""
     for case in cases:
-        problems.pace()
+        report.pace()
         verdict = table.verdict(case.method.encode(), case.path.encode())
         request = f"{case.method} {case.path.partition('?')[0]}"
         if verdict.path_refused is not None:
             if any((key, wanted) not in _WHEN_REFUSED for key, (wanted, _) in case.expected.items()):
-                problems.error(case.place, f"test failed: {request} is refused with 400: {verdict.path_refused}")
+                report.error(case.position, f"test failed: {request} is refused with 400: {verdict.path_refused}")
             continue
-        for key, (wanted, place) in case.expected.items():
+        for key, (wanted, position) in case.expected.items():
             got = _outcome(key, verdict)
             if not _holds(wanted, got):
                 by = f"{verdict.route.name} ({verdict.route.source})"
-                problems.error(
-                    place, f"test failed: {request}: {key} is {_show(got)}, not {_show(wanted)}; decided by {by}"
+                report.error(
+                    position, f"test failed: {request}: {key} is {_show(got)}, not {_show(wanted)}; decided by {by}"
                 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from biot_sidecar.routing.file.diagnostics import Problems
+from biot_sidecar.routing.file.diagnostics import Diagnostics
 from biot_sidecar.routing.file.keys import SETTINGS
 from biot_sidecar.routing.file.parse import ParsedRoute
 from biot_sidecar.routing.file.yaml_tree import Scalar
@@ -17,66 +17,67 @@ from biot_sidecar.routing.unknown_operations import odd_method, operations_of, w
 _HINTS_MOST: Final = 20  # looking for the likeliest operation costs milliseconds each
 
 
-def judge_meaning(routes: Sequence[ParsedRoute], problems: Problems) -> None:
+def check_operations(routes: Sequence[ParsedRoute], report: Diagnostics) -> None:
     """Report what is probably not meant, as warnings."""
     hints = 0
     for parsed in routes:
-        hints += _warn_of_strangers(parsed, problems, hint=hints < _HINTS_MOST)
-        _warn_of_vain_interception(parsed, problems)
-        _warn_of_vain_settings(parsed, problems)
+        hints += _warn_of_unknown_operations(parsed, report, hint=hints < _HINTS_MOST)
+        _warn_of_vain_interception(parsed, report)
+        _warn_of_vain_settings(parsed, report)
 
 
-def _warn_of_strangers(parsed: ParsedRoute, problems: Problems, *, hint: bool) -> int:
+def _warn_of_unknown_operations(parsed: ParsedRoute, report: Diagnostics, *, hint: bool) -> int:
     """Report patterns that no known operation fits; how many there were."""
     found = 0
-    for pattern, place in parsed.matches:
-        problems.pace()
+    for pattern, position in parsed.matches:
+        report.pace()
         odd = odd_method(pattern)
         if odd:
-            problems.warning(place, f"{pattern.text}: {odd}")
-        elif _own(pattern):
-            problems.warning(place, f"{pattern.text}: the sidecar answers this path itself and never forwards it")
+            report.warning(position, f"{pattern.text}: {odd}")
+        elif _is_local(pattern):
+            report.warning(position, f"{pattern.text}: the sidecar answers this path itself and never forwards it")
         elif not operations_of(pattern):
-            _warn_of_stranger(pattern, place, problems, hint=hint)
+            _warn_of_unknown_operation(pattern, position, report, hint=hint)
             found += 1
     return found
 
 
-def _warn_of_stranger(pattern: Pattern, place: Scalar, problems: Problems, *, hint: bool) -> None:
-    reason = why_unknown(pattern, problems.pace) if hint else ""
-    problems.warning(place, f"no known BioT operation is {pattern.text}{'; ' if reason else ''}{reason}")
+def _warn_of_unknown_operation(pattern: Pattern, position: Scalar, report: Diagnostics, *, hint: bool) -> None:
+    reason = why_unknown(pattern, report.pace) if hint else ""
+    report.warning(position, f"no known BioT operation is {pattern.text}{'; ' if reason else ''}{reason}")
 
 
-def _own(pattern: Pattern) -> bool:
+def _is_local(pattern: Pattern) -> bool:
     path = b"/" + b"/".join(segment or b"{x}" for segment in pattern.segments)
     return is_local(path) and not (pattern.rest and path in LOCAL_PATHS)
 
 
-def _warn_of_vain_interception(parsed: ParsedRoute, problems: Problems) -> None:
-    if "interception" not in parsed.own:
+def _warn_of_vain_interception(parsed: ParsedRoute, report: Diagnostics) -> None:
+    if "interception" not in parsed.explicit_keys:
         return
     route = parsed.route
     if route.interception is Interception.OFF or route.deny or route.observe:
         return
-    vain = [(pattern, place, found) for pattern, place in parsed.matches if (found := _never_intercepted(pattern))]
+    operations = [(*match, _never_intercepted(match[0])) for match in parsed.matches]
+    vain = [(pattern, position, found) for pattern, position, found in operations if found]
     if len(vain) < len(parsed.matches):
-        for pattern, place, _ in vain:
-            problems.warning(place, f"interception has no effect on {pattern.text}: BioT does not intercept it")
+        for pattern, position, _ in vain:
+            report.warning(position, f"interception has no effect on {pattern.text}: BioT does not intercept it")
     elif vain:
         found = [operation for _, _, several in vain for operation in several]
-        problems.warning(
-            parsed.own["interception"][1],
+        report.warning(
+            parsed.explicit_keys["interception"][1],
             f"interception has no effect here: BioT does not intercept {found[0].method} {found[0].path}"
             + (" or any other operation that this matches" if len(found) > 1 else ""),
         )
 
 
-def _warn_of_vain_settings(parsed: ParsedRoute, problems: Problems) -> None:
+def _warn_of_vain_settings(parsed: ParsedRoute, report: Diagnostics) -> None:
     if parsed.route.observe is None:
         return
-    for key in SETTINGS:
-        if key in parsed.own:
-            problems.warning(parsed.own[key][0], f"{key} has no effect beside observe: this route decides nothing")
+    for key, (position, _) in parsed.explicit_keys.items():
+        if key in SETTINGS:
+            report.warning(position, f"{key} has no effect beside observe: this route decides nothing")
 
 
 def _never_intercepted(pattern: Pattern) -> list[Operation]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from biot_sidecar.pacing import let_go
-from biot_sidecar.routing.file.diagnostics import Problems, listed, quoted
+from biot_sidecar.routing.file.diagnostics import Diagnostics, listed, quoted
 from biot_sidecar.routing.file.parse import ParsedRoute
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.shadowing import Coverage, intersection
@@ -16,39 +16,39 @@ _VISITS_MOST: Final = 500_000  # about a second; ten times what 5,000 routes tak
 _EFFECTS: Final = ("interception", "authorization", "timeout", "retry")
 
 
-def judge_reach(routes: Sequence[ParsedRoute], problems: Problems) -> None:
+def check_shadowing(routes: Sequence[ParsedRoute], report: Diagnostics) -> None:
     """Report unreachable routes as errors, the rest as warnings."""
-    reach = _Reach(routes, problems)
-    reach.judge()
-    parts = reach.parts()
-    del reach
-    let_go(parts, problems.pace)
+    lint = _ShadowingLint(routes, report)
+    lint.check()
+    parts = lint.parts()
+    del lint
+    let_go(parts, report.pace)
 
 
-class _Reach:
+class _ShadowingLint:
     """Goes through the routes from the top; `_earlier` holds the patterns of those before."""
 
-    def __init__(self, routes: Sequence[ParsedRoute], problems: Problems) -> None:
+    def __init__(self, routes: Sequence[ParsedRoute], report: Diagnostics) -> None:
         self._routes = routes
-        self._problems = problems
-        self._earlier = Coverage(pace=problems.pace)
-        self._observing = Coverage(pace=problems.pace)
+        self._report = report
+        self._earlier = Coverage(pace=report.pace)
+        self._observing = Coverage(pace=report.pace)
         # Compared for every pair that overlaps, and there may be millions.
         self._effects: list[tuple[Any, ...]] = []
 
     def parts(self) -> list[object]:
-        """What this is made of, for pace.let_go()."""
+        """What this is made of, for pacing.let_go()."""
         return [*self._effects, *self._earlier.parts(), *self._observing.parts()]
 
-    def judge(self) -> None:
+    def check(self) -> None:
         comparing = True
         for number, parsed in enumerate(self._routes):
-            self._problems.pace()
+            self._report.pace()
             self._effects.append(
                 (parsed.route.deny is not None, *(getattr(parsed.route, effect) for effect in _EFFECTS))
             )
             if comparing and self._earlier.visits > _VISITS_MOST:
-                self._problems.warning(parsed.place, "too many routes cross; from here on they are not compared")
+                self._report.warning(parsed.position, "too many routes cross; from here on they are not compared")
                 comparing = False
             if self._reachable(parsed) and comparing and parsed.route.observe is None:
                 self._warn_of_overlaps(number, parsed)
@@ -61,39 +61,39 @@ class _Reach:
         found = [one for one in taken if one is not None]
         if len(found) == len(taken):
             takers = self._takers(frozenset().union(*found))
-            self._problems.error(
+            self._report.error(
                 parsed.matches[0][1],
                 f"{quoted(parsed.route.name)} can never match: {takers} all of it; move it up or remove it",
             )
             return False
-        for by, (pattern, place) in zip(taken, parsed.matches, strict=True):
+        for by, (pattern, position) in zip(taken, parsed.matches, strict=True):
             if by is not None:
-                self._problems.warning(place, f"{pattern.text} can never match: {self._takers(by)} all of it")
+                self._report.warning(position, f"{pattern.text} can never match: {self._takers(by)} all of it")
         return True
 
     def _warn_of_observed(self, parsed: ParsedRoute) -> None:
         """Of several routes that observe a call the first is counted."""
-        for pattern, place in parsed.matches:
+        for pattern, position in parsed.matches:
             by = self._observing.covering(pattern)
             if by is not None:
                 names = listed([quoted(self._routes[number].route.name) for number in sorted(by)][:_NAMED_MOST])
-                self._problems.warning(place, f"{pattern.text} is never counted: {names} observes all of it before")
+                self._report.warning(position, f"{pattern.text} is never counted: {names} observes all of it before")
 
     def _takers(self, numbers: Iterable[int]) -> str:
         found = [self._routes[number] for number in sorted(numbers)]
-        names = [f"{quoted(one.route.name)} (line {one.place.line})" for one in found[:_NAMED_MOST]]
+        names = [f"{quoted(one.route.name)} (line {one.position.line})" for one in found[:_NAMED_MOST]]
         names += [f"{len(found) - _NAMED_MOST} more"] * (len(found) > _NAMED_MOST)
         return f"{listed(names)} {'comes first and takes' if len(found) == 1 else 'come first and take'}"
 
     def _add(self, number: int, parsed: ParsedRoute) -> None:
-        own = Coverage()
-        for pattern, place in parsed.matches:
-            self._problems.pace()
-            if own.covering(pattern) is not None:
-                self._problems.warning(
-                    place, f"{pattern.text} adds nothing: what stands before it in this match takes all of it"
+        keys = Coverage()
+        for pattern, position in parsed.matches:
+            self._report.pace()
+            if keys.covering(pattern) is not None:
+                self._report.warning(
+                    position, f"{pattern.text} adds nothing: what stands before it in this match takes all of it"
                 )
-            own.add(0, pattern)
+            keys.add(0, pattern)
             (self._earlier if parsed.route.observe is None else self._observing).add(number, pattern)
 
     # ---- overlaps
@@ -101,16 +101,16 @@ class _Reach:
     def _warn_of_overlaps(self, number: int, parsed: ParsedRoute) -> None:
         """A narrower route before a wider one is how exceptions are written; two that only cross are an accident."""
         told: set[int] = set()
-        for pattern, place in parsed.matches:
+        for pattern, position in parsed.matches:
             for other in self._earlier.overlapping(pattern):
-                self._problems.pace()
+                self._report.pace()
                 if not self._disagree(other, number) or other in told:
                     continue
                 crossing = self._crossing(pattern, parsed, other)
                 if crossing is None:
                     continue
                 told.add(other)
-                self._problems.warning(place, self._conflict(crossing, other, number))
+                self._report.warning(position, self._conflict(crossing, other, number))
                 if len(told) == _NAMED_MOST:
                     return
 
@@ -133,8 +133,8 @@ class _Reach:
         denies = self._effects[second][0]
         pairs = zip(_EFFECTS, self._effects[first][1:], self._effects[second][1:], strict=True)
         about = ["deny"] if denies else [effect for effect, one, other in pairs if one != other]
-        decides = self._routes[first]
+        name, line = self._routes[first].route.name, self._routes[first].position.line
         return (
-            f"{quoted(self._routes[second].route.name)} and {quoted(decides.route.name)} (line {decides.place.line}) "
-            f"both match {crossing} and disagree about {listed(about)}; the one in line {decides.place.line} decides"
+            f"{quoted(self._routes[second].route.name)} and {quoted(name)} (line {line}) "
+            f"both match {crossing} and disagree about {listed(about)}; the one in line {line} decides"
         )

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from biot_sidecar.routing.file import values as fields
-from biot_sidecar.routing.file.diagnostics import Problems, quoted
+from biot_sidecar.routing.file import values as values
+from biot_sidecar.routing.file.diagnostics import Diagnostics, quoted
 from biot_sidecar.routing.file.yaml_tree import Mapping, Node, Scalar
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Authorization, Interception, Retry, Route
@@ -30,20 +30,20 @@ class Unmatched(Enum):
 
 
 class ParsedRoute(msgspec.Struct, frozen=True, eq=False):
-    """A route and where its parts stand; `own` are the keys that it says itself."""
+    """A route and where its parts stand; `explicit_keys` are the keys that it says itself."""
 
     route: Route
-    place: Node
+    position: Node
     matches: tuple[tuple[Pattern, Scalar], ...]
-    own: dict[str, tuple[Scalar, Node]]
+    explicit_keys: dict[str, tuple[Scalar, Node]]
 
 
-class Case(msgspec.Struct, frozen=True, eq=False):
+class InlineTest(msgspec.Struct, frozen=True, eq=False):
     """One of the file's own tests: a request, and what must come out where."""
 
     method: str
     path: str
-    place: Node
+    position: Node
     expected: dict[str, tuple[Any, Node]]
 
 
@@ -53,132 +53,132 @@ class Sections(msgspec.Struct, frozen=True):
     unmatched: Route
     policy: Unmatched
     routes: tuple[ParsedRoute, ...]
-    tests: tuple[Case, ...]
+    tests: tuple[InlineTest, ...]
     routes_valid: bool
 
 
-def read_sections(root: Node, problems: Problems) -> Sections:
+def read_sections(root: Node, report: Diagnostics) -> Sections:
     """Everything readable in the file; what is not is reported."""
-    entries = fields.mapping(root, problems, "the file's top", "a routes file is a mapping that begins with version: 1")
-    _version(root, entries, problems)
-    unmatched, policy = _defaults(entries, problems)
+    entries = values.mapping(root, report, "the file's top", "a routes file is a mapping that begins with version: 1")
+    _version(root, entries, report)
+    unmatched, policy = _defaults(entries, report)
     lines: dict[str, int] = {}
-    routes = _routes(entries, unmatched, lines, problems)
-    whole = not problems.any_error
-    return Sections(unmatched, policy, routes, _tests(entries, set(lines), problems), whole)
+    routes = _routes(entries, unmatched, lines, report)
+    whole = not report.any_error
+    return Sections(unmatched, policy, routes, _tests(entries, set(lines), report), whole)
 
 
-def _version(root: Node, entries: Entries, problems: Problems) -> None:
+def _version(root: Node, entries: Entries, report: Diagnostics) -> None:
     if "version" not in entries:
-        if fields.can_have_keys(root):
-            problems.error(root, "version is missing; write version: 1")
+        if values.can_have_keys(root):
+            report.error(root, "version is missing; write version: 1")
         return
     node = entries["version"][1]
-    written = fields.text(node, problems, "version is the number 1")
+    written = values.text(node, report, "version is the number 1")
     if written is not None and written != VERSION:
-        problems.error(node, f"version {quoted(written)} is unknown; write version: 1")
+        report.error(node, f"version {quoted(written)} is unknown; write version: 1")
 
 
-def _defaults(entries: Entries, problems: Problems) -> tuple[Route, Unmatched]:
-    plain = Route(name=fields.UNMATCHED, source=f"{problems.file}:1")
+def _defaults(entries: Entries, report: Diagnostics) -> tuple[Route, Unmatched]:
+    plain = Route(name=values.UNMATCHED, source=f"{report.file}:1")
     if "defaults" not in entries:
         return plain, Unmatched.ALLOW
     key, node = entries["defaults"]
-    own = fields.mapping(node, problems, "defaults", "defaults is a mapping, such as timeout: 60s")
-    unmatched = _settings(own, dataclasses.replace(plain, source=f"{problems.file}:{key.line}"), problems)
-    if "unmatched" not in own:
+    keys = values.mapping(node, report, "defaults", "defaults is a mapping, such as timeout: 60s")
+    unmatched = _settings(keys, dataclasses.replace(plain, source=f"{report.file}:{key.line}"), report)
+    if "unmatched" not in keys:
         return unmatched, Unmatched.ALLOW
-    return unmatched, fields.word(own["unmatched"][1], problems, "unmatched", Unmatched) or Unmatched.ALLOW
+    return unmatched, values.word(keys["unmatched"][1], report, "unmatched", Unmatched) or Unmatched.ALLOW
 
 
-def _settings(own: Entries, fallback: Route, problems: Problems) -> Route:
-    """`fallback` with the settings that stand in `own`."""
-    read = {key: setting(key, own[key][1], problems) for key in own if key in _WORDS or key == "timeout"}
+def _settings(keys: Entries, fallback: Route, report: Diagnostics) -> Route:
+    """`fallback` with the settings that stand in `keys`."""
+    read = {key: setting(key, keys[key][1], report) for key in keys if key in _WORDS or key == "timeout"}
     return dataclasses.replace(fallback, **{key: value for key, value in read.items() if value is not None})
 
 
-def setting(key: str, node: Node, problems: Problems) -> Any:
+def setting(key: str, node: Node, report: Diagnostics) -> Any:
     """One value that defaults, routes and expectations share; None if it is wrong."""
-    return fields.duration(node, problems) if key == "timeout" else fields.word(node, problems, key, _WORDS[key])
+    return values.duration(node, report) if key == "timeout" else values.word(node, report, key, _WORDS[key])
 
 
-def _routes(entries: Entries, unmatched: Route, lines: dict[str, int], problems: Problems) -> tuple[ParsedRoute, ...]:
+def _routes(entries: Entries, unmatched: Route, lines: dict[str, int], report: Diagnostics) -> tuple[ParsedRoute, ...]:
     """The routes that could be read; `lines` gets the line of every name."""
     if "routes" not in entries:
         return ()
-    nodes = fields.sequence(entries["routes"][1], problems, "routes is a list, each route beginning with - name:")
-    return tuple(route for node in nodes if (route := _route(node, unmatched, lines, problems)) is not None)
+    nodes = values.sequence(entries["routes"][1], report, "routes is a list, each route beginning with - name:")
+    return tuple(route for node in nodes if (route := _route(node, unmatched, lines, report)) is not None)
 
 
-def _route(node: Node, unmatched: Route, lines: dict[str, int], problems: Problems) -> ParsedRoute | None:
+def _route(node: Node, unmatched: Route, lines: dict[str, int], report: Diagnostics) -> ParsedRoute | None:
     """The route, or None if it has no name or no match that could be read."""
-    problems.pace()
-    own = fields.mapping(node, problems, "a route", "a route is a mapping with name and match")
-    _insist(node, own, _NEEDED_BY_ROUTE, "this route", problems)
-    name = _unique_name(own, lines, problems)
-    found = fields.matches(own["match"][1], problems) if "match" in own else []
-    route = _settings(own, dataclasses.replace(unmatched, source=f"{problems.file}:{node.line}"), problems)
-    deny = fields.reason("deny", own["deny"][1], problems) if "deny" in own else None
-    observe = fields.reason("observe", own["observe"][1], problems) if "observe" in own else None
-    if "deny" in own and "observe" in own:
-        problems.error(own["observe"][0], "observe stands in place of deny, never beside it; keep one of them")
+    report.pace()
+    keys = values.mapping(node, report, "a route", "a route is a mapping with name and match")
+    _insist(node, keys, _NEEDED_BY_ROUTE, "this route", report)
+    name = _unique_name(keys, lines, report)
+    found = values.matches(keys["match"][1], report) if "match" in keys else []
+    route = _settings(keys, dataclasses.replace(unmatched, source=f"{report.file}:{node.line}"), report)
+    deny = values.reason("deny", keys["deny"][1], report) if "deny" in keys else None
+    observe = values.reason("observe", keys["observe"][1], report) if "observe" in keys else None
+    if "deny" in keys and "observe" in keys:
+        report.error(keys["observe"][0], "observe stands in place of deny, never beside it; keep one of them")
     if name is None or not found:
         return None
     route = dataclasses.replace(
         route, name=name, patterns=tuple(one.text for one, _ in found), deny=deny, observe=observe
     )
-    return ParsedRoute(route, node, tuple(found), own)
+    return ParsedRoute(route, node, tuple(found), keys)
 
 
-def _insist(node: Node, own: Entries, needed: dict[str, str], where: str, problems: Problems) -> None:
+def _insist(node: Node, keys: Entries, needed: dict[str, str], where: str, report: Diagnostics) -> None:
     """Report the keys that are missing; `needed` has an example of each."""
     for key, example in needed.items():
-        if key not in own and fields.can_have_keys(node):
-            problems.error(node, f"{key} is missing from {where}; write {example}")
+        if key not in keys and values.can_have_keys(node):
+            report.error(node, f"{key} is missing from {where}; write {example}")
 
 
-def _unique_name(own: Entries, lines: dict[str, int], problems: Problems) -> str | None:
-    if "name" not in own:
+def _unique_name(keys: Entries, lines: dict[str, int], report: Diagnostics) -> str | None:
+    if "name" not in keys:
         return None
-    node = own["name"][1]
-    name = fields.name(node, problems)
+    node = keys["name"][1]
+    name = values.name(node, report)
     if name in lines:
-        problems.error(node, f"the name {quoted(name)} is taken by the route in line {lines[name]}; choose another")
+        report.error(node, f"the name {quoted(name)} is taken by the route in line {lines[name]}; choose another")
     elif name is not None:
         lines[name] = node.line
     return name
 
 
-def _tests(entries: Entries, names: set[str], problems: Problems) -> tuple[Case, ...]:
+def _tests(entries: Entries, names: set[str], report: Diagnostics) -> tuple[InlineTest, ...]:
     if "tests" not in entries:
         return ()
-    nodes = fields.sequence(entries["tests"][1], problems, "tests is a list, each test beginning with - request:")
-    return tuple(test for node in nodes if (test := _test(node, names, problems)) is not None)
+    nodes = values.sequence(entries["tests"][1], report, "tests is a list, each test beginning with - request:")
+    return tuple(test for node in nodes if (test := _test(node, names, report)) is not None)
 
 
-def _test(node: Node, names: set[str], problems: Problems) -> Case | None:
-    problems.pace()
-    own = fields.mapping(node, problems, "a test", "a test is a mapping with request and expect")
-    _insist(node, own, _NEEDED_BY_TEST, "this test", problems)
-    request = fields.request(own["request"][1], problems) if "request" in own else None
-    if "expect" not in own:
+def _test(node: Node, names: set[str], report: Diagnostics) -> InlineTest | None:
+    report.pace()
+    keys = values.mapping(node, report, "a test", "a test is a mapping with request and expect")
+    _insist(node, keys, _NEEDED_BY_TEST, "this test", report)
+    request = values.request(keys["request"][1], report) if "request" in keys else None
+    if "expect" not in keys:
         return None
-    expected = _expected(own["expect"][1], names, problems)
-    return None if request is None else Case(*request, own["request"][1], expected)
+    expected = _expected(keys["expect"][1], names, report)
+    return None if request is None else InlineTest(*request, keys["request"][1], expected)
 
 
-def _expected(node: Node, names: set[str], problems: Problems) -> dict[str, tuple[Any, Node]]:
-    own = fields.mapping(node, problems, "expect", "expect is a mapping, such as interception: on")
+def _expected(node: Node, names: set[str], report: Diagnostics) -> dict[str, tuple[Any, Node]]:
+    keys = values.mapping(node, report, "expect", "expect is a mapping, such as interception: on")
     if (isinstance(node, Mapping) and not node.entries) or (isinstance(node, Scalar) and node.nothing):
-        problems.error(node, "expect is empty; name what must come out, such as interception: on")
-    read = {key: (_expectation(key, value, names, problems), value) for key, (_, value) in own.items()}
-    return {key: (value, place) for key, (value, place) in read.items() if value is not None}
+        report.error(node, "expect is empty; name what must come out, such as interception: on")
+    read = {key: (_expectation(key, value, names, report), value) for key, (_, value) in keys.items()}
+    return {key: (value, position) for key, (value, position) in read.items() if value is not None}
 
 
-def _expectation(key: str, node: Node, names: set[str], problems: Problems) -> Any:
+def _expectation(key: str, node: Node, names: set[str], report: Diagnostics) -> Any:
     if key == "route":
-        return fields.known_name(node, names, problems)
+        return values.known_name(node, names, report)
     if key in {"deny", "observe"}:
-        said = fields.truth(node)
-        return said if said is not None else fields.expected_reason(key, node, problems)
-    return setting(key, node, problems)
+        said = values.truth(node)
+        return said if said is not None else values.expected_reason(key, node, report)
+    return setting(key, node, report)

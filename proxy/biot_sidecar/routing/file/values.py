@@ -8,12 +8,12 @@ from enum import Enum
 from typing import Final, TypeVar
 
 from biot_sidecar.durations import parse_duration
-from biot_sidecar.routing.file.diagnostics import Problems, quoted
+from biot_sidecar.routing.file.diagnostics import Diagnostics, quoted
 from biot_sidecar.routing.file.keys import SECTIONS
 from biot_sidecar.routing.file.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
 from biot_sidecar.routing.pattern import BadPattern, Pattern, parse_pattern
 from biot_sidecar.routing.route import Interception
-from biot_sidecar.suggest import nearest
+from biot_sidecar.suggest import suggest
 
 Word = TypeVar("Word", bound=Enum)
 
@@ -26,16 +26,16 @@ _ONE_METHOD: Final = re.compile("[A-Z][A-Z0-9_-]*")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
-def mapping(node: Node, problems: Problems, section: str, what: str) -> dict[str, tuple[Scalar, Node]]:
+def mapping(node: Node, report: Diagnostics, section: str, what: str) -> dict[str, tuple[Scalar, Node]]:
     """The known keys of a mapping and their values; unknown ones are reported."""
     if not isinstance(node, Mapping):
         if not isinstance(node, Broken) and not can_have_keys(node):
-            problems.error(node, f"{what}; this is {kind(node)}")
+            report.error(node, f"{what}; this is {kind(node)}")
         return {}
     known = SECTIONS[section]
     for key, _ in node.entries:
         if key.text not in known:
-            problems.error(key, f"unknown key {quoted(key.text)}; {_meant(key.text, section)}")
+            report.error(key, f"unknown key {quoted(key.text)}; {_meant(key.text, section)}")
     return {key.text: (key, value) for key, value in node.entries if key.text in known}
 
 
@@ -46,7 +46,7 @@ def can_have_keys(node: Node) -> bool:
 
 def _meant(key: str, section: str) -> str:
     homes = [name for name, known in SECTIONS.items() if key in known]
-    near = nearest(key.lower(), SECTIONS[section], _SLIP if homes else 0.6)
+    near = suggest(key.lower(), SECTIONS[section], _SLIP if homes else 0.6)
     if near is not None:
         return f"did you mean {near}?"
     if homes:
@@ -54,12 +54,12 @@ def _meant(key: str, section: str) -> str:
     return f"{section} can have {', '.join(SECTIONS[section])}"
 
 
-def sequence(node: Node, problems: Problems, what: str) -> tuple[Node, ...]:
+def sequence(node: Node, report: Diagnostics, what: str) -> tuple[Node, ...]:
     """The items of a list; nothing at all is an empty one."""
     if isinstance(node, Sequence):
         return node.items
     if not isinstance(node, Broken) and not (isinstance(node, Scalar) and node.nothing):
-        problems.error(node, f"{what}; this is {kind(node)}")
+        report.error(node, f"{what}; this is {kind(node)}")
     return ()
 
 
@@ -70,12 +70,12 @@ def kind(node: Node) -> str:
     return "a list" if isinstance(node, Sequence) else "a mapping"
 
 
-def text(node: Node, problems: Problems, what: str) -> str | None:
+def text(node: Node, report: Diagnostics, what: str) -> str | None:
     """A text with something in it; `what` says what was wanted, such as `name is a text`."""
     if isinstance(node, Scalar) and not node.nothing and node.text.strip():
         return node.text.strip()
     if not isinstance(node, Broken):
-        problems.error(node, f"{what}; this is {kind(node)}")
+        report.error(node, f"{what}; this is {kind(node)}")
     return None
 
 
@@ -84,43 +84,43 @@ def truth(node: Node) -> bool | None:
     return TRUTH.get(node.text.lower()) if isinstance(node, Scalar) and node.plain else None
 
 
-def word(node: Node, problems: Problems, key: str, words: type[Word]) -> Word | None:
+def word(node: Node, report: Diagnostics, key: str, words: type[Word]) -> Word | None:
     """One of the words of an enum."""
     known: dict[str, Word] = {str(one.value): one for one in words}
     if words is Interception:
         switch = truth(node)
         if switch is not None:
             return known["on" if switch else "off"]
-    written = text(node, problems, f"{key} is one of {', '.join(known)}")
+    written = text(node, report, f"{key} is one of {', '.join(known)}")
     if written is None or written in known:
         return None if written is None else known[written]
     near = _likely(written, node, known)
     hint = f"; did you mean {near}?" if near else ""
-    problems.error(node, f"{key}: {quoted(written)} is none of {', '.join(known)}{hint}")
+    report.error(node, f"{key}: {quoted(written)} is none of {', '.join(known)}{hint}")
     return None
 
 
 def _likely(written: str, node: Node, known: Mappings[str, object]) -> str | None:
     if truth(node) is False and "none" in known:
         return "none"
-    return nearest(written.lower(), known)
+    return suggest(written.lower(), known)
 
 
-def duration(node: Node, problems: Problems) -> float | None:
+def duration(node: Node, report: Diagnostics) -> float | None:
     """A timeout in seconds, more than none."""
-    written = text(node, problems, "timeout is a duration, such as 30s")
+    written = text(node, report, "timeout is a duration, such as 30s")
     if written is None:
         return None
     try:
         seconds = parse_duration(written)
     except ValueError as error:
-        problems.error(node, f"timeout: {_unit(written) or error}")
+        report.error(node, f"timeout: {_unit(written) or error}")
         return None
     if re.match("0[0-9]", written):
-        problems.error(node, f"timeout: {quoted(written)} begins with a zero; write {written.lstrip('0')}")
+        report.error(node, f"timeout: {quoted(written)} begins with a zero; write {written.lstrip('0')}")
         return None
     if seconds == 0:
-        problems.error(node, "timeout: 0 would end every call at once; leave it out for the default")
+        report.error(node, "timeout: 0 would end every call at once; leave it out for the default")
         return None
     return seconds
 
@@ -137,17 +137,17 @@ def _unit(written: str) -> str:
     return f"{quoted(written)} has no unit; write {number}s or {number}ms"
 
 
-def name(node: Node, problems: Problems) -> str | None:
+def name(node: Node, report: Diagnostics) -> str | None:
     """A route's name."""
-    written = text(node, problems, "name is a text")
+    written = text(node, report, "name is a text")
     if written is None:
         return None
     if not written.isprintable():
-        problems.error(node, f"name: {quoted(written)} holds a character that does not show; remove it")
+        report.error(node, f"name: {quoted(written)} holds a character that does not show; remove it")
     elif len(written) > LONGEST_NAME:
-        problems.error(node, f"name: {quoted(written)} is longer than {LONGEST_NAME} characters")
+        report.error(node, f"name: {quoted(written)} is longer than {LONGEST_NAME} characters")
     elif written == UNMATCHED:
-        problems.error(node, "name: unmatched stands for calls that no route matches; choose another name")
+        report.error(node, "name: unmatched stands for calls that no route matches; choose another name")
     else:
         return written
     return None
@@ -159,54 +159,52 @@ _REASONS: Final = {
 }
 
 
-def reason(key: str, node: Node, problems: Problems) -> str | None:
+def reason(key: str, node: Node, report: Diagnostics) -> str | None:
     """The reason that a `deny` refuses with, or that an `observe` is logged with."""
     asked, said = _REASONS[key]
     if truth(node) is not None:
-        problems.error(node, f"{key}: {quoted(node.text if isinstance(node, Scalar) else '')} is no reason; {asked}")
+        report.error(node, f"{key}: {quoted(node.text if isinstance(node, Scalar) else '')} is no reason; {asked}")
         return None
-    written = text(node, problems, f"{key} is the reason that {said}")
+    written = text(node, report, f"{key} is the reason that {said}")
     if written is not None and _CONTROL.search(written):
-        problems.error(node, f"{key}: {quoted(written)} holds a line end or control character; write one line")
+        report.error(node, f"{key}: {quoted(written)} holds a line end or control character; write one line")
         return None
     return written
 
 
-def matches(node: Node, problems: Problems) -> list[tuple[Pattern, Scalar]]:
+def matches(node: Node, report: Diagnostics) -> list[tuple[Pattern, Scalar]]:
     """The patterns of a `match:`, which is one or a list of them."""
     nodes = node.items if isinstance(node, Sequence) else (node,)
     if not nodes:
-        problems.error(node, "match: the list is empty; write at least one METHOD /path")
-    found = [(_pattern(one, problems), one) for one in nodes]
+        report.error(node, "match: the list is empty; write at least one METHOD /path")
+    found = [(_pattern(one, report), one) for one in nodes]
     return [(pattern, one) for pattern, one in found if pattern is not None and isinstance(one, Scalar)]
 
 
-def _pattern(node: Node, problems: Problems) -> Pattern | None:
-    written = text(node, problems, "match is METHOD /path or a list of those, such as GET /ums/v2/users/{id}")
+def _pattern(node: Node, report: Diagnostics) -> Pattern | None:
+    written = text(node, report, "match is METHOD /path or a list of those, such as GET /ums/v2/users/{id}")
     if written is None:
         return None
     try:
         return parse_pattern(written)
     except BadPattern as error:
-        problems.error(node, f"match: {error}")
+        report.error(node, f"match: {error}")
         return None
 
 
-def request(node: Node, problems: Problems) -> tuple[str, str] | None:
+def request(node: Node, report: Diagnostics) -> tuple[str, str] | None:
     """A test's method and path."""
-    written = text(node, problems, "request is METHOD /path, such as GET /ums/v2/users/1")
+    written = text(node, report, "request is METHOD /path, such as GET /ums/v2/users/1")
     if written is None:
         return None
     method, _, path = written.partition(" ")
     path = path.strip()
     if not path.startswith("/") or " " in path:
-        problems.error(
-            node, f"request: {quoted(written)} is no request; write METHOD /path, such as GET /ums/v2/users/1"
-        )
+        report.error(node, f"request: {quoted(written)} is no request; write METHOD /path, such as GET /ums/v2/users/1")
     elif not _ONE_METHOD.fullmatch(method):
-        problems.error(node, f"request: {quoted(method)} is no method; write one in capitals, such as GET")
+        report.error(node, f"request: {quoted(method)} is no method; write one in capitals, such as GET")
     elif re.search("[{*]", path.partition("?")[0]):
-        problems.error(
+        report.error(
             node, f"request: {quoted(path)} is a pattern; write a path as a call has it, such as /ums/v2/users/1"
         )
     else:
@@ -214,19 +212,19 @@ def request(node: Node, problems: Problems) -> tuple[str, str] | None:
     return None
 
 
-def known_name(node: Node, names: set[str], problems: Problems) -> str | None:
+def known_name(node: Node, names: set[str], report: Diagnostics) -> str | None:
     """The name of a route that there is, or unmatched."""
-    written = text(node, problems, "route is the name of a route, or unmatched")
+    written = text(node, report, "route is the name of a route, or unmatched")
     if written is None or written in names or written == UNMATCHED:
         return written
-    near = nearest(written, [*names, UNMATCHED], pace=problems.pace)
+    near = suggest(written, [*names, UNMATCHED], pace=report.pace)
     hint = f"; did you mean {near}?" if near else ""
-    problems.error(node, f"route: there is no route {quoted(written)}{hint}")
+    report.error(node, f"route: there is no route {quoted(written)}{hint}")
     return None
 
 
-def expected_reason(key: str, node: Node, problems: Problems) -> str | bool | None:
+def expected_reason(key: str, node: Node, report: Diagnostics) -> str | bool | None:
     """What a test wants of deny or observe, if not true or false; null is false."""
     if isinstance(node, Scalar) and node.nothing:
         return False
-    return text(node, problems, f"{key} is true, false or the reason")
+    return text(node, report, f"{key} is true, false or the reason")

@@ -21,50 +21,50 @@ _KEYS: Final = tuple({key: None for keys in SECTIONS.values() for key in keys})
 _NO_COLON: Final = rf"\s*(?:- +)?({'|'.join(_KEYS)})\b(?!:)"
 
 
-def syntax_problem(error: yaml.YAMLError, lines: list[str]) -> tuple[int, int, str]:
+def syntax_diagnostic(error: yaml.YAMLError, lines: list[str]) -> tuple[int, int, str]:
     """Line, column (both from 1) and message; `lines` are the file's, without their ends."""
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return 1, 1, "this is no YAML"
-    place = place_of(error.problem_mark, lines)
-    start = place_of(error.context_mark or error.problem_mark, lines)
-    line = lines[place[0] - 1]
+    position = position_of(error.problem_mark, lines)
+    start = position_of(error.context_mark or error.problem_mark, lines)
+    line = lines[position[0] - 1]
     problem = str(error.problem)
     if "nesting depth" in problem:
-        return *place, TOO_DEEP
+        return *position, TOO_DEEP
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return place[0], line.index("\t") + 1, _TAB
-    if line[place[1] - 1 : place[1]] == "\t" and "cannot start" in problem:
-        return *place, _TAB
-    star = re.search(_STAR, line[: place[1]])
+        return position[0], line.index("\t") + 1, _TAB
+    if line[position[1] - 1 : position[1]] == "\t" and "cannot start" in problem:
+        return *position, _TAB
+    star = re.search(_STAR, line[: position[1]])
     if star is not None:
-        return place[0], star.start(1) + 1, 'YAML takes * for an alias; put quotes around it: "* /file/**"'
+        return position[0], star.start(1) + 1, 'YAML takes * for an alias; put quotes around it: "* /file/**"'
     if "flow" in str(error.context) or "end of stream" in problem:
-        return _in_brackets(place, start, lines)
+        return _in_brackets(position, start, lines)
     if "expected ':'" in problem:
         return _slip(start[0], lines) or (*start, "a colon is missing after this key")
-    return _slip(place[0], lines) or (*place, _in_words(line, place[1], problem))
+    return _slip(position[0], lines) or (*position, _in_words(line, position[1], problem))
 
 
-def place_of(mark: Any, lines: list[str]) -> tuple[int, int]:
+def position_of(mark: Any, lines: list[str]) -> tuple[int, int]:
     """The mark's place, from 1; the parser may put the end of a file behind its last line."""
     if mark.line >= len(lines):
         return len(lines), len(lines[-1]) + 1
     return mark.line + 1, mark.column + 1
 
 
-def _in_brackets(place: tuple[int, int], start: tuple[int, int], lines: list[str]) -> tuple[int, int, str]:
+def _in_brackets(position: tuple[int, int], start: tuple[int, int], lines: list[str]) -> tuple[int, int, str]:
     """What is wrong within { }, [ ] or quotes that begin at `start`."""
-    line = lines[place[0] - 1]
-    character = line[place[1] - 1 : place[1]]
+    line = lines[position[0] - 1]
+    character = line[position[1] - 1 : position[1]]
     if character and character in "{}[]":
-        return *place, 'within { } and [ ] a text with braces needs quotes: "GET /ums/v2/users/{id}"'
-    if character == ":" and start[0] == place[0]:
-        return *place, "a comma is missing before this key, or quotes around a text that holds a colon"
+        return *position, 'within { } and [ ] a text with braces needs quotes: "GET /ums/v2/users/{id}"'
+    if character == ":" and start[0] == position[0]:
+        return *position, "a comma is missing before this key, or quotes around a text that holds a colon"
     opening = lines[start[0] - 1][start[1] - 1 : start[1]]
     if not opening or opening not in "[{'\"":
         unclosed = _last_open(lines)
         if unclosed is None:
-            return *place, "this cannot stand within { } or [ ]"
+            return *position, "this cannot stand within { } or [ ]"
         start = unclosed
         opening = lines[start[0] - 1][start[1] - 1]
     return *start, f"this {opening} is never closed"

@@ -1,4 +1,4 @@
-"""Bytes -> a tree of YAML nodes that know their places; scalars stay the text that was written.
+"""Bytes -> a tree of YAML nodes that know their positions; scalars stay the text that was written.
 
 The tree is built from the parser's events, so nothing is resolved, constructed or expanded: `on` is a word, `010` a
 text, an alias an error.
@@ -15,8 +15,8 @@ import msgspec
 import yaml
 
 from biot_sidecar.pacing import Pace
-from biot_sidecar.routing.file.diagnostics import Problems, quoted
-from biot_sidecar.routing.file.yaml_errors import TOO_DEEP, place_of, syntax_problem
+from biot_sidecar.routing.file.diagnostics import Diagnostics, quoted
+from biot_sidecar.routing.file.yaml_errors import TOO_DEEP, position_of, syntax_diagnostic
 
 DEEPEST: Final = 12
 _SEARCHED: Final = 16 * 1024
@@ -68,40 +68,40 @@ class _Stop(Exception):
     """Nothing sensible can follow."""
 
 
-def read_document(data: bytes, problems: Problems) -> Node | None:
+def read_document(data: bytes, report: Diagnostics) -> Node | None:
     """The file's one document; None when there is none or nothing can be made of it, which is reported then."""
-    text = _decoded(data, problems)
+    text = _decoded(data, report)
     if text is None:
         return None
     lines = _LINE_END.split(text)
-    problems.pace()
+    report.pace()
     try:
-        return _Builder(yaml.parse(text, Loader=_LOADER), lines, problems).document()
+        return _Builder(yaml.parse(text, Loader=_LOADER), lines, report).document()
     except _Stop:
         return None
     except yaml.YAMLError as error:
-        line, column, message = syntax_problem(error, lines)
-        if not problems.has_error_at(line, column):  # an alias is followed by the complaint that nothing may follow it
-            problems.error_at(line, column, message)
+        line, column, message = syntax_diagnostic(error, lines)
+        if not report.has_error_at(line, column):  # an alias is followed by the complaint that nothing may follow it
+            report.error_at(line, column, message)
         return None
 
 
-def _decoded(data: bytes, problems: Problems) -> str | None:
+def _decoded(data: bytes, report: Diagnostics) -> str | None:
     if data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        problems.error_at(1, 1, "this is UTF-16; save the file as UTF-8")
+        report.error_at(1, 1, "this is UTF-16; save the file as UTF-8")
         return None
     data = data.removeprefix(BOM_UTF8)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        line, column = _place(data[: error.start].decode())
-        problems.error_at(line, column, f"byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8")
+        line, column = _position(data[: error.start].decode())
+        report.error_at(line, column, f"byte 0x{data[error.start]:02X} is not UTF-8; save the file as UTF-8")
         return None
-    unwelcome = _first_unwelcome(text, problems.pace)
+    unwelcome = _first_unwelcome(text, report.pace)
     if unwelcome is None:
         return text
     name = "a NUL character" if unwelcome[0] == "\0" else f"the control character U+{ord(unwelcome[0]):04X}"
-    problems.error_at(*_place(text[: unwelcome.start()]), f"{name} does not belong in a text file; remove it")
+    report.error_at(*_position(text[: unwelcome.start()]), f"{name} does not belong in a text file; remove it")
     return None
 
 
@@ -114,21 +114,21 @@ def _first_unwelcome(text: str, pace: Pace) -> re.Match[str] | None:
 
 
 def parts_of(root: Node) -> list[object]:
-    """What a document is made of, for pace.let_go(): each item of its lists."""
+    """What a document is made of, for pacing.let_go(): each item of its lists."""
     values = [value for _, value in root.entries] if isinstance(root, Mapping) else []
     return [item for value in values if isinstance(value, Sequence) for item in value.items]
 
 
-def _place(before: str) -> tuple[int, int]:
+def _position(before: str) -> tuple[int, int]:
     lines = _LINE_END.split(before)
     return len(lines), len(lines[-1]) + 1
 
 
 class _Builder:
-    def __init__(self, events: Iterator[Any], lines: list[str], problems: Problems) -> None:
+    def __init__(self, events: Iterator[Any], lines: list[str], report: Diagnostics) -> None:
         self._events = events
         self._lines = lines
-        self._problems = problems
+        self._report = report
 
     def document(self) -> Node | None:
         """The first document; a second one is reported."""
@@ -136,42 +136,42 @@ class _Builder:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    self._problems.error(
-                        self._place(event), "a second document begins here; a routes file is one document"
+                    self._report.error(
+                        self._position(event), "a second document begins here; a routes file is one document"
                     )
                     return root
                 root = self._node(next(self._events), 0)
         if root is None:
-            self._problems.error_at(1, 1, "the file is empty; write at least version: 1")
+            self._report.error_at(1, 1, "the file is empty; write at least version: 1")
         return root
 
     def _node(self, event: Any, depth: int) -> Node:
-        self._problems.pace()
-        place = self._place(event)
+        self._report.pace()
+        position = self._position(event)
         if depth > DEEPEST:
-            self._problems.error(place, TOO_DEEP)
+            self._report.error(position, TOO_DEEP)
             raise _Stop
         if isinstance(event, yaml.AliasEvent):
-            anchor = self._problems.excerpt(str(event.anchor))
-            self._problems.error(
-                place,
+            anchor = self._report.excerpt(str(event.anchor))
+            self._report.error(
+                position,
                 f'*{anchor} is an alias to YAML; write it out, or put quotes around a match: "* /file/**"',
             )
-            return Broken(place.line, place.column)
-        self._refuse_decoration(event, place)
+            return Broken(position.line, position.column)
+        self._refuse_decoration(event, position)
         if isinstance(event, yaml.ScalarEvent):
-            return Scalar(place.line, place.column, event.value, event.style is None or event.style == "")
+            return Scalar(position.line, position.column, event.value, event.style is None or event.style == "")
         if isinstance(event, yaml.SequenceStartEvent):
-            return Sequence(place.line, place.column, tuple(self._items(yaml.SequenceEndEvent, depth)))
-        return Mapping(place.line, place.column, tuple(self._entries(depth)))
+            return Sequence(position.line, position.column, tuple(self._items(yaml.SequenceEndEvent, depth)))
+        return Mapping(position.line, position.column, tuple(self._entries(depth)))
 
-    def _refuse_decoration(self, event: Any, place: Node) -> None:
+    def _refuse_decoration(self, event: Any, position: Node) -> None:
         if event.anchor is not None:
-            anchor = self._problems.excerpt(event.anchor)
-            self._problems.error(place, f"the anchor &{anchor} has no use here; write values out where they apply")
+            anchor = self._report.excerpt(event.anchor)
+            self._report.error(position, f"the anchor &{anchor} has no use here; write values out where they apply")
         if event.tag is not None:
-            tag = self._problems.excerpt(quoted(event.tag))
-            self._problems.error(place, f"the tag {tag} has no meaning here; leave it out")
+            tag = self._report.excerpt(quoted(event.tag))
+            self._report.error(position, f"the tag {tag} has no meaning here; leave it out")
 
     def _items(self, end: type, depth: int) -> Iterator[Node]:
         for event in self._events:
@@ -185,15 +185,15 @@ class _Builder:
         for key in nodes:
             value = next(nodes)
             if not isinstance(key, Scalar):
-                self._problems.error(key, "a key is one word here; a text that begins with { or [ needs quotes")
+                self._report.error(key, "a key is one word here; a text that begins with { or [ needs quotes")
             elif key.text == "<<" and key.plain:
-                self._problems.error(key, "merge keys (<<) have no meaning here; write values out where they apply")
+                self._report.error(key, "merge keys (<<) have no meaning here; write values out where they apply")
             elif key.text in seen:
-                text = self._problems.excerpt(quoted(key.text))
-                self._problems.error(key, f"{text} is here twice; it is in line {seen[key.text]} already")
+                text = self._report.excerpt(quoted(key.text))
+                self._report.error(key, f"{text} is here twice; it is in line {seen[key.text]} already")
             else:
                 seen[key.text] = key.line
                 yield key, value
 
-    def _place(self, event: Any) -> Node:
-        return Node(*place_of(event.start_mark, self._lines))
+    def _position(self, event: Any) -> Node:
+        return Node(*position_of(event.start_mark, self._lines))
