@@ -41,5 +41,7 @@ echo 'from biot_sidecar.__main__ import main; raise SystemExit(main())' > "$out/
 "$python" -m compileall -q --invalidation-mode unchecked-hash "$out/lib"
 
 cp -r "$here/bin" "$here/extension.py" "$here/start.py" "$here/start.mjs" "$repo/config/routes.yaml" "$out/"
+# `import biot_sidecar.start` is about this folder, also where a plugin has the package biot_sidecar installed.
+echo '"""The sidecar beside a plugin on AWS Lambda: import biot_sidecar.start"""' > "$out/__init__.py"
 sed -i "s/^version=.*/version=$version/" "$out/bin/python"
 if [ -n "${PYTHON_HOME-}" ]; then cp -r "$PYTHON_HOME" "$out/python"; fi
