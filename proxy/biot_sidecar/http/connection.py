@@ -1,11 +1,42 @@
-"""One connection, either side: bytes come in as heads and bodies, bodies go straight on to the peer.
+"""The reading half of a connection, either side: it cuts bytes into heads and bodies, and passes bodies straight on.
 
-A connection only cuts and passes on; one coroutine per client tells what to do next. Whatever that coroutine may be
-waiting for (a head, a body's end, a loss, a deadline) wakes the one Signal it shares with both its connections, and it
-looks at their state itself: no event is lost, none needs a queue.
+A connection decides nothing. One coroutine per client connection calls expect_head, expect_body, relay_to, detach and
+discard, in that order, on the client's connection and on the upstream's; asyncio calls data_received. Whatever that
+coroutine may be waiting for (a head, a body's end, a loss, a deadline) wakes the one Wakeup that both connections
+share, and it looks at their state itself: no event is lost, none needs a queue.
+
+Where the next byte goes is the connection's state. This table is the whole of it; tests/http/test_connection_states.py
+reads it from here and holds the code to it. What has no row is never called.
+
+    state    event        action                                                                     next state
+    HEAD     bytes        keep what begins a head; the head is whole: set raw_head, keep the rest     HEAD HOLD
+    HEAD     malformed    set failure, forget what came (RFC 9112, section 2.2)                       DISCARD
+    HEAD     detach       nothing                                                                    HEAD
+    HEAD     discard      forget what comes                                                          DISCARD
+    HOLD     bytes        keep them; decode a chunked body; over HOLD_LIMIT pause the sender          HOLD
+    HOLD     malformed    set failure: a chunk is malformed (RFC 9112, section 7.1)                   DISCARD
+    HOLD     expect_head  read what was kept as a head                                               HEAD HOLD DISCARD
+    HOLD     expect_body  know where the body ends (RFC 9112, section 6.3), decode what was kept      HOLD DISCARD
+    HOLD     take_whole   hand out a body that is here to its end                                    HOLD
+    HOLD     relay_to     hand what was kept to the sink; there is more to come: stay attached        BODY HOLD
+    HOLD     detach       nothing                                                                    HOLD
+    HOLD     discard      forget what was kept and what comes                                        DISCARD
+    BODY     bytes        hand them to the sink; the body's end: end it there, keep the rest          BODY HOLD
+    BODY     malformed    set failure, leave the sink without an end                                 DISCARD
+    BODY     detach       leave the sink; what comes is kept                                         HOLD
+    BODY     discard      leave the sink; forget what comes                                          DISCARD
+    DISCARD  bytes        drop them                                                                  DISCARD
+    DISCARD  relay_to     nothing, after a failure: nobody gets a body that cannot be trusted         DISCARD
+    DISCARD  detach       nothing                                                                    DISCARD
+    DISCARD  discard      nothing                                                                    DISCARD
+
+In every state the loss of the connection sets `lost`; the state stays, for what had arrived may still be read. BODY is
+the one state with a sink, and raw_head, failure, body_done and lost are all that others look at: only this module
+writes the state. A client's connection begins in HOLD, until its coroutine runs; BioT's in HEAD, so that what comes
+before a request is noticed.
 
 A chunked body is decoded as it arrives, whoever it may be for and even before that is known: what is wrong with it is
-known, too, before the head that it belongs to goes anywhere.
+known, too, before the head that it belongs to goes anywhere (RFC 9112, section 11.2: smuggling).
 """
 
 from __future__ import annotations
@@ -23,18 +54,18 @@ from biot_sidecar.http.messages import BODY_CHUNKED, BODY_LENGTH, BODY_NONE, Fra
 
 HOLD_LIMIT: Final = 64 * 1024
 """Bytes that wait for their reader before the sender is told to pause."""
-
 PIECES_MOST: Final = 16
 """Chunks that go on as they came, of those that came at once; more of them go on as one."""
-
 PIECES_PER_TURN: Final = 2048
+"""Chunks of one read after which other connections have their turn."""
 
-
-# What the next byte belongs to.
-HEAD: Final = 0
-BODY: Final = 1
-HOLD: Final = 2  # to something nobody has asked for yet
-DISCARD: Final = 3  # to nobody: a refused upload
+# What the next byte belongs to. Plain numbers, not an Enum: a member look-up costs 0.1 us.
+_HEAD: Final = 0
+_BODY: Final = 1
+_HOLD: Final = 2  # to something nobody has asked for yet
+_DISCARD: Final = 3  # to nobody: a rejected upload
+STATES: Final = ("HEAD", "BODY", "HOLD", "DISCARD")
+"""Their names, by number."""
 
 
 class Connection(Sender):
@@ -47,10 +78,10 @@ class Connection(Sender):
         "_framing",
         "_inbox",
         "_left",
-        "_mode",
         "_partial",
         "_reading_paused",
         "_sink",
+        "_state",
         "_trailers",
         "body_bytes",
         "body_done",
@@ -58,13 +89,13 @@ class Connection(Sender):
         "raw_head",
     )
 
-    def __init__(self, wakeup: Wakeup) -> None:
+    def __init__(self, wakeup: Wakeup, *, holding: bool = False) -> None:
         super().__init__(wakeup)
         self.raw_head: bytes | None = None
         self.failure: Failure | None = None  # what arrived cannot be trusted
         self.body_done = True  # the current message's body has been read to its end
         self.body_bytes = 0  # body bytes read of the current message
-        self._mode = HEAD
+        self._state = _HOLD if holding else _HEAD
         self._partial = bytearray()
         self._inbox = b""
         self._framing = Framing(BODY_NONE)
@@ -80,13 +111,35 @@ class Connection(Sender):
 
     def data_received(self, data: bytes) -> None:
         self.activity += 1
-        mode = self._mode
-        if mode == HEAD:
+        state = self._state
+        if state == _HEAD:
             self._head_bytes(data)
-        elif mode == BODY:
+        elif state == _BODY:
             self._body_bytes(data)
-        elif mode == HOLD:
+        elif state == _HOLD:
             self._hold(data)
+
+    # ---- what others may ask
+
+    @property
+    def state(self) -> str:
+        """The state's name in the table above."""
+        return STATES[self._state]
+
+    @property
+    def head_begun(self) -> bool:
+        """True while part of a head has arrived."""
+        return bool(self._partial)
+
+    @property
+    def awaits_head(self) -> bool:
+        """True between two messages: nothing of the next head has arrived."""
+        return self._state == _HEAD and not self._partial
+
+    @property
+    def relaying(self) -> bool:
+        """True while a body goes on to a sink as it arrives."""
+        return self._state == _BODY
 
     # ---- reading
 
@@ -94,7 +147,7 @@ class Connection(Sender):
         """The next bytes begin a message; those already here count."""
         self.raw_head = None
         self._decoder = None
-        self._mode = HEAD
+        self._state = _HEAD
         if leftover := self._inbox:
             self._inbox = b""
             self._head_bytes(leftover)
@@ -108,7 +161,7 @@ class Connection(Sender):
             if end < 0:
                 return
         end += 4
-        self._mode = HOLD
+        self._state = _HOLD
         if end == len(data):
             self.raw_head = data
         else:
@@ -139,7 +192,7 @@ class Connection(Sender):
 
     def _fail(self, failure: Failure) -> None:
         self.failure = failure
-        self._mode = DISCARD
+        self._state = _DISCARD
         self._partial.clear()
         self._drop_held()
         self.wakeup.wake()
@@ -222,7 +275,7 @@ class Connection(Sender):
         self.resume_reading()
         self._sink = sink
         sink.attach(self)
-        self._mode = BODY
+        self._state = _BODY
         decoder = self._decoder
         if decoder is not None:
             self._deliver_ahead(decoder)
@@ -242,13 +295,13 @@ class Connection(Sender):
         if self._sink is not None:
             self._sink.attach(None)
             self._sink = None
-        if self._mode == BODY:
-            self._mode = HOLD
+        if self._state == _BODY:
+            self._state = _HOLD
 
     def discard(self) -> None:
         """Read and forget whatever still comes."""
         self.detach()
-        self._mode = DISCARD
+        self._state = _DISCARD
         self._drop_held()
         self.resume_reading()
 
@@ -306,7 +359,7 @@ class Connection(Sender):
     def _finish_body(self, trailers: Headers) -> None:
         sink = self._sink
         self.detach()
-        self._mode = HOLD
+        self._state = _HOLD
         self.body_done = True
         self._trailers = trailers
         if sink is not None:

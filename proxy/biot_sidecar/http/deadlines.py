@@ -1,9 +1,19 @@
 """Waiting without losing an event, and deadlines that look at the sockets before they pass.
 
-A process that stood still (SIGSTOP, a freezer, a starved core) finds its timers due and its sockets full, and event
-loops run timers first: an answer that lies in a socket would be given up. So no deadline passes with its timer. The
-timer lets the loop turn POLLS times, each turn with a poll of the sockets; what they held is read, whoever waited for
-it goes on, and only what is still due then has passed. A `Sweep` does so for Signals, `timeout` for anything awaited.
+Wake-ups. One coroutine serves one client connection, and waits on one Wakeup, whatever it waits for: both connections
+and the timer wake it. A wake-up says only that something may have changed; so who waits looks at the state first, and
+awaits `next()` only when there is nothing to do. Between that look and the await nothing else runs (one thread, no
+await), so no event falls between them; two events before the coroutine runs are one wake-up, and it sees both.
+
+Deadlines. A Wakeup has one deadline; arming another replaces it. One timer serves them all: it runs at the nearest
+deadline, marks the Wakeups that are due as `expired` and wakes them, and is set to the next. A deadline that is
+postponed costs an assignment: the timer finds at its time that nothing is due. Who arms clears `expired`.
+
+The sockets first. A process that stood still (SIGSTOP, a freezer, a starved core) finds its timers due and its sockets
+full, and event loops run timers first: a response that lies in a socket would be given up. So no deadline passes with
+its timer. The timer lets the loop turn POLLS times, each turn with a poll of the sockets; what they held is read,
+whoever waited for it goes on, and only what is still due then has passed. A DeadlineTimer does so for Wakeups,
+`timeout` for anything awaited; asyncio's own are banned (ruff, banned-api).
 """
 
 from __future__ import annotations
@@ -65,7 +75,7 @@ class After:
 class timeout:  # noqa: N801 - named and used as asyncio's
     """`with timeout(seconds):` cancels what is awaited in it when the time is over, and raises TimeoutError then.
 
-    As asyncio.timeout, but for the polls before the end. It costs a timer, which a Signal's deadline does not.
+    As asyncio.timeout, but for the polls before the end. It costs a timer, which a Wakeup's deadline does not.
     """
 
     __slots__ = ("_after", "_cancelling", "_delay", "_expired", "_task")
@@ -102,6 +112,7 @@ class DeadlineTimer:
     """Every deadline of the process under one timer: arming one is an assignment and a comparison."""
 
     SLACK: Final = 0.02
+    """Seconds by which the timer runs late, so that deadlines close to each other pass together."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float]) -> None:
         self._loop = loop

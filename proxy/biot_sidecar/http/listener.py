@@ -11,7 +11,7 @@ from biot_sidecar.errors import Failure
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http import framing, half_close
 from biot_sidecar.http.accepting import Acceptor
-from biot_sidecar.http.connection import BODY, HEAD, HOLD, Connection
+from biot_sidecar.http.connection import Connection
 from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.interfaces import ClientStream, Sink
@@ -56,7 +56,7 @@ class ClientConnection(Connection, ClientStream):
     )
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(Wakeup(loop))
+        super().__init__(Wakeup(loop), holding=True)
         self._listener = listener
         self._loop = loop
         self._task: asyncio.Task[None] | None = None
@@ -71,17 +71,15 @@ class ClientConnection(Connection, ClientStream):
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")
         self.can_reset = sock is None or sock.family != socket.AF_UNIX
-        self._mode = HOLD
         self._task = self._listener.serve(self)
 
     def eof_received(self) -> bool:
         """True, to leave our side open, for a plugin that will say no more but is owed an answer and waits for it."""
-        resting = self._mode == HEAD and not self._partial
-        if resting or not (self._write_closed or self._listener.is_half_closed(self.transport)):
+        if self.awaits_head or not (self._write_closed or self._listener.is_half_closed(self.transport)):
             self._gone()
             return False
         self.half_closed = True
-        if self._mode == BODY:
+        if self.relaying:
             self._break_off()
         self.wakeup.wake()
         self._look_again()
@@ -123,11 +121,7 @@ class ClientConnection(Connection, ClientStream):
     @property
     def resting(self) -> bool:
         """True between two requests."""
-        return bool(self.activity) and self._mode == HEAD and not (self._partial or self._write_closed or self.lost)
-
-    @property
-    def head_begun(self) -> bool:
-        return bool(self._partial)
+        return bool(self.activity) and self.awaits_head and not (self._write_closed or self.lost)
 
     @property
     def write_closed(self) -> bool:

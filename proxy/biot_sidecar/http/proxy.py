@@ -1,4 +1,23 @@
-"""One request to BioT and its answer back: token, tries, relay."""
+"""Forwards one request to BioT and its response back: token, tries, relay.
+
+The request's way is ForwardedRequest.run, one coroutine, linear but for its loop over tries:
+
+    token       current, or a login is waited for, no longer than the route's `timeout`
+    connection  from the pool, or dialled
+    send        head and body; a body that is not here yet follows as it comes, and what came is kept for a replay
+    response    1xx go on to the client (RFC 9110, section 15.2), the final head is judged:
+                  401 about the token   another token, the same request again, once: a replay, no retry
+                  502, 503, 504         perhaps another try
+                  anything else         relayed; from its first byte on nothing is tried again
+    relay       both bodies move at once, each side held back by the other's full buffer
+
+Retries. What may be tried again is routing/retry's to say; here is what must be true besides: the whole body sent so
+far is still kept (`replay_buffer`), no byte of a response has gone to the client, the pause ends before the route's
+`timeout`, and the retry budget has one left. A connection lost before any byte left counts as not sent.
+
+Stalls. While bodies move there is no deadline but the stall's: STALL_SLICES times in it one looks whether anything
+moved on either side, and only when nothing did in all of them is it over.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +42,7 @@ from biot_sidecar.routing.retry import RETRYABLE_STATUS, RetryBudget, may_retry,
 from biot_sidecar.routing.route import Route
 
 STALL_SLICES: Final = 12
+"""Looks at the bodies in one stall time."""
 
 
 class Forwarder:

@@ -1,4 +1,19 @@
-"""The story of a client's connection: read a head, judge it, answer it here or hand it to forward, again."""
+"""Serves one client connection: reads a request's head, admits it, and responds here or forwards it; then the next.
+
+The request's way, each step in its own method, top to bottom:
+
+    _next_head        wait for a whole head: `head` seconds from its first byte, `idle` before it   408, close
+    _respond          parse it, know its body's end (RFC 9112, section 6), admit Host, browser, target
+    _serve_local      /metrics, /healthz, /readyz, /_sidecar/...: respond here
+    _forward          ask the routes file for the verdict; a login of the plugin's gets a placeholder;
+                      count loops; take a slot; run proxy.ForwardedRequest
+    _fail             any error on the way becomes a response, if none has begun
+    _linger           at the end of the connection read on for a moment (RFC 9112, section 9.6)
+
+Every step returns, or raises an error of the catalogue; True at the end keeps the connection (RFC 9112, section 9.3).
+Stopping: `draining` rejects new requests with 503 and ends connections after their response; `drain_idle` closes those
+that rest.
+"""
 
 from __future__ import annotations
 
@@ -186,11 +201,11 @@ class ConnectionHandler:
             raise errors.draining()
         self.in_flight += 1
         try:
-            return await self._admit(self._forwarder, client, head, target, exchange, traceparent)
+            return await self._forward(self._forwarder, client, head, target, exchange, traceparent)
         finally:
             self.in_flight -= 1
 
-    async def _admit(
+    async def _forward(
         self,
         forwarder: Forwarder,
         client: ClientStream,

@@ -10,7 +10,7 @@ from typing import Final, cast
 from biot_sidecar.errors import Failure
 from biot_sidecar.http import framing
 from biot_sidecar.http.connect_errors import tls_broken, unreachable
-from biot_sidecar.http.connection import BODY, Connection
+from biot_sidecar.http.connection import Connection
 from biot_sidecar.http.deadlines import Wakeup, timeout
 from biot_sidecar.http.error_catalogue import untrusted_response
 from biot_sidecar.http.interfaces import Sink, UpstreamStream
@@ -69,7 +69,7 @@ class UpstreamConnection(Connection, UpstreamStream):
             self._pool.drop(self, "upstream")
             return False
         self._half_closed = True  # TLS tells of close_notify alone (http.tls_transport): anybody can forge another end
-        if self._mode == BODY:
+        if self.relaying:
             self._end_with_connection()
         if self.unsent:
             self.transport.abort()  # who says no more answers no more: it need not be sent
