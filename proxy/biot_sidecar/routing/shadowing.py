@@ -2,6 +2,11 @@
 
 There is no end of methods and segments, so whatever covers `{x}` (or any method) must itself say `{x}` (or any method)
 there: a finite list of literals never does. What is left of covering a pattern is a question of lengths alone.
+
+Why a tree beside pattern_tree: a request is one path, a pattern many, so this one needs each node's patterns, children
+of every kind in one table, and questions in between additions. One tree for both was tried with 5,000 routes: a look-up
+took 15 % longer (0.71 us for 0.62), the table in force held 7.2 MiB for 5.2, and nothing was built less often: the
+look-up's tree exists folded as well, and this one is freed once the file is judged.
 """
 
 from __future__ import annotations
