@@ -6,8 +6,8 @@ import os
 
 import pytest
 from biot_sidecar.settings.ca_file import ca_file_problem
-from biot_sidecar.settings.files import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
 from biot_sidecar.settings.secret import Secret
+from biot_sidecar.settings.secret_file import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
 
 from tests.support.authority import Authority
 

@@ -8,9 +8,9 @@ import resource
 from collections.abc import Callable, Iterable
 
 from biot_sidecar.settings import Settings
-from biot_sidecar.settings.files import UnreadableSecret, odd_about_secret, read_secret
 from biot_sidecar.settings.names import SECRET, SECRET_FILE
 from biot_sidecar.settings.secret import Secret
+from biot_sidecar.settings.secret_file import UnreadableSecret, odd_about_secret, read_secret
 
 __all__ = ["SecretSource", "UnreadableSecret"]
 

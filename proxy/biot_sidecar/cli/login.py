@@ -14,6 +14,7 @@ from biot_sidecar.timestamps import iso
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
     add_setting_flags(parser, "login")
 
 

@@ -10,6 +10,7 @@ from biot_sidecar.settings import load
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's flags."""
     add_setting_flags(parser, "worker")
     parser.add_argument("--number", type=int, required=True, help="of this worker, from 0")
     parser.add_argument("--channel", type=int, required=True, help="the descriptor of the way to the parent")

@@ -8,7 +8,6 @@ from typing import Final
 
 from biot_sidecar.settings.addresses import is_ip, is_loopback
 from biot_sidecar.settings.ca_file import ca_file_problem
-from biot_sidecar.settings.files import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
 from biot_sidecar.settings.names import (
     ADMIN_LISTEN,
     ALLOW_PLAIN_HTTP,
@@ -22,6 +21,7 @@ from biot_sidecar.settings.names import (
     USER_ID,
 )
 from biot_sidecar.settings.reader import Reader
+from biot_sidecar.settings.secret_file import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
 from biot_sidecar.settings.values import ListenAddress, UpstreamUrl
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")

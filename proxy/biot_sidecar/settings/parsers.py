@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from biot_sidecar.settings.addresses import is_host, parse_address
-from biot_sidecar.settings.files import without_line_ending
 from biot_sidecar.settings.secret import Secret
+from biot_sidecar.settings.secret_file import without_line_ending
 from biot_sidecar.settings.values import ListenAddress
 from biot_sidecar.suggest import suggest
 

@@ -9,11 +9,11 @@ import msgspec
 
 from biot_sidecar.durations import parse_duration
 from biot_sidecar.settings.checks import check_remote, check_secret
-from biot_sidecar.settings.files import UnreadableSecret, read_secret
+from biot_sidecar.settings.loading import raise_problems
 from biot_sidecar.settings.names import SECRET, SECRET_FILE, SIMULATOR_LISTEN, USER_ID
-from biot_sidecar.settings.read import raise_problems
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.secret import Secret
+from biot_sidecar.settings.secret_file import UnreadableSecret, read_secret
 from biot_sidecar.settings.values import ListenAddress
 
 TOKEN_LIFE: Final = "--token-life"

@@ -1,4 +1,4 @@
-"""Files that settings name: what they hold, and why one is of no use."""
+"""The file that holds the secret: what is part of it, what is odd about it, and why one is of no use."""
 
 from __future__ import annotations
 
