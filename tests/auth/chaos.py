@@ -138,6 +138,8 @@ class House:
     def token_obtained(self, expires: float) -> None:
         self.laws.success()  # perhaps another one's
 
+    def clock_compared(self, offset: float) -> None: ...
+
     def blocked_until(self, moment: float) -> None: ...
 
     async def close(self) -> None:

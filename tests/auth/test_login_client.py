@@ -10,8 +10,10 @@ from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.errors import Failure
 from biot_sidecar.http import error_catalogue as errors
+from biot_sidecar.http.local_responses import http_date
 from biot_sidecar.http.messages import Response
 from biot_sidecar.settings.secret import Secret
+from biot_sidecar.timestamps import iso
 
 from tests.support.fakes import Clock
 
@@ -50,6 +52,8 @@ class Desk:
     def event(self, level: str, event: str, message: str) -> None: ...
 
     def token_obtained(self, expires: float) -> None: ...
+
+    def clock_compared(self, offset: float) -> None: ...
 
     def blocked_until(self, moment: float) -> None: ...
 
@@ -97,3 +101,18 @@ async def test_other_failures_are_not_tried_again_at_once(end):
     desk = Desk(end)
     assert isinstance(await desk(), LoginFailure)
     assert len(desk.asked) == 1
+
+
+@pytest.mark.parametrize("off", [-93_600.0, -1860.0, 0.0, 1860.0, 93_600.0])
+async def test_a_tokens_life_is_told_by_the_responses_own_date(off):
+    body = {"accessToken": "a.b.c", "accessTokenExpiration": iso(NOW + off + 1800)}
+    date = http_date(NOW + off).encode()
+    desk = Desk((Response(200, [(b"date", date)], json.dumps(body).encode()), 0.0))
+    assert await desk() == IssuedToken("a.b.c", NOW, NOW + 1800, date=NOW + off)
+
+
+async def test_a_retry_after_that_is_a_date_is_told_by_the_responses_own_date():
+    headers = [(b"Date", http_date(NOW + 3600).encode()), (b"Retry-After", http_date(NOW + 3617).encode())]
+    result = await Desk((Response(503, headers, b""), 0.0))()
+    assert isinstance(result, LoginFailure)
+    assert result.retry_after == 17

@@ -22,8 +22,8 @@ def test_no_answer_has_a_name_too(fault, outcome, code):
     assert (result.outcome, result.code, result.blocks) == (outcome, code, False)
 
 
-def test_an_secret_unreadable_is_no_login():
+def test_an_unreadable_secret_has_a_code_and_an_outcome_of_its_own():
     result = secret_unreadable("no such file")
-    assert result.code is Code.LOGIN_UNAVAILABLE
-    assert result.outcome not in LOGIN_OUTCOMES
+    assert result.code is Code.SECRET_UNAVAILABLE
+    assert result.outcome in LOGIN_OUTCOMES
     assert not result.blocks

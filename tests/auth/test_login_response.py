@@ -15,7 +15,7 @@ from biot_sidecar.timestamps import iso
 NOW = 1_763_549_574.0  # 2025-11-19T10:52:54Z
 
 
-def read(status: int, body: object, **more: float) -> IssuedToken | LoginFailure:
+def read(status: int, body: object, **more: float | None) -> IssuedToken | LoginFailure:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return read_login_response(status, content, NOW, **more)
 
@@ -25,7 +25,7 @@ def jwt(**claims: object) -> str:
     return f"eyJhbGciOiJSUzUxMiJ9.{part}.c2ln"
 
 
-def failure(status: int, body: object, **more: float) -> LoginFailure:
+def failure(status: int, body: object, **more: float | None) -> LoginFailure:
     result = read(status, body, **more)
     assert isinstance(result, LoginFailure)
     return result
@@ -140,3 +140,26 @@ def test_a_refusal_that_is_not_biots_points_at_the_base_url_before_anything_else
 
 def test_retry_after_is_heard():
     assert failure(503, b"", retry_after=17.0).retry_after == 17
+
+
+@pytest.mark.parametrize(
+    ("date", "life", "known"),
+    [
+        (NOW, 1800, True),
+        (NOW + 1799, 1, True),
+        (NOW + 1860, 1800, False),  # expired by the Date: it is absurd, and our own clock counts
+        (NOW + 1800 - 24 * 3600, 24 * 3600, True),
+        (NOW + 1800 - 24 * 3600 - 1, 1800, False),
+        (0.0, 1800, False),
+        (None, 1800, False),
+    ],
+)
+def test_a_tokens_life_is_counted_from_the_responses_date_unless_that_is_absurd(date, life, known):
+    body = {"accessToken": "a.b.c", "accessTokenExpiration": "2025-11-19T11:22:54Z"}
+    issued = read(200, body, date=date)
+    assert isinstance(issued, IssuedToken)
+    assert (issued.life, issued.date) == (life, date if known else None)
+
+
+def test_a_token_that_has_expired_by_both_clocks_is_malformed():
+    assert failure(200, {"accessToken": jwt(exp=NOW - 5)}, date=NOW + 60).outcome == "malformed"

@@ -63,4 +63,4 @@ def test_everything_that_can_go_wrong_with_a_login_goes_wrong_somewhere(tmp_path
         simulate(one(seed))
     assert seen == {"good", "rejected", *TROUBLES}
     # In this world the secret is always to be had, and no proxy stands on the way.
-    assert outcomes == set(LOGIN_OUTCOMES) - {"secret", "proxy_refused"}
+    assert outcomes == set(LOGIN_OUTCOMES) - {"proxy_refused"}

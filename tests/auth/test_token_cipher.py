@@ -41,6 +41,13 @@ def nonce(number: int = 0) -> bytes:
     return number.to_bytes(NONCE_BYTES, "big")
 
 
+def test_biots_clock_is_shared_with_the_token():
+    issued = msgspec.structs.replace(ISSUED, date=NOW + 1860)
+    opened = cipher().open_token(kept(cipher().seal_token(issued, nonce()), 10), NOW)
+    assert opened is not None
+    assert opened.date == NOW + 1860
+
+
 def test_what_one_seals_another_opens():
     opened = cipher().open_token(kept(cipher().seal_token(ISSUED, nonce()), 10), NOW)
     assert opened == msgspec.structs.replace(ISSUED, shared=True)

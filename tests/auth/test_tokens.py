@@ -49,15 +49,21 @@ class Watch:
         self.expires: list[float] = []
         self.blocks: list[float] = []
         self.events: list[tuple[str, str, str]] = []
+        self.offsets: list[float] = []
+        self.finished: list[tuple[str, str, str]] = []
 
-    def login_finished(self, outcome: str, reason: str, seconds: float) -> None:
-        raise AssertionError("told by whoever logs in, not by Tokens")
+    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
+        assert outcome == "secret", "told by whoever logs in, not by Tokens"
+        self.finished.append((outcome, reason, why))
 
     def event(self, level: str, event: str, message: str) -> None:
         self.events.append((level, event, message))
 
     def token_obtained(self, expires: float) -> None:
         self.expires.append(expires)
+
+    def clock_compared(self, offset: float) -> None:
+        self.offsets.append(offset)
 
     def blocked_until(self, moment: float) -> None:
         self.blocks.append(moment)
@@ -80,6 +86,7 @@ class House:
         self.requests: list[TokenRequest] = []
         self.shared = False
         self.age = 0.0
+        self.date: float | None = None
         self.set_by = 0.0  # by how much the wall clock was set
         self.running = 0
         self.hold: asyncio.Event | None = None
@@ -110,7 +117,9 @@ class House:
             answer = self.answers.pop(0) if self.answers else LIFE
             if isinstance(answer, LoginFailure):
                 return answer
-            return IssuedToken(f"token.{self.logins}", self.clock.now, self.clock.now + answer, self.shared, self.age)
+            return IssuedToken(
+                f"token.{self.logins}", self.clock.now, self.clock.now + answer, self.shared, self.age, self.date
+            )
         finally:
             self.running -= 1
 
@@ -425,12 +434,10 @@ async def test_with_fresh_for_zero_nothing_that_others_share_will_do():
 async def test_an_unreadable_secret_is_told_and_tried_again():
     house = House()
     house.secret.unreadable = "no such file"
-    with pytest.raises(LoginError, match="LOGIN_UNAVAILABLE") as caught:
+    with pytest.raises(LoginError, match="SECRET_UNAVAILABLE") as caught:
         await house.call()
     assert "no such file" in caught.value.message
-    ((level, _, told),) = house.watch.events
-    assert level == "warning"
-    assert told == f"{caught.value.message} {caught.value.hint}"
+    assert house.watch.finished == [("secret", "start", f"{caught.value.message} {caught.value.hint}")]
     assert house.logins == 0
     house.secret.unreadable = ""
     house.clock.now += 2
@@ -451,7 +458,7 @@ async def test_the_history_tells_what_each_login_served():
     ]
 
 
-async def test_the_history_tells_tokens_of_others_and_unread_secrets_apart():
+async def test_the_history_tells_tokens_of_others_and_unreadable_secrets_apart():
     house = House()
     house.secret.unreadable = "no such file"
     with pytest.raises(LoginError):
@@ -460,7 +467,7 @@ async def test_the_history_tells_tokens_of_others_and_unread_secrets_apart():
     house.shared = True
     house.clock.now += 2
     await house.call()
-    assert [one.outcome for one in house.tokens.history] == ["unread", "shared"]
+    assert [one.outcome for one in house.tokens.history] == ["secret", "shared"]
 
 
 @pytest.mark.parametrize("back", [-3600, -10.0 * 365 * 86_400])
@@ -498,10 +505,14 @@ async def test_a_token_of_others_is_as_old_as_it_is_whatever_the_wall_clock_says
 
 async def test_the_status_shows_times_and_no_token():
     house = House()
-    assert house.tokens.status() == {"state": "none", "obtained": None, "expires": None, "blocked_until": None}
+    assert house.tokens.status() == {
+        "state": "none", "obtained": None, "expires": None, "clock_offset": None, "blocked_until": None,
+    }  # fmt: skip
     await house.call()
     now = house.clock.now
-    assert house.tokens.status() == {"state": "valid", "obtained": now, "expires": now + LIFE, "blocked_until": None}
+    assert house.tokens.status() == {
+        "state": "valid", "obtained": now, "expires": now + LIFE, "clock_offset": None, "blocked_until": None,
+    }  # fmt: skip
     assert house.watch.expires == [now + LIFE]
 
 
@@ -513,3 +524,35 @@ async def test_closing_gives_up_a_login():
     assert house.tokens.status()["state"] == "waiting"
     await house.tokens.close()
     assert house.running == 0
+
+
+async def test_a_clock_that_is_wrong_is_told_and_warned_about_once():
+    house = House(fresh_for=0)
+    offsets = [20.0, 1860.0, 1860.0, 0.0, -93_600.0]
+    for offset in offsets:
+        house.date = house.clock.now + offset
+        await house.call()
+        assert house.tokens.status()["clock_offset"] == offset
+        house.clock.now += 31
+    assert house.watch.offsets == offsets
+    first, second = (told for _, event, told in house.watch.events if event == "clock")
+    assert "1860s behind BioT's" in first
+    assert "93600s ahead of BioT's" in second
+
+
+async def test_a_shared_token_tells_biots_clock_by_its_age():
+    house = House()
+    house.age, house.date = 200.0, house.clock.now - 200 + 60
+    await house.call()
+    assert house.tokens.clock_offset == 60
+
+
+async def test_without_a_date_the_offset_stays_as_it_was_known():
+    house = House(fresh_for=0)
+    house.date = house.clock.now + 5
+    await house.call()
+    house.date = None
+    house.clock.now += 31
+    await house.call()
+    assert house.tokens.clock_offset == 5
+    assert house.watch.offsets == [5]

@@ -11,7 +11,7 @@ from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.single_flight_login import LoginRecord
 from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.errors import Code
-from biot_sidecar.process.token_broker import TokenBroker, TokenBrokerClient
+from biot_sidecar.process.token_broker import TokenBroker, TokenBrokerClient, WorkerSecret
 from biot_sidecar.process.worker_channel import ChannelClosed
 from biot_sidecar.settings.secret import Secret
 
@@ -32,16 +32,20 @@ class Supervisor:
         self.fault: LoginFailure | None = None
         self.secret = "one"
         self.was_read = ""
+        self.told: list[str] = []
         self.unreadable = ""
         self.going = asyncio.Event()
         self.going.set()
-        self.broker = TokenBroker(self, self, wall=self.wall, clock=self.clock, jitter=lambda: 0.0)
+        self.broker = TokenBroker(self, self, wall=self.wall, clock=self.clock, jitter=lambda: 0.0, observer=self)
 
     def read(self) -> Secret:
         if self.unreadable:
             raise UnreadableSecret(self.unreadable)
         self.was_read = self.secret
         return Secret(self.secret)
+
+    def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
+        self.told.append(outcome)
 
     def changed(self) -> bool:
         return self.secret != self.was_read
@@ -145,9 +149,21 @@ async def test_a_rejected_secret_costs_one_login_whoever_asks(parent):
 
 
 async def test_an_unreadable_secret_is_told_without_a_login(parent):
-    parent.unreadable = "no such file"
-    assert "no such file" in (await parent.broker.obtain(START)).message
+    parent.unreadable, parent.was_read = "no such file", parent.secret
+    for _ in range(3):
+        failure = await parent.broker.obtain(START)
+        assert "no such file" in failure.message
+    assert (failure.code, parent.told) == (Code.SECRET_UNAVAILABLE, ["secret"])
     assert not parent.logins
+
+
+async def test_a_worker_leaves_it_to_its_parent_to_say_that_the_secret_cannot_be_read(parent):
+    secret = WorkerSecret(parent)
+    assert secret.read().reveal() == "one"
+    parent.secret = "two"
+    assert secret.changed()
+    parent.unreadable = "no such file"
+    assert secret.read().reveal() == ""
 
 
 async def test_a_worker_hears_the_token_or_the_failure_in_full(parent):

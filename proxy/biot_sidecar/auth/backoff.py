@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from biot_sidecar.auth.login_failure import SECRET_UNREADABLE, LoginFailure
+from biot_sidecar.auth.login_failure import SECRET_OUTCOME, LoginFailure
 
 FIRST_BLOCK_SECONDS: Final = 60.0
 LONGEST_BLOCK_SECONDS: Final = 15 * 60.0
@@ -53,7 +53,7 @@ class LoginBackoff(msgspec.Struct, frozen=True):
     @property
     def about_secret(self) -> bool:
         """True when another secret makes it a new case."""
-        return self.failure is not None and (self.failure.blocks or self.failure.outcome == SECRET_UNREADABLE)
+        return self.failure is not None and (self.failure.blocks or self.failure.outcome == SECRET_OUTCOME)
 
     def after_failure(self, failure: LoginFailure, now: float, jitter: float) -> LoginBackoff:
         """The back-off after one more failure; `jitter` in [0, 1)."""

@@ -14,6 +14,7 @@ from biot_sidecar.http.interfaces import Fetch, LoginObserver
 from biot_sidecar.http.retry_after import asked_pause
 from biot_sidecar.routing.local_paths import LOGIN_PATH
 from biot_sidecar.settings.secret import Secret
+from biot_sidecar.timestamps import read_http_date
 
 TIMEOUT_SECONDS: Final = 10.0
 RESPONSE_LIMIT_BYTES: Final = 64 * 1024
@@ -75,7 +76,9 @@ class LoginClient:
         except UpstreamError as error:
             return no_response(error)
         now = self._wall()
-        return read_login_response(response.status, response.body, now, asked_pause(response.headers, now))
+        date = next((read_http_date(value) for name, value in response.headers if name.lower() == b"date"), None)
+        pause = asked_pause(response.headers, now if date is None else date)
+        return read_login_response(response.status, response.body, now, date=date, retry_after=pause)
 
 
 def _got_no_response(result: IssuedToken | LoginFailure) -> bool:

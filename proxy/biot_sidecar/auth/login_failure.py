@@ -9,8 +9,8 @@ import msgspec
 from biot_sidecar.errors import Code, UpstreamError
 from biot_sidecar.timestamps import iso
 
-SECRET_UNREADABLE: Final = "unread"
-"""The outcome where BioT was not asked, for want of a secret: told in the status, never counted among logins."""
+SECRET_OUTCOME: Final = "secret"
+"""BioT was not asked, for want of a secret."""
 TRIED_AGAIN: Final = "The login is tried again shortly."
 _CHECK_BASE_URL: Final = "Check that BIOT_BASE_URL is BioT's API address."
 
@@ -98,8 +98,8 @@ def no_response(error: UpstreamError) -> LoginFailure:
 def secret_unreadable(reason: str) -> LoginFailure:
     """The secret's file cannot be read now; perhaps it is being replaced."""
     return LoginFailure(
-        Code.LOGIN_UNAVAILABLE,
-        SECRET_UNREADABLE,
+        Code.SECRET_UNAVAILABLE,
+        SECRET_OUTCOME,
         f"The service user's secret cannot be read: {reason}.",
         "Check BIOT_SERVICE_USER_SECRET_KEY_FILE.",
     )

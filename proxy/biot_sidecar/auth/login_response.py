@@ -15,14 +15,20 @@ from biot_sidecar.timestamps import LATEST
 
 LEAST_LIFE_SECONDS: Final = 0.5
 """With less a token would end before a call that waits for it can use it."""
+LONGEST_LIFE_SECONDS: Final = 24 * 3600.0
+"""With more by the response's Date, that Date is absurd."""
 # A JWT's alphabet (RFC 7515), and what a Bearer token may hold besides (RFC 6750, section 2.1).
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]{1,16384}")
 
 
-def read_login_response(status: int, body: bytes, now: float, retry_after: float = 0.0) -> IssuedToken | LoginFailure:
-    """`now` in wall-clock seconds; `retry_after` is for how many seconds BioT asked to wait."""
+def read_login_response(
+    status: int, body: bytes, now: float, *, date: float | None = None, retry_after: float = 0.0
+) -> IssuedToken | LoginFailure:
+    """`now` in wall-clock seconds, `date` what the response's Date said (RFC 9110, section 6.6.1); `retry_after` is for
+    how many seconds BioT asked to wait.
+    """
     if status == 200:
-        return _read_token(body, now)
+        return _read_token(body, now, date)
     code = _read_code(body)
     if status == 403 and code == "LOGIN_FAILED":
         return rejected(retry_after)
@@ -31,7 +37,7 @@ def read_login_response(status: int, body: bytes, now: float, retry_after: float
     return unexpected_status(status, retry_after)
 
 
-def _read_token(body: bytes, now: float) -> IssuedToken | LoginFailure:
+def _read_token(body: bytes, now: float, date: float | None) -> IssuedToken | LoginFailure:
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -44,6 +50,9 @@ def _read_token(body: bytes, now: float) -> IssuedToken | LoginFailure:
         expires = _read_jwt_expiry(jwt)
     if expires is None:
         return malformed("BioT's answer to the login says nowhere readable when the token expires.")
+    # A token's life is what BioT gave it, by BioT's own clock: this machine's may be wrong.
+    if date is not None and LEAST_LIFE_SECONDS <= expires - date <= LONGEST_LIFE_SECONDS:
+        return IssuedToken(jwt, now, now + expires - date, date=date)
     if expires < now + LEAST_LIFE_SECONDS:
         return malformed(
             "BioT's token had expired when it arrived.", "Check this machine's clock against the real time."

@@ -17,6 +17,7 @@ from biot_sidecar.auth.login_failure import LoginFailure, secret_unreadable
 from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.auth.token_provider import TokenProvider
+from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.settings.secret import Secret
 
 HISTORY_LENGTH: Final = 20
@@ -27,7 +28,7 @@ class LoginRecord(msgspec.Struct):
     """One token or failed login, for the status page; `calls` counts the calls that the token served.
 
     `at` is when it was wanted, `obtained` when BioT gave the token, 0 if it did not; wall-clock seconds.
-    `outcome` is as in `logins_total`; or `shared`, another sidecar's token; or `unread`, no login for want of a secret.
+    `outcome` is as in `logins_total`; or `shared`, another sidecar's token.
     """
 
     at: float
@@ -41,6 +42,10 @@ class LoginRecord(msgspec.Struct):
 class ReadableSecret(Protocol):
     """What of auth.secret_source.SecretSource is used."""
 
+    @property
+    def remedy(self) -> str:
+        """What makes another secret count."""
+
     def read(self) -> Secret:
         """Raises UnreadableSecret."""
 
@@ -52,7 +57,7 @@ class SingleFlightLogin:
     """Obtains tokens from `provider`. `ended` hears each result before those who wait for it.
 
     `clock` is an elapsed clock (elapsed_clock); `wall` tells seconds since the epoch, for people. `backoff_changed` is
-    told the back-off whenever it becomes another one.
+    told the back-off whenever it becomes another one, `observer` of a secret that cannot be read.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class SingleFlightLogin:
         wall: Callable[[], float],
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        observer: LoginObserver,
         ended: Callable[[LoginResult], None],
         backoff_changed: Callable[[LoginBackoff], None] = lambda backoff: None,
     ) -> None:
@@ -71,6 +77,7 @@ class SingleFlightLogin:
         self._wall = wall
         self._clock = clock
         self._jitter = jitter
+        self._observer = observer
         self._ended = ended
         self._backoff_changed = backoff_changed
         self.backoff = NO_BACKOFF
@@ -116,7 +123,9 @@ class SingleFlightLogin:
         try:
             secret = self._secret.read()
         except UnreadableSecret as error:
-            return secret_unreadable(str(error))
+            failure = secret_unreadable(str(error))
+            self._observer.login_finished(failure.outcome, request.reason, 0.0, failure.text)
+            return failure
         return await self._provider.obtain(secret, request)
 
     def _set_backoff(self, backoff: LoginBackoff) -> None:

@@ -29,7 +29,8 @@ class Token:
 class IssuedToken(msgspec.Struct, frozen=True):
     """A token as BioT issued it; another sidecar logged in for it if `shared`. Times are our wall clock's.
 
-    `age` is in seconds, when it was handed over; with it and `life` whoever takes it needs no wall clock.
+    `age` is in seconds, when it was handed over; with it and `life` whoever takes it needs no wall clock. `date` is
+    what BioT's clock said when it issued the token, in seconds since the epoch; None: not known.
     """
 
     jwt: str
@@ -37,6 +38,7 @@ class IssuedToken(msgspec.Struct, frozen=True):
     expires: float
     shared: bool = False
     age: float = 0.0
+    date: float | None = None
 
     @property
     def life(self) -> float:

@@ -36,11 +36,12 @@ class StoredValue(NamedTuple):
 
 
 class _SealedToken(msgspec.Struct):
-    """`ttl` is for how many seconds the store was asked to keep it."""
+    """`ttl` is for how many seconds the store was asked to keep it; `date` is BioT's, the same for all."""
 
     jwt: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._~+/=-]{1,16384}$")]
     life: float
     ttl: float
+    date: float | None
 
     def __repr__(self) -> str:
         return f"_SealedToken(life={self.life}, ttl={self.ttl})"
@@ -76,7 +77,7 @@ class TokenCipher:
 
     def seal_token(self, issued: IssuedToken, nonce: bytes) -> bytes:
         """`nonce`: NONCE_BYTES random bytes, never used before."""
-        return self._seal(self.token, _SealedToken(issued.jwt, issued.life, token_ttl(issued)), nonce)
+        return self._seal(self.token, _SealedToken(issued.jwt, issued.life, token_ttl(issued), issued.date), nonce)
 
     def open_token(self, stored: StoredValue | None, now: float) -> IssuedToken | None:
         """None for what is not ours, or absurd; `now` in wall-clock seconds."""
@@ -87,7 +88,7 @@ class TokenCipher:
         if not -ROUNDING_SECONDS <= age <= content.ttl:
             return None
         age = max(0.0, age)
-        return IssuedToken(content.jwt, now - age, now - age + content.life, shared=True, age=age)
+        return IssuedToken(content.jwt, now - age, now - age + content.life, shared=True, age=age, date=content.date)
 
     def seal_backoff(self, backoff: LoginBackoff, now: float, nonce: bytes) -> bytes:
         """A back-off that a failure has just begun, at `now` by the elapsed clock; `nonce` as in seal_token."""

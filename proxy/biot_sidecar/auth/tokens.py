@@ -26,19 +26,21 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from biot_sidecar.auth.backoff import LoginBackoff
 from biot_sidecar.auth.freshness import new_string, renewal_time, too_old_to_start, usable
 from biot_sidecar.auth.incurable_routes import RouteKey, fingerprint
-from biot_sidecar.auth.login_failure import SECRET_UNREADABLE, LoginFailure, hint_while_blocked
-from biot_sidecar.auth.secret_source import SecretSource
-from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, SingleFlightLogin
+from biot_sidecar.auth.login_failure import LoginFailure, hint_while_blocked
+from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, ReadableSecret, SingleFlightLogin
 from biot_sidecar.auth.token import IssuedToken, Token, TokenRequest
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.errors import LoginError
 from biot_sidecar.http import interfaces
 from biot_sidecar.http.interfaces import LoginObserver, RejectionJudge
+
+CLOCK_TOLERANCE_SECONDS: Final = 30.0
+"""The offset between BioT's clock and ours above which it is warned about."""
 
 
 class Tokens(interfaces.Tokens):
@@ -49,7 +51,7 @@ class Tokens(interfaces.Tokens):
     def __init__(
         self,
         provider: TokenProvider,
-        secret: SecretSource,
+        secret: ReadableSecret,
         *,
         string_gap: float,
         fresh_for: float,
@@ -77,12 +79,14 @@ class Tokens(interfaces.Tokens):
         self._calls = 0  # under way
         self._serial = 0
         self.renewing = False
+        self.clock_offset: float | None = None  # seconds by which BioT's clock is ahead of ours; None: unknown
         self._login = SingleFlightLogin(
             provider,
             secret,
             wall=wall,
             clock=clock,
             jitter=jitter,
+            observer=observer,
             ended=self._login_ended,
             backoff_changed=self._backoff_changed,
         )
@@ -200,8 +204,6 @@ class Tokens(interfaces.Tokens):
     def _login_ended(self, result: LoginResult) -> None:
         if isinstance(result, IssuedToken):
             self._take(result)
-        elif result.outcome == SECRET_UNREADABLE:
-            self._observer.event("warning", "secret", result.text)
 
     def _take(self, issued: IssuedToken) -> None:
         self._serial += 1
@@ -212,6 +214,19 @@ class Tokens(interfaces.Tokens):
         self._login_reason = ""
         self._rejected = None
         self._observer.token_obtained(issued.expires)
+        if issued.date is not None:
+            self._compare_clocks(issued.date + issued.age - self._wall())
+
+    def _compare_clocks(self, offset: float) -> None:
+        if abs(offset) > CLOCK_TOLERANCE_SECONDS >= abs(self.clock_offset or 0.0):
+            self._observer.event(
+                "warning",
+                "clock",
+                f"this machine's clock is {abs(offset):.0f}s {'behind' if offset > 0 else 'ahead of'} BioT's; "
+                "tokens are judged by BioT's, but the times that are shown are this machine's",
+            )
+        self.clock_offset = offset
+        self._observer.clock_compared(offset)
 
     def _backoff_changed(self, backoff: LoginBackoff) -> None:
         now = self._clock()
@@ -259,12 +274,13 @@ class Tokens(interfaces.Tokens):
         return {"state": state, "last_error": None if backoff.failure is None else backoff.failure.text}
 
     def status(self) -> dict[str, Any]:
-        """`state` as in state(); times are wall-clock seconds or None."""
+        """`state` as in state(); times are wall-clock seconds or None, `clock_offset` is BioT's clock less ours."""
         now, backoff = self._clock(), self._login.backoff
         issued = self._issued if usable(self._token, now) else None
         return {
             "state": self.state()["state"],
             "obtained": None if issued is None else issued.obtained,
             "expires": None if issued is None else issued.expires,
+            "clock_offset": self.clock_offset,
             "blocked_until": self._on_wall(backoff.until, now) if backoff.blocked(now) else None,
         }

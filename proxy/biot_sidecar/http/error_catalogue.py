@@ -37,6 +37,7 @@ CODES: Final = {
     Code.LOGIN_REJECTED: CodeMeaning(502, "proxy_configuration_error"),
     Code.LOGIN_MALFORMED: CodeMeaning(502, "http_protocol_error"),
     Code.LOGIN_UNAVAILABLE: CodeMeaning(503, "destination_unavailable"),
+    Code.SECRET_UNAVAILABLE: CodeMeaning(503, "proxy_configuration_error"),
     Code.OVERLOADED: CodeMeaning(503, "connection_limit_reached", retry_after=True),
     Code.DRAINING: CodeMeaning(503, "destination_unavailable", retry_after=True),
     Code.UPSTREAM_TIMEOUT: CodeMeaning(504, "http_response_timeout"),

@@ -99,13 +99,16 @@ class LoginObserver(Protocol):
     """Whoever wants to know of logins; labels are those of `logins_total`."""
 
     def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
-        """BioT was asked for a token; `why` it gave none, in words for the operator."""
+        """BioT was asked for a token, or could not be for want of a secret; `why` there is none, in words."""
 
     def event(self, level: str, event: str, message: str) -> None:
         """Something about tokens that nobody counts."""
 
     def token_obtained(self, expires: float) -> None:
         """`expires` in wall-clock seconds."""
+
+    def clock_compared(self, offset: float) -> None:
+        """BioT's clock is ahead of ours by so many seconds."""
 
     def blocked_until(self, moment: float) -> None:
         """Logins are blocked until then, in wall-clock seconds; 0.0: they are not."""

@@ -41,6 +41,7 @@ from biot_sidecar.process.factories import (
 from biot_sidecar.process.memory_trim import MemoryTrimmer
 from biot_sidecar.process.process_context import ProcessContext
 from biot_sidecar.process.signals import StopSignals
+from biot_sidecar.process.token_broker import WorkerSecret
 from biot_sidecar.routing.explain import explain
 from biot_sidecar.routing.file.watcher import RoutesWatcher
 from biot_sidecar.routing.table import RouteTable
@@ -116,8 +117,7 @@ class Sidecar:
         told = [self._metrics, self._log] if context.number == 0 else [self._metrics]
         return Tokens(
             context.token_provider,
-            # A worker's own reads send nothing: its supervisor warns.
-            make_secret_source(settings, self._log) if context.size == 1 else SecretSource(settings),
+            make_secret_source(settings, self._log) if context.size == 1 else WorkerSecret(SecretSource(settings)),
             string_gap=settings.string_gap,
             fresh_for=settings.fresh_for,
             wall=time.time,

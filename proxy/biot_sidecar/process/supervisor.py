@@ -97,8 +97,8 @@ class Supervisor:
         self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
         self._deadlines = make_deadline_timer()
         self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
-        observer = LoginObservers(self._metrics, log, report=self._report)
-        self._context = SingleProcess(settings, self._pool, self._deadlines, observer, self._report)
+        self._observer = LoginObservers(self._metrics, log, report=self._report)
+        self._context = SingleProcess(settings, self._pool, self._deadlines, self._observer, self._report)
         self._broker = self._make_broker()
         self._incurable_routes = IncurableRoutes(make_clock())
         self._workers: dict[int, Worker] = {}
@@ -116,6 +116,7 @@ class Supervisor:
             wall=time.time,
             clock=make_clock(),
             jitter=RANDOM.random,
+            observer=self._observer,
         )
 
     # ---- what workers ask for

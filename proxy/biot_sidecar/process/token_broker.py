@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,9 +11,11 @@ import msgspec
 
 from biot_sidecar.auth.freshness import satisfies
 from biot_sidecar.auth.login_failure import LoginFailure, parent_gone
+from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, ReadableSecret, SingleFlightLogin
 from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.auth.token_provider import TokenProvider
+from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
 from biot_sidecar.settings.secret import Secret
 
@@ -31,12 +34,13 @@ class TokenBroker:
         wall: Callable[[], float],
         clock: Callable[[], float],
         jitter: Callable[[], float],
+        observer: LoginObserver,
     ) -> None:
         self._clock = clock
         self._issued: IssuedToken | None = None
         self._issued_at = 0.0  # when the token's age was what it says
         self._login = SingleFlightLogin(
-            provider, secret, wall=wall, clock=clock, jitter=jitter, ended=self._login_ended
+            provider, secret, wall=wall, clock=clock, jitter=jitter, observer=observer, ended=self._login_ended
         )
 
     async def answer(self, content: Any) -> Any:
@@ -88,6 +92,27 @@ class TokenBroker:
     async def close(self) -> None:
         """Give up the login that is under way."""
         await self._login.close()
+
+
+class WorkerSecret:
+    """The secret as a worker sees it: its parent reads it for all, and says so if it cannot."""
+
+    def __init__(self, source: ReadableSecret) -> None:
+        self._source = source
+
+    @property
+    def remedy(self) -> str:
+        return self._source.remedy
+
+    def read(self) -> Secret:
+        """An empty one if it cannot be read: the parent is asked all the same."""
+        with contextlib.suppress(UnreadableSecret):
+            return self._source.read()
+        return Secret("")
+
+    def changed(self) -> bool:
+        """True when there may be reason to ask the parent again, though it said that logins are paused."""
+        return self._source.changed()
 
 
 class TokenBrokerClient:

@@ -171,7 +171,7 @@ class Log:
             self.flush()  # what comes after an error may be the end
 
     def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
-        """BioT was asked for a token; `why` it gave none, in words for the operator."""
+        """A login has ended; `why` it gave no token, in words for the operator."""
         good = outcome == "success"
         self.event(
             "info" if good else "warning",
@@ -185,6 +185,10 @@ class Log:
     def token_obtained(self, expires: float) -> None:
         """`expires` in wall-clock seconds."""
         self.event("debug", "token", "a token is in hand", expires=iso(expires))
+
+    def clock_compared(self, offset: float) -> None:
+        """`offset` in seconds."""
+        self.event("debug", "clock", "BioT's clock less this machine's", offset_seconds=round(offset, 1))
 
     def blocked_until(self, moment: float) -> None:
         """Logins are blocked until then, in wall-clock seconds; 0.0: they are not."""

@@ -174,6 +174,12 @@ def _tokens(snapshot: Snapshot) -> Iterator[Metric]:
         "Until when no login is tried, because BioT rejected the user; 0: logins are not blocked.",
         snapshot.blocked_until,
     )
+    if snapshot.clock_offset is not None:
+        yield _gauge(
+            "clock_offset_seconds",
+            "BioT's clock less this machine's, by the Date of the last login; absent while it is not known.",
+            snapshot.clock_offset,
+        )
 
 
 def _upstream(snapshot: Snapshot) -> Iterator[Metric]:

@@ -33,5 +33,8 @@ class LoginObservers:
     def token_obtained(self, expires: float) -> None:
         self._notify(lambda observer: observer.token_obtained(expires))
 
+    def clock_compared(self, offset: float) -> None:
+        self._notify(lambda observer: observer.clock_compared(offset))
+
     def blocked_until(self, moment: float) -> None:
         self._notify(lambda observer: observer.blocked_until(moment))

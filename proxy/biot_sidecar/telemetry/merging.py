@@ -23,12 +23,18 @@ def _known_min(mine: float, other: float) -> float:
     return min(mine, other) if mine and other else mine or other
 
 
+def _known(mine: float | None, other: float | None) -> float | None:
+    """One of them, if any is known."""
+    return other if mine is None else mine
+
+
 def _union(mine: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*mine, *other]))
 
 
 MAX: Final[Mapping[str, Any]] = {MERGE: max}
 MIN: Final[Mapping[str, Any]] = {MERGE: _known_min}
+LIVE_KNOWN: Final[Mapping[str, Any]] = {MERGE: _known, LIVE: True}
 LIVE_ALL: Final[Mapping[str, Any]] = {MERGE: operator.and_, LIVE: True}
 LIVE_SUM: Final[Mapping[str, Any]] = {LIVE: True}
 LIVE_UNION: Final[Mapping[str, Any]] = {MERGE: _union, LIVE: True}

@@ -125,9 +125,10 @@ class Metrics:
         route.last_used = at
 
     def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
-        """BioT was asked for a token. Labels as in `logins_total`."""
+        """A login has ended. Labels as in `logins_total`; without a secret BioT was not asked, and took no time."""
         self._snapshot.logins[outcome, reason] += 1
-        self._snapshot.login_duration.observe(seconds, LOGIN_BOUNDS)
+        if outcome != "secret":
+            self._snapshot.login_duration.observe(seconds, LOGIN_BOUNDS)
 
     def event(self, level: str, event: str, message: str) -> None:
         """Told, not counted."""
@@ -135,6 +136,10 @@ class Metrics:
     def token_obtained(self, expires: float) -> None:
         """`expires` in wall-clock seconds."""
         self._snapshot.token_expires = expires
+
+    def clock_compared(self, offset: float) -> None:
+        """`offset` in seconds."""
+        self._snapshot.clock_offset = offset
 
     def blocked_until(self, moment: float) -> None:
         """Logins are blocked until then, in wall-clock seconds; 0.0: they are not."""

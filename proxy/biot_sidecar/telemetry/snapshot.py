@@ -11,6 +11,7 @@ import msgspec
 from biot_sidecar.telemetry.histogram import Histogram, RouteStats, histogram
 from biot_sidecar.telemetry.merging import (
     LIVE_ALL,
+    LIVE_KNOWN,
     LIVE_MAX,
     LIVE_SUM,
     LIVE_UNION,
@@ -77,6 +78,7 @@ class Snapshot:
     reload_successful: bool = field(default=True, metadata=LIVE_ALL)
     token_expires: float = field(default=0.0, metadata=MAX)  # wall-clock seconds; 0: no token yet
     blocked_until: float = field(default=0.0, metadata=LIVE_MAX)  # wall-clock seconds; 0: logins are not blocked
+    clock_offset: float | None = field(default=None, metadata=LIVE_KNOWN)  # BioT's clock less ours, in seconds
     in_flight: int = field(default=0, metadata=LIVE_SUM)
     idle: int = field(default=0, metadata=LIVE_SUM)
     active: int = field(default=0, metadata=LIVE_SUM)

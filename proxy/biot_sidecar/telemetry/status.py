@@ -47,6 +47,7 @@ def status(
             "expires": _iso_or_none(token["expires"]),
         },
         "logins": _logins(state) | {"blocked_until": _iso_or_none(token["blocked_until"]), "recent": _recent(history)},
+        "clock": {"offset_seconds": None if (offset := token.get("clock_offset")) is None else round(offset, 1)},
         "reload": dict(reload),
         "build": {"version": state.version, "python": state.python},
     }
