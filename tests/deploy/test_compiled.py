@@ -23,7 +23,7 @@ from tests.support.form import FORM, UNDER_TEST
 
 COMPILED = {**PLAIN, "BIOT_SIDECAR_COMPILED": "1"}
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
-LIBRARY = "proxy__mypyc" + SUFFIX
+LIBRARY = "biot_sidecar__mypyc" + SUFFIX
 SMALL = ["proxy/biot_sidecar/durations.py", "proxy/biot_sidecar/routing/retry.py"]
 """A minute is too long for a test: these take seconds."""
 WHEEL = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
@@ -67,7 +67,8 @@ def attempted(sources: Path, env: dict[str, str], target: str = "wheel") -> subp
 
 
 def extension(module: str) -> str:
-    return module.removesuffix(".py") + SUFFIX
+    """Where its compiled form lies in a wheel: `proxy/` is the source folder."""
+    return module.removeprefix("proxy/").removesuffix(".py") + SUFFIX
 
 
 # ---- making it
@@ -97,7 +98,7 @@ def test_a_compiled_wheel_is_for_this_platform_and_holds_both_forms(sources: Pat
         names = set(archive.namelist())
         archive.extractall(tmp_path / "installed")
     assert {name for name in names if name.endswith(SUFFIX)} == {LIBRARY, *map(extension, SMALL)}
-    assert {str(path.relative_to(ROOT)) for path in ROOT.glob("proxy/**/*.py")} <= names
+    assert {str(path.relative_to(ROOT / "proxy")) for path in ROOT.glob("proxy/**/*.py")} <= names
     assert not list(sources.rglob(f"*{SUFFIX}"))
     asked = "from biot_sidecar.routing import retry; print(retry.__file__)"
     path = {"PYTHONPATH": str(tmp_path / "installed")}

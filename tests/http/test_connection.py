@@ -16,7 +16,7 @@ HEAD = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture
 async def made():
-    """A client's connection whose story a test tells itself."""
+    """A client's connection that a test drives itself."""
     sidecar = FakeSidecar()
     plugin = sidecar.plugin()
     connection = plugin.connection

@@ -273,7 +273,7 @@ class Plugin:
 
 
 class FakeSidecar:
-    """The pipeline, put together as wiring does, over fakes and a clock set by hand."""
+    """The forwarding path, put together as process does, over fakes and a clock set by hand."""
 
     def __init__(self, route: Route = ROUTE, *, limits: Limits | None = None, plugin_login: str = "local") -> None:
         self.clock = Clock(1000.0)

@@ -1,4 +1,4 @@
-"""Exchanges as the pipeline leaves them, for those who observe them."""
+"""Exchanges as server and proxy leave them, for those who observe them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small bodies that somebody here must read: a refusal, a login's answer, a plugin's own login."""
+"""Buffers small bodies that must be read here: a 401, a login's response, a plugin's login; and drops others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole requests of our own over the connections that everybody's take: logins."""
+"""The one-shot HTTP client: a whole request of our own, such as a login, over a connection of the upstream pool."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from biot_sidecar.settings import UpstreamUrl
 
 
 class Fetcher:
-    """Whole requests of our own (logins) over the same connections as everybody's."""
+    """Sends one request of our own and reads its whole response."""
 
     def __init__(self, pool: Pool, address: UpstreamUrl, deadlines: DeadlineTimer, user_agent: bytes) -> None:
         self._pool = pool
@@ -37,7 +37,7 @@ class Fetcher:
         limit: int,
         repeatable: bool = False,
     ) -> Response:
-        """One request, one answer, read to the end. Raises UpstreamError.
+        """One request, one response, read to the end. Raises UpstreamError.
 
         Over a second connection where the first cannot be had, or is lost before its answer and the request may be
         carried out twice: because of its method, or since it is `repeatable`.

@@ -1,4 +1,4 @@
-"""What happened in one exchange: filled by the pipeline as it goes, read once at its end by telemetry."""
+"""What happened in one exchange: server and proxy fill it as they go, telemetry reads it once, at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has a client gone, or only finished speaking? On the wire both look alike; the kernel knows its own sockets better.
+"""Tells a client that disconnected from one that half-closed: on the wire both look alike, the kernel knows more.
 
 A client on this machine that shuts down its sending side (`nc -N`, `ncat`, many a test) still waits for its answer. Of
 one on another machine, or in another network namespace, nothing can be known: it counts as gone, as it does to Envoy,

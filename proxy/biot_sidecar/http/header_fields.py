@@ -103,8 +103,8 @@ def kind_of(name: bytes) -> int:
 def classify_fields(fields: Headers, dropped: frozenset[int]) -> tuple[list[bytes], dict[int, list[bytes]]]:
     """One pass over a message's fields: the lines that go on as they came, and the values that mean something to us.
 
-    Fields whose Kind is in `stops` are not among the lines. Values are without white space around them, and so are the
-    lines that frame the message.
+    Fields whose Kind is in `dropped` are not among the lines. Values are without white space around them, and so are
+    the lines that frame the message.
     """
     field_lines: list[bytes] = []
     known_fields: dict[int, list[bytes]] = {}

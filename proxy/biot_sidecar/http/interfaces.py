@@ -1,4 +1,4 @@
-"""What the story of a request awaits and tells. No sockets here: net/ and telemetry/ implement what stands here.
+"""The interfaces that a request is served through: streams, pool, tokens, routes, observers. No sockets stand here.
 
 What is asked for many times in a request is a trait and not a Protocol: compiled (deploy/README.md), a trait's members
 are found at fixed places, a Protocol's by their names, which took a tenth of a request's instructions.

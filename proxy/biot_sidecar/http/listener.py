@@ -1,4 +1,4 @@
-"""The plugin's side: sockets that listen, connections that are served, and their end."""
+"""The client's side: listens, gives each connection a coroutine that serves it, and ends both."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class ClientConnection(Connection, ClientStream):
 
 
 class Listener:
-    """Listens at one or more addresses and serves each connection with `converse`.
+    """Listens at one or more addresses and serves each connection with `serve_connection`.
 
     `short` hears when connections have to wait for a descriptor; with a `reserve` they need not.
     """

@@ -1,4 +1,4 @@
-"""The sidecar's own pages: /metrics, /healthz, /readyz and those under /_sidecar."""
+"""The endpoints that the sidecar answers itself: /metrics, /healthz, /readyz and those under /_sidecar."""
 
 from __future__ import annotations
 

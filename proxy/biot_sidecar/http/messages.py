@@ -1,4 +1,4 @@
-"""The values that flow through a request: heads, body framing, tokens. Nobody changes them; they only get read."""
+"""The values that a request passes on: heads of requests and responses, and how bodies are framed; all unchanging."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BODY_UNTIL_CLOSE: Final = BodyFraming.UNTIL_CLOSE
 
 @dataclass(frozen=True)
 class Framing:
-    """The framing of one message's body; `length` in bytes counts only for `Body.LENGTH`."""
+    """The framing of one message's body; `length` in bytes counts only for `BodyFraming.LENGTH`."""
 
     body: BodyFraming
     length: int = 0
@@ -43,9 +43,8 @@ class RequestHead:
     """A request's head as the client sent it; nobody changes it.
 
     `target` is bytes from beginning to end. `fields` are as they came, `headers` without white space around the values;
-    `lines` are the fields that may go on, rendered; `special` the values of those that mean something to a proxy, by
-    http.header_fields.Kind; `connection` the options of Connection, in lower
-    case. `modern` is HTTP/1.1, else 1.0.
+    `field_lines` are the fields that may go on, rendered; `known_fields` the values of those that mean something to a
+    proxy, by header_fields.Kind; `connection` the options of Connection, in lower case. Not HTTP/1.1 is HTTP/1.0.
     """
 
     __slots__ = (
@@ -87,7 +86,7 @@ class RequestHead:
 
 
 class ResponseHead:
-    """An answer's head as the upstream sent it; `lines` and `connection` as in RequestHead.
+    """A response's head as the upstream sent it; `field_lines` and `connection` as in RequestHead.
 
     `rendered` is the one thing that comes later: the head as most clients get it, made by http.header_rules for the
     first of the answers that begin with it.
@@ -128,7 +127,7 @@ class ResponseHead:
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A whole answer of the upstream to a request of our own (a login): status, headers and body, read to the end."""
+    """A whole response of the upstream to a request of our own (a login): status, headers and body, read to the end."""
 
     status: int
     headers: Headers

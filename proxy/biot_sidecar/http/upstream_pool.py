@@ -1,4 +1,4 @@
-"""The one upstream: dialling and the pool of idle connections."""
+"""The pool of connections to the one upstream: dials, keeps them while they rest, and trusts none that may be dead."""
 
 from __future__ import annotations
 
