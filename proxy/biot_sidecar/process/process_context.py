@@ -31,7 +31,7 @@ MakeSnapshot = Callable[[bool], bytes]
 
 
 class ProcessContext(Protocol):
-    """A serving process's view of the whole program."""
+    """A serving process's view of the whole program; by default there is nothing to start, to drain and to close."""
 
     token_provider: TokenProvider
     """Gets a token for everybody."""
@@ -52,15 +52,20 @@ class ProcessContext(Protocol):
     async def logins(self, local: list[LoginRecord]) -> list[LoginRecord]:
         """The latest tokens and failed logins of all processes, oldest first; `local` are this one's."""
 
-    async def start(self) -> None: ...
+    async def start(self) -> None:
+        """Serve what belongs to this process alone."""
+        return
 
     def drain(self) -> None:
         """Let go of what would hold up the end."""
+        return
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """End what `start` began."""
+        return
 
 
-class SingleProcess:
+class SingleProcess(ProcessContext):
     """The context of the only process, and of the supervisor, which does for its workers what one alone would do.
 
     Raises BadSettings.
@@ -72,13 +77,11 @@ class SingleProcess:
     def __init__(
         self, settings: Settings, pool: Pool, deadlines: DeadlineTimer, observer: LoginObserver, report: Report
     ) -> None:
-        self.token_provider: TokenProvider = make_token_provider(
-            settings, make_fetcher(settings, pool, deadlines), observer
-        )
-        self.loops: LoopJudge = make_loop_limiter(settings.loop_limit)
-        self.rejections: RejectionJudge = LocalRejections(make_clock())
+        self.token_provider = make_token_provider(settings, make_fetcher(settings, pool, deadlines), observer)
+        self.loops = make_loop_limiter(settings.loop_limit)
+        self.rejections = LocalRejections(make_clock())
         self.inspector = make_inspector(report) if settings.inspect else None
-        self.request_observer: Observer | None = None if self.inspector is None else self.inspector.recorder
+        self.request_observer = None if self.inspector is None else self.inspector.recorder
         self.inspector_path = "" if self.inspector is None else self.inspector.path
 
     async def snapshots(self, local: MakeSnapshot, *, scraped: bool) -> list[bytes]:
@@ -100,7 +103,7 @@ class SingleProcess:
             await self.inspector.stop()
 
 
-class WorkerProcess:
+class WorkerProcess(ProcessContext):
     """The context of a worker: its supervisor, over `channel`, and through it the other workers."""
 
     def __init__(self, channel: WorkerChannel, number: int, size: int, inspector_path: str) -> None:
@@ -108,11 +111,11 @@ class WorkerProcess:
         self.number = number
         self.size = size
         self.inspector_path = inspector_path
-        self.token_provider: TokenProvider = TokenBrokerClient(channel)
-        self.loops: LoopJudge = self._admits
+        self.token_provider = TokenBrokerClient(channel)
+        self.loops = self._admits
         self._rejections = SharedRejections(channel)
-        self.rejections: RejectionJudge = self._rejections
-        self.request_observer: Observer | None = RecordNotifier(channel) if inspector_path else None
+        self.rejections = self._rejections
+        self.request_observer = RecordNotifier(channel) if inspector_path else None
 
     async def set_marked_routes(self, routes: Sequence[Any]) -> None:
         """The supervisor says for which routes responses other than 401 matter."""
@@ -135,15 +138,6 @@ class WorkerProcess:
             return bool(await self._channel.request("loop", [trace_id, method, path]))
         except ChannelClosed:
             return True
-
-    async def start(self) -> None:
-        pass
-
-    def drain(self) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
 
 
 class RecordNotifier:
@@ -183,7 +177,7 @@ class SharedRejections:
 
     async def judge(self, route: RouteKey, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
         try:
-            judgement: Judgement = await self._channel.request("refused", [*route, token, age, replayed, replayable])
+            judgement: Judgement = await self._channel.request("rejected", [*route, token, age, replayed, replayable])
             return judgement
         except ChannelClosed:
             return "pass"

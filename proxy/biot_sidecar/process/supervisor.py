@@ -133,7 +133,7 @@ class Supervisor:
             "alive": alive,
             "token": self._broker.answer,
             "loop": self._judge_loop,
-            "refused": self._judge_rejection,
+            "rejected": self._judge_rejection,
             "accepted": self._note_accepted,
             "snapshots": self._snapshots,
             "logins": self._logins,
@@ -176,7 +176,7 @@ class Supervisor:
         return [self._metrics.snapshot(), *self._ended_snapshots, *living]
 
     async def _refresh_snapshot(self, worker: Worker, scraped: Any) -> None:
-        # One that has left a question unanswered for a second would make everybody wait.
+        # A worker that has left a probe unanswered for a second would make everybody wait.
         if not worker.liveness.unanswered and (snapshot := await worker.request("snapshot", scraped)):
             worker.record_snapshot(snapshot)
 
@@ -269,7 +269,7 @@ class Supervisor:
             late = punctuality.is_late(time.monotonic())
             for worker in self._workers.values():
                 worker.liveness.probe_sent(late=late)
-                worker.channel.notify("alive?", None)
+                worker.channel.notify("probe", None)
                 if worker.liveness.is_unresponsive and not worker.unresponsive:
                     worker.unresponsive = True
                     ending.add(task := asyncio.ensure_future(self._terminate(worker)))

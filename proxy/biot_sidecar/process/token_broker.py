@@ -1,4 +1,4 @@
-"""One token for several workers: the parent logs in, once, for whichever of them asks, and owns the back-off of all."""
+"""One token for several workers: the supervisor logs in for whichever of them asks, and owns the back-off of all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from biot_sidecar.settings.secret import Secret
 
 
 class TokenBroker:
-    """The parent's side. It holds the last token and gives it to every worker that it is good enough for.
+    """The supervisor's side. It holds the last token and gives it to every worker that it is good enough for.
 
     `clock` is an elapsed clock (elapsed_clock); `wall` tells seconds since the epoch, for people.
     """
@@ -116,13 +116,13 @@ class WorkerSecret:
 
 
 class TokenBrokerClient:
-    """A worker's side: asks the parent instead of BioT."""
+    """A worker's side: asks the supervisor instead of BioT."""
 
     def __init__(self, channel: WorkerChannel) -> None:
         self._channel = channel
 
     async def obtain(self, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
-        """What the parent's broker gives; the parent reads the secret itself."""
+        """What the supervisor's broker gives; the supervisor reads the secret itself."""
         try:
             answer = await self._channel.request("token", msgspec.to_builtins(request))
         except ChannelClosed:

@@ -73,7 +73,7 @@ def _handlers(sidecar: Sidecar, context: WorkerProcess, channel: WorkerChannel) 
     return {
         "snapshot": lambda scraped: _resolved(sidecar.snapshot(bool(scraped))),
         "logins": lambda _: _resolved(sidecar.logins()),
-        "alive?": alive,
+        "probe": alive,
         "marked_routes": context.set_marked_routes,
     }
 

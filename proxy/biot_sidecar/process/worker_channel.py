@@ -1,4 +1,12 @@
-"""Calls between the parent and its workers: small messages over a socket pair that nobody else can reach."""
+"""Requests between the supervisor and its workers: small messages over a socket pair that nobody else can reach.
+
+Each way has its methods; a `?` stands where a response is waited for.
+
+    worker -> supervisor    ready, alive(snapshot), record, accepted
+                            token?, loop?, rejected?, snapshots?, logins?
+    supervisor -> worker    probe, marked_routes
+                            snapshot?, logins?
+"""
 
 from __future__ import annotations
 

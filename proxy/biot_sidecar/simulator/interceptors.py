@@ -93,14 +93,11 @@ def from_control(document: Any, now: float, operations: Iterable[Operation]) -> 
         raise _bad("[set] must be an object of attributes")
     entry = Interceptor(
         name=_text(document, "name") or "unnamed",
-        type=_text(document, "type"),
-        api_id=_text(document, "apiId"),
-        entity=_text(document, "entityName"),
         url=_text(document, "url"),
         sets=sets,
         order=_order(document.get("order")),
-        path_filters=_path_filters(document),
         created=now,
+        **_subject(document),
     )
     return _checked(entry, operations)
 
@@ -110,13 +107,10 @@ def from_subscription(document: Json, now: float, operations: Iterable[Operation
     endpoint = _text(document, "endpoint")
     entry = Interceptor(
         name=endpoint,
-        type=_text(document, "type"),
-        api_id=_text(document, "apiId"),
-        entity=_text(document, "entityName"),
         url=endpoint,
         order=_order(document.get("executionOrder")),
-        path_filters=_path_filters(document),
         created=now,
+        **_subject(document),
     )
     if not endpoint:
         raise _bad("[endpoint] is missing")
@@ -144,6 +138,16 @@ def _checked(entry: Interceptor, operations: Iterable[Operation]) -> Interceptor
     if entry.url and not is_loopback(entry.url):
         raise _bad("the simulator calls interceptors on loopback only, such as http://127.0.0.1:9000/")
     return entry
+
+
+def _subject(document: Json) -> Json:
+    """What an interceptor is about, in the words that both ways to register one share."""
+    return {
+        "type": _text(document, "type"),
+        "api_id": _text(document, "apiId"),
+        "entity": _text(document, "entityName"),
+        "path_filters": _path_filters(document),
+    }
 
 
 def _text(document: Json, name: str) -> str:
