@@ -24,6 +24,8 @@ REJECTIONS = [
     (errors.host_rejected("http://here"), Code.HOST_REFUSED, "host"),
     (errors.target_host_rejected("http://here"), Code.HOST_REFUSED, "host"),
     (errors.browser_rejected(), Code.BROWSER_REFUSED, "browser"),
+    (errors.caller_refused(), Code.CALLER_REFUSED, "caller"),
+    (errors.bad_request_limit("Sidecar-Retry", "why"), Code.BAD_REQUEST, "framing"),
     (errors.no_icon(), Code.NOT_FOUND, "path"),
     (errors.not_on_admin_listener(), Code.NOT_FOUND, "path"),
     (errors.not_found(), Code.NOT_FOUND, "path"),
@@ -31,7 +33,7 @@ REJECTIONS = [
     (errors.overloaded(256), Code.OVERLOADED, "overload"),
     (errors.draining(), Code.DRAINING, "draining"),
 ]
-REASONS = {"framing", "limit", "host", "browser", "path", "method", "deny", "loop", "overload", "draining"}
+REASONS = {"framing", "limit", "host", "browser", "caller", "path", "method", "deny", "loop", "overload", "draining"}
 
 
 @pytest.mark.parametrize(("error", "code", "reason"), REJECTIONS, ids=lambda value: str(getattr(value, "name", "")))

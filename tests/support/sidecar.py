@@ -6,7 +6,7 @@ import asyncio
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,10 +101,11 @@ async def start_sidecar(
     routes: str = ROUTES,
     patience: float = START,
     module: str = "biot_sidecar",
+    wrapper: Sequence[str] = (),
     **settings: str,
 ) -> Sidecar:
     """Starts `serve` on a free port, within `patience` seconds; `settings` are environment variables over the plainest
-    possible ones, `module` is what runs the program.
+    possible ones, `module` is what runs the program, `wrapper` a command that execs it.
     """
     table = folder / "routes.yaml"
     table.write_text(routes)
@@ -122,7 +123,7 @@ async def start_sidecar(
     stderr = folder / "stderr"
     with stderr.open("ab") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, "serve",
+            *wrapper, sys.executable, "-m", module, "serve",
             env=environment, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
         )  # fmt: skip
     line = await _first_line(process, stderr, patience)

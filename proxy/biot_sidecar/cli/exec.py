@@ -13,7 +13,7 @@ from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import load_listen
-from biot_sidecar.settings.names import BASE_URL, LISTEN
+from biot_sidecar.settings.names import ALLOWED_UIDS, BASE_URL, LISTEN
 from biot_sidecar.settings.table import FLAGS, SETTINGS
 
 _EPILOG: Final = """\
@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.usage = "%(prog)s [FLAG...] -- CMD [ARG...]"
     add_setting_flags(parser, "exec")
+    parser.add_argument(
+        "--allow-uid",
+        action="append",
+        metavar="USER",
+        help=f"only this user's processes may call, by name or number; repeatable; sets {ALLOWED_UIDS}",
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments")
 
 
@@ -59,6 +65,8 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     with Signals(FORWARDED) as signals:
         # Under systemd the service is CMD: the sidecar does not report in its place.
         own = {name: value for name, value in env.items() if name != "NOTIFY_SOCKET"}
+        if args.allow_uid:
+            own[ALLOWED_UIDS] = ",".join(args.allow_uid)
         sidecar = start_own(["serve", *words], own, signals)
         url = next(filter(None, map(base_url, listen_addresses(sidecar.first_line(signals)))), None)
         if url is None:  # the command has not run

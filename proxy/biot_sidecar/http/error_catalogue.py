@@ -27,6 +27,7 @@ CODES: Final = {
     Code.PATH_REFUSED: CodeMeaning(400, "http_request_error"),
     Code.ROUTE_DENIED: CodeMeaning(403, "http_request_denied"),
     Code.BROWSER_REFUSED: CodeMeaning(403, "http_request_denied"),
+    Code.CALLER_REFUSED: CodeMeaning(403, "http_request_denied"),
     Code.NOT_FOUND: CodeMeaning(404, "http_request_error"),
     Code.METHOD_REFUSED: CodeMeaning(405, "http_request_error"),
     Code.REQUEST_TIMEOUT: CodeMeaning(408, "http_request_error"),
@@ -98,6 +99,18 @@ tls_handshake: Final = Rejection(
     "The client began a TLS handshake; plain HTTP is spoken here.",
     "Call the sidecar by http://, not by https://.",
     logged="tls_hello",
+)
+bad_request_limit: Final = Rejection(
+    Code.BAD_REQUEST,
+    "framing",
+    "{0} cannot be read: {1}.",
+    "Leave {0} out, and the route's own setting holds.",
+)
+caller_refused: Final = Rejection(
+    Code.CALLER_REFUSED,
+    "caller",
+    "Processes of this user may not call the sidecar.",
+    "SIDECAR_ALLOWED_UIDS lists the users that may; a caller of another network or user namespace is none of them.",
 )
 target_too_large: Final = Rejection(
     Code.HEAD_TOO_LARGE,

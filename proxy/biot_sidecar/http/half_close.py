@@ -13,16 +13,10 @@ import socket
 import struct
 from typing import Any, Final
 
+from biot_sidecar.http.sock_diag import find_far_end
+
 _ENDED: Final = select.POLLRDHUP | select.POLLHUP | select.POLLERR
-# sock_diag(7): NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, and the attribute INET_DIAG_SHUTDOWN with RCV_SHUTDOWN in it.
-_SOCK_DIAG: Final = 4
-_BY_FAMILY: Final = 20
-_SHUTDOWN: Final = 8
-_NO_MORE_READING: Final = 1
-_HEADER: Final = struct.Struct("=IHHII")  # length, type, flags, sequence, port
-_QUERY: Final = struct.Struct("=BBxxI2s2s16s16sIQ")  # family, protocol, states, ports, addresses, interface, cookie
-_ATTRIBUTES_AT: Final = _HEADER.size + 72
-_ATTRIBUTE: Final = struct.Struct("=HH")  # length, type
+_NO_MORE_READING: Final = 1  # RCV_SHUTDOWN
 
 
 def is_disconnected(transport: asyncio.Transport) -> bool:
@@ -49,27 +43,9 @@ def _listens(sock: Any, events: int, transport: asyncio.Transport) -> bool:
         return False
     if sock.family == socket.AF_UNIX:
         return True  # of a closed one the kernel tells POLLHUP
+    near, far = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
     try:
-        return _far_end_reads(sock.family, transport.get_extra_info("sockname"), transport.get_extra_info("peername"))
+        shutdown = find_far_end(sock.family, near, far).shutdown
     except (OSError, struct.error):
         return False
-
-
-def _far_end_reads(family: int, near: tuple[Any, ...], far: tuple[Any, ...]) -> bool:
-    """Ask the kernel for the socket at the other end; 20 us. Raises OSError when there is none, or it will not say."""
-    packed = [socket.inet_pton(family, one[0]) for one in (far, near)]
-    ports = [one[1].to_bytes(2, "big") for one in (far, near)]
-    query = _QUERY.pack(family, socket.IPPROTO_TCP, 0xFFFFFFFF, *ports, *packed, 0, 2**64 - 1)
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, _SOCK_DIAG) as kernel:
-        kernel.send(_HEADER.pack(_HEADER.size + len(query), _BY_FAMILY, 1, 0, 0) + query)
-        answer = kernel.recv(8192)
-    length, kind, *_ = _HEADER.unpack_from(answer)
-    if kind != _BY_FAMILY:
-        return False
-    at = _ATTRIBUTES_AT
-    while at < length:
-        size, attribute = _ATTRIBUTE.unpack_from(answer, at)
-        if attribute == _SHUTDOWN:
-            return not answer[at + _ATTRIBUTE.size] & _NO_MORE_READING
-        at += max(4, size + 3 & ~3)
-    return False
+    return shutdown is not None and not shutdown & _NO_MORE_READING

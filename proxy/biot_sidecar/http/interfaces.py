@@ -252,6 +252,8 @@ class ClientStream(HttpStream):
 
     replay_buffer: list[bytes] | None
     """The body so far, for a replay; None once it outgrew its limit."""
+    caller_uid: int
+    """Whose process it is, if that was asked (http/peer_credentials)."""
     can_reset: bool
     """abort() shows as a reset; a unix socket knows none, it ends as if all were well."""
     half_closed: bool

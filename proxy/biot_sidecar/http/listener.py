@@ -16,6 +16,7 @@ from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.interfaces import ClientStream, Sink
 from biot_sidecar.http.messages import Framing
+from biot_sidecar.http.peer_credentials import UNKNOWN
 from biot_sidecar.http.sockets import (
     BACKLOG,
     InheritedListener,
@@ -50,6 +51,7 @@ class ClientConnection(Connection, ClientStream):
         "_replay_size",
         "_task",
         "_write_closed",
+        "caller_uid",
         "can_reset",
         "half_closed",
         "replay_buffer",
@@ -65,12 +67,15 @@ class ClientConnection(Connection, ClientStream):
         self._replay_size = 0
         self.replay_buffer: list[bytes] | None = None
         self.can_reset = True
+        self.caller_uid = UNKNOWN
         self.half_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")
         self.can_reset = sock is None or sock.family != socket.AF_UNIX
+        if self._listener.caller_uid is not None:
+            self.caller_uid = self._listener.caller_uid(self.transport)
         self._task = self._listener.serve(self)
 
     def eof_received(self) -> bool:
@@ -202,7 +207,8 @@ class ClientConnection(Connection, ClientStream):
 class Listener:
     """Listens at one or more addresses and serves each connection with `serve_connection`.
 
-    `short` hears when connections have to wait for a descriptor; with a `reserve` they need not.
+    `caller_uid` tells whose a connection is, where callers are judged by that. `short` hears when connections have to
+    wait for a descriptor; with a `reserve` they need not.
     """
 
     def __init__(
@@ -212,11 +218,13 @@ class Listener:
         *,
         short: Callable[[], None] = lambda: None,
         reserve: Reserve | None = None,
+        caller_uid: Callable[[asyncio.Transport], int] | None = None,
         is_half_closed: Callable[[asyncio.Transport], bool] = half_close.is_half_closed,
         is_disconnected: Callable[[asyncio.Transport], bool] = half_close.is_disconnected,
     ) -> None:
         self._serve_connection = serve_connection
         self._report = report
+        self.caller_uid = caller_uid
         self.is_half_closed = is_half_closed
         self.is_disconnected = is_disconnected
         self._short = short

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from biot_sidecar.durations import parse_duration
-from biot_sidecar.errors import ClientError, Code
+from biot_sidecar.http.error_catalogue import bad_request_limit
 from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.routing.route import Retry, Route
 
@@ -27,7 +27,7 @@ def within_request(route: Route, known_fields: dict[int, list[bytes]]) -> Route:
         timeout = min(timeout, _seconds(known_fields[_TIMEOUT]))
     if _RETRY in known_fields:
         if known_fields[_RETRY] != [b"none"]:
-            raise _bad("Sidecar-Retry", "`none` is the one value that it has")
+            raise bad_request_limit("Sidecar-Retry", "`none` is the one value that it has")
         retry = Retry.NONE
     if timeout == route.timeout and retry is route.retry:
         return route
@@ -41,14 +41,5 @@ def _seconds(values: list[bytes]) -> float:
     except ValueError:
         seconds = 0.0
     if not seconds:
-        raise _bad("Sidecar-Timeout", "it is one duration above 0 and with a unit, such as 2500ms or 30s")
+        raise bad_request_limit("Sidecar-Timeout", "it is one duration above 0 and with a unit, such as 2500ms or 30s")
     return seconds
-
-
-def _bad(name: str, wanted: str) -> ClientError:
-    return ClientError(
-        Code.BAD_REQUEST,
-        f"{name} cannot be read: {wanted}.",
-        reason="framing",
-        hint=f"Leave {name} out, and the route's own setting holds.",
-    )

@@ -28,6 +28,7 @@ from biot_sidecar.auth.placeholder import logs_in, might_log_in, placeholder_ans
 from biot_sidecar.errors import ClientError, Failure
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.admission import Admission, asks_for_icon
+from biot_sidecar.http.allowed_callers import AllowedCallers
 from biot_sidecar.http.body_buffer import BodyBuffer, DiscardSink
 from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.error_catalogue import status_of
@@ -86,10 +87,12 @@ class ConnectionHandler:
         clock: Callable[[], float],
         random_bits: Callable[[int], int],
         loops: LoopJudge,
+        callers: AllowedCallers | None = None,
         inspector: Forwarder | None = None,
         numbering: tuple[int, int] = (0, 1),
     ) -> None:
         self._inspector = inspector
+        self._callers = callers
         self._routes = routes
         self._admission = admission
         self._forwarder = forwarder
@@ -188,6 +191,8 @@ class ConnectionHandler:
         exchange.request_headers = head.headers
         client.expect_body(head.framing)
         traceparent = self._trace(head, exchange)
+        if self._callers is not None:
+            self._callers.admit(client.caller_uid, local_path(head.target))
         client.check_body()
         target = self._admission.admit(head, unix=not client.can_reset)
         local = local_path(target)

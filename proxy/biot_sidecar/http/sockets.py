@@ -133,7 +133,12 @@ class UnixListener(socket.socket):
 
 
 def bind_all(
-    address: ListenAddress, processes: int = 1, *, beside: Collection[ListenAddress] = (), ours: Collection[Where] = ()
+    address: ListenAddress,
+    processes: int = 1,
+    *,
+    beside: Collection[ListenAddress] = (),
+    ours: Collection[Where] = (),
+    mode: int = 0o600,
 ) -> list[list[socket.socket]]:
     """The sockets that listen at each place that `address` stands for, one for each process. Raises AddressInUse.
 
@@ -144,7 +149,7 @@ def bind_all(
     v6only = address.host != "::" or any(":" not in one.host and one.port == address.port > 0 for one in beside)
     try:
         if address.path:
-            return [[_bind_unix(address.path)] * processes]
+            return [[_bind_unix(address.path, mode)] * processes]
         return _bind_places(address, processes, v6only, ours)
     except OSError as error:
         reason = error.strerror or str(error)
@@ -227,11 +232,11 @@ def _bind_tcp(family: int, where: Where, v6only: bool, *, shared: bool = False) 
     return sock
 
 
-def _bind_unix(path: str) -> socket.socket:
+def _bind_unix(path: str, mode: int) -> socket.socket:
     """A socket file that only this user may open; a dead one of an earlier run is replaced, a live one is not."""
     _remove_dead_socket(path)
     sock = UnixListener(path)
-    old = os.umask(0o177)
+    old = os.umask(0o777 & ~mode)
     try:
         sock.bind(path)
         sock.listen(BACKLOG)

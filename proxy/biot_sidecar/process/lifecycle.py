@@ -12,6 +12,7 @@ from typing import Final
 from biot_sidecar.auth.secret_source import forbid_core_dumps
 from biot_sidecar.errors import AddressInUse, BadSettings
 from biot_sidecar.http.sockets import Where, allow_many_connections, bind_all, bound, unbind
+from biot_sidecar.process.callers import refuse_unknown_callers, warning_about_callers
 from biot_sidecar.process.factories import bug_reporter, first_of, run_with_log
 from biot_sidecar.process.process_context import SingleProcess
 from biot_sidecar.process.sidecar import Sidecar
@@ -36,7 +37,7 @@ def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, 
 
 
 async def _run(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log) -> int:
-    for warning in filter(None, [*settings.warnings, warning_about(settings.routes)]):
+    for warning in filter(None, [*settings.warnings, warning_about(settings.routes), warning_about_callers(settings)]):
         log.event("warning", "setting", warning)
     with contextlib.ExitStack() as stack:
         if settings.workers == 1:
@@ -51,6 +52,7 @@ async def _run_single(settings: Settings, env: Mapping[str, str], log: Log, stac
         settings, log, lambda pool, deadlines, observer: SingleProcess(settings, pool, deadlines, observer, report)
     )
     sockets = _owned(stack, inherited_sockets(env, os.getpid()) or _bind_single(settings, _LISTEN, settings.listen))
+    refuse_unknown_callers(settings, sockets)
     admin = _owned(stack, _bind_single(settings, _ADMIN, settings.admin_addresses))
     stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
     stack.callback(sidecar.close_acceptors)
@@ -77,6 +79,7 @@ async def _run_supervisor(
     listen = [[sock] * settings.workers for sock in inherited] or _bind_for_workers(
         stack, settings, _LISTEN, settings.listen
     )
+    refuse_unknown_callers(settings, [each[0] for each in listen])
     admin = _bind_for_workers(stack, settings, _ADMIN, settings.admin_addresses)
     stop = StopSignals(asyncio.get_running_loop(), on_hangup=supervisor.reload)
     started = supervisor.start(_by_worker(listen, settings.workers), _by_worker(admin, settings.workers))
@@ -103,9 +106,11 @@ def _bind(settings: Settings, setting: str, addresses: Iterable[ListenAddress]) 
     """What listens at each address, a socket for each process. Raises AddressInUse that names the setting."""
     beside = [*settings.listen, *settings.admin_addresses]
     ours: list[Where] = []
+    # The list of users guards a unix socket better than its mode could.
+    mode = 0o666 if settings.allowed_uids is not None and setting == _LISTEN else 0o600
     for address in addresses:
         try:
-            by_address = bind_all(address, settings.workers, beside=beside, ours=ours)
+            by_address = bind_all(address, settings.workers, beside=beside, ours=ours, mode=mode)
         except AddressInUse as error:
             reason = str(error)
         else:

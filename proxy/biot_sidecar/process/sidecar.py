@@ -20,10 +20,12 @@ from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.http.listener import Listener
 from biot_sidecar.http.local_endpoints import LocalEndpoints
+from biot_sidecar.http.peer_credentials import peer_uid
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.server import ConnectionHandler, Limits
 from biot_sidecar.http.sockets import called_at
 from biot_sidecar.http.upstream_pool import Pool
+from biot_sidecar.process.callers import make_allowed_callers
 from biot_sidecar.process.factories import (
     RANDOM,
     USER_AGENT,
@@ -88,7 +90,9 @@ class Sidecar:
         self._handler = self._make_handler(
             self._make_forwarder(self._pool, settings.upstream), inspector=self._make_inspector_forwarder()
         )
-        self._listener = self._make_listener(self._handler)
+        self._listener = self._make_listener(
+            self._handler, caller_uid=None if settings.allowed_uids is None else peer_uid
+        )
         self._admin = self._make_listener(self._make_handler(None), reserve=self._reserve)
         self._background_tasks: list[asyncio.Task[None]] = []
         self._short_until = 0.0  # monotonic seconds
@@ -167,12 +171,24 @@ class Sidecar:
             clock=time.monotonic,
             random_bits=RANDOM.getrandbits,
             loops=context.loops,
+            callers=make_allowed_callers(settings) if everything else None,
             inspector=inspector,
             numbering=(context.number + 1 - context.size, context.size),
         )
 
-    def _make_listener(self, handler: ConnectionHandler, reserve: Reserve | None = None) -> Listener:
-        return Listener(handler.serve_connection, self.report, short=self._descriptors_short, reserve=reserve)
+    def _make_listener(
+        self,
+        handler: ConnectionHandler,
+        reserve: Reserve | None = None,
+        caller_uid: Callable[[asyncio.Transport], int] | None = None,
+    ) -> Listener:
+        return Listener(
+            handler.serve_connection,
+            self.report,
+            short=self._descriptors_short,
+            reserve=reserve,
+            caller_uid=caller_uid,
+        )
 
     def _connect_gauges(self) -> None:
         """Let the metrics and the log read what the other parts count."""

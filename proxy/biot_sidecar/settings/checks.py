@@ -12,6 +12,7 @@ from biot_sidecar.settings.names import (
     ADMIN_LISTEN,
     ALLOW_PLAIN_HTTP,
     ALLOW_REMOTE,
+    ALLOWED_UIDS,
     BASE_URL,
     CA_FILE,
     LISTEN,
@@ -22,6 +23,7 @@ from biot_sidecar.settings.names import (
 )
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.secret_file import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
+from biot_sidecar.settings.users import why_callers_unknown
 from biot_sidecar.settings.values import ListenAddress, UpstreamUrl
 
 _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -34,6 +36,7 @@ def check_all(reader: Reader) -> None:
     check_secret(reader)
     check_plain_http(reader)
     check_remote(reader, LISTEN, SIMULATOR_LISTEN)
+    check_callers(reader)
     check_listeners(reader)
 
 
@@ -66,6 +69,12 @@ def check_secret(reader: Reader) -> None:
             secret = read_secret(file) if file else secret
         if secret is not None and (odd := odd_about_secret(secret)):
             reader.warn(SECRET_FILE if file else SECRET, odd)
+
+
+def check_callers(reader: Reader) -> None:
+    """Callers' users are asked for only where the kernel tells them."""
+    if reader.text(ALLOWED_UIDS) and (reason := why_callers_unknown(reader.value(LISTEN) or ())):
+        reader.problem(ALLOWED_UIDS, reason)
 
 
 def check_plain_http(reader: Reader) -> None:

@@ -16,6 +16,7 @@ from biot_sidecar.settings.names import (
     ALLOW_PLAIN_HTTP,
     ALLOW_REMOTE,
     ALLOWED_HOSTS,
+    ALLOWED_UIDS,
     BASE_URL,
     CA_FILE,
     LISTEN,
@@ -26,6 +27,7 @@ from biot_sidecar.settings.names import (
     TOKEN_STORE,
     USER_ID,
 )
+from biot_sidecar.settings.users import parse_users
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +124,15 @@ SETTINGS: Final = (
         parse=parsers.host_names,
         unset_means="loopback, the upstream, `lambda.aws.com`",
         help="what a request's Host may name, comma-separated",
+    ),
+    Setting(
+        name=ALLOWED_UIDS,
+        field="allowed_uids",
+        parse=parse_users,
+        unset_means="any",
+        help="users, by name or number and comma-separated, whose processes may call; Linux, loopback and unix sockets "
+        "(then of mode 0666); others get 403. Root has no privilege; the sidecar's own user may ask for health and "
+        "status",
     ),
     Setting(
         name="SIDECAR_ALLOWED_ORIGINS",

@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     routes: str
     allowed_hosts: frozenset[bytes]
     allowed_origins: frozenset[bytes]
+    allowed_uids: frozenset[int] | None  # None: any
     login_at_start: bool
     string_gap: float
     fresh_for: float
