@@ -106,6 +106,17 @@ def _by_route(snapshot: Snapshot) -> Iterator[Metric]:
                 for (method, status, setting), count in route.requests.items()
             ),
         )
+    yield from _durations_by_route(snapshot)
+    for routes in _batches(snapshot.routes):
+        yield _counter(
+            "interception",
+            "What became of allow-interception: set, removed, passed on, or none to begin with.",
+            ("route", "action"),
+            (((name, action), count) for name, route in routes for action, count in route.actions.items()),
+        )
+
+
+def _durations_by_route(snapshot: Snapshot) -> Iterator[Metric]:
     for name, text, part in (
         ("request_duration_seconds", "From a request's head to its answer's last byte.", "duration"),
         ("upstream_request_duration_seconds", "The part of it spent with BioT, all tries.", "upstream"),
@@ -115,13 +126,6 @@ def _by_route(snapshot: Snapshot) -> Iterator[Metric]:
             for route_name, route in routes:
                 _fill(family, (route_name,), getattr(route, part), CALL_BOUNDS)
             yield family
-    for routes in _batches(snapshot.routes):
-        yield _counter(
-            "interception",
-            "What became of allow-interception: set, removed, passed on, or none to begin with.",
-            ("route", "action"),
-            (((name, action), count) for name, route in routes for action, count in route.actions.items()),
-        )
 
 
 def _requests(snapshot: Snapshot) -> Iterator[Metric]:
