@@ -288,25 +288,27 @@ async def test_a_file_written_anew_with_the_same_secret_lifts_nothing(start, tmp
     assert len(house.upstream.logins) == 1
 
 
-async def test_a_secret_that_cannot_be_read_is_told_and_counts_as_no_login(start, tmp_path):
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_secret_that_cannot_be_read_is_told_and_counted_once(start, tmp_path, workers):
     file = tmp_path / "secret"
     write(file, "new")
-    house = await with_file(start, file)
+    house = await with_file(start, file, SIDECAR_WORKERS=workers)
     file.unlink()
     answer = await house.get("/x")
-    assert_ours(answer, 503, "SIDECAR_LOGIN_UNAVAILABLE")
+    assert_ours(answer, 503, "SIDECAR_SECRET_UNAVAILABLE")
     assert "cannot be read" in answer.json["message"]
     assert "BIOT_SERVICE_USER_SECRET_KEY_FILE" in answer.json["details"]["hint"]
     logins = (await house.get("/_sidecar/status")).json["logins"]
-    assert (logins["total"], [one["outcome"] for one in logins["recent"]]) == (0, ["unread"])
-    assert not [name for name, _ in await counted(house) if name == "logins_total"]
+    assert (logins["total"], [one["outcome"] for one in logins["recent"]]) == (1, ["secret"])
+    counts = {name: count for name, count in (await counted(house)).items() if name[0] == "logins_total"}
+    assert counts == {key("logins_total", outcome="secret", reason="start"): 1}
     write(file, "new")
     clock = asyncio.get_running_loop().time
     began = clock()
     while (await house.get("/x")).status != 200:
         assert clock() - began < 5
         await asyncio.sleep(0.1)
-    (told,) = [line for line in await logged(house) if line["event"] == "secret"]
+    told, *_ = [line for line in await logged(house) if line["event"] == "login"]
     assert "cannot be read" in told["message"]
 
 

@@ -177,8 +177,10 @@ async def test_a_process_that_was_frozen_while_it_logged_in_tries_again_at_once(
     assert await asked
     assert life.logins == 2
     metrics = await counted(life.house)
-    assert metrics[key("logins_total", outcome="network", reason="start")] == 1
-    assert metrics[key("logins_total", outcome="success", reason="start")] == 1
+    # One login over two connections: the lost one is no failure of its own.
+    assert {name: count for name, count in metrics.items() if name[0] == "logins_total"} == {
+        key("logins_total", outcome="success", reason="start"): 1
+    }
 
 
 async def test_a_frozen_process_whose_string_goes_on_needs_no_new_token(begin):
