@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from biot_sidecar.process.sidecar import GRACE
+from biot_sidecar.process.sidecar import IDLE_GRACE
 
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
@@ -94,7 +94,7 @@ async def test_who_asks_on_a_resting_connection_hears_that_the_program_stops(sta
         assert (await client.ask(request("GET", "/readyz"))).status == 200
     house.sidecar.signal()
     await until_refused(house)  # the signal has arrived
-    await asyncio.sleep(2 * GRACE)
+    await asyncio.sleep(2 * IDLE_GRACE)
     answer = await asking.ask(request("GET", "/readyz"))
     assert (answer.status, answer.json["reason"]) == (503, "the sidecar is stopping")
     answer = await calling.ask(request("GET", "/late"))
