@@ -29,7 +29,7 @@ async def sidecar(start):
     return start()
 
 
-ON_BOTH = {"test_connection.py", "test_listener.py", "test_upstream.py", "test_tls.py", "test_stop.py"}
+ON_BOTH = {"test_connection.py", "test_listener.py", "test_upstream_pool.py", "test_tls.py"}
 
 
 def pytest_asyncio_loop_factories(config, item):

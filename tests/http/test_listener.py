@@ -259,6 +259,7 @@ async def test_a_machine_that_has_no_time_for_us_loses_nobody_who_has_connected(
     await asyncio.sleep(0)
     time.sleep(2 * ACCEPT_TIME)
     await closing
+    assert listener.open >= len(clients), "the end waits for each of them"
     unbind(sock)
     for client in clients:
         client.sendall(b"GET / HTTP/1.1\r\n\r\n")

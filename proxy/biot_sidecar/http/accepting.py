@@ -48,6 +48,11 @@ class Acceptor:
         self._loop.add_reader(sock.fileno(), self._take)
 
     @property
+    def opening(self) -> int:
+        """Connections that were taken and are not being served yet."""
+        return len(self._opening)
+
+    @property
     def _most(self) -> float:
         return number_for_clients() if self._reserve is None else float("inf")
 

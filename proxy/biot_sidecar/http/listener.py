@@ -232,6 +232,7 @@ class Listener:
         self._acceptors: list[Acceptor] = []
         self._sockets: list[socket.socket] = []
         self._inherited: list[Acceptor] = []
+        self._every_acceptor: list[Acceptor] = []
         self._rested: dict[ClientConnection, int] = {}
         self._files: list[UnixListener] = []
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
@@ -251,6 +252,7 @@ class Listener:
             make_room=self.make_room,
             reserve=self._reserve,
         )
+        self._every_acceptor.append(acceptor)
         if isinstance(sock, InheritedListener):
             self._inherited.append(acceptor)
         else:
@@ -279,8 +281,8 @@ class Listener:
 
     @property
     def open(self) -> int:
-        """Connections being served."""
-        return len(self._connections)
+        """At least as many as there are connections that are served or taken and about to be, and 0 with none."""
+        return len(self._connections) + sum(acceptor.opening for acceptor in self._every_acceptor)
 
     async def stop_accepting(self) -> None:
         """Close the listening sockets; connections that are there, or that the kernel holds for us, go on."""

@@ -14,7 +14,7 @@ from biot_sidecar.auth.single_flight_login import LoginRecord
 from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.background_work import Rests
 from biot_sidecar.http.admission import Admission
-from biot_sidecar.http.deadlines import DeadlineTimer, timeout
+from biot_sidecar.http.deadlines import POLLS, DeadlineTimer, timeout
 from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LoginObserver
@@ -303,7 +303,7 @@ class Sidecar:
         self._context.drain()
         await self._listener.stop_accepting()
         with contextlib.suppress(TimeoutError), timeout(self._settings.drain_timeout):
-            await first_of(force_requested.wait(), self._drained())
+            await first_of(force_requested.wait(), drained(self._listener, self._handler, time.monotonic))
         if cut := self._handler.in_flight:
             self._log.event("warning", "cut", "requests under way were cut off", requests=cut)
         self._listener.abort_all()
@@ -321,15 +321,6 @@ class Sidecar:
         await self._context.close()
         await close_upstream(self._pool, self._deadlines)
         self._observer.flush()
-
-    async def _drained(self) -> None:
-        """Wait for all connections to end. While requests run, those that rest may still ask, and hear that we stop."""
-        grace = time.monotonic() + IDLE_GRACE
-        while self._listener.open:
-            if time.monotonic() >= grace and not self._handler.in_flight:
-                self._handler.drain_idle = True
-                self._listener.wake_all()
-            await asyncio.sleep(DRAIN_POLL)
 
     async def _evict_idle(self) -> None:
         """Give back what rests: idle connections to BioT, memory, the descriptors held in reserve."""
@@ -358,3 +349,17 @@ class Sidecar:
         # Connections end as they will; whoever waits for one hears of it.
         if isinstance(error, BaseException) and not isinstance(error, OSError):
             self.report(error)
+
+
+async def drained(listener: Listener, handler: ConnectionHandler, clock: Callable[[], float]) -> None:
+    """Wait for all connections to end. While requests run, those that rest may still ask, and hear that we stop."""
+    grace = clock() + IDLE_GRACE
+    while listener.open:
+        if clock() >= grace and not handler.in_flight:
+            # A process that stood still finds this due before it has read what lies in its sockets (http.deadlines).
+            for _ in range(POLLS):
+                await asyncio.sleep(0)
+            if not handler.in_flight:
+                handler.drain_idle = True
+                listener.wake_all()
+        await asyncio.sleep(DRAIN_POLL)

@@ -33,7 +33,7 @@ async def logins_of(house, action):
 
 @pytest_asyncio.fixture(loop_scope="module", autouse=True)
 async def judged_anew(house):
-    """Whatever the test before left behind: a 401 that a replay did not cure is remembered until another answer comes."""
+    """Whatever the test before left: a 401 that a replay did not cure is remembered until another answer comes."""
     for method in METHODS:
         assert_passed_on(await house.ask(request(method, "/t")), 200)
     house.upstream.forget()
