@@ -135,9 +135,10 @@ wheel: $(VENV)/.run $(if $(filter 1,$(COMPILED)),$(VENV)/.compile) ## dist/*.whl
 	@BIOT_SIDECAR_COMPILED=$(COMPILED) $(BIN)/python -m hatchling build --target wheel -d dist
 
 # The whole package, compiled for .venv's Python: PYTHONPATH=build/compiled python -P -m biot_sidecar serve
-build/compiled: pyproject.toml hatch_build.py $(VENV)/.compile $(shell find proxy config -type f -not -name '*.pyc')
+build/compiled: pyproject.toml hatch_build.py tests/support/fake_bases.py $(VENV)/.compile $(shell find proxy config -type f -not -name '*.pyc')
 	@rm -rf $@ $@.wheel && mkdir -p $@.wheel && touch $@.wheel/.begun
-	@BIOT_SIDECAR_COMPILED=1 $(BIN)/python -m hatchling build --target wheel -d $@.wheel
+	@BIOT_SIDECAR_COMPILED=1 BIOT_SIDECAR_COMPILED_ALSO=tests/support/fake_bases.py \
+	    $(BIN)/python -m hatchling build --target wheel -d $@.wheel
 	@$(BIN)/python -m zipfile -e $@.wheel/*.whl $@
 	@touch -r $@.wheel/.begun $@ # what was edited meanwhile is newer
 

@@ -21,6 +21,8 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 VARIABLE = "BIOT_SIDECAR_COMPILED"
+# A module of the tests to compile along: what is not compiled can only inherit from what was compiled in the same run.
+ALSO = "BIOT_SIDECAR_COMPILED_ALSO"
 # In a process of its own: mypyc and setuptools end it when they fail, and setuptools must not read our pyproject.toml.
 # A compiler's new warning is no reason to stop: the C is not ours. What nobody outside calls is called directly, and
 # what nobody calls at all goes.
@@ -79,6 +81,7 @@ class Compiled(BuildHookInterface[BuilderConfig]):
             work / "biot_sidecar",
             ignore=shutil.ignore_patterns("__pycache__"),
         )
+        also = [Path(shutil.copy(Path(self.root, name), work)).name for name in os.environ.get(ALSO, "").split()]
         options = [f"--config-file={self.root}/pyproject.toml", "--no-warn-unused-ignores"]
         command = [
             sys.executable,
@@ -87,6 +90,7 @@ class Compiled(BuildHookInterface[BuilderConfig]):
             str(built),
             *options,
             *(module.removeprefix("proxy/") for module in self.config["modules"]),
+            *also,
         ]
         return subprocess.run(
             command, cwd=work, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False

@@ -7,8 +7,10 @@ import asyncio
 from biot_sidecar.http.body_buffer import BodyBuffer
 from biot_sidecar.http.deadlines import Wakeup
 
+from tests.support.fakes import SourceBase
 
-class FakeSource:
+
+class FakeSource(SourceBase):
     def __init__(self) -> None:
         self.wakeup = Wakeup(asyncio.get_running_loop())
         self.calls: list[str] = []

@@ -634,6 +634,7 @@ async def test_a_fetch_that_may_be_repeated_goes_over_a_second_connection_if_the
     assert len(set(asked)) == 1
 
 
+@pytest.mark.interpreted("puts a method of its own into an object of a compiled class")
 async def test_a_fetch_that_cannot_connect_tries_once_more():
     async with server(then(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")) as port:
         wires = Wires(port)

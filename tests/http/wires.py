@@ -12,6 +12,8 @@ from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
 from biot_sidecar.settings import UpstreamUrl
 
+from tests.support.fakes import SinkBase
+
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 DEADLINE = 10.0
@@ -96,7 +98,7 @@ class Wires:
                 await self.wakeup.next()
 
 
-class Basin:
+class Basin(SinkBase):
     """A sink that keeps a body and whether it ended."""
 
     def __init__(self) -> None:

@@ -19,6 +19,15 @@ from biot_sidecar.http.upstream_pool import UpstreamConnection
 from biot_sidecar.routing.loop_limiter import LoopLimiter
 from biot_sidecar.routing.route import Operation, Route, Verdict
 
+from tests.support.form import UNDER_TEST
+
+if UNDER_TEST:
+    from fake_bases import SinkBase, SourceBase, TokensBase
+else:
+    from tests.support.fake_bases import SinkBase, SourceBase, TokensBase
+
+__all__ = ["SinkBase", "SourceBase"]
+
 ROUTE = Route(name="a rule", source="f:1")
 QUIET_ROUNDS = 25
 """Rounds of the loop after which nothing that does not wait for a test has anything left to do."""
@@ -159,7 +168,7 @@ class FakePool:
     drop = lost
 
 
-class FakeTokens:
+class FakeTokens(TokensBase):
     """Tokens numbered from 1; `failure` is what the next login raises."""
 
     def __init__(self, clock: Clock) -> None:

@@ -1,8 +1,9 @@
-"""Which form of the program the tests start: the sources, or the package in a folder, BIOT_SIDECAR_UNDER_TEST."""
+"""Which form of the program the tests import and start: the sources, or the package in a folder, BIOT_SIDECAR_UNDER_TEST."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 UNDER_TEST = os.environ.get("BIOT_SIDECAR_UNDER_TEST", "")
@@ -12,3 +13,7 @@ if UNDER_TEST and not Path(UNDER_TEST, "biot_sidecar").is_dir():
     raise SystemExit(f"BIOT_SIDECAR_UNDER_TEST: there is no biot_sidecar in {UNDER_TEST}")
 FORM = {"PYTHONPATH": f"{Path(UNDER_TEST).resolve()}:{_ROOT}", "PYTHONSAFEPATH": "1"} if UNDER_TEST else {}
 """Environment of a process that is the program, or starts it. Safe: `-m` does not look where the process runs."""
+if UNDER_TEST:
+    sys.path.insert(0, str(Path(UNDER_TEST).resolve()))
+    if file := getattr(sys.modules.get("biot_sidecar"), "__file__", None):
+        raise SystemExit(f"BIOT_SIDECAR_UNDER_TEST: biot_sidecar was imported from {file} before")

@@ -17,7 +17,7 @@ from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.messages import BodyFraming, Framing, Headers, Response
 from biot_sidecar.routing.route import Verdict
-from biot_sidecar.traits import trait
+from biot_sidecar.traits import mypyc_attr, trait
 
 
 class Routes(Protocol):
@@ -32,6 +32,7 @@ LoopJudge = Callable[[str, bytes, bytes], Awaitable[bool]]
 
 
 @trait
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Tokens(ABC):
     """Where the service user's token comes from."""
 
@@ -141,6 +142,7 @@ class Observer(Protocol):
 
 
 @trait
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Source(ABC):
     """Where a body comes from."""
 
@@ -160,6 +162,7 @@ class Source(ABC):
 
 
 @trait
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Sink(ABC):
     """Where a body goes."""
 

@@ -1,0 +1,82 @@
+"""What a fake inherits from that stands where the compiled form asks for a trait.
+
+A class that is not compiled cannot inherit from a trait, only from a compiled class that allows it: this module is
+compiled along in build/compiled (hatch_build.py), and nowhere else. tests/support/fakes.py takes it in the form under test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from biot_sidecar.auth.incurable_routes import RouteKey
+from biot_sidecar.http.deadlines import Wakeup
+from biot_sidecar.http.interfaces import Sink, Source, Tokens
+from biot_sidecar.http.messages import Headers, Token
+from biot_sidecar.traits import mypyc_attr
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class TokensBase(Tokens):
+    """Has what the fake gives it."""
+
+    renewing: bool
+    marked: Collection[RouteKey]
+
+    def enter(self) -> None:
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        raise NotImplementedError
+
+    def ready(self) -> Token | None:
+        raise NotImplementedError
+
+    def in_hand(self) -> bool:
+        raise NotImplementedError
+
+    def good(self, token: Token) -> bool:
+        raise NotImplementedError
+
+    def age(self, token: Token) -> float:
+        raise NotImplementedError
+
+    async def get(self) -> Token:
+        raise NotImplementedError
+
+    async def refused(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
+        raise NotImplementedError
+
+    def accepted(self, route: RouteKey) -> None:
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class SourceBase(Source):
+    """Has the signal that the fake gives it."""
+
+    signal: Wakeup
+
+    def pause_reading(self) -> None:
+        raise NotImplementedError
+
+    def resume_reading(self) -> None:
+        raise NotImplementedError
+
+    def detach(self) -> None:
+        raise NotImplementedError
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class SinkBase(Sink):
+    """Is full when the fake says so."""
+
+    full: bool
+
+    def write_body(self, pieces: list[bytes]) -> None:
+        raise NotImplementedError
+
+    def end_body(self, trailers: Headers) -> None:
+        raise NotImplementedError
+
+    def attach(self, source: Source | None) -> None:
+        raise NotImplementedError
