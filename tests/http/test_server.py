@@ -171,6 +171,7 @@ async def test_a_request_beyond_the_limit_waits_for_a_place(start):
     assert (first.got, second.got) == (OK, OK)
 
 
+@pytest.mark.interpreted("sets a constant, which the compiler has put where it is used")
 async def test_a_request_that_waits_too_long_for_a_place_is_a_503(start, monkeypatch):
     monkeypatch.setattr(slots, "QUEUE_TIME", 0.0)
     sidecar = crowded(start)

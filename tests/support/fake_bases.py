@@ -1,7 +1,7 @@
 """What a fake inherits from that stands where the compiled form asks for a trait.
 
 A class that is not compiled cannot inherit from a trait, only from a compiled class that allows it: this module is
-compiled along in build/compiled (hatch_build.py), and nowhere else. tests/support/fakes.py takes it in the form under test.
+compiled along in build/compiled (hatch_build.py), and nowhere else. tests/support/fakes.py takes the right form of it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from biot_sidecar.auth.incurable_routes import RouteKey
+from biot_sidecar.auth.token import Token
 from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.interfaces import Sink, Source, Tokens
-from biot_sidecar.http.messages import Headers, Token
+from biot_sidecar.http.messages import Headers
 from biot_sidecar.traits import mypyc_attr
 
 
@@ -22,28 +23,28 @@ class TokensBase(Tokens):
     renewing: bool
     marked: Collection[RouteKey]
 
-    def enter(self) -> None:
+    def call_started(self) -> None:
         raise NotImplementedError
 
-    def leave(self) -> None:
+    def call_ended(self) -> None:
         raise NotImplementedError
 
-    def ready(self) -> Token | None:
+    def current(self) -> Token | None:
         raise NotImplementedError
 
-    def in_hand(self) -> bool:
+    def has_current(self) -> bool:
         raise NotImplementedError
 
-    def good(self, token: Token) -> bool:
+    def is_usable(self, token: Token) -> bool:
         raise NotImplementedError
 
     def age(self, token: Token) -> float:
         raise NotImplementedError
 
-    async def get(self) -> Token:
+    async def acquire(self) -> Token:
         raise NotImplementedError
 
-    async def refused(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
+    async def rejected(self, token: Token, route: RouteKey, *, replayed: bool, replayable: bool) -> bool:
         raise NotImplementedError
 
     def accepted(self, route: RouteKey) -> None:
@@ -52,9 +53,9 @@ class TokensBase(Tokens):
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class SourceBase(Source):
-    """Has the signal that the fake gives it."""
+    """Has the wake-up that the fake gives it."""
 
-    signal: Wakeup
+    wakeup: Wakeup
 
     def pause_reading(self) -> None:
         raise NotImplementedError

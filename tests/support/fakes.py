@@ -15,9 +15,10 @@ from biot_sidecar.http.interfaces import LocalResponse
 from biot_sidecar.http.listener import ClientConnection, Listener
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.server import ConnectionHandler, Limits
-from biot_sidecar.http.upstream_pool import UpstreamConnection
+from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
 from biot_sidecar.routing.loop_limiter import LoopLimiter
 from biot_sidecar.routing.route import Operation, Route, Verdict
+from biot_sidecar.settings import UpstreamUrl
 
 from tests.support.form import UNDER_TEST
 
@@ -132,8 +133,13 @@ class FakePool:
         self.unreachable = False  # dialling takes for ever
         self.on_dial = lambda transport: None
         self.active = 0
+        address = UpstreamUrl(tls=False, host="api.example", port=80, authority=b"api.example", prefix=b"")
+        # What a connection tells of its end, which needs none of this where it was never pooled.
+        self._told = Pool(address, None, wall=lambda: 0.0, clock=lambda: 0.0, connected=lambda made: None)
 
     def take(self) -> UpstreamConnection | None:
+        while self.resting and self.resting[-1].transport.is_closing():
+            self.resting.pop()
         if not self.resting:
             return None
         self.active += 1
@@ -145,7 +151,7 @@ class FakePool:
         failure = self.failures.pop(0) if self.failures else None
         if failure is not None:
             raise failure
-        connection = UpstreamConnection(wakeup, self)
+        connection = UpstreamConnection(wakeup, self._told)
         self.dialled.append(FakeTransport(connection))
         self.on_dial(self.dialled[-1])
         self.active += 1
@@ -160,12 +166,6 @@ class FakePool:
         else:
             connection.detach()
             connection.abort()
-
-    def lost(self, connection: UpstreamConnection) -> None:
-        if connection in self.resting:
-            self.resting.remove(connection)
-
-    drop = lost
 
 
 class FakeTokens(TokensBase):

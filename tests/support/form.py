@@ -1,4 +1,4 @@
-"""Which form of the program the tests import and start: the sources, or the package in a folder, BIOT_SIDECAR_UNDER_TEST."""
+"""The form of the program under test: the sources, or the package in a folder, BIOT_SIDECAR_UNDER_TEST."""
 
 from __future__ import annotations
 

@@ -1,0 +1,70 @@
+"""Which modules are compiled: those that a request runs through, as a trace of the interpreted program tells."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.programs import ROOT
+from tests.deploy.test_compiled import LISTED
+from tests.support.authority import Authority
+from tests.support.rawclient import RawClient
+from tests.support.scripted_upstream import ScriptedUpstream
+from tests.support.sidecar import running
+from tests.support.wire import request
+
+PACKAGE = "proxy/biot_sidecar/"
+ROUNDS = 12
+COLD = {
+    "auth/incurable_routes.py": "judges a 401",
+    "auth/token.py": "a type; its members are fields",
+    "http/body_buffer.py": "holds the body of a plugin's login, and the answers to ours",
+    "http/interfaces.py": "types; what implements them is compiled",
+    "http/retry_after.py": "reads an answer that says when to come again",
+    "routing/case_folding.py": "judges paths that are not ASCII",
+    "routing/route.py": "types; their members are fields",
+}
+"""Modules that are compiled though no such request runs through them: others that are compiled use them."""
+
+
+async def one_round(client: RawClient, number: int) -> None:
+    """What plugins ask most, on a connection that is kept; no path and no field is that of the round before."""
+    chunked = request("POST", f"/c/{number}", b"Transfer-Encoding: chunked") + b"4\r\nbody\r\n0\r\n\r\n"
+    posted = request("POST", f"/b/{number}", b"Content-Type: text/x-%d" % number, body=b"body")
+    for method, raw in (("GET", request("GET", f"/%61/{number}?b=c")), ("POST", posted), ("POST", chunked)):
+        assert (await client.ask(raw, method)).status == 200
+
+
+async def calls(folder: Path, rounds: int, authority: Authority | None) -> Counter[str]:
+    """How often functions of each module of ours were called while the program lived, by the module's path."""
+    folder.mkdir()
+    settings = {"TRACED_TO": str(folder / "calls"), "PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": ""}
+    upstream = ScriptedUpstream()
+    if authority is not None:
+        upstream = ScriptedUpstream(authority.server_context())
+        settings["SIDECAR_CA_FILE"] = str(authority.ca_file)
+    async with running(folder, upstream=upstream, module="tests.support.traced", **settings) as house:
+        client = await house.client()
+        for number in range(rounds):
+            await one_round(client, number)
+    counted = json.loads((folder / "calls").read_text())
+    root = f"{ROOT}/"
+    return Counter({path.removeprefix(root): n for path, n in counted.items() if path.startswith(root + PACKAGE)})
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.mark.e2e
+async def test_what_a_request_runs_through_is_compiled(tmp_path: Path, authority: Authority) -> None:
+    found: set[str] = set()
+    for ca in (None, authority):
+        few = await calls(tmp_path / f"few-{ca is None}", 1, ca)
+        many = await calls(tmp_path / f"many-{ca is None}", 1 + ROUNDS, ca)
+        found |= {module for module in many if many[module] - few[module] >= ROUNDS}
+    assert sorted(found) == sorted(set(LISTED) - {PACKAGE + module for module in COLD})
