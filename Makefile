@@ -80,9 +80,11 @@ test: $(VENV)/.test ## run the tests, but for what takes long or needs more tool
 test-all: $(VENV)/.dev ## run every test, with every tool
 	@$(PYTEST) $(TESTS)
 
+COMPILED_UNITS ?= tests/http tests/routing tests/auth tests/telemetry
 COMPILED_TESTS ?= -m e2e
 
-test-compiled: $(VENV)/.dev build/compiled ## run the tests that start the program, compiled; COMPILED_TESTS says which
+test-compiled: $(VENV)/.dev build/compiled ## run unit tests and those that start the program, compiled; COMPILED_TESTS says which
+	@BIOT_SIDECAR_UNDER_TEST=build/compiled $(PYTEST) $(COMPILED_UNITS)
 	@BIOT_SIDECAR_UNDER_TEST=build/compiled $(PYTEST) $(COMPILED_TESTS)
 
 check: $(VENV)/.check ## format, lint, types, import contracts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections import Counter
 from pathlib import Path
@@ -25,6 +26,7 @@ COLD = {
     "http/interfaces.py": "types; what implements them is compiled",
     "http/retry_after.py": "reads an answer that says when to come again",
     "routing/case_folding.py": "judges paths that are not ASCII",
+    "routing/observers.py": "judges routes that only observe",
     "routing/route.py": "types; their members are fields",
 }
 """Modules that are compiled though no such request runs through them: others that are compiled use them."""
@@ -68,3 +70,28 @@ async def test_what_a_request_runs_through_is_compiled(tmp_path: Path, authority
         many = await calls(tmp_path / f"many-{ca is None}", 1 + ROUNDS, ca)
         found |= {module for module in many if many[module] - few[module] >= ROUNDS}
     assert sorted(found) == sorted(set(LISTED) - {PACKAGE + module for module in COLD})
+
+
+# ---- the tests that cannot run on it
+
+INTERPRETED_MOST = 20
+FOLDERS = ("http", "routing", "auth", "telemetry")
+
+
+def interpreted() -> dict[str, int]:
+    """Tests that have the mark, by name, and how many decorators each has: one that is parametrized were many."""
+    files = [file for folder in FOLDERS for file in (ROOT / "tests" / folder).rglob("test_*.py")]
+    functions = (
+        node for file in files for node in ast.walk(ast.parse(file.read_text())) if hasattr(node, "decorator_list")
+    )
+    marked = {node.name: node.decorator_list for node in functions}
+    return {name: len(marks) for name, marks in marked.items() if any(map(is_interpreted, marks))}
+
+
+def is_interpreted(decorator: ast.expr) -> bool:
+    return ast.unparse(decorator).startswith("pytest.mark.interpreted(")
+
+
+def test_few_tests_cannot_run_on_the_compiled_form() -> None:
+    assert 0 < len(interpreted()) <= INTERPRETED_MOST
+    assert set(interpreted().values()) == {1}
