@@ -7,7 +7,7 @@ PYTHONS := proxy tests deploy hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-compiled check types format bench fuzz schema readme lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled cover mutants check types format bench fuzz schema readme lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -86,6 +86,17 @@ COMPILED_TESTS ?= -m e2e
 test-compiled: $(VENV)/.dev build/compiled ## run unit tests and those that start the program, compiled; COMPILED_TESTS says which
 	@BIOT_SIDECAR_UNDER_TEST=build/compiled $(PYTEST) $(COMPILED_UNITS)
 	@BIOT_SIDECAR_UNDER_TEST=build/compiled $(PYTEST) $(COMPILED_TESTS)
+
+COVER_TESTS ?= -m "not thorough"
+
+cover: $(VENV)/.dev ## measure what the tests run through, branches and other processes included; COVER_TESTS says which
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(BIN)/python -m coverage run -m pytest -n auto --dist worksteal $(COVER_TESTS)
+	@$(BIN)/python -m coverage combine -q
+	@$(BIN)/python -m coverage report
+
+mutants: $(VENV)/.test ## change decisions and counts one by one, and see whether a test notices; SEED, COUNT
+	@$(BIN)/python -m tests.mutants $(or $(SEED),14) $(or $(COUNT),50)
 
 check: $(VENV)/.check ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check $(PYTHONS)

@@ -11,7 +11,10 @@ UNDER_TEST = os.environ.get("BIOT_SIDECAR_UNDER_TEST", "")
 _ROOT = Path(__file__).resolve().parents[2]
 if UNDER_TEST and not Path(UNDER_TEST, "biot_sidecar").is_dir():
     raise SystemExit(f"BIOT_SIDECAR_UNDER_TEST: there is no biot_sidecar in {UNDER_TEST}")
-FORM = {"PYTHONPATH": f"{Path(UNDER_TEST).resolve()}:{_ROOT}", "PYTHONSAFEPATH": "1"} if UNDER_TEST else {}
+_MEASURED = {name: os.environ[name] for name in ("COVERAGE_PROCESS_CONFIG",) if name in os.environ}
+"""`make cover` looks into programs, too."""
+_FOUND = {"PYTHONPATH": f"{Path(UNDER_TEST).resolve()}:{_ROOT}", "PYTHONSAFEPATH": "1"} if UNDER_TEST else {}
+FORM = _FOUND | _MEASURED
 """Environment of a process that is the program, or starts it. Safe: `-m` does not look where the process runs."""
 if UNDER_TEST:
     sys.path.insert(0, str(Path(UNDER_TEST).resolve()))
