@@ -22,6 +22,7 @@ ROUNDS = 12
 COLD = {
     "auth/incurable_routes.py": "judges a 401",
     "auth/token.py": "a type; its members are fields",
+    "http/allowed_callers.py": "asks who calls, where only some may",
     "http/body_buffer.py": "holds the body of a plugin's login, and the answers to ours",
     "http/interfaces.py": "types; what implements them is compiled",
     "http/retry_after.py": "reads an answer that says when to come again",
