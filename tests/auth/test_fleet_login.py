@@ -10,9 +10,9 @@ import random
 import msgspec
 import pytest
 from biot_sidecar.auth.fleet_login import LOCK_SECONDS, PATIENCE_SECONDS, FleetLogin
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.redis_store import StoreUnavailable, TokenStore
-from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.auth.token_cipher import TokenCipher
 from biot_sidecar.errors import Code
 from biot_sidecar.settings.secret import Secret

@@ -7,7 +7,8 @@ import math
 import msgspec
 import pytest
 from biot_sidecar.auth.freshness import least_left, new_string, renewal_time, satisfies, too_old_to_start, usable
-from biot_sidecar.auth.token import IssuedToken, Token, TokenRequest
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
+from biot_sidecar.auth.token import Token
 from hypothesis import given
 from hypothesis import strategies as st
 

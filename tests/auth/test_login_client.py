@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_client import TIMEOUT_SECONDS, LoginClient
 from biot_sidecar.auth.login_failure import LoginFailure
-from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.errors import Failure
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.local_responses import http_date

@@ -6,9 +6,9 @@ import base64
 import json
 
 import pytest
+from biot_sidecar.auth.issued_token import IssuedToken
 from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.login_response import read_login_response
-from biot_sidecar.auth.token import IssuedToken
 from biot_sidecar.errors import Code
 from biot_sidecar.timestamps import iso
 

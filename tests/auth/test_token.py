@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.auth.token import IssuedToken, Token, TokenRequest
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
+from biot_sidecar.auth.token import Token
 
 TEXT = "s3cr3t-canary"
 

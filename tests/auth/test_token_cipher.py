@@ -7,8 +7,8 @@ import math
 import msgspec
 import pytest
 from biot_sidecar.auth.backoff import NO_BACKOFF
+from biot_sidecar.auth.issued_token import IssuedToken
 from biot_sidecar.auth.login_failure import LoginFailure
-from biot_sidecar.auth.token import IssuedToken
 from biot_sidecar.auth.token_cipher import (
     NONCE_BYTES,
     ROUNDING_SECONDS,

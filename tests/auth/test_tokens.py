@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.secret_source import UnreadableSecret
-from biot_sidecar.auth.token import IssuedToken, Token, TokenRequest
+from biot_sidecar.auth.token import Token
 from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.process.process_context import LocalRejections

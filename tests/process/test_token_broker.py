@@ -6,10 +6,10 @@ import asyncio
 import math
 
 import pytest
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.single_flight_login import LoginRecord
-from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.errors import Code
 from biot_sidecar.process.token_broker import TokenBroker, TokenBrokerClient, WorkerSecret
 from biot_sidecar.process.worker_channel import ChannelClosed

@@ -9,9 +9,10 @@ from typing import Final, Protocol
 import msgspec
 
 from biot_sidecar.auth.freshness import satisfies
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.redis_store import StoreUnavailable
-from biot_sidecar.auth.token import IssuedToken, TokenRequest, bearer
+from biot_sidecar.auth.token import bearer
 from biot_sidecar.auth.token_cipher import NONCE_BYTES, StoredValue, TokenCipher, backoff_ttl, token_ttl
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.settings.secret import Secret

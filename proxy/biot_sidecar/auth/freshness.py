@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from biot_sidecar.auth.token import IssuedToken, Token, TokenRequest, bearer
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
+from biot_sidecar.auth.token import Token, bearer
 
 RENEW_AT_SHARE: Final = 0.75
 RENEW_SPREAD_SHARE: Final = 0.1

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Final
 
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, no_response
 from biot_sidecar.auth.login_response import read_login_response
-from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http.interfaces import Fetch, LoginObserver
 from biot_sidecar.http.retry_after import asked_pause

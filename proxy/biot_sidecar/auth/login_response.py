@@ -9,8 +9,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from biot_sidecar.auth.issued_token import IssuedToken
 from biot_sidecar.auth.login_failure import LoginFailure, locked, malformed, rejected, unexpected_status
-from biot_sidecar.auth.token import IssuedToken
 from biot_sidecar.timestamps import LATEST
 
 LEAST_LIFE_SECONDS: Final = 0.5

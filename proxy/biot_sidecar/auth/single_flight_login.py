@@ -13,9 +13,9 @@ from typing import Final, Protocol
 import msgspec
 
 from biot_sidecar.auth.backoff import NO_BACKOFF, LoginBackoff
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, secret_unreadable
 from biot_sidecar.auth.secret_source import UnreadableSecret
-from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.settings.secret import Secret

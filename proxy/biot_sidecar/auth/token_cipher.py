@@ -12,8 +12,8 @@ from typing import Annotated, Final, NamedTuple, TypeVar
 import msgspec
 
 from biot_sidecar.auth.backoff import LONGEST_BLOCK_SECONDS, NO_BACKOFF, LoginBackoff
+from biot_sidecar.auth.issued_token import IssuedToken
 from biot_sidecar.auth.login_failure import LoginFailure
-from biot_sidecar.auth.token import IssuedToken
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.timestamps import LATEST
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure
-from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.settings.secret import Secret
 
 

@@ -7,9 +7,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, secret_unreadable
 from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
-from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.process.factories import close_upstream, make_deadline_timer, make_fetcher, make_login, make_pool
 from biot_sidecar.settings import Settings

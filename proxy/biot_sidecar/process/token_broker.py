@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 
 from biot_sidecar.auth.freshness import satisfies
+from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, parent_gone
 from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, ReadableSecret, SingleFlightLogin
-from biot_sidecar.auth.token import IssuedToken, TokenRequest
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
