@@ -40,13 +40,22 @@ COMMANDS: Final = {
     "check": Command("validate settings and routes, run the routes file's own tests"),
     "init": Command("write a routes file of your own, config/routes.yaml, and its schema"),
     "explain": Command("which rule answers a request, and what it does"),
+    "learn": Command("turn access logs into the smallest routes file for what was seen"),
     "login": Command("log in once and say what happened"),
     "wait": Command("wait until the sidecar is ready"),
     "exec": Command("run a command with a sidecar beside it"),
 }
 ABOUT: Final = {"help": "this list; help COMMAND: that command's flags", "version": "which version this is"}
 INTERNAL: Final = {"worker": Command("one of several serving processes; started by serve")}
-_ENDING: Final = {"check", "init", "explain", "login", "wait", "exec"}  # the others serve until a signal says stop
+_ENDING: Final = {
+    "check",
+    "init",
+    "explain",
+    "learn",
+    "login",
+    "wait",
+    "exec",
+}  # the others serve until a signal says stop
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
 

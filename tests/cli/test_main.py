@@ -36,7 +36,18 @@ def test_help_of_what_is_no_command_is_status_2(capsys):
 
 
 def test_the_commands_are_those_that_were_promised():
-    assert sorted(COMMANDS) == ["check", "demo", "exec", "explain", "init", "login", "serve", "simulate", "wait"]
+    assert sorted(COMMANDS) == [
+        "check",
+        "demo",
+        "exec",
+        "explain",
+        "init",
+        "learn",
+        "login",
+        "serve",
+        "simulate",
+        "wait",
+    ]
 
 
 @pytest.mark.parametrize("word", ["version", "--version", "-V"])

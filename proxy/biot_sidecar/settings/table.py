@@ -113,7 +113,7 @@ SETTINGS: Final = (
     ),
     Setting(
         name=ROUTES,
-        flags=_flag("--routes", "demo", "explain"),
+        flags=_flag("--routes", "demo", "explain", "learn"),
         default="config/routes.yaml",
         help="the routes file; without the setting and that file the program's own, with a warning; the ready line of "
         "the log names the file in force",
