@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure
-from biot_sidecar.auth.secret_source import UnreadableSecret
+from biot_sidecar.auth.secret_source import ReadableSecret, UnreadableSecret
 from biot_sidecar.auth.token import Token
 from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.errors import Code, LoginError
@@ -25,7 +25,7 @@ class Clock:
         return self.now
 
 
-class FakeSecret:
+class FakeSecret(ReadableSecret):
     remedy = "write another one"
 
     def __init__(self) -> None:

@@ -83,8 +83,11 @@ def test_the_command_gets_the_sidecar_in_biots_place_and_no_secret(tmp_path):
     assert str(file) not in json.dumps(got)
 
 
-def test_the_secret_is_nowhere_in_the_commands_environment():
-    done = ran(*python(TELL), BIOT_SERVICE_USER_SECRET_KEY=SECRET, SIDECAR_SECRET_COMMAND=f"echo {SECRET}")
+@pytest.mark.parametrize(
+    "source", [{"BIOT_SERVICE_USER_SECRET_KEY": SECRET}, {"SIDECAR_SECRET_COMMAND": f"echo {SECRET}"}]
+)
+def test_the_secret_is_nowhere_in_the_commands_environment(source):
+    done = ran(*python(TELL), **{"BIOT_SERVICE_USER_SECRET_KEY": "", **source})
     assert done.returncode == 0
     assert SECRET not in done.stdout
     assert "SIDECAR_SECRET_COMMAND" not in done.stdout

@@ -371,3 +371,25 @@ async def test_callers_that_wait_for_a_hanging_login_leave_places_to_those_that_
     for one in waiting:
         one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_command_that_gives_no_secret_is_a_503_and_no_block_and_one_run_serves_all_workers(start, tmp_path):
+    runs, secret = tmp_path / "runs", tmp_path / "secret"
+    house = await start(
+        SIDECAR_LOGIN_AT_START="0",
+        SIDECAR_WORKERS="2",
+        BIOT_SERVICE_USER_SECRET_KEY="",
+        SIDECAR_SECRET_COMMAND=f"sh -c 'echo >> {runs}; cat {secret}'",
+    )
+    answers = await asyncio.gather(*(house.get("/x") for _ in range(8)))
+    for answer in answers:
+        assert_ours(answer, 503, "SIDECAR_SECRET_UNAVAILABLE")
+        assert answer.json["details"]["hint"] == "Check SIDECAR_SECRET_COMMAND."
+    tried = (await counted(house))[key("logins_total", outcome="secret", reason="start")]
+    assert tried == len(runs.read_text()) < 8
+    assert (await house.get("/readyz")).status == 200
+    secret.write_text(SECRET)
+    while (answer := await house.get("/x")).status != 200:
+        assert_ours(answer, 503, "SIDECAR_SECRET_UNAVAILABLE")
+        await asyncio.sleep(0.1)
+    assert len(house.upstream.logins) == 1

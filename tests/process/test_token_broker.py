@@ -8,7 +8,7 @@ import math
 import pytest
 from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure
-from biot_sidecar.auth.secret_source import UnreadableSecret
+from biot_sidecar.auth.secret_source import ReadableSecret, UnreadableSecret
 from biot_sidecar.auth.single_flight_login import LoginRecord
 from biot_sidecar.errors import Code
 from biot_sidecar.process.token_broker import TokenBroker, TokenBrokerClient, WorkerSecret
@@ -22,7 +22,7 @@ LIFE = 1800.0
 START = TokenRequest("start")
 
 
-class Supervisor:
+class Supervisor(ReadableSecret):
     """A broker over a login that the test decides about."""
 
     def __init__(self) -> None:

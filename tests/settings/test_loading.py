@@ -132,9 +132,11 @@ def test_every_problem_is_reported_at_once():
         for name in DEFAULTS
         if name not in {"SIDECAR_ROUTES", "BIOT_SERVICE_USER_ID", "BIOT_SERVICE_USER_SECRET_KEY"}
     }
-    bad |= {"BIOT_SERVICE_USER_ID": None, "BIOT_SERVICE_USER_SECRET_KEY": None}
+    bad |= {"BIOT_SERVICE_USER_ID": None, "BIOT_SERVICE_USER_SECRET_KEY": None, "SIDECAR_SECRET_COMMAND": None}
     named = [said.partition(":")[0] for said in problems(**bad)]
-    assert sorted(named) == sorted(set(DEFAULTS) - {"SIDECAR_ROUTES", "BIOT_SERVICE_USER_SECRET_KEY"})
+    assert sorted(named) == sorted(
+        set(DEFAULTS) - {"SIDECAR_ROUTES", "BIOT_SERVICE_USER_SECRET_KEY", "SIDECAR_SECRET_COMMAND"}
+    )
 
 
 def test_a_sidecar_that_calls_itself_is_reported_beside_other_problems():

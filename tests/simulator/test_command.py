@@ -86,6 +86,11 @@ def test_the_secret_may_come_from_a_file_whose_final_newline_is_no_part_of_it(tm
         assert log_in(ready, "mine", "from file") == 200
 
 
+def test_the_secret_may_come_from_a_command() -> None:
+    with started(BIOT_SERVICE_USER_ID="mine", SIDECAR_SECRET_COMMAND="echo 'from command'") as (ready, _):
+        assert log_in(ready, "mine", "from command") == 200
+
+
 def test_faults_of_a_file_and_the_token_life_hold_from_the_start(tmp_path: Path) -> None:
     file = tmp_path / "faults.yaml"
     file.write_text("faults:\n  - {fault: service_locked, count: 1}\n")
@@ -114,6 +119,12 @@ def run(*flags: str, **env: str) -> int:
         (["--token-life", "soon"], {}, "--token-life: 'soon' is no duration"),
         (["--token-life", "0s"], {}, "--token-life: a token lives for 1s at least"),
         ([], {"BIOT_SERVICE_USER_ID": "mine"}, "BIOT_SERVICE_USER_SECRET_KEY: is not set; set it or"),
+        ([], {"SIDECAR_SECRET_COMMAND": "echo sesame", "PATH": "/bin"}, "BIOT_SERVICE_USER_ID: is not set; it is the"),
+        (
+            [],
+            {"BIOT_SERVICE_USER_ID": "mine", "SIDECAR_SECRET_COMMAND": "false", "PATH": "/bin"},
+            "SIDECAR_SECRET_COMMAND: its command ended with status 1",
+        ),
         ([], {"BIOT_SERVICE_USER_SECRET_KEY": "sesame"}, "BIOT_SERVICE_USER_ID: is not set; it is the id"),
         (
             [],

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from biot_sidecar.errors import Code, UpstreamError
+from biot_sidecar.settings.names import SECRET_FILE
 from biot_sidecar.timestamps import iso
 
 SECRET_OUTCOME: Final = "secret"
@@ -95,13 +96,13 @@ def no_response(error: UpstreamError) -> LoginFailure:
     return LoginFailure(Code.LOGIN_UNAVAILABLE, "network", f"The login did not get through. {error.message}", hint)
 
 
-def secret_unreadable(reason: str) -> LoginFailure:
-    """The secret's file cannot be read now; perhaps it is being replaced."""
+def secret_unreadable(reason: str, setting: str = SECRET_FILE) -> LoginFailure:
+    """The secret's file cannot be read now (perhaps it is being replaced), or its command gives none."""
     return LoginFailure(
         Code.SECRET_UNAVAILABLE,
         SECRET_OUTCOME,
         f"The service user's secret cannot be read: {reason}.",
-        "Check BIOT_SERVICE_USER_SECRET_KEY_FILE.",
+        f"Check {setting}.",
     )
 
 

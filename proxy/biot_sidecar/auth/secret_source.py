@@ -5,17 +5,44 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
 
 from biot_sidecar.settings import Settings
 from biot_sidecar.settings.names import SECRET, SECRET_FILE
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.secret_file import UnreadableSecret, odd_about_secret, read_secret
 
-__all__ = ["SecretSource", "UnreadableSecret"]
+__all__ = ["ReadableSecret", "SecretSource", "UnreadableSecret"]
 
 
-class SecretSource:
+class ReadableSecret(Protocol):
+    """A source of the secret. By default it does not care how logins end, and has nothing to close."""
+
+    @property
+    def remedy(self) -> str:
+        """What makes another secret count."""
+
+    def read(self) -> Secret | Awaitable[Secret]:
+        """The secret as it is now, or what will come of asking for it. Raises UnreadableSecret, at once or there."""
+
+    def changed(self) -> bool:
+        """True when the secret is another one than the last that was read."""
+
+    def login_ended(self, *, rejected: bool) -> None:
+        """A login with the last secret has ended; `rejected`: BioT rejects the user or the secret."""
+        return
+
+    def notice(self) -> None:
+        """Somebody else has found that the secret is another one."""
+        return
+
+    async def close(self) -> None:
+        """End what runs."""
+        return
+
+
+class SecretSource(ReadableSecret):
     """Reads the secret before each login; a final line ending is no part of it.
 
     `warn` is told, once, what seldom belongs to a secret and stands around a file's; `told` was said at the start.

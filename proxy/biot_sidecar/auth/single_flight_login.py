@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from biot_sidecar.auth.backoff import NO_BACKOFF, LoginBackoff
 from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, secret_unreadable
-from biot_sidecar.auth.secret_source import UnreadableSecret
+from biot_sidecar.auth.secret_source import ReadableSecret, UnreadableSecret
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.settings.secret import Secret
@@ -37,20 +37,6 @@ class LoginRecord(msgspec.Struct):
     seconds: float
     obtained: float = 0.0
     calls: int = 0
-
-
-class ReadableSecret(Protocol):
-    """What of auth.secret_source.SecretSource is used."""
-
-    @property
-    def remedy(self) -> str:
-        """What makes another secret count."""
-
-    def read(self) -> Secret:
-        """Raises UnreadableSecret."""
-
-    def changed(self) -> bool:
-        """True when the secret is another one than the last that was read."""
 
 
 class SingleFlightLogin:
@@ -100,6 +86,7 @@ class SingleFlightLogin:
         if self.under_way is not None:
             self.under_way.cancel()
             await asyncio.gather(self.under_way, return_exceptions=True)
+        await self._secret.close()
 
     async def _log_in(self, request: TokenRequest) -> LoginResult:
         at, began = self._wall(), self._clock()
@@ -115,15 +102,17 @@ class SingleFlightLogin:
         else:
             record.outcome, record.obtained = "shared" if result.shared else "success", result.obtained
             self._set_backoff(NO_BACKOFF)
+        self._secret.login_ended(rejected=isinstance(result, LoginFailure) and result.blocks)
         self.history.append(record)
         self._ended(result)
         return result
 
     async def _obtain(self, request: TokenRequest) -> LoginResult:
         try:
-            secret = self._secret.read()
+            read = self._secret.read()
+            secret = read if isinstance(read, Secret) else await read
         except UnreadableSecret as error:
-            failure = secret_unreadable(str(error))
+            failure = secret_unreadable(str(error), error.setting)
             self._observer.login_finished(failure.outcome, request.reason, 0.0, failure.text)
             return failure
         return await self._provider.obtain(secret, request)

@@ -33,7 +33,8 @@ from biot_sidecar.auth.freshness import new_string, renewal_time, too_old_to_sta
 from biot_sidecar.auth.incurable_routes import RouteKey, fingerprint
 from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, hint_while_blocked
-from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, ReadableSecret, SingleFlightLogin
+from biot_sidecar.auth.secret_source import ReadableSecret
+from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, SingleFlightLogin
 from biot_sidecar.auth.token import Token
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.errors import LoginError

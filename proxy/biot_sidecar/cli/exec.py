@@ -14,7 +14,7 @@ from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import load_listen
 from biot_sidecar.settings.names import ALLOWED_UIDS, BASE_URL, LISTEN
-from biot_sidecar.settings.table import FLAGS, SETTINGS
+from biot_sidecar.settings.table import FLAGS, SECRETS
 
 _EPILOG: Final = """\
 CMD finds the sidecar's address in BIOT_BASE_URL (and in SIDECAR_URL), and localhost in NO_PROXY. It does not get
@@ -34,7 +34,6 @@ FORWARDED: Final = (
     signal.SIGUSR2,
     signal.SIGWINCH,
 )
-_WITHHELD: Final = frozenset({"SIDECAR_SECRET_COMMAND", *(row.name for row in SETTINGS if row.is_secret)})
 _NO_PROXY: Final = ("localhost", "127.0.0.1")
 
 
@@ -106,7 +105,7 @@ def _run_beside(sidecar: Child, words: Sequence[str], env: Mapping[str, str], si
 
 def command_environment(env: Mapping[str, str], url: str) -> dict[str, str]:
     """What the command gets: the sidecar's address in place of BioT's, and nothing that opens BioT without it."""
-    given = {name: value for name, value in env.items() if name not in _WITHHELD}
+    given = {name: value for name, value in env.items() if name not in SECRETS}
     # Some programs read only one of the two spellings, and none reads both.
     known = [part for name in ("NO_PROXY", "no_proxy") for part in env.get(name, "").split(",")]
     no_proxy = ",".join(dict.fromkeys(part.strip() for part in [*known, *_NO_PROXY] if part.strip()))

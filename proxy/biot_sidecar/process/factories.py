@@ -15,7 +15,7 @@ import uvloop
 
 from biot_sidecar import __version__
 from biot_sidecar.auth.login_client import LoginClient
-from biot_sidecar.auth.secret_source import SecretSource
+from biot_sidecar.auth.secret_source import ReadableSecret, SecretSource
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.elapsed_clock import ElapsedClock
 from biot_sidecar.http.client import Fetcher
@@ -72,9 +72,27 @@ async def close_upstream(pool: Pool, deadlines: DeadlineTimer) -> None:
     await asyncio.sleep(0)  # transports close in the loop's next round
 
 
-def make_secret_source(settings: Settings, log: Log) -> SecretSource:
-    """The secret of a process that logs in: the log is warned of what is odd about it."""
-    return SecretSource(settings, lambda warning: log.event("warning", "secret", warning), settings.warnings)
+def make_secret_source(
+    settings: Settings, log: Log | None = None, noticed: Callable[[], None] = lambda: None
+) -> ReadableSecret:
+    """The secret of a process that logs in: the log is warned of what is odd about it.
+
+    `noticed` hears that the command prints another secret than the one that BioT rejected.
+    """
+
+    def warn(warning: str) -> None:
+        if log is not None:
+            log.event("warning", "secret", warning)
+
+    if settings.secret_command is None:
+        return SecretSource(settings, warn, settings.warnings)
+    from biot_sidecar.auth.secret_command import SecretCommand  # for those who have a command only
+    from biot_sidecar.settings.secret_command_run import without_secrets
+
+    env = without_secrets(os.environ)
+    return SecretCommand(
+        settings.secret_command, env, clock=time.monotonic, warn=warn, told=settings.warnings, noticed=noticed
+    )
 
 
 def make_clock() -> ElapsedClock:

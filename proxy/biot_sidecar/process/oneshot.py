@@ -9,10 +9,18 @@ from contextlib import asynccontextmanager
 
 from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, secret_unreadable
-from biot_sidecar.auth.secret_source import SecretSource, UnreadableSecret
+from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.http.client import Fetcher
-from biot_sidecar.process.factories import close_upstream, make_deadline_timer, make_fetcher, make_login, make_pool
+from biot_sidecar.process.factories import (
+    close_upstream,
+    make_deadline_timer,
+    make_fetcher,
+    make_login,
+    make_pool,
+    make_secret_source,
+)
 from biot_sidecar.settings import Settings
+from biot_sidecar.settings.secret import Secret
 from biot_sidecar.telemetry.login_observers import LoginObservers
 
 
@@ -30,9 +38,10 @@ async def fetching(settings: Settings) -> AsyncIterator[Fetcher]:
 async def log_in(settings: Settings, fetch: Fetcher) -> IssuedToken | LoginFailure:
     """One login of the service user."""
     try:
-        secret = SecretSource(settings).read()
+        read = make_secret_source(settings).read()
+        secret = read if isinstance(read, Secret) else await read
     except UnreadableSecret as error:
-        return secret_unreadable(str(error))
+        return secret_unreadable(str(error), error.setting)
     return await make_login(settings, fetch, LoginObservers()).obtain(secret, TokenRequest("start"))
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from biot_sidecar.auth.secret_source import SecretSource
+from biot_sidecar.auth.secret_source import ReadableSecret
 from biot_sidecar.auth.single_flight_login import LoginRecord
 from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.background_work import Rests
@@ -43,7 +43,7 @@ from biot_sidecar.process.factories import (
 from biot_sidecar.process.memory_trim import MemoryTrimmer
 from biot_sidecar.process.process_context import ProcessContext
 from biot_sidecar.process.signals import StopSignals
-from biot_sidecar.process.token_broker import WorkerSecret
+from biot_sidecar.process.token_broker import make_worker_secret
 from biot_sidecar.routing.explain import explain
 from biot_sidecar.routing.file.watcher import RoutesWatcher
 from biot_sidecar.routing.table import RouteTable
@@ -82,6 +82,7 @@ class Sidecar:
         observer = LoginObservers(self._metrics, log, report=self.report)
         self._context = make_context(self._pool, self._deadlines, observer)
         self.routes = self._make_routes_watcher()
+        self.secret = self._make_secret()
         self._tokens = self._make_tokens()
         self._observer = BatchingObserver([self._metrics, log], later=after_batch_interval, report=self.report)
         self._admission = Admission(settings.allowed_hosts, settings.allowed_origins)
@@ -116,12 +117,17 @@ class Sidecar:
         routes.load_first()
         return routes
 
+    def _make_secret(self) -> ReadableSecret:
+        if self._context.size == 1:
+            return make_secret_source(self._settings, self._log)
+        return make_worker_secret(self._settings)
+
     def _make_tokens(self) -> Tokens:
         settings, context = self._settings, self._context
         told = [self._metrics, self._log] if context.number == 0 else [self._metrics]
         return Tokens(
             context.token_provider,
-            make_secret_source(settings, self._log) if context.size == 1 else WorkerSecret(SecretSource(settings)),
+            self.secret,
             string_gap=settings.string_gap,
             fresh_for=settings.fresh_for,
             wall=time.time,

@@ -112,7 +112,7 @@ class Supervisor:
     def _make_broker(self) -> TokenBroker:
         return TokenBroker(
             self._context.token_provider,
-            make_secret_source(self._settings, self._log),
+            make_secret_source(self._settings, self._log, self._notify_secret_changed),
             wall=time.time,
             clock=make_clock(),
             jitter=RANDOM.random,
@@ -167,6 +167,10 @@ class Supervisor:
     def _notify_marked_routes(self) -> None:
         for worker in self._workers.values():
             worker.channel.notify("marked_routes", [list(route) for route in self._incurable_routes.cases])
+
+    def _notify_secret_changed(self) -> None:
+        for worker in self._workers.values():
+            worker.channel.notify("secret_changed", None)
 
     async def _snapshots(self, content: Any) -> list[bytes]:
         """`content`: they are for a scrape."""

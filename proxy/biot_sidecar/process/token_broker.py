@@ -12,11 +12,12 @@ import msgspec
 from biot_sidecar.auth.freshness import satisfies
 from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, parent_gone
-from biot_sidecar.auth.secret_source import UnreadableSecret
-from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, ReadableSecret, SingleFlightLogin
+from biot_sidecar.auth.secret_source import ReadableSecret, SecretSource, UnreadableSecret
+from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, SingleFlightLogin
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
+from biot_sidecar.settings import Settings
 from biot_sidecar.settings.secret import Secret
 
 
@@ -94,7 +95,7 @@ class TokenBroker:
         await self._login.close()
 
 
-class WorkerSecret:
+class WorkerSecret(ReadableSecret):
     """The secret as a worker sees it: its parent reads it for all, and says so if it cannot."""
 
     def __init__(self, source: ReadableSecret) -> None:
@@ -107,12 +108,22 @@ class WorkerSecret:
     def read(self) -> Secret:
         """An empty one if it cannot be read: the parent is asked all the same."""
         with contextlib.suppress(UnreadableSecret):
-            return self._source.read()
+            read = self._source.read()
+            return read if isinstance(read, Secret) else Secret("")
         return Secret("")
 
     def changed(self) -> bool:
         """True when there may be reason to ask the parent again, though it said that logins are paused."""
         return self._source.changed()
+
+
+def make_worker_secret(settings: Settings) -> ReadableSecret:
+    """The secret as a worker needs it, whose supervisor logs in."""
+    if settings.secret_command is None:
+        return WorkerSecret(SecretSource(settings))
+    from biot_sidecar.auth.secret_command import SupervisedSecretCommand  # for those who have a command only
+
+    return SupervisedSecretCommand()
 
 
 class TokenBrokerClient:

@@ -70,11 +70,15 @@ def _handlers(sidecar: Sidecar, context: WorkerProcess, channel: WorkerChannel) 
     async def alive(content: Any) -> None:
         channel.notify("alive", sidecar.snapshot_if_changed())
 
+    async def secret_changed(content: Any) -> None:
+        sidecar.secret.notice()
+
     return {
         "snapshot": lambda scraped: _resolved(sidecar.snapshot(bool(scraped))),
         "logins": lambda _: _resolved(sidecar.logins()),
         "probe": alive,
         "marked_routes": context.set_marked_routes,
+        "secret_changed": secret_changed,
     }
 
 

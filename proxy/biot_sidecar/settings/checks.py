@@ -17,11 +17,13 @@ from biot_sidecar.settings.names import (
     CA_FILE,
     LISTEN,
     SECRET,
+    SECRET_COMMAND,
     SECRET_FILE,
     SIMULATOR_LISTEN,
     USER_ID,
 )
 from biot_sidecar.settings.reader import Reader
+from biot_sidecar.settings.secret_command import command_problem, odd_about_command
 from biot_sidecar.settings.secret_file import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
 from biot_sidecar.settings.users import why_callers_unknown
 from biot_sidecar.settings.values import ListenAddress, UpstreamUrl
@@ -55,13 +57,16 @@ def check_user_id(reader: Reader) -> None:
 
 
 def check_secret(reader: Reader) -> None:
-    """There is exactly one source of the secret, and it gives one."""
-    given, file = reader.text(SECRET), reader.value(SECRET_FILE)
-    secret = reader.value(SECRET)
-    if not given and not file:
-        reader.problem(SECRET, f"is not set; set it or {SECRET_FILE}")
-    elif given and file:
-        reader.problem(SECRET, f"and {SECRET_FILE} are both set; one of them is enough")
+    """There is exactly one source of the secret, and a file gives one, and a command can be run."""
+    given = [name for name in (SECRET, SECRET_FILE, SECRET_COMMAND) if reader.text(name)]
+    secret, file, command = (reader.value(name) for name in (SECRET, SECRET_FILE, SECRET_COMMAND))
+    if not given:
+        reader.problem(SECRET, f"is not set; set it or {SECRET_FILE} or {SECRET_COMMAND}")
+    elif len(given) > 1:
+        both = f"{given[1]} are both" if len(given) == 2 else f"{given[1]} and {given[2]} are all"
+        reader.problem(given[0], f"and {both} set; one of them is enough")
+    elif command:
+        _check_command(reader, command)
     elif file and (reason := secret_file_problem(file)):
         reader.problem(SECRET_FILE, reason)
     else:
@@ -69,6 +74,13 @@ def check_secret(reader: Reader) -> None:
             secret = read_secret(file) if file else secret
         if secret is not None and (odd := odd_about_secret(secret)):
             reader.warn(SECRET_FILE if file else SECRET, odd)
+
+
+def _check_command(reader: Reader, words: tuple[str, ...]) -> None:
+    if reason := command_problem(words, reader.env):
+        reader.problem(SECRET_COMMAND, reason)
+    if odd := odd_about_command(words):
+        reader.warn(SECRET_COMMAND, odd)
 
 
 def check_callers(reader: Reader) -> None:

@@ -15,7 +15,7 @@ class Reader:
     """Flag over environment over default; `flags` are keyed by setting name. Problems name the flag of `command`."""
 
     def __init__(self, env: Mapping[str, str], flags: Mapping[str, str], command: str = "serve") -> None:
-        self._env = env
+        self.env = env
         self._flags = flags
         self._flag_names = flags_for(command)
         self._values: dict[str, Any] = {}
@@ -32,8 +32,8 @@ class Reader:
         """What was given for a setting, or its default."""
         row = BY_NAME[name]
         if row.keeps_blanks:
-            return self._env.get(name, "")
-        given = (source.get(name, "").strip() for source in (self._flags, self._env))
+            return self.env.get(name, "")
+        given = (source.get(name, "").strip() for source in (self._flags, self.env))
         return next(filter(None, given), row.default)
 
     def problem(self, name: str, reason: str) -> None:
@@ -49,7 +49,7 @@ class Reader:
         Unknown names are no more than odd: Kubernetes makes SIDECAR_ ones up for a service called sidecar, and BIOT_
         ones are BioT's own.
         """
-        near = {name: self._near(name) for name in sorted(self._env) if name not in BY_NAME and name not in OTHERS}
+        near = {name: self._near(name) for name in sorted(self.env) if name not in BY_NAME and name not in OTHERS}
         return [f"{name} is no setting; did you mean {one}?" for name, one in near.items() if one]
 
     def _read(self, row: Setting) -> Any:
@@ -76,4 +76,4 @@ class Reader:
         if not spelled.startswith(("SIDECAR_", "BIOT_")):
             return None
         one = spelled if spelled in BY_NAME else suggest(spelled, BY_NAME, 0.8)
-        return None if one is None or (one.startswith("BIOT_") and self._env.get(one)) else one
+        return None if one is None or (one.startswith("BIOT_") and self.env.get(one)) else one

@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 from biot_sidecar.regular_file import read_file
+from biot_sidecar.settings.names import SECRET_FILE
 from biot_sidecar.settings.secret import Secret
 
 SECRET_LIMIT: Final = 64 * 1024
@@ -14,7 +15,9 @@ _QUOTES: Final = frozenset({("'", "'"), ('"', '"'), ("`", "`"), ("\u2018", "\u20
 
 
 class UnreadableSecret(Exception):
-    """The secret's file cannot be read now; the text says why, and nothing of its content."""
+    """The secret cannot be read now; the text says why, and nothing of its content. `setting` says where it is."""
+
+    setting = SECRET_FILE
 
 
 def read_secret(path: str) -> Secret:

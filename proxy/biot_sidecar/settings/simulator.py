@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -10,9 +10,10 @@ import msgspec
 from biot_sidecar.durations import parse_duration
 from biot_sidecar.settings.checks import check_remote, check_secret
 from biot_sidecar.settings.loading import raise_problems
-from biot_sidecar.settings.names import SECRET, SECRET_FILE, SIMULATOR_LISTEN, USER_ID
+from biot_sidecar.settings.names import SECRET, SECRET_COMMAND, SECRET_FILE, SIMULATOR_LISTEN, USER_ID
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.secret import Secret
+from biot_sidecar.settings.secret_command_run import CommandRun, without_secrets
 from biot_sidecar.settings.secret_file import UnreadableSecret, read_secret
 from biot_sidecar.settings.values import ListenAddress
 
@@ -28,10 +29,12 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
 
 
-def load_simulator(env: Mapping[str, str], flags: Mapping[str, str], token_life: str) -> SimulatorSettings:
-    """Flag over environment over default. Raises BadSettings with every problem."""
+def load_simulator(
+    env: Mapping[str, str], flags: Mapping[str, str], token_life: str, clock: Callable[[], float]
+) -> SimulatorSettings:
+    """Flag over environment over default; `clock` tells seconds. Raises BadSettings with every problem."""
     reader = Reader(env, flags, "simulate")
-    user = _user(reader) if names_service_user(env) else None
+    user = _user(reader, clock) if names_service_user(env) else None
     listen = reader.value(SIMULATOR_LISTEN)
     check_remote(reader, SIMULATOR_LISTEN)
     life = _token_life(reader, token_life)
@@ -41,17 +44,18 @@ def load_simulator(env: Mapping[str, str], flags: Mapping[str, str], token_life:
 
 def names_service_user(env: Mapping[str, str]) -> bool:
     """True when the environment says anything of a service user: then it has to say all."""
-    return bool(env.get(SECRET)) or any(env.get(name, "").strip() for name in (USER_ID, SECRET_FILE))
+    return bool(env.get(SECRET)) or any(env.get(name, "").strip() for name in (USER_ID, SECRET_FILE, SECRET_COMMAND))
 
 
-def _user(reader: Reader) -> tuple[str, Secret]:
-    identity, secret, file = (reader.value(name) for name in (USER_ID, SECRET, SECRET_FILE))
+def _user(reader: Reader, clock: Callable[[], float]) -> tuple[str, Secret]:
+    identity, secret = reader.value(USER_ID), reader.value(SECRET)
+    file, command = reader.value(SECRET_FILE), reader.value(SECRET_COMMAND)
     check_secret(reader)
-    if file and not reader.problems:
+    if not reader.problems and secret is None:
         try:
-            secret = read_secret(file)
-        except UnreadableSecret as error:  # gone since it was found good
-            reader.problem(SECRET_FILE, str(error))
+            secret = CommandRun(command, without_secrets(reader.env), clock).secret() if command else read_secret(file)
+        except UnreadableSecret as error:  # of a file: gone since it was found good
+            reader.problem(error.setting, str(error))
     return identity, secret
 
 

@@ -22,11 +22,13 @@ from biot_sidecar.settings.names import (
     LISTEN,
     ROUTES,
     SECRET,
+    SECRET_COMMAND,
     SECRET_FILE,
     SIMULATOR_LISTEN,
     TOKEN_STORE,
     USER_ID,
 )
+from biot_sidecar.settings.secret_command import parse_command
 from biot_sidecar.settings.users import parse_users
 
 
@@ -84,15 +86,24 @@ SETTINGS: Final = (
         parse=parsers.secret,
         is_secret=True,
         keeps_blanks=True,
-        unset_means="one of the two",
+        unset_means="one of the three",
         help="the service user's secret key",
     ),
     Setting(
         name=SECRET_FILE,
         field="secret_file",
         is_secret=True,
-        unset_means="one of the two",
+        unset_means="one of the three",
         help="a file with the secret key, read again before each login",
+    ),
+    Setting(
+        name=SECRET_COMMAND,
+        field="secret_command",
+        parse=parse_command,
+        is_secret=True,
+        unset_means="one of the three",
+        help="a command that prints the secret key, run before each login: words as a shell splits them, or a JSON "
+        "array of words; no shell; at most 5 s and 4 KiB; what it writes to stderr is not shown",
     ),
     Setting(
         name=LISTEN,
@@ -251,6 +262,7 @@ SETTINGS: Final = (
         help="where `simulate`, `demo` and `make run` put the simulator: `HOST:PORT`, port 0 takes any",
     ),
 )
+SECRETS: Final = frozenset(setting.name for setting in SETTINGS if setting.is_secret)
 BY_NAME: Final[Mapping[str, Setting]] = MappingProxyType({setting.name: setting for setting in SETTINGS})
 DEFAULTS: Final[Mapping[str, str]] = MappingProxyType({setting.name: setting.default for setting in SETTINGS})
 OTHERS: Final = frozenset({"SIDECAR_URL"})

@@ -42,8 +42,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     upstream: UpstreamUrl
     service_user_id: str
-    secret: Secret | None  # exactly one of secret and secret_file is set
+    secret: Secret | None  # exactly one of secret, secret_file and secret_command is set
     secret_file: str | None
+    secret_command: tuple[str, ...] | None
     listen: tuple[ListenAddress, ...]
     admin_listen: ListenAddress | None
     routes: str
