@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from biot_sidecar.auth.token_cipher import StoredValue
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings.secret import Secret
 
+from tests.support.authority import Authority
 from tests.support.fakes import Clock
 from tests.support.redis import NEEDS_REDIS, RedisServer, impostor, redis_server
 
@@ -224,3 +228,43 @@ def test_an_address_that_cannot_be_one_is_a_wrong_setting(url):
 def test_an_address_with_a_password_is_never_shown():
     desk = Desk("redis://user:canary-password@127.0.0.1:1/0")
     assert "canary-password" not in repr(vars(desk.store))
+
+
+@asynccontextmanager
+async def named_server(tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Takes every SET, on a TCP port of 127.0.0.1."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            writer.write(b"+OK\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def test_a_store_with_a_name_is_reached_over_tcp_and_over_tls_as_that_name(tmp_path):
+    authority = Authority(tmp_path)
+    async with named_server() as port, named_server(authority.server_context("localhost")) as tls_port:
+        for url in (
+            f"redis://localhost:{port}/0",
+            f"redis://127.0.0.1:{port}",
+            f"rediss://localhost:{tls_port}?ssl_ca_certs={authority.ca_file}",
+        ):
+            desk = Desk(url)
+            await desk.store.put("k", b"v", 5)
+            await desk.store.close()
+        stranger = Desk(f"rediss://127.0.0.1:{tls_port}?ssl_ca_certs={authority.ca_file}")
+        assert await stranger.is_away()
+
+
+async def test_a_name_that_no_thread_can_look_up_leaves_the_sidecar_alone_and_running(monkeypatch):
+    def no_thread(thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with named_server() as port:
+        monkeypatch.setattr("threading.Thread.start", no_thread)
+        desk = Desk(f"redis://localhost:{port}")
+        assert await desk.is_away()
+    assert desk.events == [("warning", "the token store fails (NoThread); this sidecar logs in alone")]

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 from biot_sidecar.auth.token_cipher import StoredValue
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.deadlines import timeout
+from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.settings.secret import Secret
 
 LIMIT_SECONDS: Final = 3.0
@@ -43,7 +44,7 @@ class TokenStore:
     """Keys with values that expire. Every method raises StoreUnavailable; `clock` tells monotonic seconds."""
 
     def __init__(self, url: Secret, *, clock: Callable[[], float], event: Event, limit: float = LIMIT_SECONDS) -> None:
-        self._client = _connect(url)
+        self._client = _connect(url, Resolver(clock))
         self._limit = limit
         self._clock = clock
         self._event = event
@@ -111,24 +112,51 @@ class TokenStore:
         raise StoreUnavailable
 
 
-def _connect(url: Secret) -> Any:
+def _connect(url: Secret, resolver: Resolver) -> Any:
     """A client that connects with its first command. Raises BadSettings."""
     # For those who share tokens only: some 150 ms to import.
-    from redis.asyncio import Redis
+    from redis.asyncio import Connection, Redis
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
 
     with contextlib.suppress(ValueError):
         # RESP 2, and no word about the client: a login asks three or four times, and need not say hello before.
-        return Redis.from_url(
+        client = Redis.from_url(
             url.reveal(), protocol=2, driver_info=None, retry=Retry(NoBackoff(), 0), socket_timeout=LIMIT_SECONDS
         )
+        pool = client.connection_pool
+        if issubclass(pool.connection_class, Connection):  # a unix socket needs no look-up
+            pool.connection_class = _looked_up(pool.connection_class, resolver)
+        return client
     raise BadSettings(
         [
             "SIDECAR_TOKEN_STORE: is no address of a Redis; "
             "write redis://HOST:PORT/0, rediss://HOST:PORT/0 or unix:///PATH"
         ]
     )
+
+
+def _looked_up(connection_class: Any, resolver: Resolver) -> Any:
+    """The client's TCP or TLS connection, whose name the resolver looks up: the loop's look-up may end the process."""
+
+    async def connect(self: Any) -> None:
+        failure: Exception | None = None
+        for address in await resolver.addresses(self.host, self.port):
+            self.dialled = address
+            try:
+                await connection_class._connect(self)
+            except OSError as error:
+                failure = failure or error
+            else:
+                return
+        resolver.forget()
+        raise failure or OSError("no address")
+
+    def arguments(self: Any) -> dict[str, Any]:
+        given = {**connection_class._connection_arguments(self), "host": self.dialled}
+        return {**given, "server_hostname": self.host} if "ssl" in given else given
+
+    return type("LookedUp", (connection_class,), {"_connect": connect, "_connection_arguments": arguments})
 
 
 def _stored(reply: Any) -> StoredValue | None:
