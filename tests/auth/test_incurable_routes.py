@@ -175,6 +175,34 @@ def test_an_answer_that_is_no_401_clears_the_mark():
     assert not biot.routes.cases
 
 
+@pytest.mark.parametrize("seconds", [0.1, 1, 3, 11])
+def test_sixty_calls_of_which_every_other_one_is_refused_cost_at_most_eight_logins(seconds):
+    biot = BioT()
+    for number in range(60):
+        if number % 2:
+            biot.routes.accepted(ROUTE)
+        else:
+            biot.call()
+        biot.clock.now += seconds
+    assert biot.logins <= 8
+
+
+def test_a_token_that_is_revoked_on_a_route_whose_mark_was_cleared_is_replaced():
+    biot = BioT()
+    biot.clock.now += 100
+    assert biot.call() == "replay pass"
+    biot.routes.accepted(ROUTE)
+    assert biot.judge() == "replay"  # the one that the route had been marked for
+    biot.log_in()
+    for _ in range(9):
+        assert biot.judge(replayed=True) == "pass"
+        biot.routes.accepted(ROUTE)
+        biot.log_in()  # for another route
+        biot.clock.now += 1.1
+        assert biot.judge() == "replay"
+        biot.log_in()
+
+
 def test_tokens_that_are_revoked_one_after_the_other_are_all_replaced():
     biot = BioT()
     for _ in range(5):
@@ -216,3 +244,7 @@ def test_memory_is_bounded():
     for number in range(2 * ROUTES_LIMIT):
         biot.judge((b"GET", f"/{number}"), age=100)
     assert len(biot.routes.cases) == ROUTES_LIMIT
+    for number in range(2 * ROUTES_LIMIT):
+        biot.judge((b"GET", f"/{number}"), age=1, replayed=True)
+        biot.routes.accepted((b"GET", f"/{number}"))
+    assert len(biot.routes._vain) == ROUTES_LIMIT

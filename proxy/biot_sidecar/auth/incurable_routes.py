@@ -16,7 +16,7 @@ import math
 import re
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from biot_sidecar.auth.token import Token
 from biot_sidecar.routing.route import Verdict
@@ -71,16 +71,36 @@ class _Case:
         self.dropped = -math.inf  # the last of them
 
 
+class _Vain:
+    """Tries of another token that did not help a route, across the answers that cleared its mark."""
+
+    __slots__ = ("last", "token", "tries")
+
+    def __init__(self, tries: int, token: bytes, last: float) -> None:
+        self.tries = tries
+        self.token = token  # the last one tried
+        self.last = last  # when
+
+    def settles(self, token: bytes, now: float) -> bool:
+        """True if nothing else than last time is to be expected of replacing this token."""
+        pause = SAME_TOKEN_SECONDS if self.tries >= MANY_MARKS else _pause(self.tries)
+        return self.tries > 1 and token == self.token and now < self.last + pause
+
+
 class IncurableRoutes:
     """Judges the 401s about a token; `clock` is an elapsed clock (elapsed_clock)."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.cases: dict[RouteKey, _Case] = {}
+        self._vain: dict[RouteKey, _Vain] = {}
 
     def judge(self, route: RouteKey, token: bytes, age: float, *, replayed: bool, replayable: bool) -> Judgement:
         """BioT rejected a token of this fingerprint, `age` seconds old; `replayed`: the call's first one before it."""
         now = self._clock()
+        vain = self._vain.get(route)
+        if vain is not None and vain.settles(token, now):
+            return "pass"
         case = self._case(route)
         if now < case.until:
             return "pass"
@@ -102,15 +122,26 @@ class IncurableRoutes:
 
     def accepted(self, route: RouteKey) -> None:
         """BioT answered the route with something else than 401: its next one is judged as if it were the first."""
-        self.cases.pop(route, None)
+        case = self.cases.pop(route, None)
+        if case is None or not case.marks:
+            return
+        before = self._vain.pop(route, None)
+        known = before.tries if before is not None and case.marked < before.last + SAME_TOKEN_SECONDS else 0
+        _make_room(self._vain)
+        self._vain[route] = _Vain(known + case.marks, case.rejected, case.marked)
 
     def _case(self, route: RouteKey) -> _Case:
         case = self.cases.get(route)
         if case is None:
-            if len(self.cases) >= ROUTES_LIMIT:
-                del self.cases[next(iter(self.cases))]
+            _make_room(self.cases)
             case = self.cases[route] = _Case()
         return case
+
+
+def _make_room(routes: dict[RouteKey, Any]) -> None:
+    """Forget the oldest of too many."""
+    if len(routes) >= ROUTES_LIMIT:
+        del routes[next(iter(routes))]
 
 
 def _tried_since_drop(case: _Case, token: bytes, now: float) -> bool:
