@@ -20,6 +20,7 @@ class Code(Enum):
     HEAD_TOO_LARGE = "SIDECAR_HEAD_TOO_LARGE"
     HOST_REFUSED = "SIDECAR_HOST_REFUSED"
     UPSTREAM_UNREACHABLE = "SIDECAR_UPSTREAM_UNREACHABLE"
+    PROXY_REFUSED = "SIDECAR_PROXY_REFUSED"
     UPSTREAM_PROTOCOL = "SIDECAR_UPSTREAM_PROTOCOL"
     UPSTREAM_TIMEOUT = "SIDECAR_UPSTREAM_TIMEOUT"
     LOGIN_REJECTED = "SIDECAR_LOGIN_REJECTED"
@@ -83,6 +84,10 @@ class UpstreamError(Failure):
         self.retryable = retryable
         self.sent = sent
         self.withheld = False
+
+
+class ProxyError(UpstreamError):
+    """The proxy on the way to BioT could not be reached, or refused the tunnel."""
 
 
 class LoginError(Failure):

@@ -30,6 +30,7 @@ STATUSES = {
     431: {"SIDECAR_HEAD_TOO_LARGE"},
     502: {
         "SIDECAR_UPSTREAM_UNREACHABLE",
+        "SIDECAR_PROXY_REFUSED",
         "SIDECAR_UPSTREAM_PROTOCOL",
         "SIDECAR_LOGIN_REJECTED",
         "SIDECAR_LOGIN_MALFORMED",
@@ -47,6 +48,7 @@ STATUSES = {
 PROXY_ERRORS = {
     "destination_unavailable",
     "connection_limit_reached",
+    "connection_refused",
     "http_request_error",
     "http_request_denied",
     "http_protocol_error",

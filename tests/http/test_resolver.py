@@ -72,24 +72,6 @@ async def test_an_address_needs_no_look_up():
     assert names.asked == 0
 
 
-async def test_every_address_is_tried_and_none_that_failed_is_kept():
-    with socket.create_server(("127.0.0.1", 0)) as there:
-        port = there.getsockname()[1]
-        names = Names(["127.0.0.2", "127.0.0.1"], ["127.0.0.2"], ["127.0.0.1"])
-        one = resolver(names)
-        await one.connect(Silent(), "api.example", port)
-        one.forget()
-        with pytest.raises(ConnectionRefusedError):
-            await one.connect(Silent(), "api.example", port)
-        await one.connect(Silent(), "api.example", port)
-        assert names.asked == 3
-
-
-class Silent(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
 @pytest.fixture
 def no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """As under a limit of processes: pthread_create(3) fails."""

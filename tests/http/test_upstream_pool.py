@@ -13,11 +13,12 @@ import pytest
 from biot_sidecar.errors import Code, UpstreamError
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.client import Fetcher
-from biot_sidecar.http.connect_errors import CLIENT_CERTIFICATE, SilentInHandshake, unreachable
+from biot_sidecar.http.connect_errors import CLIENT_CERTIFICATE, unreachable
 from biot_sidecar.http.deadlines import DeadlineTimer
+from biot_sidecar.http.dialing import Dialer
 from biot_sidecar.http.framing import response_head
 from biot_sidecar.http.resolver import Resolver
-from biot_sidecar.http.tls import connect_tls, tls_context
+from biot_sidecar.http.tls import tls_context
 from biot_sidecar.http.upstream_pool import IDLE_LIMIT, PROBE_AFTER, SPARE, SURPLUS_REST
 
 from tests.http.wires import DEADLINE, Basin, Wires, free_port, server, settled
@@ -442,9 +443,10 @@ async def test_a_server_that_wants_a_clients_certificate_is_named(authority, ver
 async def test_a_server_that_is_silent_in_the_handshake_is_named(authority):
     context = tls_context(str(authority.ca_file))
     async with server(wait_for_end) as port:
-        with pytest.raises(SilentInHandshake):
-            await connect_tls(asyncio.Protocol(), "127.0.0.1", port, context, seconds=0.05, resolver=Resolver(float))
-    assert "took the connection" in unreachable(SilentInHandshake(), "a:1", 5.0).message
+        address = Wires(port, context).address
+        with pytest.raises(UpstreamError, match="UNREACHABLE") as raised:
+            await Dialer(address, context, Resolver(float), connect_timeout=0.05).connect(asyncio.Protocol())
+    assert "it took the connection, but TLS was not agreed upon within 0.05s" in raised.value.message
 
 
 async def test_a_server_that_hangs_up_in_the_handshake_is_named(authority):
@@ -558,7 +560,7 @@ async def test_a_request_that_left_before_the_loss_was_sent(tls, authority):
 async def fetch(port: int, limit: int = 1000, timeout: float = DEADLINE, repeatable: bool = False):
     wires = Wires(port)
     deadlines = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
-    fetcher = Fetcher(wires.pool, wires.pool._address, deadlines, b"agent/1")
+    fetcher = Fetcher(wires.pool, wires.address, deadlines, b"agent/1")
     try:
         return await fetcher(
             b"POST", b"/login", [(b"X-Own", b"1")], b"{}", timeout=timeout, limit=limit, repeatable=repeatable
@@ -647,7 +649,7 @@ async def test_a_fetch_that_cannot_connect_tries_once_more():
             return await dial(wakeup)
 
         wires.pool.dial = dial_once_in_vain
-        fetcher = Fetcher(wires.pool, wires.pool._address, deadlines, b"agent/1")
+        fetcher = Fetcher(wires.pool, wires.address, deadlines, b"agent/1")
         assert (await fetcher(b"POST", b"/login", [], b"{}", timeout=DEADLINE, limit=10)).body == b"ok"
         wires.pool.close()
         deadlines.close()

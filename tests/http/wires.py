@@ -66,18 +66,25 @@ class Wires:
     """A Pool and the signal of the one exchange that uses it."""
 
     def __init__(
-        self, port: int, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", idle_most: int = 256
+        self,
+        port: int,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        idle_most: int = 256,
+        **more: object,
     ) -> None:
         self.clocks = Clocks()
         self.connects: list[bool] = []
-        address = UpstreamUrl(tls=tls is not None, host=host, port=port, authority=b"x", prefix=b"")
+        self.address = UpstreamUrl(tls=tls is not None, host=host, port=port, authority=b"x", prefix=b"")
         self.pool = Pool(
-            address,
+            self.address,
             tls,
             wall=lambda: self.clocks.wall,
             clock=lambda: self.clocks.monotonic,
             connected=self.connects.append,
             idle_most=idle_most,
+            user_agent=b"agent/1",
+            **more,
         )
         self.wakeup = Wakeup(asyncio.get_running_loop())
 

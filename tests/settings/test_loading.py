@@ -7,7 +7,7 @@ import pytest
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import ListenAddress, load
 from biot_sidecar.settings.secret import Secret
-from biot_sidecar.settings.table import DEFAULTS, FLAGS
+from biot_sidecar.settings.table import DEFAULTS, FLAGS, SHARED
 
 from tests.settings.given import ENOUGH, SECRET, USER, environment, problem, problems, settings
 
@@ -135,7 +135,7 @@ def test_every_problem_is_reported_at_once():
     bad |= {"BIOT_SERVICE_USER_ID": None, "BIOT_SERVICE_USER_SECRET_KEY": None, "SIDECAR_SECRET_COMMAND": None}
     named = [said.partition(":")[0] for said in problems(**bad)]
     assert sorted(named) == sorted(
-        set(DEFAULTS) - {"SIDECAR_ROUTES", "BIOT_SERVICE_USER_SECRET_KEY", "SIDECAR_SECRET_COMMAND"}
+        set(DEFAULTS) - SHARED - {"SIDECAR_ROUTES", "BIOT_SERVICE_USER_SECRET_KEY", "SIDECAR_SECRET_COMMAND"}
     )
 
 
@@ -238,12 +238,13 @@ def test_a_secret_file_is_named_not_read_into_the_settings(tmp_path):
 # ---- flag over environment over default
 
 
-def test_there_are_six_flags():
+def test_the_flags_are_these():
     assert FLAGS == {
         "BIOT_BASE_URL": "--upstream",
         "SIDECAR_LISTEN": "--listen",
         "SIDECAR_ADMIN_LISTEN": "--admin-listen",
         "SIDECAR_ROUTES": "--routes",
+        "SIDECAR_UPSTREAM_PROXY": "--upstream-proxy",
         "SIDECAR_LOG_LEVEL": "--log-level",
         "SIDECAR_LOG_FORMAT": "--log-format",
     }

@@ -125,6 +125,8 @@ class FakeTransport(asyncio.Transport):
 class FakePool:
     """Dials nobody: each dial gives a new connection in memory, or raises the next of `failures`."""
 
+    via = ""
+
     def __init__(self) -> None:
         self.failures: list[Failure | None] = []
         self.dialled: list[FakeTransport] = []

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from biot_sidecar.errors import Code, UpstreamError
+from biot_sidecar.errors import Code, ProxyError, UpstreamError
 from biot_sidecar.settings.names import SECRET_FILE
 from biot_sidecar.timestamps import iso
 
@@ -87,6 +87,9 @@ def malformed(message: str, hint: str = _CHECK_BASE_URL) -> LoginFailure:
 
 def no_response(error: UpstreamError) -> LoginFailure:
     """The login got no response, or one that is no HTTP."""
+    if isinstance(error, ProxyError):  # the same code as a call's: whoever runs the proxy can mend it, BioT cannot
+        outcome = "proxy_refused" if error.code is Code.PROXY_REFUSED else "network"
+        return LoginFailure(error.code, outcome, f"The login did not get through. {error.message}", error.hint)
     if error.code is Code.UPSTREAM_TIMEOUT:
         message = f"BioT's login gave no answer in time: {error.message}"
         return LoginFailure(Code.LOGIN_TIMEOUT, "timeout", message, TRIED_AGAIN)

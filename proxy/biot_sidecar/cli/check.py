@@ -74,6 +74,8 @@ def _check_settings(
         return None, not wrong
     for warning in settings.warnings:
         print(_with_severity("warning", warning))
+    if proxy := settings.upstream_proxy:
+        print(f"{BASE_URL}: through the proxy {proxy.address} ({proxy.source})")
     return settings, True
 
 

@@ -29,9 +29,10 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     if isinstance(result, LoginFailure):
         say(*filter(None, [f"{result.message} ({result.code.value}, after {took})", result.hint]))
         return 1
+    via = f" via {settings.via}" if settings.via else ""
     life = show_duration(round(result.expires - result.obtained))
     print(
-        f"logged in at {settings.upstream.url} as {settings.service_user_id} in {took}; "
+        f"logged in at {settings.upstream.url}{via} as {settings.service_user_id} in {took}; "
         f"the token expires at {iso(result.expires)}, in {life}"
     )
     return 0

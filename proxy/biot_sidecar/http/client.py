@@ -49,7 +49,7 @@ class Fetcher:
                 request = self._bytes(method, path, headers, body)
                 return await self._try_twice(wakeup, request, method, limit, repeatable or method in IDEMPOTENT)
         except TimeoutError:
-            failure = upstream_timeout(timeout)
+            failure = upstream_timeout(timeout, via=self._pool.via)
         finally:
             self._deadlines.unregister(wakeup)
         raise failure

@@ -8,7 +8,8 @@ import socket
 import ssl
 from typing import Final
 
-from biot_sidecar.errors import Code, UpstreamError
+from biot_sidecar.errors import Code, ProxyError, UpstreamError
+from biot_sidecar.settings import UpstreamProxy
 
 CHECK: Final = "Check BIOT_BASE_URL and the network between here and BioT."
 CLIENT_CERTIFICATE: Final = "The server wants a client's certificate, and the sidecar has none to show."
@@ -45,23 +46,50 @@ class SilentInHandshake(TimeoutError):
     """The server took the connection and did not finish the handshake in time."""
 
 
+class ClosedByProxy(ConnectionError):
+    """The proxy closed the connection instead of answering CONNECT."""
+
+
+class SilentProxy(TimeoutError):
+    """The proxy took the connection and did not answer CONNECT in time."""
+
+
 class NoThread(OSError):
     """The system allows no thread in which the name could be looked up."""
 
 
-def unreachable(error: OSError | TimeoutError, server: str, seconds: float) -> UpstreamError:
-    """Name a failed dial of `server` (host and port), which had `seconds`; nothing of a request was sent."""
-    if isinstance(error, ssl.SSLError):
-        reason, hint = _tls_reason(error)
-    elif isinstance(error, NoThread):
-        reason, hint = "no thread can be started here to look up its name", MORE_THREADS
-    elif (number := _number(error)) in _LOCAL:
-        reason, hint = _LOCAL[number]
-    else:
-        reason, hint = _network_reason(error, number, seconds), CHECK
+class SlowLookUp(TimeoutError):
+    """The name was looked up for `seconds`, in vain."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
+def unreachable(error: OSError | TimeoutError, server: str, seconds: float, via: str = "") -> UpstreamError:
+    """Name a failed dial of `server` (host and port), which had `seconds`; nothing of a request was sent.
+
+    `via` is the proxy whose tunnel stood.
+    """
+    reason, hint = _reason(error, seconds, "BIOT_BASE_URL", CHECK)
+    through = f" through the proxy {via}" if via else ""
     return UpstreamError(
         Code.UPSTREAM_UNREACHABLE,
-        f"BioT cannot be reached at {server}: {reason}.",
+        f"BioT cannot be reached at {server}{through}: {reason}.",
+        hint=hint,
+        retryable="connect",
+    )
+
+
+def proxy_unreachable(
+    error: OSError | TimeoutError, proxy: UpstreamProxy, server: str, seconds: float
+) -> UpstreamError:
+    """Name a failed dial of the proxy on the way to `server`."""
+    check = f"Check {proxy.source} and the network between here and the proxy."
+    reason, hint = _reason(error, seconds, proxy.source, check)
+    return ProxyError(
+        Code.UPSTREAM_UNREACHABLE,
+        f"BioT cannot be reached at {server}: the proxy {proxy.address} cannot be used; {reason}.",
         hint=hint,
         retryable="connect",
     )
@@ -69,36 +97,56 @@ def unreachable(error: OSError | TimeoutError, server: str, seconds: float) -> U
 
 def tls_broken(error: ssl.SSLError, server: str) -> UpstreamError:
     """Name what ended TLS after the handshake, before an answer: in TLS 1.3 the server judges our half of it later."""
-    reason, hint = _tls_reason(error)
+    reason, hint = _tls_reason(error, "BIOT_BASE_URL", CHECK)
     return UpstreamError(
         Code.UPSTREAM_UNREACHABLE, f"BioT at {server} ended the connection: {reason}.", hint=hint, retryable="reset"
     )
 
 
-def _tls_reason(error: ssl.SSLError) -> tuple[str, str]:
+def _reason(error: OSError | TimeoutError, seconds: float, setting: str, check: str) -> tuple[str, str]:
+    """What went wrong, and what to look at: `check` where nothing closer is known. `setting` named the server."""
+    if isinstance(error, ssl.SSLError):
+        return _tls_reason(error, setting, check)
+    if isinstance(error, NoThread):
+        return "no thread can be started here to look up its name", MORE_THREADS
+    number = _number(error)
+    return _LOCAL.get(number) or (_network_reason(error, number, seconds), check)
+
+
+def _tls_reason(error: ssl.SSLError, setting: str, check: str) -> tuple[str, str]:
     """What went wrong in TLS, and what to look at."""
     if isinstance(error, NoTls):
-        return "it speaks no TLS", "Check scheme and port of BIOT_BASE_URL."
+        return "it speaks no TLS", f"Check scheme and port of {setting}."
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message.rstrip('.')})", _distrust(error.verify_code)
+        return f"its certificate is not trusted ({error.verify_message.rstrip('.')})", _distrust(
+            error.verify_code, setting
+        )
     alert = re.search(r"ALERT_(.+)", error.reason or "")
     if alert is None:
-        return f"TLS failed ({(error.reason or 'no reason given').replace('_', ' ').lower()})", CHECK
+        return f"TLS failed ({(error.reason or 'no reason given').replace('_', ' ').lower()})", check
     name = alert[1].replace("_", " ").lower()
     if "certificate" in name or name == "handshake failure":
         return f"it refused TLS with the alert {name!r}", CLIENT_CERTIFICATE
-    return f"it refused TLS with the alert {name!r}", CHECK
+    return f"it refused TLS with the alert {name!r}", check
 
 
-def _distrust(code: int) -> str:
+def _distrust(code: int, setting: str) -> str:
     if code in _WRONG_NAME:
-        return "Check BIOT_BASE_URL: what answers there is another server."
+        return f"Check {setting}: what answers there is another server."
     if code in _WRONG_TIME:
         return "Check this machine's clock; if it is right, the server needs a new certificate."
-    return "Check BIOT_BASE_URL; an authority of your own goes into SIDECAR_CA_FILE."
+    return (
+        f"Check {setting}; an authority of your own, such as that of a proxy that inspects, goes into SIDECAR_CA_FILE."
+    )
 
 
 def _network_reason(error: OSError, number: int, seconds: float) -> str:
+    if isinstance(error, SlowLookUp):
+        return f"its name was looked up for {error.seconds:g}s in vain"
+    if isinstance(error, SilentProxy):
+        return f"it did not answer CONNECT within {seconds:g}s"
+    if isinstance(error, ClosedByProxy):
+        return "it closed the connection instead of answering CONNECT"
     if isinstance(error, SilentInHandshake):
         return f"it took the connection, but TLS was not agreed upon within {seconds:g}s"
     if isinstance(error, ClosedInHandshake):

@@ -34,6 +34,7 @@ CODES: Final = {
     Code.HOST_REFUSED: CodeMeaning(421, "http_request_denied"),
     Code.HEAD_TOO_LARGE: CodeMeaning(431, "http_request_error"),
     Code.UPSTREAM_UNREACHABLE: CodeMeaning(502, "destination_unavailable"),
+    Code.PROXY_REFUSED: CodeMeaning(502, "connection_refused"),
     Code.UPSTREAM_PROTOCOL: CodeMeaning(502, "http_protocol_error"),
     Code.LOGIN_REJECTED: CodeMeaning(502, "proxy_configuration_error"),
     Code.LOGIN_MALFORMED: CodeMeaning(502, "http_protocol_error"),
@@ -279,9 +280,9 @@ lost_before_response: Final = UpstreamFailure(
 )
 
 
-def upstream_timeout(seconds: float, *, sent: bool = True) -> UpstreamError:
-    """BioT was waited for in vain; `sent` if any byte of the request may have left."""
-    text = f"BioT did not answer within {seconds:g}s"
+def upstream_timeout(seconds: float, *, sent: bool = True, via: str = "") -> UpstreamError:
+    """BioT was waited for in vain; `sent` if any byte of the request may have left; `via` is the proxy on the way."""
+    text = f"BioT did not answer within {seconds:g}s" + (f", through the proxy {via}" if via else "")
     hint = "A route's `timeout` says how long to wait, and a request's Sidecar-Timeout, if that is shorter."
     return UpstreamError(Code.UPSTREAM_TIMEOUT, text, hint=hint, sent=sent)
 

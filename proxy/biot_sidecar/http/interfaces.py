@@ -301,6 +301,9 @@ ConnectionT = TypeVar("ConnectionT", bound=UpstreamStream)
 class Pool(Protocol[ConnectionT]):
     """Connections to the one upstream; it takes back those that it gave."""
 
+    via: str
+    """Host and port of the proxy on the way; empty without one."""
+
     def take(self) -> ConnectionT | None: ...
 
     async def dial(self, wakeup: Wakeup) -> ConnectionT: ...

@@ -187,7 +187,7 @@ class ForwardedRequest(Relay):
             pass
         finally:
             self._exchange.connect += shared.clock() - began
-        raise errors.upstream_timeout(self._route.timeout, sent=self._reached)
+        raise errors.upstream_timeout(self._route.timeout, sent=self._reached, via=shared.pool.via)
 
     def _send(self, upstream: UpstreamStream, token: Token | None) -> None:
         """Write the request, and let its body follow as it comes. Raises Failure."""
@@ -253,7 +253,7 @@ class ForwardedRequest(Relay):
             self._uploading = not client.body_done
         if not self._uploading:
             if wakeup.expired and shared.clock() >= self._deadline:
-                raise errors.upstream_timeout(self._route.timeout)
+                raise errors.upstream_timeout(self._route.timeout, via=shared.pool.via)
             shared.deadlines.arm(wakeup, self._deadline)
             return
         if wakeup.expired and self._has_stalled(upstream):

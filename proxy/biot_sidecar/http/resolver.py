@@ -40,6 +40,7 @@ class Resolver:
         self._under_way: asyncio.Future[Addresses] | None = None
         self._known: Addresses = []
         self._until = 0.0
+        self.worked = ""  # the address that was connected to last
 
     async def addresses(self, host: str, port: int) -> Addresses:
         """Of the one name that is asked for. Whoever goes away takes nobody's answer along. Raises OSError."""
@@ -49,11 +50,15 @@ class Resolver:
             return self._known
         if self._under_way is None:
             self._under_way = self._start(host, port)
-        return await asyncio.shield(self._under_way)
+        found = await asyncio.shield(self._under_way)
+        if found:
+            return found
+        raise socket.gaierror(socket.EAI_NONAME, "no address")
 
     def forget(self) -> None:
         """None of the addresses could be reached: ask again next time."""
         self._known = []
+        self.worked = ""
 
     def _start(self, host: str, port: int) -> asyncio.Future[Addresses]:
         """Raises NoThread."""
@@ -70,19 +75,6 @@ class Resolver:
         self._under_way = None
         if future.exception() is None:
             self._known, self._until = future.result(), self._clock() + KEPT
-
-    async def connect(self, protocol: asyncio.Protocol, host: str, port: int) -> None:
-        """Connect to the first of its addresses that takes us. Raises OSError."""
-        first: OSError | None = None
-        for address in await self.addresses(host, port):
-            try:
-                await asyncio.get_running_loop().create_connection(lambda: protocol, address, port)
-            except OSError as error:
-                first = first or error
-            else:
-                return
-        self.forget()
-        raise first or socket.gaierror(socket.EAI_NONAME, "no address")
 
 
 def _is_address(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -85,6 +86,17 @@ def rest_of(transport: Any) -> Iterator[bytes]:
             if not data:
                 return
             yield data
+
+
+def hand_over(transport: Any, protocol: asyncio.Protocol) -> None:
+    """Let `protocol` take over a transport that does not read at the moment.
+
+    Reading starts anew, since what reads differs from protocol to protocol: a BufferedProtocol lends its own buffer.
+    """
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    if not transport.is_closing():
+        transport.resume_reading()
 
 
 def bytes_sent(transport: Any) -> int | None:

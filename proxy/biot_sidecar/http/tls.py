@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ssl
-from typing import cast
 
 from biot_sidecar.errors import BadSettings
-from biot_sidecar.http.connect_errors import SilentInHandshake
-from biot_sidecar.http.deadlines import timeout
-from biot_sidecar.http.resolver import Resolver
-from biot_sidecar.http.tls_transport import TlsTransport
 from biot_sidecar.settings.ca_file import trust_file
 
 
@@ -36,26 +30,6 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     if not good:
         raise BadSettings([f"SIDECAR_CA_FILE: {ca_file} holds no certificates in PEM form"])
     return context
-
-
-async def connect_tls(
-    protocol: asyncio.Protocol, host: str, port: int, context: ssl.SSLContext, *, seconds: float, resolver: Resolver
-) -> None:
-    """Connect to a server that proves to be `host`, within so many seconds. Raises OSError and TimeoutError."""
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    stream = TlsTransport(protocol, context, certified_name(host), ready)
-    try:
-        with timeout(seconds):
-            await resolver.connect(cast(asyncio.Protocol, stream), host, port)
-            await ready
-        return
-    except TimeoutError:
-        pass
-    finally:
-        if not ready.done() or ready.cancelled() or ready.exception() is not None:
-            stream.abort()
-    raise SilentInHandshake if stream.connected else TimeoutError
 
 
 def certified_name(host: str) -> str:

@@ -143,8 +143,15 @@ class TlsTransport:
 
     @property
     def mid_record(self) -> bool:
-        """True when part of a record has arrived, and the rest has not."""
-        return bool(self._missing or self._part)
+        """True when part of a record has arrived, and the rest has not; here or in TLS below."""
+        below: object = self._tcp
+        return bool(self._missing or self._part) or (isinstance(below, TlsTransport) and below.mid_record)
+
+    @property
+    def handed(self) -> int:
+        """Bytes handed to the TCP transport at the bottom."""
+        below: object = self._tcp
+        return below.handed if isinstance(below, TlsTransport) else self.written
 
     @property
     def connected(self) -> bool:
@@ -233,6 +240,10 @@ class TlsTransport:
         if data and not self._tcp.is_closing():
             self.written += len(data)
             self._tcp.write(data)
+
+    def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        """What is decrypted goes there from now on."""
+        self._protocol = protocol
 
     def pause_reading(self) -> None:
         if not self._tcp.is_closing():

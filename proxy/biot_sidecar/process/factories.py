@@ -53,10 +53,15 @@ def make_pool(
     settings: Settings, connected: Callable[[bool], None], ended: Callable[[str], None] = lambda reason: None
 ) -> Pool:
     """Raises BadSettings for a CA file without certificates."""
-    upstream = settings.upstream
+    upstream, proxy = settings.upstream, settings.upstream_proxy
+    proxy_tls = proxy is not None and proxy.tls
+    context = tls_context(upstream.ca_file) if upstream.tls or proxy_tls else None
     return Pool(
         upstream,
-        tls_context(upstream.ca_file) if upstream.tls else None,
+        context if upstream.tls else None,
+        proxy=proxy,
+        proxy_tls=context if proxy_tls else None,
+        user_agent=USER_AGENT,
         wall=time.time,
         clock=time.monotonic,
         connected=connected,

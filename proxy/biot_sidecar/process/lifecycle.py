@@ -159,9 +159,12 @@ def _announce_ready(
     where, beside = (", ".join(map(bound, some)) for some in (sockets, admin))
     file = os.path.abspath(settings.routes)
     said = [f"listening on {where}", f"admin pages on {beside}" * bool(beside), f"{counted(routes, 'route')} of {file}"]
+    via = f" via {settings.via}" if settings.via else ""
+    if settings.via:
+        said.append(f"BioT through the proxy {settings.via}")
     log.event("info", "ready", "; ".join(filter(None, said)))
     log.flush()
-    print(f"biot-sidecar ready on {where} -> {settings.upstream.url}", flush=True)  # noqa: T201 - the ready line
+    print(f"biot-sidecar ready on {where} -> {settings.upstream.url}{via}", flush=True)  # noqa: T201 - the ready line
     notify(env, "READY=1")
 
 

@@ -261,6 +261,8 @@ class Sidecar:
             token=self._tokens.status(),
             history=await self._context.logins(self.logins()),
             reload=self.routes.reload_state,
+            url=self._settings.upstream.url,
+            via=self._settings.via,
         )
 
     def explain(self, method: str, path: str) -> dict[str, Any]:

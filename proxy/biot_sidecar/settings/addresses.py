@@ -89,6 +89,20 @@ def parse_base_url(text: str) -> UpstreamUrl:
     )
 
 
+def leads_to(host: str, port: int, address: ListenAddress) -> bool:
+    """True when a connection to host and port would arrive at `address`, as far as one can see."""
+    name = host.lower().removesuffix(".")
+    if not address.port or address.port != port:
+        return False
+    if name == address.host.lower():
+        return True
+    if not is_loopback(name):
+        return False
+    if is_ip(name) and is_ip(address.host) and is_loopback(address.host):
+        return name == address.host
+    return True  # names, and every address
+
+
 def is_ip(host: str) -> bool:
     """True for an IPv4 or IPv6 address, without brackets."""
     try:

@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import Final
 
-from biot_sidecar.settings.addresses import is_ip, is_loopback
+from biot_sidecar.settings.addresses import is_loopback, leads_to
 from biot_sidecar.settings.ca_file import ca_file_problem
 from biot_sidecar.settings.names import (
     ADMIN_LISTEN,
@@ -123,19 +123,12 @@ def check_listeners(reader: Reader) -> None:
             reader.problem(name, f"{address} is listened on already")
         if address.port or address.path:
             taken.add(address)
-    if upstream is not None and (port := next((one.port for _, one in ours if _leads_to(upstream, one)), 0)):
+    if upstream is not None and (
+        port := next((one.port for _, one in ours if leads_to(upstream.host, upstream.port, one)), 0)
+    ):
         reader.problem(BASE_URL, f"points at the sidecar itself (port {port})")
 
 
 def _addresses(reader: Reader, name: str) -> tuple[ListenAddress, ...]:
     value: tuple[ListenAddress, ...] | ListenAddress | None = reader.value(name)
     return (value,) if isinstance(value, ListenAddress) else value or ()
-
-
-def _leads_to(upstream: UpstreamUrl, address: ListenAddress) -> bool:
-    """True when a call of the upstream would arrive at `address`, as far as one can see."""
-    if not address.port or address.port != upstream.port or not is_loopback(upstream.host.removesuffix(".")):
-        return False
-    if is_ip(upstream.host) and is_ip(address.host) and is_loopback(address.host):
-        return upstream.host == address.host
-    return True  # names, and every address

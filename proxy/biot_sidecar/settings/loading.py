@@ -13,6 +13,7 @@ from biot_sidecar.settings.names import ALLOW_REMOTE, CA_FILE, LISTEN
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.routes_path import find_routes_file
 from biot_sidecar.settings.table import SETTINGS
+from biot_sidecar.settings.upstream_proxy import choose_upstream_proxy
 from biot_sidecar.settings.values import ListenAddress, Settings, UpstreamUrl
 
 LOOPBACK_HOSTS: Final = frozenset({b"localhost", b"127.0.0.1", b"::1"})
@@ -25,10 +26,12 @@ def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     reader = Reader(env, flags)
     values = {row.name: reader.value(row.name) for row in SETTINGS}
     check_all(reader)
+    proxy = choose_upstream_proxy(reader)
     raise_problems(reader)
     fields = {row.field: values[row.name] for row in SETTINGS if row.field}
     fields["upstream"] = msgspec.structs.replace(fields["upstream"], ca_file=values[CA_FILE])
     fields["allowed_hosts"] = fields["allowed_hosts"] or _own_hosts(fields["upstream"])
+    fields["upstream_proxy"] = proxy
     return Settings(**fields, routes=find_routes_file(env, flags), warnings=(*reader.misspelt(), *reader.warnings))
 
 

@@ -36,6 +36,11 @@ class Reader:
         given = (source.get(name, "").strip() for source in (self._flags, self.env))
         return next(filter(None, given), row.default)
 
+    def shared(self, name: str) -> tuple[str, str]:
+        """A variable that other programs read as well: how it is spelt, and its text. Lower case wins."""
+        spellings = ((spelling, self.env.get(spelling, "").strip()) for spelling in (name.lower(), name))
+        return next(((spelling, text) for spelling, text in spellings if text), (name, ""))
+
     def problem(self, name: str, reason: str) -> None:
         shown = self._flag_names.get(name, name) if name in self._flags else name
         self.problems.append(f"{shown}: {reason}")

@@ -26,8 +26,10 @@ from biot_sidecar.settings.names import (
     SECRET_FILE,
     SIMULATOR_LISTEN,
     TOKEN_STORE,
+    UPSTREAM_PROXY,
     USER_ID,
 )
+from biot_sidecar.settings.proxy_address import parse_upstream_proxy
 from biot_sidecar.settings.secret_command import parse_command
 from biot_sidecar.settings.users import parse_users
 
@@ -62,6 +64,22 @@ def _flag(flag: str, *more: str) -> Mapping[str, str]:
     return MappingProxyType(dict.fromkeys((*_SERVING, *more), flag))
 
 
+_SHARED_PROXY_SETTINGS: Final = (
+    (
+        "HTTPS_PROXY",
+        "the proxy on the way to an `https` upstream: `[http://][user:password@]host[:80]` or `https://...[:443]`. "
+        "Never for loopback. One that cannot be used is warned about and passed over; `https_proxy` wins",
+    ),
+    ("HTTP_PROXY", "the same for an `http` upstream; `http_proxy` wins"),
+    ("ALL_PROXY", "the same for either, where theirs is not set; `all_proxy` wins"),
+    (
+        "NO_PROXY",
+        "hosts for which none of these is used, comma-separated: names, domains with what is below them, addresses, "
+        "networks (`10.0.0.0/8`), each perhaps with `:port`; `*` is all; `no_proxy` wins",
+    ),
+)
+SHARED: Final = frozenset(name for name, _ in _SHARED_PROXY_SETTINGS)
+"""Variables that other programs read as well; they are read by settings/upstream_proxy, and never stop a start."""
 SETTINGS: Final = (
     Setting(
         name=BASE_URL,
@@ -221,6 +239,16 @@ SETTINGS: Final = (
         name=CA_FILE,
         unset_means="the system's",
         help="trusted CAs for the upstream, in PEM form; the certificate is always verified",
+    ),
+    *(Setting(name=name, help=text) for name, text in _SHARED_PROXY_SETTINGS),
+    Setting(
+        name=UPSTREAM_PROXY,
+        flags=_flag("--upstream-proxy", "login"),
+        field="upstream_proxy",
+        parse=parse_upstream_proxy,
+        is_secret=True,
+        unset_means="the variables above",
+        help="the proxy on the way to BioT, whatever the variables above say; `none`: straight",
     ),
     Setting(
         name="SIDECAR_LOG_LEVEL",

@@ -37,6 +37,24 @@ class UpstreamUrl(msgspec.Struct, frozen=True):
         return f"{'https' if self.tls else 'http'}://{(self.authority + self.prefix).decode('ascii')}"
 
 
+class UpstreamProxy(msgspec.Struct, frozen=True):
+    """The proxy on the way to the upstream. `source` is the setting that named it; `tls`: it is spoken to by TLS.
+
+    `credentials` is the base64 of Basic's (RFC 7617).
+    """
+
+    tls: bool
+    host: str
+    port: int
+    source: str
+    credentials: Secret | None = None
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT`, as people read it: no user, no password."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything `serve` needs. Durations are seconds."""
 
@@ -63,7 +81,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str  # debug | info | warning | error
     log_format: str  # json | text; empty: text on a terminal, else json
     inspect: bool
+    upstream_proxy: UpstreamProxy | None = None  # None: straight
     warnings: tuple[str, ...] = ()  # what is odd but no error
+
+    @property
+    def via(self) -> str:
+        """The proxy's `HOST:PORT`; empty without one."""
+        return "" if self.upstream_proxy is None else self.upstream_proxy.address
 
     @property
     def admin_addresses(self) -> tuple[ListenAddress, ...]:

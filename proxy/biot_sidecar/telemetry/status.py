@@ -34,9 +34,12 @@ def status(
     token: Mapping[str, Any],
     history: Iterable[LoginRecord],
     reload: Mapping[str, Any],
+    url: str = "",
+    via: str = "",
 ) -> dict[str, Any]:
     """The page's JSON. `snapshots` are those of every process; `token` is auth.tokens.Tokens.status(), times in
-    wall-clock seconds or None; `history` are the latest logins, the oldest first.
+    wall-clock seconds or None; `history` are the latest logins, the oldest first;
+    `via` is the HOST:PORT of the proxy on the way to `url`.
     """
     state = merge_snapshots(snapshots)
     return {
@@ -48,6 +51,7 @@ def status(
         },
         "logins": _logins(state) | {"blocked_until": _iso_or_none(token["blocked_until"]), "recent": _recent(history)},
         "clock": {"offset_seconds": None if (offset := token.get("clock_offset")) is None else round(offset, 1)},
+        "upstream": {"url": url, "proxy": via or None},
         "reload": dict(reload),
         "build": {"version": state.version, "python": state.python},
     }

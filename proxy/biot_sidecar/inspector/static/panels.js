@@ -33,7 +33,7 @@ class Panels {
   }
 
   #show(status) {
-    fill(this.#token, ...tokenPanel(status.token, status.logins));
+    fill(this.#token, ...tokenPanel(status));
     const focused = this.#rules.contains(document.activeElement) ? document.activeElement.dataset.rule : null;
     fill(this.#rules, ...this.#rulesPanel(status.routes, status.reload));
     if (focused !== null) [...this.#rules.querySelectorAll("button")].find((one) => one.dataset.rule === focused)?.focus();
@@ -68,7 +68,7 @@ function effect({ interception, authorization, retry, deny }) {
   return words.filter(Boolean).join(", ") || "no interceptors";
 }
 
-function tokenPanel(token, logins) {
+function tokenPanel({ token, logins, upstream }) {
   const [obtained, expires, blocked] = [token.obtained, token.expires, logins.blocked_until].map(moment);
   return [
     el("p", { class: "state" }, el("span", { class: `dot ${token.state}` }), token.state === "none" ? "no token yet" : token.state),
@@ -78,6 +78,7 @@ function tokenPanel(token, logins) {
       ["expires", expires && `in ${age(expires - now())}, at ${clock(expires)}`],
       ["blocked", blocked && `for ${age(blocked - now())} more, until ${clock(blocked)}`],
       ["logins", logins.total && loginWords(logins)],
+      ["BioT", upstream.proxy && `through the proxy ${upstream.proxy}`],
     ]),
     logins.recent.length ? loginTable(logins.recent) : null,
   ];
