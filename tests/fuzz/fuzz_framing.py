@@ -14,7 +14,7 @@ with atheris.instrument_imports(include=["biot_sidecar.routing", "biot_sidecar.h
     from biot_sidecar.http.chunked import ChunkedDecoder
     from biot_sidecar.http.framing import BadFraming, hopeless, request_head, response_head
     from biot_sidecar.http.header_fields import BadFields, parse_fields
-    from biot_sidecar.http.messages import Body
+    from biot_sidecar.http.messages import BodyFraming
 
 from tests.fuzz.naive import NaiveChunks, naive_request
 
@@ -35,8 +35,8 @@ def fuzz_request(raw: bytes) -> None:
     assert not hopeless(raw), "the connection would have refused it while it came"
     method, target, length, chunked = naive_request(raw)
     assert (head.method, head.target) == (method, target)
-    assert (head.framing.body is Body.CHUNKED) == chunked
-    assert (head.framing.body is Body.LENGTH) == (length is not None)
+    assert (head.framing.body is BodyFraming.CHUNKED) == chunked
+    assert (head.framing.body is BodyFraming.LENGTH) == (length is not None)
     assert head.framing.length == (length or 0)
 
 

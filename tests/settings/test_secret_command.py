@@ -140,8 +140,16 @@ def test_the_whole_group_is_killed_at_the_time_out(tmp_path: Path):
     child, leader = map(int, pids.read_text().split())
     with pytest.raises(ProcessLookupError):
         os.kill(leader, 0)
-    stat = Path(f"/proc/{child}/stat")
-    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] in "ZX"
+    while is_running(child):  # SIGKILL has been sent; a busy kernel may take its time to deliver it
+        time.sleep(0.01)
+
+
+def is_running(pid: int) -> bool:
+    """False for a process that has ended, reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_one_that_closes_its_output_and_goes_on_is_killed_too():
