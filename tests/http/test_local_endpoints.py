@@ -30,13 +30,17 @@ class FakeSources:
         return {"method": method, "path": path}
 
 
+def reraise(error: BaseException) -> None:
+    raise error
+
+
 @pytest.fixture
 def sources():
     return FakeSources()
 
 
 async def get(sources, path: bytes, query: bytes = b"", *, everything: bool = True):
-    return await LocalEndpoints(sources, everything=everything).get(path, query, b"text/html")
+    return await LocalEndpoints(sources, reraise, everything=everything).get(path, query, b"text/html")
 
 
 async def test_metrics_come_in_the_form_that_was_asked_for(sources):
@@ -85,10 +89,24 @@ async def test_explain_needs_a_method_and_a_path(sources, query):
 
 @pytest.mark.parametrize("path", [b"/", b"/metricsx", b"/_sidecar", b"/_sidecar/x"])
 def test_there_is_no_other_page(sources, path):
-    assert not LocalEndpoints(sources, everything=True).has(path)
+    assert not LocalEndpoints(sources, reraise, everything=True).has(path)
 
 
 @pytest.mark.parametrize("path", [b"/_sidecar/status", b"/_sidecar/explain"])
 def test_the_admin_listener_shows_three_pages_alone(sources, path):
-    assert not LocalEndpoints(sources, everything=False).has(path)
-    assert all(LocalEndpoints(sources, everything=False).has(page) for page in (b"/metrics", b"/healthz", b"/readyz"))
+    assert not LocalEndpoints(sources, reraise, everything=False).has(path)
+    assert all(
+        LocalEndpoints(sources, reraise, everything=False).has(page) for page in (b"/metrics", b"/healthz", b"/readyz")
+    )
+
+
+@pytest.mark.parametrize("page", [b"/metrics", b"/readyz", b"/_sidecar/status"])
+async def test_a_page_that_fails_is_answered_and_reported(page):
+    class Broken(FakeSources):
+        render_metrics = status = token_state = lambda *_: {}["missing"]
+
+    reported: list[BaseException] = []
+    response = await LocalEndpoints(Broken(), reported.append, everything=True).get(page, b"", b"")
+    assert response.status == 500
+    assert b"missing" not in response.body
+    assert [type(error) for error in reported] == [KeyError]

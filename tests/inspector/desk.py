@@ -109,12 +109,16 @@ def running_desk() -> Iterator[Desk]:
         assert not thread.is_alive(), "the inspector did not stop"
 
 
+def reraise(error: BaseException) -> None:
+    raise error
+
+
 async def _serve(begun: queue.Queue[Desk]) -> None:
     recorder = Recorder()
     app = make_app(recorder)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
     desk = Desk(asyncio.get_running_loop(), recorder, runner)
-    _add_own_pages(app, LocalEndpoints(desk.sources, everything=True))
+    _add_own_pages(app, LocalEndpoints(desk.sources, reraise, everything=True))
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qs
 
+from biot_sidecar.errors import Failure
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.interfaces import LocalResponse
 from biot_sidecar.routing.pattern import METHOD
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+BROKEN: Final = LocalResponse(500, TEXT, b"The sidecar cannot tell, by a mistake of its own; its log says where.\n")
 
 
 class Sources(Protocol):
@@ -33,10 +35,11 @@ class Sources(Protocol):
 
 
 class LocalEndpoints:
-    """`names` limits them: the admin listener serves only the first three."""
+    """Without `everything` they are the admin listener's, the first three. `report` takes a mistake of ours."""
 
-    def __init__(self, sources: Sources, *, everything: bool) -> None:
+    def __init__(self, sources: Sources, report: Callable[[BaseException], None], *, everything: bool) -> None:
         self._sources = sources
+        self._report = report
         self._endpoints: dict[bytes, Callable[[bytes, bytes], Awaitable[LocalResponse]]] = {
             b"/metrics": self._metrics,
             b"/healthz": self._healthz,
@@ -51,8 +54,14 @@ class LocalEndpoints:
         return path in self._endpoints
 
     async def get(self, path: bytes, query: bytes, accept: bytes) -> LocalResponse:
-        """The page of that name. Raises Failure for a query that it cannot answer."""
-        return await self._endpoints[path](query, accept)
+        """The page of that name, or a 500: whoever asks gets a response. Raises Failure for a bad query."""
+        try:
+            return await self._endpoints[path](query, accept)
+        except Failure:
+            raise
+        except Exception as error:
+            self._report(error)
+            return BROKEN
 
     async def _metrics(self, query: bytes, accept: bytes) -> LocalResponse:
         return LocalResponse(200, *await self._sources.render_metrics(accept.decode("latin-1")))

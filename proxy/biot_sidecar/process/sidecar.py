@@ -168,7 +168,7 @@ class Sidecar:
             routes=self.routes,
             admission=self._admission if everything else Admission(None, settings.allowed_origins),
             forwarder=forwarder,
-            endpoints=LocalEndpoints(self, everything=everything),
+            endpoints=LocalEndpoints(self, self.report, everything=everything),
             observer=self._observer if context.request_observer is None else self,
             deadlines=self._deadlines,
             limits=Limits(in_flight_requests=in_flight_limit(settings), loop_requests=settings.loop_limit),
