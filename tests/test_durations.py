@@ -24,3 +24,7 @@ def test_refuses_everything_else_with_a_sentence(text: str) -> None:
 def test_what_it_shows_it_can_read(milliseconds: int) -> None:
     seconds = milliseconds // 1000 if milliseconds >= 1000 else milliseconds / 1000
     assert parse_duration(show_duration(seconds)) == pytest.approx(seconds, rel=1e-5)
+
+
+def test_hours_are_written_out() -> None:
+    assert show_duration(8000 * 365.25 * 24 * 3600 + 61) == "70128000h1m1s"

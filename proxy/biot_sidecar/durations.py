@@ -29,5 +29,5 @@ def show_duration(seconds: float) -> str:
         return f"{seconds * 1000:g}ms" if seconds else "0"
     hours, rest = divmod(seconds, 3600)
     minutes, rest = divmod(rest, 60)
-    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
-    return "".join(f"{value:g}{unit}" for value, unit in parts if value)
+    parts = ((f"{hours:.0f}", "h"), (f"{minutes:.0f}", "m"), (f"{rest:g}", "s"))
+    return "".join(f"{value}{unit}" for value, unit in parts if value != "0")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import Final
+
+CLIENT_CERTIFICATE: Final = "The server wants a client's certificate, and the sidecar has none to show."
+"""A hint that a call and a login share."""
 
 
 class Code(Enum):

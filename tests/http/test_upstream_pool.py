@@ -10,10 +10,10 @@ import ssl
 import struct
 
 import pytest
-from biot_sidecar.errors import Code, UpstreamError
+from biot_sidecar.errors import CLIENT_CERTIFICATE, Code, UpstreamError
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.client import Fetcher
-from biot_sidecar.http.connect_errors import CLIENT_CERTIFICATE, unreachable
+from biot_sidecar.http.connect_errors import unreachable
 from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.dialing import Dialer
 from biot_sidecar.http.framing import response_head

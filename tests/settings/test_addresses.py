@@ -133,3 +133,5 @@ def test_a_final_dot_is_for_dns_alone():
     assert (upstream.host, upstream.authority) == ("api.example.", b"api.example")
     with pytest.raises(ValueError, match="no host name"):
         parse_base_url("https://api.example..:443")
+    local = parse_base_url("http://LocalHost.:8080")
+    assert (local.host, local.authority) == ("localhost", b"localhost:8080")

@@ -93,7 +93,7 @@ def test_a_name_with_a_nul_is_no_file():
     assert "NUL" in ca_file_problem("a\0b")[0]
 
 
-@pytest.mark.parametrize("content", [b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+@pytest.mark.parametrize("content", [b"", b"no certificate", b"-----BEGIN PRIVATE KEY-----\nAAAA\n"])
 def test_a_ca_file_without_certificates_is_refused(tmp_path, content):
     (tmp_path / "ca.pem").write_bytes(content)
     assert "holds no certificates in PEM form" in ca_file_problem(str(tmp_path / "ca.pem"))[0]
@@ -126,4 +126,4 @@ def test_a_damaged_certificate_beside_a_good_one_is_warned_about(tmp_path, damag
 def test_a_file_of_damaged_certificates_alone_is_refused(tmp_path):
     file = tmp_path / "ca.pem"
     file.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    assert "holds no certificates" in ca_file_problem(str(file))[0]
+    assert "that are not damaged" in ca_file_problem(str(file))[0]

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from biot_sidecar.errors import Code, ProxyError, UpstreamError
+from biot_sidecar.errors import CLIENT_CERTIFICATE, Code, ProxyError, UpstreamError
 from biot_sidecar.settings.names import SECRET_FILE
 from biot_sidecar.timestamps import iso
 
@@ -95,7 +95,9 @@ def no_response(error: UpstreamError) -> LoginFailure:
         return LoginFailure(Code.LOGIN_TIMEOUT, "timeout", message, TRIED_AGAIN)
     if error.code is Code.UPSTREAM_PROTOCOL:
         return malformed(f"BioT's answer to the login is broken. {error.message}")
-    hint = error.hint if error.retryable == "connect" and error.hint else TRIED_AGAIN
+    # TLS 1.3 judges our half of the handshake after it; other hints for a broken connection speak of calls.
+    telling = error.hint and (error.retryable == "connect" or error.hint == CLIENT_CERTIFICATE)
+    hint = error.hint if telling else TRIED_AGAIN
     return LoginFailure(Code.LOGIN_UNAVAILABLE, "network", f"The login did not get through. {error.message}", hint)
 
 

@@ -8,11 +8,10 @@ import socket
 import ssl
 from typing import Final
 
-from biot_sidecar.errors import Code, ProxyError, UpstreamError
+from biot_sidecar.errors import CLIENT_CERTIFICATE, Code, ProxyError, UpstreamError
 from biot_sidecar.settings import UpstreamProxy
 
 CHECK: Final = "Check BIOT_BASE_URL and the network between here and BioT."
-CLIENT_CERTIFICATE: Final = "The server wants a client's certificate, and the sidecar has none to show."
 # X.509 verification (openssl/x509_vfy.h).
 _WRONG_NAME: Final = frozenset({62, 63, 64})
 _WRONG_TIME: Final = frozenset({9, 10})

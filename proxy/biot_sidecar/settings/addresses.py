@@ -73,6 +73,8 @@ def parse_base_url(text: str) -> UpstreamUrl:
     name = host if is_ip(host) else host.removesuffix(".")  # the final dot is for DNS alone: no search domains
     if not is_host(name):
         raise ValueError(f"{host!r} is no host name or address; write names in ASCII (punycode)")
+    if is_loopback(name):  # no name for DNS (RFC 6761, section 6.3)
+        host = name
     prefix = url.path.rstrip("/")
     if re.search(r"[^\x21-\x7e]|%(?![0-9A-Fa-f]{2})|\\|(?:^|/)(?:\.|%2[eE]){1,2}(?:/|$)", prefix):
         raise ValueError(f"the path {prefix!r} holds characters or dot segments that do not belong there")

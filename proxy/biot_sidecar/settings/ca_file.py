@@ -53,6 +53,8 @@ def ca_file_problem(path: str) -> tuple[str, str]:
         return f"{path!r} cannot be read: {error.strerror or 'no such thing'}", ""
     except ValueError:
         return "holds a NUL character", ""
+    if damaged and not good:
+        return f"{path!r} holds no certificates in PEM form that are not damaged", ""
     if not good:
         return f"{path!r} holds no certificates in PEM form", ""
     return "", f"{path!r}: {damaged} of {good + damaged} certificates are damaged and not trusted" if damaged else ""
