@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 
 import pytest
-from biot_sidecar.process.memory_trim import AGAIN, GROWTH, MemoryTrimmer, resident
+from biot_sidecar.process.memory_trim import AGAIN, GROWTH, MemoryTrimmer, resident, trim
 
 MIB = 1024 * 1024
 
@@ -68,3 +70,18 @@ def test_where_the_library_cannot_it_is_asked_once():
 @pytest.mark.skipif(sys.platform != "linux", reason="proc(5) and glibc")
 def test_this_process_knows_its_size():
     assert resident() > MIB
+
+
+def test_what_ended_in_a_cycle_is_given_back_too():
+    class Connection:
+        pass
+
+    ended = Connection()
+    ended.itself = ended  # type: ignore[attr-defined]
+    seen = weakref.ref(ended)
+    gc.disable()
+    try:
+        del ended
+        assert trim() is False or seen() is None
+    finally:
+        gc.enable()

@@ -2,10 +2,13 @@
 
 glibc keeps what was freed below anything still in use (mallopt(3)); malloc_trim(3) gives such pages back. It walks the
 whole heap, a few milliseconds, so it is called only when memory has grown since the last time and no request waits.
+Connections that have ended lie in cycles, with their buffers, until Python's collector looks at its oldest generation,
+which an idle process never causes: so it is asked first, which costs as much again.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -39,6 +42,7 @@ def trim() -> bool:
         give_back = ctypes.CDLL(None).malloc_trim
     except (OSError, AttributeError):
         return False
+    gc.collect()
     give_back(0)
     return True
 
