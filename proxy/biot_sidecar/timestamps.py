@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 LATEST: Final = 253_402_300_799.0
 """9999-12-31T23:59:59Z in wall-clock seconds, the last second that a date can name; whatever is later counts as it."""
@@ -16,6 +16,18 @@ def iso(wall: float, timespec: str = "milliseconds") -> str:
     """Wall-clock seconds as ISO 8601; what lies beyond is shown as the first or the last that can be."""
     moment = datetime.fromtimestamp(max(0.0, min(wall, LATEST)), UTC)
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def read_iso(text: Any) -> float | None:
+    """Wall-clock seconds of an ISO 8601 time with 0 to 9 digits of fraction; without a zone it is UTC."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        seconds = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+        return min(seconds, LATEST)  # a fraction of the last second, or a zone west of UTC, lies beyond
+    except (ValueError, OverflowError):
+        return None
 
 
 def read_http_date(value: bytes) -> float | None:

@@ -32,10 +32,10 @@ async def test_it_says_when_the_token_expires_and_how_long_it_took(capsys):
         said = await login(capsys, **settings(url))
     assert said.status == 0
     assert said.err == []
-    # A second more: the token's life is told by BioT's Date, which has no fractions.
     assert re.fullmatch(
         rf"logged in at {url} as {DEFAULT_SERVICE_USER_ID} in \d+ ms; "
-        r"the token expires at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z, in 30m(1s)?",
+        r"the token expires at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z, in 30m\n"
+        r"the secret key does not end",
         "\n".join(said.out),
     )
 
@@ -98,3 +98,18 @@ def test_every_wrong_setting_is_told_at_once(capsys):
     said = ran(capsys, "login", BIOT_BASE_URL="ftp://x")
     assert said.status == 1
     assert len(said.err) == 3
+
+
+async def test_when_the_key_ends_is_not_asked_where_that_is_turned_off(capsys):
+    async with running_simulator() as url:
+        said = await login(capsys, **settings(url), SIDECAR_SECRET_KEY_CHECK="0")
+    assert (said.status, len(said.out)) == (0, 1)
+
+
+async def test_a_biot_that_does_not_tell_when_the_key_ends_is_no_failure(capsys):
+    async with ScriptedUpstream() as upstream:
+        upstream.on("/ums/v2/services/self", response(403, body=b"{}"))
+        said = await login(capsys, **settings(upstream.url))
+        assert [one.target for one in upstream.requests] == [b"/ums/v2/services/self"]
+    assert said.status == 0
+    assert said.out[1].startswith("it is not known when the secret key ends: BioT does not permit it (403; ")

@@ -38,6 +38,7 @@ FUNCTIONS = {
 def real_series() -> dict[str, dict[str, set[str]]]:
     """Every metric that a sidecar shows after a little of everything: its labels and their values."""
     metrics = new_metrics()
+    metrics.secret_key_found(1_700_000_060.0, 1)
     for status in (200, 404, 502):
         metrics.finished(exchange(status=status, interception="set"))
     for reason in state.REFUSALS:

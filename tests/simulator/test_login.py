@@ -12,6 +12,7 @@ import pytest
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.simulator.login import ServiceLogin, Signer
 from biot_sidecar.simulator.options import SimulatorOptions
+from biot_sidecar.simulator.secret_keys import SecretKeys
 from biot_sidecar.simulator.values import Answer, BiotError, Call, instant
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -24,7 +25,7 @@ class Door:
     """A ServiceLogin asked at chosen times."""
 
     def __init__(self, signer: Signer, options: SimulatorOptions | None = None) -> None:
-        self.login = ServiceLogin(options or SimulatorOptions(), signer)
+        self.login = ServiceLogin(options or SimulatorOptions(), signer, SecretKeys(options or SimulatorOptions(), NOW))
 
     def enter(self, credentials: Any = CREDENTIALS, at: float = NOW) -> Answer:
         return self.login.log_in(Call(body=credentials, now=at))

@@ -24,13 +24,15 @@ SUMS_UNLESS_DECLARED = {
     "observes": (True, False, True),
     "token_expires": (3.0, 5.0, 5.0),
     "blocked_until": (3.0, 5.0, 5.0),
+    "secret_key_expires": (3.0, 5.0, 3.0),
+    "secret_keys": (3, 5, 5),
     "files_most": (3.0, 5.0, 3.0),
     "started": (3.0, 5.0, 3.0),
     "most": (3.0, 5.0, 5.0),
     "last_used": (3.0, 5.0, 5.0),
 }
 """The fields that are no sums: two processes' values and what becomes of them."""
-LIVE = {"reload_successful", "blocked_until", "in_flight", "idle", "active"} | {
+LIVE = {"reload_successful", "blocked_until", "secret_key_expires", "secret_keys", "in_flight", "idle", "active"} | {
     f"process.{name}" for name in ("virtual", "resident", "open_files", "files_most")
 }
 Leaf = tuple[str, Callable[[Snapshot], Any], Callable[[Snapshot, Any], None]]
@@ -97,7 +99,7 @@ def test_of_a_process_that_ended_all_stays_but_what_ends_with_it(path, get, put)
     assert left == (at_start if path[1:] in LIVE else told)
 
 
-ON_THE_STATUS_PAGE_ONLY = {"most", "last_used"}
+ON_THE_STATUS_PAGE_ONLY = {"most", "last_used", "secret_keys"}
 
 
 @pytest.mark.parametrize(("path", "get", "put"), LEAVES, ids=[leaf[0] for leaf in LEAVES])

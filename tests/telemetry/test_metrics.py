@@ -360,3 +360,13 @@ def test_what_would_have_been_denied_is_counted_under_the_route_that_observes():
     assert value(seen, "would_deny_total", route="two") == 1
     assert value(seen, "would_deny_total", route="unmatched") == 1
     assert value(seen, "requests_total", route="one", method="GET", status="200", interception="off") == 2
+
+
+def test_the_secret_keys_end_is_absent_while_unknown_or_endless():
+    metrics = new_metrics()
+    name = "secret_key_expiry_timestamp_seconds"
+    assert not label_sets(samples(metrics), name)
+    metrics.secret_key_found(1_700_000_060.0, 2)
+    assert value(samples(metrics), name) == 1_700_000_060
+    metrics.secret_key_found(None, 1)
+    assert not label_sets(samples(metrics), name)

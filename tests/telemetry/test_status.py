@@ -149,3 +149,12 @@ def test_the_last_reload_and_the_build_are_told():
     shown = page(reload={"at": None, "error": "routes.yaml:3:1: error: unknown key"})
     assert shown["reload"] == {"at": None, "error": "routes.yaml:3:1: error: unknown key"}
     assert shown["build"] == {"version": "1.2.3", "python": "3.11.7"}
+
+
+def test_it_tells_when_the_secret_key_ends_as_soon_as_that_is_known():
+    metrics = new_metrics()
+    assert page(metrics)["secret_key"] is None
+    metrics.secret_key_found(None, 1)
+    assert page(metrics)["secret_key"] == {"expires": None, "keys": 1}
+    metrics.secret_key_found(1_700_000_060.0, 2)
+    assert page(metrics)["secret_key"] == {"expires": "2023-11-14T22:14:20.000Z", "keys": 2}

@@ -6,12 +6,11 @@ import base64
 import json
 import math
 import re
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from biot_sidecar.auth.issued_token import IssuedToken
 from biot_sidecar.auth.login_failure import LoginFailure, locked, malformed, rejected, unexpected_status
-from biot_sidecar.timestamps import LATEST
+from biot_sidecar.timestamps import LATEST, read_iso
 
 LEAST_LIFE_SECONDS: Final = 0.5
 """With less a token would end before a call that waits for it can use it."""
@@ -45,7 +44,7 @@ def _read_token(body: bytes, now: float, date: float | None) -> IssuedToken | Lo
     jwt = content.get("accessToken") if isinstance(content, dict) else None
     if not isinstance(jwt, str) or not _TOKEN.fullmatch(jwt):
         return malformed("BioT's answer to the login holds no usable accessToken.")
-    expires = _read_time(content.get("accessTokenExpiration"))
+    expires = read_iso(content.get("accessTokenExpiration"))
     if expires is None:
         expires = _read_jwt_expiry(jwt)
     if expires is None:
@@ -58,18 +57,6 @@ def _read_token(body: bytes, now: float, date: float | None) -> IssuedToken | Lo
             "BioT's token had expired when it arrived.", "Check this machine's clock against the real time."
         )
     return IssuedToken(jwt, now, expires)
-
-
-def _read_time(text: Any) -> float | None:
-    """Wall-clock seconds of an ISO 8601 time with 0 to 9 digits of fraction; without a zone it is UTC."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        seconds = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-        return min(seconds, LATEST)  # a fraction of the last second, or a zone west of UTC, lies beyond
-    except (ValueError, OverflowError):
-        return None
 
 
 def _read_jwt_expiry(jwt: str) -> float | None:

@@ -68,6 +68,7 @@ class SingleFlightLogin:
         self._backoff_changed = backoff_changed
         self.backoff = NO_BACKOFF
         self.under_way: asyncio.Task[LoginResult] | None = None
+        self.succeeded = asyncio.Event()  # once a login has
         self.history: deque[LoginRecord] = deque(maxlen=HISTORY_LENGTH)
 
     def failure_in_force(self) -> LoginFailure | None:
@@ -102,6 +103,7 @@ class SingleFlightLogin:
         else:
             record.outcome, record.obtained = "shared" if result.shared else "success", result.obtained
             self._set_backoff(NO_BACKOFF)
+            self.succeeded.set()
         self._secret.login_ended(rejected=isinstance(result, LoginFailure) and result.blocks)
         self.history.append(record)
         self._ended(result)

@@ -252,6 +252,16 @@ class Tokens(interfaces.Tokens):
     # ---- what can be told
 
     @property
+    def logged_in(self) -> asyncio.Event:
+        """Set once a login has succeeded."""
+        return self._login.succeeded
+
+    def in_hand(self) -> bytes | None:
+        """The Authorization value that may be sent now, for what is no call: it counts nowhere and renews nothing."""
+        token = self._token
+        return token.authorization if token is not None and usable(token, self._clock()) else None
+
+    @property
     def history(self) -> deque[LoginRecord]:
         """The latest tokens and failed logins, the oldest first."""
         return self._login.history

@@ -24,15 +24,17 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     say(*settings.warnings)
     from biot_sidecar.process.oneshot import timed_login  # only once there is something to do
 
-    result, seconds = timed_login(settings)
+    result, seconds, secret_key = timed_login(settings)
     took = f"{seconds * 1000:.0f} ms"
     if isinstance(result, LoginFailure):
         say(*filter(None, [f"{result.message} ({result.code.value}, after {took})", result.hint]))
         return 1
     via = f" via {settings.via}" if settings.via else ""
-    life = show_duration(round(result.expires - result.obtained))
+    life = show_duration(int(result.expires - result.obtained))  # of a Date that tells no fractions
     print(
         f"logged in at {settings.upstream.url}{via} as {settings.service_user_id} in {took}; "
         f"the token expires at {iso(result.expires)}, in {life}"
     )
+    if secret_key:
+        print(secret_key)
     return 0

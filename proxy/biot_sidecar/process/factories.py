@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import platform
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvloop
 
@@ -28,6 +29,9 @@ from biot_sidecar.settings.secret import Secret
 from biot_sidecar.telemetry.access_log import Log
 from biot_sidecar.telemetry.metrics import Metrics
 from biot_sidecar.telemetry.stderr import Stderr
+
+if TYPE_CHECKING:
+    from biot_sidecar.auth.secret_key_life import Look, SecretKeyWatch
 
 RANDOM: Final = random.SystemRandom()
 """The system's randomness: a generator of our own would repeat itself in clones of a snapshot."""
@@ -117,6 +121,31 @@ def make_token_provider(settings: Settings, fetch: Fetcher, observer: LoginObser
     """How this program gets tokens: by logging in, or from others that share them. Raises BadSettings."""
     login = make_login(settings, fetch, observer)
     return login if settings.token_store is None else _make_fleet_login(login, settings.token_store, settings, observer)
+
+
+def make_secret_key_watch(
+    settings: Settings,
+    fetch: Fetcher,
+    in_hand: Callable[[], bytes | None],
+    event: Callable[[str, str, str], None],
+    found: Callable[[float | None, int], None],
+) -> SecretKeyWatch:
+    """`in_hand` gives the token's Authorization value. Raises BadSettings."""
+    from biot_sidecar.auth.secret_key_life import FleetKeyLife, KeyLife, SecretKeyWatch, Unknown, ask_key_life
+
+    async def look() -> KeyLife | Unknown | None:
+        authorization = in_hand()
+        return None if authorization is None else await ask_key_life(fetch, authorization, time.time())
+
+    shared: Look = look
+    if settings.token_store is not None:
+        from biot_sidecar.auth.redis_store import TokenStore  # for those who share tokens only
+
+        # A store that fails is told of where tokens are shared.
+        store = TokenStore(settings.token_store, clock=time.monotonic, event=lambda level, kind, text: None)
+        name = hashlib.sha256(f"{settings.service_user_id} {settings.upstream.url}".encode()).hexdigest()[:32]
+        shared = FleetKeyLife(look, lambda: in_hand() is not None, store, f"biot-sidecar:{{{name}}}:secret-key")
+    return SecretKeyWatch(shared, wall=time.time, clock=make_clock(), sleep=asyncio.sleep, event=event, found=found)
 
 
 def _make_fleet_login(login: LoginClient, store: Secret, settings: Settings, observer: LoginObserver) -> TokenProvider:

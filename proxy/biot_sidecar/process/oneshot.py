@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 
 from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, secret_unreadable
+from biot_sidecar.auth.secret_key_life import Unknown, ask_key_life
 from biot_sidecar.auth.secret_source import UnreadableSecret
+from biot_sidecar.auth.token import bearer
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.process.factories import (
     close_upstream,
@@ -45,13 +47,22 @@ async def log_in(settings: Settings, fetch: Fetcher) -> IssuedToken | LoginFailu
     return await make_login(settings, fetch, LoginObservers()).obtain(secret, TokenRequest("start"))
 
 
-def timed_login(settings: Settings) -> tuple[IssuedToken | LoginFailure, float]:
-    """What came of one login, and how many seconds it took, connecting included. Raises BadSettings."""
+def timed_login(settings: Settings) -> tuple[IssuedToken | LoginFailure, float, str]:
+    """What came of one login, how many seconds it took, connecting included, and when the secret key ends, in words
+    (empty without SIDECAR_SECRET_KEY_CHECK). Raises BadSettings.
+    """
     return asyncio.run(_timed_login(settings))
 
 
-async def _timed_login(settings: Settings) -> tuple[IssuedToken | LoginFailure, float]:
+async def _timed_login(settings: Settings) -> tuple[IssuedToken | LoginFailure, float, str]:
     began = time.monotonic()
     async with fetching(settings) as fetch:
         result = await log_in(settings, fetch)
-        return result, time.monotonic() - began
+        seconds = time.monotonic() - began
+        if isinstance(result, LoginFailure) or not settings.secret_key_check:
+            return result, seconds, ""
+        now = time.time()
+        life = await ask_key_life(fetch, bearer(result.jwt), now)
+        if isinstance(life, Unknown):
+            return result, seconds, f"it is not known when the secret key ends: {life.reason}"
+        return result, seconds, life.describe(now)

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from biot_sidecar.auth.secret_source import ReadableSecret
 from biot_sidecar.auth.single_flight_login import LoginRecord
@@ -36,8 +36,10 @@ from biot_sidecar.process.factories import (
     in_flight_limit,
     make_clock,
     make_deadline_timer,
+    make_fetcher,
     make_metrics,
     make_pool,
+    make_secret_key_watch,
     make_secret_source,
 )
 from biot_sidecar.process.memory_trim import MemoryTrimmer
@@ -54,6 +56,9 @@ from biot_sidecar.telemetry.exposition import render_in_pieces
 from biot_sidecar.telemetry.login_observers import LoginObservers
 from biot_sidecar.telemetry.prometheus_loading import PrometheusLoader
 from biot_sidecar.telemetry.status import status
+
+if TYPE_CHECKING:
+    from biot_sidecar.auth.secret_key_life import SecretKeyWatch
 
 IDLE_GRACE: Final = 0.25
 """Seconds in which a stopping sidecar still tells idle connections that it stops, instead of hanging up on them."""
@@ -84,6 +89,7 @@ class Sidecar:
         self.routes = self._make_routes_watcher()
         self.secret = self._make_secret()
         self._tokens = self._make_tokens()
+        self._secret_key_watch = self._make_secret_key_watch()
         self._observer = BatchingObserver([self._metrics, log], later=after_batch_interval, report=self.report)
         self._admission = Admission(settings.allowed_hosts, settings.allowed_origins)
         self._reserve = Reserve()
@@ -135,6 +141,16 @@ class Sidecar:
             jitter=RANDOM.random,
             observer=LoginObservers(*told, report=self.report),
             rejections=context.rejections,
+        )
+
+    def _make_secret_key_watch(self) -> SecretKeyWatch | None:
+        """Of the only process; of several the supervisor watches."""
+        settings = self._settings
+        if not settings.secret_key_check or self._context.size > 1:
+            return None
+        fetch = make_fetcher(settings, self._pool, self._deadlines)
+        return make_secret_key_watch(
+            settings, fetch, self._tokens.in_hand, self._log.event, self._metrics.secret_key_found
         )
 
     def _make_forwarder(self, pool: Pool, upstream: UpstreamUrl) -> Forwarder:
@@ -299,6 +315,8 @@ class Sidecar:
         if self._settings.login_at_start:
             self._tokens.start()
         self._background_tasks = [asyncio.ensure_future(self._evict_idle()), asyncio.ensure_future(self.routes.watch())]
+        if self._secret_key_watch is not None:
+            self._background_tasks.append(asyncio.ensure_future(self._secret_key_watch.run(self._tokens.logged_in)))
 
     def close_acceptors(self) -> None:
         """Take the listening sockets off the loop, however this ends."""

@@ -24,8 +24,10 @@ from biot_sidecar.process.factories import (
     first_of,
     make_clock,
     make_deadline_timer,
+    make_fetcher,
     make_metrics,
     make_pool,
+    make_secret_key_watch,
     make_secret_source,
 )
 from biot_sidecar.process.process_context import SingleProcess
@@ -108,6 +110,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._ended_snapshots: list[bytes] = []  # what workers that are no more have counted
         self._worker_tasks: list[asyncio.Task[None]] = []
+        self._watching: asyncio.Task[None] | None = None
 
     def _make_broker(self) -> TokenBroker:
         return TokenBroker(
@@ -204,9 +207,17 @@ class Supervisor:
         """
         await self._context.start()
         self._worker_tasks.append(asyncio.ensure_future(self._probe_workers()))
+        if self._settings.secret_key_check:
+            self._watch_secret_key()
         for number in range(self._settings.workers):
             self._worker_tasks.append(asyncio.ensure_future(self._keep_running(number, sockets[number], admin[number])))
         await first_of(self._all_ready.wait(), self._failed.wait())
+
+    def _watch_secret_key(self) -> None:
+        fetch = make_fetcher(self._settings, self._pool, self._deadlines)
+        event, found = self._log.event, self._metrics.secret_key_found
+        watch = make_secret_key_watch(self._settings, fetch, self._broker.in_hand, event, found)
+        self._watching = asyncio.ensure_future(watch.run(self._broker.logged_in))
 
     @property
     def ready(self) -> bool:
@@ -332,6 +343,9 @@ class Supervisor:
         forcing.cancel()
         self._signal_workers(signal.SIGKILL)
         await ended
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
         await self._broker.close()
         await self._context.close()
         await close_upstream(self._pool, self._deadlines)

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
-from biot_sidecar.auth.freshness import satisfies
+from biot_sidecar.auth.freshness import least_left, satisfies
 from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, parent_gone
 from biot_sidecar.auth.secret_source import ReadableSecret, SecretSource, UnreadableSecret
 from biot_sidecar.auth.single_flight_login import LoginRecord, LoginResult, SingleFlightLogin
+from biot_sidecar.auth.token import bearer
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.process.worker_channel import ChannelClosed, WorkerChannel
@@ -68,6 +69,16 @@ class TokenBroker:
             # It began for another worker, who may content itself with what this one's token was rejected for.
             if isinstance(result, LoginFailure) or satisfies(result, request):
                 return result
+
+    @property
+    def logged_in(self) -> asyncio.Event:
+        """Set once a login has succeeded."""
+        return self._login.succeeded
+
+    def in_hand(self) -> bytes | None:
+        """The Authorization value that may be sent now."""
+        issued = self._aged()
+        return bearer(issued.jwt) if issued is not None and issued.age < issued.life - least_left(issued.life) else None
 
     def _aged(self) -> IssuedToken | None:
         """The last token, with the age that it has now."""

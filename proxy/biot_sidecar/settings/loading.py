@@ -9,7 +9,7 @@ import msgspec
 
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings.checks import check_all
-from biot_sidecar.settings.names import ALLOW_REMOTE, CA_FILE, LISTEN
+from biot_sidecar.settings.names import ALLOW_REMOTE, CA_FILE, LISTEN, SECRET_KEY_CHECK
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.routes_path import find_routes_file
 from biot_sidecar.settings.table import SETTINGS
@@ -32,6 +32,8 @@ def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     fields["upstream"] = msgspec.structs.replace(fields["upstream"], ca_file=values[CA_FILE])
     fields["allowed_hosts"] = fields["allowed_hosts"] or _own_hosts(fields["upstream"])
     fields["upstream_proxy"] = proxy
+    # Frozen between events, a function is no place for work in the background.
+    fields["secret_key_check"] &= bool(env.get(SECRET_KEY_CHECK, "").strip()) or "AWS_LAMBDA_FUNCTION_NAME" not in env
     return Settings(**fields, routes=find_routes_file(env, flags), warnings=(*reader.misspelt(), *reader.warnings))
 
 

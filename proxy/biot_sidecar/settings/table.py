@@ -24,6 +24,7 @@ from biot_sidecar.settings.names import (
     SECRET,
     SECRET_COMMAND,
     SECRET_FILE,
+    SECRET_KEY_CHECK,
     SIMULATOR_LISTEN,
     TOKEN_STORE,
     UPSTREAM_PROXY,
@@ -176,6 +177,13 @@ SETTINGS: Final = (
         default="1",
         parse=parsers.switch,
         help="log in while starting, in the background",
+    ),
+    Setting(
+        name=SECRET_KEY_CHECK,
+        field="secret_key_check",
+        default="1",
+        parse=parsers.switch,
+        help="ask BioT once a day when the secret key ends, and warn 30, 7 and 1 days before; on Lambda `0` unless set",
     ),
     Setting(
         name="SIDECAR_STRING_GAP",

@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_origins: frozenset[bytes]
     allowed_uids: frozenset[int] | None  # None: any
     login_at_start: bool
+    secret_key_check: bool
     string_gap: float
     fresh_for: float
     plugin_login: str  # local | forward | deny

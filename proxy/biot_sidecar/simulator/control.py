@@ -42,6 +42,8 @@ class Control:
             ("GET", "/requests", self.requests),
             ("GET", "/stats", self.stats),
             ("DELETE", "/tokens", self.revoke_tokens),
+            ("GET", "/secret-keys", self.secret_keys),
+            ("PUT", "/secret-keys", self.set_secret_keys),
             ("GET", "/interceptions", self.interceptions),
             ("POST", "/interceptions", self.register),
             ("DELETE", "/interceptions", self.unregister),
@@ -63,6 +65,17 @@ class Control:
 
     async def revoke_tokens(self, request: web.Request) -> web.StreamResponse:
         return _json({"revoked": self._simulator.login.revoke_all()})
+
+    async def secret_keys(self, request: web.Request) -> web.StreamResponse:
+        keys = self._simulator.secret_keys
+        return _json({"secretKeys": keys.shown(), "max": keys.most, "life": keys.life})
+
+    async def set_secret_keys(self, request: web.Request) -> web.StreamResponse:
+        document = await _document(request)
+        if not isinstance(document, dict):
+            raise BiotError(400, "BAD_REQUEST", "The request body must be a JSON object")
+        self._simulator.secret_keys.change(document)
+        return await self.secret_keys(request)
 
     async def interceptions(self, request: web.Request) -> web.StreamResponse:
         interceptors = [entry.shown() for entry in self._simulator.subscriptions.registered()]

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from biot_sidecar.simulator.history import log
 from biot_sidecar.simulator.options import SimulatorOptions
+from biot_sidecar.simulator.secret_keys import SecretKeys
 from biot_sidecar.simulator.values import Answer, BiotError, Call, Json, timestamp
 
 _SCOPES = ["PROTECTED_API", "ACTION_NOTIFICATION", "SETTINGS_SEARCH_INTERCEPTION_SUBSCRIPTION_CONFIGURATIONS"]
@@ -57,7 +58,8 @@ class Issued:
 class ServiceLogin:
     """Knows one service user, gives it tokens and recognises them."""
 
-    def __init__(self, options: SimulatorOptions, signer: Signer) -> None:
+    def __init__(self, options: SimulatorOptions, signer: Signer, keys: SecretKeys) -> None:
+        self._keys = keys
         self._options = options
         self._signer = signer
         self._issued: dict[str, Issued] = {}
@@ -73,7 +75,7 @@ class ServiceLogin:
         if known and call.now < self._locked_until:
             self.failed += 1
             raise service_locked()
-        if not known or secret != self._options.secret.reveal():
+        if not known or not self._keys.accept(secret, call.now):
             self._count_failure(known, call.now)
             raise login_failed()
         self._failures = 0

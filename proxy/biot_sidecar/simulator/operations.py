@@ -19,6 +19,7 @@ from biot_sidecar.simulator.files import Files
 from biot_sidecar.simulator.login import ServiceLogin
 from biot_sidecar.simulator.measurements import Measurements
 from biot_sidecar.simulator.router import SERVICES, Operation
+from biot_sidecar.simulator.secret_keys import SecretKeys
 from biot_sidecar.simulator.subscriptions import Subscriptions
 from biot_sidecar.simulator.values import Answer, Call
 
@@ -36,10 +37,15 @@ _COLLECTIONS: tuple[tuple[Kind, str, bool], ...] = (
 
 
 def operations(
-    store: EntityStore, login: ServiceLogin, files: Files, saved: Measurements, subscriptions: Subscriptions
+    store: EntityStore,
+    login: ServiceLogin,
+    keys: SecretKeys,
+    files: Files,
+    saved: Measurements,
+    subscriptions: Subscriptions,
 ) -> list[Operation]:
     """Every operation. What is interceptable follows BioT's last published list."""
-    table = [*_platform(login), *_files(files), *_measurements(saved)]
+    table = [*_platform(login), *_secret_keys(keys), *_files(files), *_measurements(saved)]
     for kind, path, is_user in _COLLECTIONS:
         table += _collection(EntityOperations(store, kind), kind, path, is_user)
     table += _templated(EntityOperations(store, GENERIC), "/generic-entity/v3/generic-entities/{templateName}")
@@ -72,6 +78,12 @@ def _platform(login: ServiceLogin) -> Iterator[Operation]:
     yield Operation("GET", "/settings/v1/system/properties", _properties, public=True)
     for service in SERVICES:
         yield Operation("GET", f"/{service}/system/healthCheck", _health, public=True)
+
+
+def _secret_keys(keys: SecretKeys) -> Iterator[Operation]:
+    yield Operation("GET", "/ums/v2/services/self", keys.read_self)
+    yield Operation("POST", "/ums/v2/services/self/secret-keys", keys.create)
+    yield Operation("DELETE", "/ums/v2/services/self/secret-keys/{secretKeyId}", keys.delete)
 
 
 def _files(files: Files) -> Iterator[Operation]:

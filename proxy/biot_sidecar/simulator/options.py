@@ -21,7 +21,8 @@ class SimulatorOptions:
     """The one service user the simulator knows, how long its tokens live (seconds), and the faults from the start.
 
     BioT publishes neither how many failed logins lock a service user nor for how long: `lock_after` failures in a
-    row lock it for `lock_seconds` here. `history` is how many requests and interceptions are remembered.
+    row lock it for `lock_seconds` here. `history` is how many requests and interceptions are remembered. Nor does it
+    say how many secret keys a service user may have: two here.
     """
 
     service_user_id: str = DEFAULT_SERVICE_USER_ID
@@ -31,3 +32,4 @@ class SimulatorOptions:
     lock_after: int = 5
     lock_seconds: float = 60.0
     history: int = 200
+    max_secret_keys: int = 2

@@ -22,6 +22,7 @@ from biot_sidecar.simulator.measurements import Measurements
 from biot_sidecar.simulator.operations import operations
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
 from biot_sidecar.simulator.router import SERVICES, Found, Operation, Router, service_of
+from biot_sidecar.simulator.secret_keys import SecretKeys
 from biot_sidecar.simulator.subscriptions import Subscriptions
 from biot_sidecar.simulator.values import Answer, BiotError, Call, Json
 
@@ -45,14 +46,17 @@ class Simulator:
     def __init__(self, options: SimulatorOptions, clock: Clock, post: Post, signer: Signer) -> None:
         self.options = options
         self.clock = clock
-        self.login = ServiceLogin(options, signer)
+        self.secret_keys = SecretKeys(options, clock())
+        self.login = ServiceLogin(options, signer, self.secret_keys)
         self.files = Files()
         self.faults = FaultBook(options.faults)
         self.history = History(options.history)
         self.subscriptions = Subscriptions(lambda: self.router.operations)
         store = EntityStore()
         seed.plant(store, clock())
-        self.router = Router(operations(store, self.login, self.files, Measurements(), self.subscriptions))
+        self.router = Router(
+            operations(store, self.login, self.secret_keys, self.files, Measurements(), self.subscriptions)
+        )
         self._chain = Chain(self.subscriptions.registered, post, lambda: self.login.interceptor_token(clock()))
 
     async def answer(self, incoming: Incoming, seen: Seen) -> Answer:

@@ -184,6 +184,12 @@ def _tokens(snapshot: Snapshot) -> Iterator[Metric]:
             "BioT's clock less this machine's, by the Date of the last login; absent while it is not known.",
             snapshot.clock_offset,
         )
+    if snapshot.secret_key_expires:
+        yield _gauge(
+            "secret_key_expiry_timestamp_seconds",
+            "When the service user's secret key ends, the first of several; absent while unknown, or if none does.",
+            snapshot.secret_key_expires,
+        )
 
 
 def _upstream(snapshot: Snapshot) -> Iterator[Metric]:

@@ -145,6 +145,11 @@ class Metrics:
         """Logins are blocked until then, in wall-clock seconds; 0.0: they are not."""
         self._snapshot.blocked_until = moment
 
+    def secret_key_found(self, expires: float | None, keys: int) -> None:
+        """The first of `keys` secret keys ends then, in wall-clock seconds; None: none of them ends."""
+        self._snapshot.secret_key_expires = expires or 0.0
+        self._snapshot.secret_keys = keys
+
     def connected(self, success: bool) -> None:
         """BioT was dialled."""
         self._snapshot.connects["success" if success else "failure"] += 1

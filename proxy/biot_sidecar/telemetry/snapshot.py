@@ -13,6 +13,7 @@ from biot_sidecar.telemetry.merging import (
     LIVE_ALL,
     LIVE_KNOWN,
     LIVE_MAX,
+    LIVE_MIN,
     LIVE_SUM,
     LIVE_UNION,
     MAX,
@@ -79,6 +80,8 @@ class Snapshot:
     token_expires: float = field(default=0.0, metadata=MAX)  # wall-clock seconds; 0: no token yet
     blocked_until: float = field(default=0.0, metadata=LIVE_MAX)  # wall-clock seconds; 0: logins are not blocked
     clock_offset: float | None = field(default=None, metadata=LIVE_KNOWN)  # BioT's clock less ours, in seconds
+    secret_key_expires: float = field(default=0.0, metadata=LIVE_MIN)  # wall-clock seconds; 0: unknown, or endless
+    secret_keys: int = field(default=0, metadata=LIVE_MAX)  # 0: it is not known when they end
     in_flight: int = field(default=0, metadata=LIVE_SUM)
     idle: int = field(default=0, metadata=LIVE_SUM)
     active: int = field(default=0, metadata=LIVE_SUM)

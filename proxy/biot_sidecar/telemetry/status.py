@@ -49,6 +49,7 @@ def status(
             "obtained": _iso_or_none(token["obtained"]),
             "expires": _iso_or_none(token["expires"]),
         },
+        "secret_key": _secret_key(state),
         "logins": _logins(state) | {"blocked_until": _iso_or_none(token["blocked_until"]), "recent": _recent(history)},
         "clock": {"offset_seconds": None if (offset := token.get("clock_offset")) is None else round(offset, 1)},
         "upstream": {"url": url, "proxy": via or None},
@@ -74,6 +75,13 @@ def _route(route: Route, state: Snapshot) -> dict[str, Any]:
         "observe": route.observe,
         "would_deny": use.would_deny if route.observe is not None else None,
     }
+
+
+def _secret_key(state: Snapshot) -> dict[str, Any] | None:
+    """The first end of how many keys; None while it is not known."""
+    if not state.secret_keys:
+        return None
+    return {"expires": _iso_or_none(state.secret_key_expires or None), "keys": state.secret_keys}
 
 
 def _logins(state: Snapshot) -> dict[str, Any]:

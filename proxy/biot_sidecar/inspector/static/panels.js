@@ -68,7 +68,7 @@ function effect({ interception, authorization, retry, deny }) {
   return words.filter(Boolean).join(", ") || "no interceptors";
 }
 
-function tokenPanel({ token, logins, upstream }) {
+function tokenPanel({ token, logins, upstream, secret_key: secretKey }) {
   const [obtained, expires, blocked] = [token.obtained, token.expires, logins.blocked_until].map(moment);
   return [
     el("p", { class: "state" }, el("span", { class: `dot ${token.state}` }), token.state === "none" ? "no token yet" : token.state),
@@ -76,12 +76,18 @@ function tokenPanel({ token, logins, upstream }) {
     facts([
       ["age", obtained && age(now() - obtained)],
       ["expires", expires && `in ${age(expires - now())}, at ${clock(expires)}`],
+      ["secret key", secretKey && secretKeyWords(secretKey)],
       ["blocked", blocked && `for ${age(blocked - now())} more, until ${clock(blocked)}`],
       ["logins", logins.total && loginWords(logins)],
       ["BioT", upstream.proxy && `through the proxy ${upstream.proxy}`],
     ]),
     logins.recent.length ? loginTable(logins.recent) : null,
   ];
+}
+
+function secretKeyWords({ expires, keys }) {
+  const which = keys > 1 ? `one of ${keys} ` : "";
+  return expires ? `${which}ends on ${expires.slice(0, 10)}` : "does not end";
 }
 
 function loginWords({ total, calls_per_login: calls, waits }) {

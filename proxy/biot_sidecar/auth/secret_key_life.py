@@ -1,0 +1,221 @@
+"""When the service user's secret key ends, as BioT tells it (GET /ums/v2/services/self, since BioT 2.4.3).
+
+Asked once after the process's first login that succeeds, and once a day, by one process of many and, with a token
+store, by one sidecar of many, which leaves the answer there for the others. The token in hand is sent: it is no reason
+for a login, and what BioT says of it here drops no token. Warned about 30, 7 and 1 days before the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from biot_sidecar.auth.redis_store import StoreUnavailable
+from biot_sidecar.auth.token_cipher import StoredValue
+from biot_sidecar.durations import show_duration
+from biot_sidecar.errors import UpstreamError
+from biot_sidecar.http.interfaces import Fetch
+from biot_sidecar.timestamps import LATEST, iso, read_iso
+
+PATH: Final = b"/ums/v2/services/self"
+TIMEOUT_SECONDS: Final = 10.0
+RESPONSE_LIMIT_BYTES: Final = 256 * 1024
+DAY_SECONDS: Final = 86_400.0
+WARNING_DAYS: Final = (1, 7, 30)
+STEP_SECONDS: Final = 60.0
+"""How often it is looked whether something is due."""
+CLAIM_SECONDS: Final = DAY_SECONDS - 600.0
+"""For how long one sidecar has asked for all: less than a day, so that the next one is not a step too early."""
+_ASKING: Final = b"asking"
+_NOT_TOLD: Final = b"not told"
+_REASONS: Final = {
+    401: "BioT did not take the token there (401)",
+    403: "BioT does not permit it (403; the permission is UMS_SERVICES_SELF_GET_SERVICE_USER)",
+    404: "this BioT does not tell it (404; BioT 2.4.3 and newer do)",
+}
+
+
+class KeyLife(msgspec.Struct, frozen=True):
+    """The keys that have not ended: how many there are, and when the first of them ends; None: none of them does."""
+
+    expires: float | None
+    keys: int
+
+    def describe(self, now: float) -> str:
+        """When the key ends, for people; `now` in wall-clock seconds."""
+        key = "the secret key" if self.keys == 1 else f"one of {self.keys} secret keys"
+        if self.expires is None:
+            return f"{'the secret key does' if self.keys == 1 else f'{self.keys} secret keys do'} not end"
+        left = self.expires - now
+        when = f"in {_days(left)}" if left > 0 else f"{_days(-left)} ago"
+        return f"{key} {'ends' if left > 0 else 'ended'} at {iso(self.expires, 'seconds')}, {when}"
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """BioT did not tell; `reason` is the end of a sentence."""
+
+    reason: str
+
+
+Look = Callable[[], Awaitable[KeyLife | Unknown | None]]
+"""Finds out; None: it cannot be asked now, for want of a token or because another sidecar is asking."""
+
+
+def _days(seconds: float) -> str:
+    if seconds < DAY_SECONDS:
+        return show_duration(max(1, int(seconds)))
+    days = int(seconds // DAY_SECONDS)
+    return f"{days} day{'s' if days > 1 else ''}"
+
+
+async def ask_key_life(fetch: Fetch, authorization: bytes, now: float) -> KeyLife | Unknown:
+    """Ask BioT, with a token; `now` in wall-clock seconds."""
+    fields = [(b"Authorization", authorization)]
+    try:
+        response = await fetch(b"GET", PATH, fields, b"", timeout=TIMEOUT_SECONDS, limit=RESPONSE_LIMIT_BYTES)
+    except UpstreamError as error:
+        return Unknown(error.message.rstrip("."))
+    return read_key_life(response.status, response.body, now)
+
+
+def read_key_life(status: int, body: bytes, now: float) -> KeyLife | Unknown:
+    """What BioT's response means. A key that has ended counts only if all have."""
+    if status != 200:
+        return Unknown(_REASONS.get(status, f"BioT answered {status}"))
+    try:
+        ends = [_end(key) for key in json.loads(body)["secretKeys"]]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        ends = []
+    if not ends:
+        return Unknown("BioT's answer tells of no keys, or not when they end")
+    living = [end for end in ends if end > now] or [max(ends)]
+    first = min(living)
+    return KeyLife(None if first > LATEST else first, len(living))
+
+
+def _end(key: Any) -> float:
+    """Wall-clock seconds; infinity for one that does not end. Raises ValueError and what reading nonsense raises."""
+    text = key.get("expirationTime")
+    if text is None:
+        return float("inf")
+    if (end := read_iso(text)) is None:
+        raise ValueError
+    return end
+
+
+class SecretKeyWatch:
+    """Looks once a day and warns. `found` hears what is known, `event` is the log's; `clock` tells elapsed seconds."""
+
+    def __init__(
+        self,
+        look: Look,
+        *,
+        wall: Callable[[], float],
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        event: Callable[[str, str, str], None],
+        found: Callable[[float | None, int], None],
+    ) -> None:
+        self._look = look
+        self._wall = wall
+        self._clock = clock
+        self._sleep = sleep
+        self._event = event
+        self._found = found
+        self._life: KeyLife | None = None
+        self._next = 0.0  # on the clock, when BioT is asked again
+        self._asked = False
+        self._said = False
+        self._warned: tuple[float, int] | None = None  # of this end, so many days before
+
+    async def run(self, logged_in: asyncio.Event) -> None:
+        """Wait for the first login that succeeds, then watch."""
+        await logged_in.wait()
+        while True:
+            await self.step()
+            await self._sleep(STEP_SECONDS)
+
+    async def step(self) -> None:
+        """Ask if a day has passed, and warn if an end has come near."""
+        if not self._asked or self._clock() >= self._next:
+            began = self._clock()
+            result = await self._look()
+            if result is not None:
+                self._asked, self._next = True, began + DAY_SECONDS
+            self._take(result)
+        self._warn()
+
+    def _take(self, result: KeyLife | Unknown | None) -> None:
+        if isinstance(result, KeyLife):
+            self._life = result
+            self._found(result.expires, result.keys)
+        elif isinstance(result, Unknown) and not self._said:
+            self._said = True
+            self._event("warning", "secret_key", f"it is not known when the secret key ends: {result.reason}")
+
+    def _warn(self) -> None:
+        life = self._life
+        if life is None or life.expires is None:
+            return
+        left = life.expires - self._wall()
+        near = next((days for days in WARNING_DAYS if left <= days * DAY_SECONDS), None)
+        if near is not None and (life.expires, near) != self._warned:
+            self._warned = (life.expires, near)
+            self._event("warning", "secret_key", f"{life.describe(self._wall())}; then no login succeeds with it")
+
+
+class Store(Protocol):
+    """What of auth.redis_store.TokenStore is used; every method raises StoreUnavailable."""
+
+    async def get(self, *keys: str) -> list[StoredValue | None]: ...
+    async def put(self, key: str, value: bytes, ttl: float) -> None: ...
+    async def acquire_lock(self, key: str, owner: bytes, ttl: float) -> bool: ...
+    async def close(self) -> None: ...
+
+
+class FleetKeyLife:
+    """A Look for sidecars that share a token: the first of a day asks, the others read its answer under `key`.
+
+    What the store says is not trusted beyond a warning: it holds a moment and a number, no secret.
+    """
+
+    def __init__(self, look: Look, has_token: Callable[[], bool], store: Store, key: str) -> None:
+        self._look = look
+        self._has_token = has_token
+        self._store = store
+        self._key = key
+
+    async def __call__(self) -> KeyLife | Unknown | None:
+        if not self._has_token():
+            return None
+        try:
+            if not await self._store.acquire_lock(self._key, _ASKING, CLAIM_SECONDS):
+                return _stored_answer(*await self._store.get(self._key))
+        except StoreUnavailable:
+            return await self._look()  # this sidecar goes on alone
+        finally:
+            await self._store.close()
+        result = await self._look()
+        try:
+            answer = msgspec.json.encode(result) if isinstance(result, KeyLife) else _NOT_TOLD
+            await self._store.put(self._key, answer, CLAIM_SECONDS)
+        except StoreUnavailable:
+            pass
+        finally:
+            await self._store.close()
+        return result
+
+
+def _stored_answer(stored: StoredValue | None) -> KeyLife | Unknown | None:
+    """What another sidecar was told; None while it is asking."""
+    if stored is None or stored.value == _ASKING:
+        return None
+    try:
+        life = msgspec.json.decode(stored.value, type=KeyLife)
+    except msgspec.MsgspecError:
+        return Unknown("another sidecar has asked today, and was not told")
+    return life if life.keys > 0 else None
