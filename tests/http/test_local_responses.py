@@ -188,3 +188,7 @@ def test_a_retry_that_the_budget_withheld_is_told():
 @pytest.mark.parametrize("status", sorted({meaning.status for meaning in errors.CODES.values()} | {414}))
 def test_every_status_of_ours_has_its_words(status):
     assert REASONS[status]
+
+
+def test_a_page_that_fails_has_a_reason_phrase():
+    assert local_response_bytes(500, "text/plain", b"", now=NOW).startswith(b"HTTP/1.1 500 Internal Server Error\r\n")

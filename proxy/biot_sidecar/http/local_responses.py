@@ -19,6 +19,7 @@ REASONS: Final = {
     414: "URI Too Long",
     421: "Misdirected Request",
     431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
     502: "Bad Gateway",
     503: "Service Unavailable",
     504: "Gateway Timeout",
