@@ -557,3 +557,16 @@ async def test_without_a_date_the_offset_stays_as_it_was_known():
     await house.call()
     assert house.tokens.clock_offset == 5
     assert house.watch.offsets == [5]
+
+
+async def test_the_token_in_hand_may_be_sent_for_what_is_no_call_and_causes_no_login():
+    house = House()
+    assert (house.tokens.in_hand(), house.tokens.logged_in.is_set()) == (None, False)
+    token = await house.tokens.acquire()
+    assert (house.tokens.in_hand(), house.tokens.logged_in.is_set()) == (token.authorization, True)
+    house.clock.now += LIFE - 61
+    assert house.tokens.in_hand() == token.authorization
+    house.clock.now += 2
+    assert house.tokens.in_hand() is None
+    await asyncio.sleep(0)
+    assert house.logins == 1

@@ -33,6 +33,8 @@ class Supervisor(ReadableSecret):
         self.secret = "one"
         self.was_read = ""
         self.told: list[str] = []
+        self.rejections: list[bool] = []
+        self.closed = False
         self.unreadable = ""
         self.going = asyncio.Event()
         self.going.set()
@@ -46,6 +48,12 @@ class Supervisor(ReadableSecret):
 
     def login_finished(self, outcome: str, reason: str, seconds: float, why: str = "") -> None:
         self.told.append(outcome)
+
+    def login_ended(self, *, rejected: bool) -> None:
+        self.rejections.append(rejected)
+
+    async def close(self) -> None:
+        self.closed = True
 
     def changed(self) -> bool:
         return self.secret != self.was_read
@@ -203,3 +211,24 @@ async def test_closing_gives_up_a_login(parent):
     await parent.broker.close()
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+async def test_the_secrets_source_hears_whether_biot_rejects_it_and_is_closed_with_the_broker(parent):
+    await parent.broker.obtain(START)
+    for fault in (LoginFailure(Code.LOGIN_UNAVAILABLE, "network", "no"), rejected()):
+        parent.fault = fault
+        parent.clock.now += LIFE
+        await parent.broker.obtain(TokenRequest("expiring"))
+    assert parent.rejections == [False, False, True]
+    await parent.broker.close()
+    assert parent.closed
+
+
+async def test_the_token_in_hand_may_be_sent_for_what_is_no_call(parent):
+    assert (parent.broker.in_hand(), parent.broker.logged_in.is_set()) == (None, False)
+    await parent.broker.obtain(START)
+    assert (parent.broker.in_hand(), parent.broker.logged_in.is_set()) == (b"Bearer token-1", True)
+    parent.clock.now += LIFE - 61
+    assert parent.broker.in_hand() == b"Bearer token-1"
+    parent.clock.now += 2
+    assert parent.broker.in_hand() is None

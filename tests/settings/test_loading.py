@@ -290,3 +290,10 @@ def test_what_kubernetes_makes_up_for_a_service_called_sidecar_is_left_alone():
 def test_an_id_that_is_no_uuid_is_warned_of():
     (said,) = settings(BIOT_SERVICE_USER_ID="me").warnings
     assert said.startswith("BIOT_SERVICE_USER_ID is not a UUID")
+
+
+@pytest.mark.parametrize(("given", "asked"), [({}, False), ({"SIDECAR_SECRET_KEY_CHECK": "1"}, True)])
+def test_on_lambda_the_secret_keys_end_is_asked_for_only_where_that_is_set(given, asked):
+    assert settings().secret_key_check
+    assert not settings(SIDECAR_SECRET_KEY_CHECK="0").secret_key_check
+    assert settings(AWS_LAMBDA_FUNCTION_NAME="f", **given).secret_key_check is asked

@@ -242,6 +242,21 @@ async def test_a_signed_url_stores_and_gives_back_bytes_but_not_with_a_token(htt
     assert (await ask(http, "PUT", url.replace("Signature=", "Signature=x"), data=b"evil"))[0] == 403
 
 
+async def test_when_the_secret_keys_end_and_how_many_there_may_be_can_be_set(http: Client, token: str) -> None:
+    end = "2099-01-02T03:04:05.000Z"
+    status, state = await ask(http, "PUT", "/_simulator/secret-keys", json={"expirationTime": end, "max": 1})
+    assert (status, state["max"]) == (200, 1)
+    assert (await ask(http, "GET", "/_simulator/secret-keys")) == (200, state)
+    _, user = await ask(http, "GET", "/ums/v2/services/self", token)
+    assert [key["expirationTime"] for key in user["secretKeys"]] == [end]
+    status, refused = await ask(http, "POST", "/ums/v2/services/self/secret-keys", token)
+    assert (status, refused["code"]) == (409, "MAX_SECRET_KEYS")
+    gone = await ask(http, "DELETE", f"/ums/v2/services/self/secret-keys/{user['secretKeys'][0]['id']}", token)
+    assert gone == (204, None)
+    assert (await ask(http, "POST", LOGIN, json=CREDENTIALS))[0] == 403
+    assert (await ask(http, "PUT", "/_simulator/secret-keys", json=[]))[0] == 400
+
+
 async def faults(http: Client, *rules: dict[str, Any]) -> None:
     status, _ = await ask(http, "PUT", "/_simulator/faults", json={"faults": list(rules)})
     assert status == 200
