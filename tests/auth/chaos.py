@@ -65,14 +65,19 @@ def answer(status: int, body: bytes = b"", *fields: bytes) -> bytes:
 class Line(FakeTransport):
     """A connection between a sidecar and BioT."""
 
-    def __init__(self, protocol: asyncio.Protocol, world: World, house: House) -> None:
+    house: House  # whose it is, known with the protocol that takes it over
+
+    def __init__(self, protocol: asyncio.Protocol, world: World) -> None:
         self.world = world
-        self.house = house
         self.read = 0
         self.jumps = world.jumps
         self.idle = True
         self.given_up = 0.0  # when the sidecar ended it, by the wall clock
         super().__init__(protocol)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        super().set_protocol(protocol)
+        (self.house,) = [one for one in self.world.houses if one.pool is protocol._pool]
 
     def write(self, data: bytes) -> None:
         super().write(data)
@@ -242,8 +247,7 @@ class World:
         if not self.calm and chance < 0.2:
             await asyncio.sleep(self.random.choice([0.1, 2.0, 4.9, 60.0]))
         protocol = factory()
-        (house,) = [one for one in self.houses if one.pool is protocol._pool]
-        return Line(protocol, self, house), protocol
+        return Line(protocol, self), protocol
 
     def hear(self, line: Line) -> None:
         """Take a request off the wire, if all of one has come."""

@@ -83,6 +83,9 @@ class FakeTransport(asyncio.Transport):
 
     # asyncio.Transport
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
+
     def write(self, data: bytes) -> None:
         if not self.closed and not self.ended:
             self.out += data
