@@ -25,3 +25,18 @@ def test_the_first_pattern_of_each_reading_is_found(method, path, found):
     patterns = [(number, parse_pattern(text)) for number, text in enumerate(["GET /a/b", "GET /A/b"])]
     matcher = VariantMatcher(PatternTree(patterns), patterns, no_pause)
     assert matcher.first_matches(method, path, segments_of(path)) == found
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "texts", "plain"),
+    [
+        ("GET", b"/a/b", ["GET /a/b"], True),
+        ("get", b"/a/b", ["GET /a/b"], False),
+        ("GET", b"/a/B", ["GET /a/b"], False),
+        ("GET", b"/a;x/b", ["GET /a/b"], False),
+        ("GET", b"/a/b", ["GET /a/b", "GET /A/b"], False),
+    ],
+)
+def test_a_path_is_plain_when_no_server_reads_it_otherwise(method, path, texts, plain):
+    patterns = [(number, parse_pattern(text)) for number, text in enumerate(texts)]
+    assert VariantMatcher(PatternTree(patterns), patterns, no_pause).is_plain(method, path) is plain

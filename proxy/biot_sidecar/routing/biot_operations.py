@@ -26,6 +26,7 @@ def _operation(line: str) -> Operation:
         public=permission == "public",
         permission="" if permission in {"public", "-"} else permission,
         interceptable=_INTERCEPTABLE[interceptable],
+        names_token="{token}" in path,
     )
 
 

@@ -61,7 +61,7 @@ def check_segment(segment: bytes) -> None:
 
 def is_canonical(path: bytes) -> bool:
     """True when even a server that decodes, cuts parameters and ignores case reads the path as it stands."""
-    return _has_nothing_to_decode(path) and path.isascii() and path.lower() == path
+    return _has_nothing_to_decode(path) and path.lower() == path
 
 
 def _has_nothing_to_decode(path: bytes) -> bool:

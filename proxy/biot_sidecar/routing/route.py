@@ -53,7 +53,9 @@ class Route:
 
 @dataclass(frozen=True)
 class Operation:
-    """A known BioT operation. `interceptable` is None where BioT's published list says nothing."""
+    """A known BioT operation. `interceptable` is None where BioT's published list says nothing; `names_token`: a token
+    stands in its path.
+    """
 
     method: str
     path: str
@@ -61,6 +63,7 @@ class Operation:
     public: bool
     permission: str
     interceptable: bool | None
+    names_token: bool = False
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,8 @@ class RouteTable:
         self, variants: VariantMatcher, own: int | None, method: str, path: bytes, segments: Segments
     ) -> int | None:
         """The first route that denies some variant of the path; if there is none its `own`, which does not."""
+        if variants.is_plain(method, path):
+            return own  # the same route would be found again
         found = variants.first_matches(method, path, segments)
         denying = [number for number in found if number is not None and self.routes[number].deny is not None]
         if denying:
@@ -139,7 +141,7 @@ class RouteTable:
 
 def _names_a_token(verdict: Verdict) -> bool:
     """True for BioT's operations on a token in the path: it is not to lie about."""
-    return verdict.operation is not None and "{token}" in verdict.operation.path
+    return verdict.operation is not None and verdict.operation.names_token
 
 
 def _compiled(routes: Sequence[Route], pace: Pace) -> list[tuple[int, Pattern]]:

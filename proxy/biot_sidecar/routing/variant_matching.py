@@ -21,14 +21,18 @@ class VariantMatcher:
         """What this is made of beside `plain`, for pace.let_go()."""
         return self._folded.parts(pace)
 
+    def is_plain(self, method: str, path: bytes) -> bool:
+        """True when every variant of `path` falls under the same pattern as its plain one."""
+        return self._folded.plain and is_canonical(path) and method.upper() == method
+
     def first_matches(self, method: str, path: bytes, segments: Segments) -> set[int | None]:
         """The number of the first pattern in each variant of `path`, None for one that matches no pattern.
 
         `segments` is the path's plain variant.
         """
-        upper = method.upper()
-        if self._folded.plain and upper == method and is_canonical(path):
+        if self.is_plain(method, path):
             return {self._plain.find(method, segments)}
+        upper = method.upper()
         found: set[int | None] = {self._plain.find(method, segments)}
         for variant in path_variants(path, segments):
             if variant != segments:
