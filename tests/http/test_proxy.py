@@ -334,6 +334,15 @@ async def test_retry_after_is_honoured_inside_the_timeout(sidecar):
     assert plugin.got == OK
 
 
+async def test_each_try_asks_for_the_token_of_its_own_moment(sidecar):
+    await sidecar.ask(GET)
+    sidecar.clock.now += 3
+    await sidecar.answer(answer(503, b"sorry"))
+    await sidecar.answer(OK)
+    first, second = sidecar.tokens.asked
+    assert second == pytest.approx(first + 3 + sum(sidecar.slept))
+
+
 async def test_a_retry_after_beyond_the_timeout_makes_the_503_the_answer(sidecar):
     plugin = await sidecar.ask(GET)
     late = answer(503, b"", b"Retry-After: 60")

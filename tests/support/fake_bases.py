@@ -23,13 +23,16 @@ class TokensBase(Tokens):
     renewing: bool
     marked: Collection[RouteKey]
 
-    def call_started(self) -> None:
+    def now(self) -> float:
+        raise NotImplementedError
+
+    def call_started(self) -> float:
         raise NotImplementedError
 
     def call_ended(self) -> None:
         raise NotImplementedError
 
-    def current(self) -> Token | None:
+    def current(self, now: float) -> Token | None:
         raise NotImplementedError
 
     def has_current(self) -> bool:

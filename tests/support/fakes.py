@@ -177,6 +177,7 @@ class FakeTokens(TokensBase):
     """Tokens numbered from 1; `failure` is what the next login raises."""
 
     def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.renewing = False
         self.failure: Failure | None = None
         self.hangs = False
@@ -187,15 +188,21 @@ class FakeTokens(TokensBase):
         self.marked = self.rejections.cases
         self.logins = 0
         self.calls = 0
+        self.asked: list[float] = []  # when for the current token
         self.token: Token | None = Token("jwt-0", 0.0, 1e12, 0)
 
-    def call_started(self) -> None:
+    def now(self) -> float:
+        return self.clock()
+
+    def call_started(self) -> float:
         self.calls += 1
+        return self.clock()
 
     def call_ended(self) -> None:
         self.calls -= 1
 
-    def current(self) -> Token | None:
+    def current(self, now: float) -> Token | None:
+        self.asked.append(now)
         return self.token
 
     def has_current(self) -> bool:

@@ -95,24 +95,31 @@ class Tokens(interfaces.Tokens):
 
     # ---- a call's way
 
-    def call_started(self) -> None:
-        """A call begins: it belongs to a string of calls, or begins one after a silence of the gap's length."""
+    def now(self) -> float:
+        """Seconds of the clock by which tokens are judged."""
+        return self._clock()
+
+    def call_started(self) -> float:
+        """A call begins: it belongs to a string of calls, or begins one after a silence of the gap's length.
+
+        Returns now().
+        """
         now = self._clock()
         if not self._calls and new_string(self._last_call_ended, now, self._string_gap):
             token = self._token
             if token is not None and too_old_to_start(token, now, self._fresh_for):
                 self._login_reason = self._login_reason or "string"
         self._calls += 1
+        return now
 
     def call_ended(self) -> None:
         """A call has ended: a silence begins here at the earliest."""
         self._calls -= 1
         self._last_call_ended = self._clock()
 
-    def current(self) -> Token | None:
+    def current(self, now: float) -> Token | None:
         """The token to send now, or None if this call must wait for a login."""
         token = self._token
-        now = self._clock()
         if token is None or self._login_reason or not usable(token, now):
             return None
         self.renewing = now >= self._renew_from

@@ -44,16 +44,20 @@ class Tokens(ABC):
     """Routes that are known for their 401s: tell accepted() of their other answers."""
 
     @abstractmethod
-    def call_started(self) -> None:
-        """A call begins, and with it perhaps a string of calls."""
+    def now(self) -> float:
+        """Seconds of the clock by which tokens are judged. It is dear: two clocks are read."""
+
+    @abstractmethod
+    def call_started(self) -> float:
+        """A call begins, and with it perhaps a string of calls. Returns now()."""
 
     @abstractmethod
     def call_ended(self) -> None:
         """A call that entered has ended."""
 
     @abstractmethod
-    def current(self) -> Token | None:
-        """The token to use at once, or None if this call must wait for a login."""
+    def current(self, now: float) -> Token | None:
+        """The token to use at once, or None if this call must wait for a login; `now` as now() tells it."""
 
     @abstractmethod
     def has_current(self) -> bool:

@@ -85,8 +85,7 @@ class ForwardedRequest(Relay):
         uses_service_token = sends_service_token(self._route, self._head.known_fields.get(Kind.AUTHORIZATION))
         token: Token | None = None
         failed: UpstreamError | None = None
-        if uses_service_token:
-            tokens.call_started()
+        now = began = tokens.call_started() if uses_service_token else 0.0  # by the tokens' clock
         try:
             while True:
                 if failed is not None and not await self._try_again(failed.retryable, None):
@@ -94,12 +93,13 @@ class ForwardedRequest(Relay):
                     raise failed
                 failed = None
                 if uses_service_token:
-                    token = tokens.current() or await self._wait_for_token()
+                    now, began = began or tokens.now(), 0.0  # a further try comes later
+                    token = tokens.current(now) or await self._wait_for_token()
                 try:
                     upstream = self._upstream = self._shared.pool.take() or await self._dial(token)
                     if upstream is None:
                         continue
-                    self._send(upstream, token)
+                    self._send(upstream, token, now)
                     while (response := self._final_response(upstream)) is None:
                         await self._client.wakeup.next()
                 except UpstreamError as failure:
@@ -189,8 +189,8 @@ class ForwardedRequest(Relay):
             self._exchange.connect += shared.clock() - began
         raise errors.upstream_timeout(self._route.timeout, sent=self._reached, via=shared.pool.via)
 
-    def _send(self, upstream: UpstreamStream, token: Token | None) -> None:
-        """Write the request, and let its body follow as it comes. Raises Failure."""
+    def _send(self, upstream: UpstreamStream, token: Token | None, now: float) -> None:
+        """Write the request, and let its body follow as it comes; it asked for its token `now`. Raises Failure."""
         client, exchange = self._client, self._exchange
         client.check_body()  # more of it may have come while this waited for a token or a connection
         self._sent_at = self._shared.clock()
@@ -203,7 +203,8 @@ class ForwardedRequest(Relay):
             request = b"%b%b\r\n\r\n" % (self.start, self.field_lines)
         else:
             exchange.token_result = exchange.token_result or ("stale" if self._shared.tokens.renewing else "hit")
-            exchange.token_age = self._shared.tokens.age(token)
+            at_once = exchange.reused and exchange.token_result != "wait"
+            exchange.token_age = now - token.obtained if at_once else self._shared.tokens.age(token)
             request = b"%bAuthorization: %b\r\n%b\r\n\r\n" % (self.start, token.authorization, self.field_lines)
         if self._head.framing.body is BODY_NONE:
             upstream.write(request)
