@@ -21,6 +21,7 @@ from biot_sidecar.http.messages import RequestHead
 _HOST: Final = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~-]+)(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?]*)(.*)", re.DOTALL)
 _REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE"})
+_BROWSER: Final = 1 << Kind.FETCH_SITE | 1 << Kind.ORIGIN
 _CROSS_SITE: Final = frozenset({b"cross-site", b"same-site"})
 
 
@@ -76,7 +77,7 @@ class Admission:
         for value in known_fields.get(Kind.HOST, ()):
             if value not in self._seen and not (unix and names_no_host(value)) and not self._host_allowed(value):
                 raise host_rejected(self.here) if head.target[0] == 0x2F else target_host_rejected(self.here)
-        if Kind.FETCH_SITE in known_fields or Kind.ORIGIN in known_fields:
+        if head.kinds & _BROWSER:
             self._check_browser(known_fields)
         target = head.target
         return target if target[0] == 0x2F else self._origin_form(head)

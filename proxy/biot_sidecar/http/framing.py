@@ -27,6 +27,7 @@ from biot_sidecar.http.header_fields import (
     NOT_FORWARDED,
     BadFields,
     Kind,
+    bits_of,
     classify_fields,
     may_be_remembered,
     parse_fields,
@@ -79,9 +80,19 @@ def request_head(raw: bytes) -> RequestHead:
     fields = _requests.get(section)
     if fields is None:
         fields = _new_request_fields(section, raw[line_end + 2 :], minor == b"1")
-    raw_fields, headers, field_lines, known_fields, framing, is_http11, keep_alive, connection = fields
+    raw_fields, headers, field_lines, known_fields, framing, is_http11, keep_alive, connection, kinds = fields
     return RequestHead(
-        method, target, raw_fields, headers, field_lines, known_fields, framing, is_http11, keep_alive, connection
+        method,
+        target,
+        raw_fields,
+        headers,
+        field_lines,
+        known_fields,
+        framing,
+        is_http11,
+        keep_alive,
+        connection,
+        kinds,
     )
 
 
@@ -99,7 +110,9 @@ def _new_request_fields(key: bytes, section: bytes, is_http11: bool) -> _Request
     raise malformed_request(reason)
 
 
-_RequestFields = tuple[Headers, Headers, list[bytes], dict[int, list[bytes]], Framing, bool, bool, frozenset[bytes]]
+_RequestFields = tuple[
+    Headers, Headers, list[bytes], dict[int, list[bytes]], Framing, bool, bool, frozenset[bytes], int
+]
 """All of a RequestHead that does not stand in its first line, in its order."""
 
 # Senders repeat themselves: requests differ in their first line, answers of one kind come several in a second. A
@@ -119,7 +132,8 @@ def _request_fields(section: bytes, is_http11: bool) -> _RequestFields:
     connection = connection_options(known_fields[Kind.CONNECTION]) if Kind.CONNECTION in known_fields else NO_OPTIONS
     keep_alive = is_http11 and b"close" not in connection
     framing = _request_framing(known_fields, is_http11)
-    return fields, without_ows(fields, section), field_lines, known_fields, framing, is_http11, keep_alive, connection
+    headers, kinds = without_ows(fields, section), bits_of(known_fields)
+    return fields, headers, field_lines, known_fields, framing, is_http11, keep_alive, connection, kinds
 
 
 def _request_framing(known_fields: dict[int, list[bytes]], is_http11: bool) -> Framing:

@@ -28,6 +28,7 @@ _USER_AGENT: Final = Kind.USER_AGENT
 _TRACEPARENT: Final = Kind.TRACEPARENT
 _TRACESTATE: Final = Kind.TRACESTATE
 _TE: Final = Kind.TE
+_TE_BIT: Final = 1 << Kind.TE
 _TRANSFER_ENCODING: Final = Kind.TRANSFER_ENCODING
 # A trailer must not carry what frames, routes or authorizes a message (RFC 9110, section 6.5.1).
 _NOT_IN_TRAILERS: Final = NOT_FORWARDED | FRAMING | {Kind.EXPECT}
@@ -87,7 +88,7 @@ def request_lines(head: RequestHead, route: Route, user_agent: bytes, traceparen
         field_lines = [*field_lines, b"traceparent: " + traceparent]
     if route.interception is _ON:
         field_lines = [*field_lines, b"allow-interception: 1"]
-    if _TE in head.known_fields and head.is_http11 and _takes_trailers(head.known_fields[_TE]):
+    if head.kinds & _TE_BIT and head.is_http11 and _takes_trailers(head.known_fields[_TE]):
         field_lines = [*field_lines, b"TE: trailers", b"Connection: TE"]
     return b"\r\n".join(field_lines)
 

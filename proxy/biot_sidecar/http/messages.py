@@ -44,7 +44,8 @@ class RequestHead:
 
     `target` is bytes from beginning to end. `fields` are as they came, `headers` without white space around the values;
     `field_lines` are the fields that may go on, rendered; `known_fields` the values of those that mean something to a
-    proxy, by header_fields.Kind; `connection` the options of Connection, in lower case. Not HTTP/1.1 is HTTP/1.0.
+    proxy, by header_fields.Kind, and `kinds` a bit for each of these; `connection` the options of Connection, in lower
+    case. Not HTTP/1.1 is HTTP/1.0.
     """
 
     __slots__ = (
@@ -55,6 +56,7 @@ class RequestHead:
         "headers",
         "is_http11",
         "keep_alive",
+        "kinds",
         "known_fields",
         "method",
         "target",
@@ -72,6 +74,7 @@ class RequestHead:
         is_http11: bool,
         keep_alive: bool,
         connection: frozenset[bytes],
+        kinds: int,
     ) -> None:
         self.method = method
         self.target = target
@@ -83,6 +86,7 @@ class RequestHead:
         self.is_http11 = is_http11
         self.keep_alive = keep_alive
         self.connection = connection
+        self.kinds = kinds
 
 
 class ResponseHead:

@@ -18,6 +18,8 @@ from biot_sidecar.routing.route import Retry, Route
 _LEADING_ZERO: Final = re.compile("0[0-9]")  # as a routes file has it, too
 _TIMEOUT: Final = Kind.TIMEOUT
 _RETRY: Final = Kind.RETRY
+ASKS: Final = 1 << Kind.TIMEOUT | 1 << Kind.RETRY
+"""The bits of RequestHead.kinds of which within_request() needs one to make a difference."""
 
 
 def within_request(route: Route, known_fields: dict[int, list[bytes]]) -> Route:

@@ -41,7 +41,7 @@ from biot_sidecar.http.interfaces import ClientStream, Endpoints, LoopJudge, Obs
 from biot_sidecar.http.local_responses import error_response_bytes, local_response_bytes
 from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.http.proxy import Forwarder
-from biot_sidecar.http.request_limits import within_request
+from biot_sidecar.http.request_limits import ASKS, within_request
 from biot_sidecar.http.traceparent import TraceparentGenerator, trace_id_of
 from biot_sidecar.routing.local_paths import LOCAL_PREFIX, local_path
 from biot_sidecar.routing.route import Authorization, Retry, Route, Verdict
@@ -224,7 +224,7 @@ class ConnectionHandler:
         verdict = exchange.verdict = self._routes.verdict(head.method, target)
         exchange.interception = interception_action(verdict.route, head.known_fields.get(Kind.INTERCEPTION))
         _check(verdict)
-        route = within_request(verdict.route, head.known_fields)
+        route = within_request(verdict.route, head.known_fields) if head.kinds & ASKS else verdict.route
         if self._plugin_login == "local":
             if logs_in(head.method, verdict):
                 return await self._log_plugin_in(client, head, exchange)
