@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any, Final, Literal
 
 from biot_sidecar.auth.token import Token
@@ -43,6 +42,8 @@ _PATH_LIMIT_BYTES: Final = 512
 
 def fingerprint(token: Token) -> bytes:
     """Tells tokens apart, in whatever process they are, without their text."""
+    from hashlib import sha256  # loads OpenSSL, which a start over http need not; a 401 about the token is rare
+
     return sha256(token.authorization).digest()[:_FINGERPRINT_BYTES]
 
 

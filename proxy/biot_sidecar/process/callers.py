@@ -6,7 +6,6 @@ import os
 import socket
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.allowed_callers import AllowedCallers, ambiguous_uid
@@ -52,6 +51,7 @@ def _overflow() -> int | None:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="ascii")
+        with open(path, encoding="ascii") as file:
+            return file.read()
     except OSError:
         return ""  # nothing is known to be mapped
