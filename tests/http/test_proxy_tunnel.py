@@ -112,6 +112,7 @@ class Silent(asyncio.Protocol):
             "refused with 407",
             "It wants Negotiate, NTLM, and the sidecar speaks Basic alone",
         ),
+        (b"HTTP/1.1 401 No\r\n\r\n", "canary:canary@", "", "refused with 401", "does not take the user and password"),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "", "", "refused with 403", f"Its rules forbid {NAME}:443"),
         (b"HTTP/1.0 502 Bad Gateway\r\n\r\n<html>", "", "connect", "refused with 502", f"could not reach {NAME}:443"),
         (b"HTTP/1.1 503 \r\n\r\n", "", "connect", "refused with 503", "could not reach"),

@@ -150,7 +150,7 @@ class FakePool:
         self.active += 1
         return self.resting.pop()
 
-    async def dial(self, wakeup: Wakeup) -> UpstreamConnection:
+    async def acquire(self, wakeup: Wakeup) -> UpstreamConnection:
         if self.unreachable:
             await asyncio.get_running_loop().create_future()
         failure = self.failures.pop(0) if self.failures else None

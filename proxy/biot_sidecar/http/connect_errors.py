@@ -135,7 +135,8 @@ def _distrust(code: int, setting: str) -> str:
     if code in _WRONG_TIME:
         return "Check this machine's clock; if it is right, the server needs a new certificate."
     return (
-        f"Check {setting}; an authority of your own, such as that of a proxy that inspects, goes into SIDECAR_CA_FILE."
+        f"Check {setting}; an authority of your own, such as that of a proxy that inspects TLS, goes into "
+        "SIDECAR_EXTRA_CA_FILE."
     )
 
 

@@ -159,3 +159,15 @@ class DeadlineTimer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class _Nobody(Wakeup):
+    """The signal of connections at rest."""
+
+    def __init__(self) -> None:
+        self.deadline = float("inf")
+        self.expired = False
+        self._future = None
+
+
+NOBODY: Final = _Nobody()

@@ -73,6 +73,11 @@ class Dialer:
         self._look_up_timeout = look_up_timeout
         self._connect_request = b"" if proxy is None else connect_request(self.server, proxy, user_agent)
 
+    def trust(self, context: ssl.SSLContext) -> None:
+        """Verify by this whatever is spoken to by TLS, from now on."""
+        self.tls = context if self.tls is not None else None
+        self.proxy_tls = context if self.proxy_tls is not None else None
+
     async def connect(self, protocol: asyncio.Protocol) -> str:
         """Connect `protocol` and tell the address that took us. Raises UpstreamError; nothing is left open then."""
         dial = _Dial(protocol)

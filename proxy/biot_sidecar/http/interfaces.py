@@ -310,7 +310,8 @@ class Pool(Protocol[ConnectionT]):
 
     def take(self) -> ConnectionT | None: ...
 
-    async def dial(self, wakeup: Wakeup) -> ConnectionT: ...
+    async def acquire(self, wakeup: Wakeup) -> ConnectionT:
+        """A new connection, or one that is given back meanwhile. Raises UpstreamError."""
 
     def release(self, connection: ConnectionT, *, keep: bool) -> None: ...
 

@@ -173,12 +173,12 @@ class ForwardedRequest(Relay):
     # ---- the try
 
     async def _dial(self, token: Token | None) -> UpstreamStream | None:
-        """A new connection, or none if the token ran out meanwhile. Raises UpstreamError."""
+        """A connection, most often a new one, or none if the token ran out meanwhile. Raises UpstreamError."""
         shared = self._shared
         began = shared.clock()
         try:
             with timeout(self._deadline - began):
-                upstream: UpstreamStream = await shared.pool.dial(self._client.wakeup)
+                upstream: UpstreamStream = await shared.pool.acquire(self._client.wakeup)
             if token is None or shared.tokens.is_usable(token):
                 return upstream
             shared.pool.release(upstream, keep=True)

@@ -143,7 +143,7 @@ class ProxyRefusals:
 
     def _hint(self, status: int, head: bytes) -> str:
         proxy = self._proxy
-        if status == 407:
+        if status in {401, 407}:  # 401 is tinyproxy's for wrong credentials
             return self._login_hint(head)
         if status == 403:
             return f"Its rules forbid {self._server}: let whoever runs the proxy allow it."

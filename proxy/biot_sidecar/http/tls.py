@@ -7,10 +7,11 @@ import ssl
 
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings.ca_file import trust_file
+from biot_sidecar.settings.names import CA_FILE, EXTRA_CA_FILE
 
 
-def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Trusts the system's CAs, or only those in `ca_file`. Raises BadSettings.
+def tls_context(ca_file: str | None, extra_ca_file: str | None = None) -> ssl.SSLContext:
+    """Trusts the system's CAs, or only those in `ca_file`, and those in `extra_ca_file`. Raises BadSettings.
 
     Not ssl.create_default_context: that one obeys SSLKEYLOGFILE and would write the session's keys to a file.
     """
@@ -23,13 +24,20 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     if ca_file is None:
         context.load_default_certs()
-        return context
+    for name, path in ((CA_FILE, ca_file), (EXTRA_CA_FILE, extra_ca_file)):
+        if path is not None:
+            _trust(context, name, path)
+    return context
+
+
+def _trust(context: ssl.SSLContext, name: str, path: str) -> None:
+    """Raises BadSettings."""
     good = 0
     with contextlib.suppress(OSError, ValueError):
-        good, _ = trust_file(context, ca_file)
+        good, _ = trust_file(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path)  # those that are trusted already count too
+        trust_file(context, path)
     if not good:
-        raise BadSettings([f"SIDECAR_CA_FILE: {ca_file} holds no certificates in PEM form"])
-    return context
+        raise BadSettings([f"{name}: {path} holds no certificates in PEM form"])
 
 
 def certified_name(host: str) -> str:

@@ -1,4 +1,9 @@
-"""The pool of connections to the one upstream: dials, keeps them while they rest, and trusts none that may be dead."""
+"""The pool of connections to the one upstream: dials, keeps them while they rest, and trusts none that may be dead.
+
+Who finds no connection at rest waits for a dial, or for one that is given back meanwhile, whichever comes first. Dials
+belong to nobody: each who waits is backed by one, and a dial's connection goes to whoever has waited longest, or
+comes to rest. A failed dial is told to one who waits, unless enough others are under way.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from biot_sidecar.errors import Failure, UpstreamError
 from biot_sidecar.http import framing
 from biot_sidecar.http.connect_errors import tls_broken
 from biot_sidecar.http.connection import Connection
-from biot_sidecar.http.deadlines import Wakeup
+from biot_sidecar.http.deadlines import NOBODY, Wakeup
 from biot_sidecar.http.dialing import Dialer
 from biot_sidecar.http.error_catalogue import untrusted_response
 from biot_sidecar.http.interfaces import Sink, UpstreamStream
@@ -19,6 +24,7 @@ from biot_sidecar.http.messages import BodyFraming
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.sockets import bytes_sent, has_input, rest_of
 from biot_sidecar.http.tls_transport import TlsTransport
+from biot_sidecar.http.waiting_line import WaitingLine
 from biot_sidecar.settings import UpstreamProxy, UpstreamUrl
 
 IDLE_LIMIT: Final = 50.0
@@ -31,6 +37,8 @@ PROBE_AFTER: Final = 1.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
 IDLE_MOST: Final = 256
 """Connections that may rest where nobody says how many requests may be in flight."""
+AGE_SPREAD: Final = 0.2
+"""Part of the greatest age by which connections differ, so that those of one moment do not end in one."""
 CLOCK_SLACK: Final = 1.0
 """Seconds by which the wall clock may stray from the monotonic one while a connection rests."""
 
@@ -38,7 +46,20 @@ CLOCK_SLACK: Final = 1.0
 class UpstreamConnection(Connection, UpstreamStream):
     """A connection to BioT. In the pool nothing may arrive on it; whatever does makes it unusable."""
 
-    __slots__ = ("_before", "_half_closed", "_pool", "_tls", "idle_at", "idle_since", "nothing_sent", "pooled", "uses")
+    __slots__ = (
+        "_before",
+        "_half_closed",
+        "_pool",
+        "_tls",
+        "address",
+        "generation",
+        "idle_at",
+        "idle_since",
+        "nothing_sent",
+        "pooled",
+        "retire_at",
+        "uses",
+    )
 
     def __init__(self, wakeup: Wakeup, pool: Pool) -> None:
         super().__init__(wakeup)
@@ -51,6 +72,9 @@ class UpstreamConnection(Connection, UpstreamStream):
         self.idle_since = 0.0  # monotonic
         self.idle_at = 0.0  # wall clock
         self.uses = 0
+        self.address = ""  # what was dialled
+        self.generation = 0
+        self.retire_at = float("inf")  # monotonic; from then on it is used no more
 
     def data_received(self, data: bytes) -> None:
         if self.pooled:
@@ -171,10 +195,24 @@ class Pool:
         proxy: UpstreamProxy | None = None,
         proxy_tls: ssl.SSLContext | None = None,
         user_agent: bytes = b"",
+        max_age: float = 0.0,
+        jitter: Callable[[], float] = lambda: 0.5,
     ) -> None:
+        self._max_age = max_age
+        self._jitter = jitter
+        self._generation = 0  # connections of an earlier one are used no more
+        self._waiting: WaitingLine[UpstreamConnection] = WaitingLine()
+        self._dials: set[asyncio.Task[UpstreamConnection]] = set()
         self._idle_most = idle_most
         self._dialer = Dialer(
-            address, tls, Resolver(clock), proxy=proxy, proxy_tls=proxy_tls, user_agent=user_agent, path=path
+            address,
+            tls,
+            Resolver(clock),
+            proxy=proxy,
+            proxy_tls=proxy_tls,
+            user_agent=user_agent,
+            path=path,
+            address_failed=self._drop_address,
         )
         self.server = self._dialer.server  # host and port, as errors name them
         self.via = self._dialer.via  # the proxy's; empty without one
@@ -197,31 +235,76 @@ class Pool:
             connection = idle.pop()
             rest = self._rest(connection)
             connection.pooled = False
-            fresh = rest <= IDLE_LIMIT and connection.sound
+            outdated = self._outdated(connection)
+            fresh = rest <= IDLE_LIMIT and connection.sound and not outdated
             if fresh and (rest < PROBE_AFTER or not connection.has_input()):
                 self.active += 1
                 return connection
             connection.abort()
-            self._ended("idle" if rest > IDLE_LIMIT else "upstream")
+            self._ended(outdated or ("idle" if rest > IDLE_LIMIT else "upstream"))
         return None
+
+    async def acquire(self, wakeup: Wakeup) -> UpstreamConnection:
+        """A new connection, or one that is given back before that is there. Raises UpstreamError."""
+        while True:
+            waiter = self._waiting.join()
+            if len(self._dials) < len(self._waiting):
+                self._start_dial()
+            try:
+                connection = await waiter
+            except asyncio.CancelledError:
+                if (given := self._waiting.leave(waiter)) is not None:
+                    self.release(given, keep=True)
+                raise
+            connection = connection or self.take()
+            if connection is not None:
+                return connection
+
+    def _start_dial(self) -> None:
+        dial = asyncio.ensure_future(self.dial(NOBODY))
+        self._dials.add(dial)
+        dial.add_done_callback(self._dialled)
+
+    def _dialled(self, dial: asyncio.Task[UpstreamConnection]) -> None:
+        """Give a new connection to whoever has waited longest, or to the pool; tell a failure to one who waits."""
+        self._dials.discard(dial)
+        if dial.cancelled():
+            return
+        error = dial.exception()
+        if error is None:
+            waiter = self._waiting.next()
+            if waiter is None:
+                self.release(dial.result(), keep=True)
+            else:
+                waiter.set_result(dial.result())
+        elif len(self._dials) < len(self._waiting):
+            waiter = self._waiting.next()
+            if waiter is not None:
+                waiter.set_exception(error)
 
     async def dial(self, wakeup: Wakeup) -> UpstreamConnection:
         """A new connection. Raises UpstreamError."""
         connection = UpstreamConnection(wakeup, self)
         try:
-            await self._dialer.connect(cast(asyncio.Protocol, connection))
+            connection.generation = self._generation
+            connection.address = await self._dialer.connect(cast(asyncio.Protocol, connection))
         except UpstreamError:
             self._connected(False)
             raise
         self._connected(True)
+        if self._max_age:
+            connection.retire_at = self._clock() + self._max_age * (1 - AGE_SPREAD + 2 * AGE_SPREAD * self._jitter())
         self.active += 1
         return connection
 
     def release(self, connection: UpstreamConnection, *, keep: bool) -> None:
         """Give a connection back after its exchange; what cannot be trusted again is closed."""
         self.active -= 1
-        if not (keep and connection.reusable) or self._closed or len(self._idle) >= self._idle_most:
-            self._ended(_end_reason(connection, keep=keep))
+        outdated = self._outdated(connection)
+        if not (keep and connection.reusable) or self._closed or outdated or len(self._idle) >= self._idle_most:
+            self._ended(outdated if outdated and keep and connection.reusable else _end_reason(connection, keep=keep))
+            if connection.uses > 1 and connection.lost and connection.raw_head is None:
+                self._drop_address(connection.address)  # it died at rest: so may all that rest beside it
             connection.detach()
             if connection.body_done:
                 connection.close()
@@ -233,9 +316,10 @@ class Pool:
             connection.raw_head = None  # with the cookies in it; one that came before any request is an error still
         connection.idle_since = self._clock()
         connection.idle_at = self._wall()
-        connection.wakeup = _NOBODY
+        connection.wakeup = NOBODY
         self._idle.append(connection)
         connection.resume_reading()
+        self._waiting.wake_next()
 
     def drop(self, connection: UpstreamConnection, reason: str) -> None:
         """Never use a resting connection again, as when something arrived on it."""
@@ -252,12 +336,36 @@ class Pool:
 
     def expire_idle(self) -> None:
         """Close the connections that rested too long; of those that a burst left, all but a few much earlier."""
+        for connection in [one for one in self._idle if self._outdated(one)]:
+            self.drop(connection, "age")
         surplus = self._idle[: max(0, len(self._idle) - SPARE)]  # the one used last stands last
         for connection in [one for one in self._idle if self._rest(one) > IDLE_LIMIT]:
             self.drop(connection, "idle")
         for connection in surplus:
             if connection.pooled and self._rest(connection) > SURPLUS_REST:
                 self.drop(connection, "surplus")
+
+    def _drop_address(self, address: str) -> None:
+        """An address is dead: do not try the connections that rest there one after the other."""
+        for connection in [one for one in self._idle if one.address == address]:
+            self.drop(connection, "error")
+
+    def _outdated(self, connection: UpstreamConnection) -> str:
+        """Why a connection is to be used no more, though nothing is wrong with it; empty if it may be."""
+        if connection.generation != self._generation:
+            return "reload"
+        return "age" if self._clock() >= connection.retire_at else ""
+
+    def trust(self, context: ssl.SSLContext) -> None:
+        """Verify BioT, and a proxy that is spoken to by TLS, by this from now on; connections of before go."""
+        self._dialer.trust(context)
+        self.retire()
+
+    def retire(self) -> None:
+        """Use no connection of before any more; those that are in use go when they are given back."""
+        self._generation += 1
+        for connection in list(self._idle):
+            self.drop(connection, "reload")
 
     def _rest(self, connection: UpstreamConnection) -> float:
         """Seconds that a connection has rested; no end of them if the two clocks disagree."""
@@ -266,6 +374,8 @@ class Pool:
 
     def close(self) -> None:
         self._closed = True
+        for dial in self._dials:
+            dial.cancel()
         for connection in list(self._idle):
             self.drop(connection, "surplus")
 
@@ -277,15 +387,3 @@ def _end_reason(connection: UpstreamConnection, *, keep: bool) -> str:
     if connection.failure is None and (connection.lost or connection.body_done):
         return "upstream"
     return "error"
-
-
-class _Nobody(Wakeup):
-    """The signal of connections at rest."""
-
-    def __init__(self) -> None:
-        self.deadline = float("inf")
-        self.expired = False
-        self._future = None
-
-
-_NOBODY: Final = _Nobody()

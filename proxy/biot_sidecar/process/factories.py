@@ -19,6 +19,7 @@ from biot_sidecar.auth.login_client import LoginClient
 from biot_sidecar.auth.secret_source import ReadableSecret, SecretSource
 from biot_sidecar.auth.token_provider import TokenProvider
 from biot_sidecar.elapsed_clock import ElapsedClock
+from biot_sidecar.http.ca_watcher import CaWatcher
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.interfaces import LoginObserver
@@ -59,19 +60,27 @@ def make_pool(
     """Raises BadSettings for a CA file without certificates."""
     upstream, proxy = settings.upstream, settings.upstream_proxy
     proxy_tls = proxy is not None and proxy.tls
-    context = tls_context(upstream.ca_file) if upstream.tls or proxy_tls else None
+    context = tls_context(upstream.ca_file, upstream.extra_ca_file) if upstream.tls or proxy_tls else None
     return Pool(
         upstream,
         context if upstream.tls else None,
         proxy=proxy,
         proxy_tls=context if proxy_tls else None,
         user_agent=USER_AGENT,
+        max_age=settings.upstream_max_age,
+        jitter=RANDOM.random,
         wall=time.time,
         clock=time.monotonic,
         connected=connected,
         ended=ended,
         idle_most=in_flight_limit(settings),
     )
+
+
+def make_ca_watcher(settings: Settings) -> CaWatcher:
+    """Who reads the CAs again; made before the pool that trusts them."""
+    proxy = settings.upstream_proxy
+    return CaWatcher(settings.upstream, used=settings.upstream.tls or (proxy is not None and proxy.tls))
 
 
 async def close_upstream(pool: Pool, deadlines: DeadlineTimer) -> None:

@@ -54,7 +54,7 @@ async def _run_single(settings: Settings, env: Mapping[str, str], log: Log, stac
     sockets = _owned(stack, inherited_sockets(env, os.getpid()) or _bind_single(settings, _LISTEN, settings.listen))
     refuse_unknown_callers(settings, sockets)
     admin = _owned(stack, _bind_single(settings, _ADMIN, settings.admin_addresses))
-    stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
+    stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.reload)
     stack.callback(sidecar.close_acceptors)
     await sidecar.serve(
         stop,

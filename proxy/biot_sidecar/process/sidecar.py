@@ -34,6 +34,7 @@ from biot_sidecar.process.factories import (
     close_upstream,
     first_of,
     in_flight_limit,
+    make_ca_watcher,
     make_clock,
     make_deadline_timer,
     make_fetcher,
@@ -82,6 +83,7 @@ class Sidecar:
         self._log = log
         self._metrics = make_metrics()
         self._deadlines = make_deadline_timer()
+        self._ca_watcher = make_ca_watcher(settings)
         self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
         self.report = bug_reporter(log)
         observer = LoginObservers(self._metrics, log, report=self.report)
@@ -220,6 +222,12 @@ class Sidecar:
 
     # ---- what happens
 
+    def reload(self) -> None:
+        """SIGHUP: read the routes again, and use no connection to BioT of before any more."""
+        self.routes.request_reload()
+        self._pool.retire()
+        self._ca_watcher.request_reload()
+
     def _take_table(self, table: RouteTable) -> None:
         self._metrics.routes([route.name for route in table.routes])
         self._metrics.observing([route.name for route in (*table.routes, table.unmatched) if route.observe is not None])
@@ -277,8 +285,7 @@ class Sidecar:
             token=self._tokens.status(),
             history=await self._context.logins(self.logins()),
             reload=self.routes.reload_state,
-            url=self._settings.upstream.url,
-            via=self._settings.via,
+            upstream={"url": self._settings.upstream.url, "proxy": self._settings.via or None},
         )
 
     def explain(self, method: str, path: str) -> dict[str, Any]:
@@ -314,7 +321,9 @@ class Sidecar:
             await self._admin.listen(sock)
         if self._settings.login_at_start:
             self._tokens.start()
-        self._background_tasks = [asyncio.ensure_future(self._evict_idle()), asyncio.ensure_future(self.routes.watch())]
+        cas = self._ca_watcher.watch(self._pool.trust, self._log.event if self._context.number == 0 else None)
+        watching = (self._evict_idle(), self.routes.watch(), cas)
+        self._background_tasks = [asyncio.ensure_future(one) for one in watching]
         if self._secret_key_watch is not None:
             self._background_tasks.append(asyncio.ensure_future(self._secret_key_watch.run(self._tokens.logged_in)))
 

@@ -22,6 +22,7 @@ from biot_sidecar.process.factories import (
     bug_reporter,
     close_upstream,
     first_of,
+    make_ca_watcher,
     make_clock,
     make_deadline_timer,
     make_fetcher,
@@ -98,6 +99,7 @@ class Supervisor:
         self._metrics.lines_dropped = log.lines_dropped
         self._metrics.gauges = lambda: (0, self._pool.idle, self._pool.active)
         self._deadlines = make_deadline_timer()
+        self._ca_watcher = make_ca_watcher(settings)
         self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
         self._observer = LoginObservers(self._metrics, log, report=self._report)
         self._context = SingleProcess(settings, self._pool, self._deadlines, self._observer, self._report)
@@ -111,6 +113,7 @@ class Supervisor:
         self._ended_snapshots: list[bytes] = []  # what workers that are no more have counted
         self._worker_tasks: list[asyncio.Task[None]] = []
         self._watching: asyncio.Task[None] | None = None
+        self._ca_watching: asyncio.Task[None] | None = None
 
     def _make_broker(self) -> TokenBroker:
         return TokenBroker(
@@ -206,6 +209,7 @@ class Supervisor:
         `sockets` and `admin` hold, for each worker, what it listens on.
         """
         await self._context.start()
+        self._ca_watching = asyncio.ensure_future(self._ca_watcher.watch(self._pool.trust, None))
         self._worker_tasks.append(asyncio.ensure_future(self._probe_workers()))
         if self._settings.secret_key_check:
             self._watch_secret_key()
@@ -328,7 +332,9 @@ class Supervisor:
         )
 
     def reload(self) -> None:
-        """Let every worker read the routes again."""
+        """Let every worker read the routes again, and all of us use no connection to BioT of before any more."""
+        self._pool.retire()
+        self._ca_watcher.request_reload()
         self._signal_workers(signal.SIGHUP)
 
     async def stop(self, force_requested: asyncio.Event) -> None:
@@ -346,6 +352,8 @@ class Supervisor:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        if self._ca_watching is not None:
+            self._ca_watching.cancel()
         await self._broker.close()
         await self._context.close()
         await close_upstream(self._pool, self._deadlines)

@@ -46,7 +46,7 @@ async def _run(settings: Settings, args: WorkerArgs, log: Log) -> int:
     context = WorkerProcess(channel, args.number, settings.workers, args.inspector)
     sidecar = Sidecar(settings, log, lambda pool, deadlines, observer: context)
     handlers |= _handlers(sidecar, context, channel)
-    stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.routes.request_reload)
+    stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.reload)
     supervisor = asyncio.ensure_future(channel.run())
     supervisor.add_done_callback(lambda _: stop.drain_requested.set())
     try:

@@ -15,6 +15,7 @@ from biot_sidecar.settings.names import (
     ALLOWED_UIDS,
     BASE_URL,
     CA_FILE,
+    EXTRA_CA_FILE,
     LISTEN,
     SECRET,
     SECRET_COMMAND,
@@ -33,7 +34,7 @@ _UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 def check_all(reader: Reader) -> None:
     """Everything that `serve` needs."""
-    check_ca_file(reader)
+    check_ca_files(reader)
     check_user_id(reader)
     check_secret(reader)
     check_plain_http(reader)
@@ -42,13 +43,14 @@ def check_all(reader: Reader) -> None:
     check_listeners(reader)
 
 
-def check_ca_file(reader: Reader) -> None:
-    if path := reader.value(CA_FILE):
-        reason, odd = ca_file_problem(path)
-        if reason:
-            reader.problem(CA_FILE, reason)
-        if odd:
-            reader.warn(CA_FILE, odd)
+def check_ca_files(reader: Reader) -> None:
+    for name in (CA_FILE, EXTRA_CA_FILE):
+        if path := reader.value(name):
+            reason, odd = ca_file_problem(path)
+            if reason:
+                reader.problem(name, reason)
+            if odd:
+                reader.warn(name, odd)
 
 
 def check_user_id(reader: Reader) -> None:

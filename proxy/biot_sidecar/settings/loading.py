@@ -9,7 +9,7 @@ import msgspec
 
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings.checks import check_all
-from biot_sidecar.settings.names import ALLOW_REMOTE, CA_FILE, LISTEN, SECRET_KEY_CHECK
+from biot_sidecar.settings.names import ALLOW_REMOTE, CA_FILE, EXTRA_CA_FILE, LISTEN, SECRET_KEY_CHECK
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.routes_path import find_routes_file
 from biot_sidecar.settings.table import SETTINGS
@@ -29,7 +29,9 @@ def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     proxy = choose_upstream_proxy(reader)
     raise_problems(reader)
     fields = {row.field: values[row.name] for row in SETTINGS if row.field}
-    fields["upstream"] = msgspec.structs.replace(fields["upstream"], ca_file=values[CA_FILE])
+    fields["upstream"] = msgspec.structs.replace(
+        fields["upstream"], ca_file=values[CA_FILE], extra_ca_file=values[EXTRA_CA_FILE]
+    )
     fields["allowed_hosts"] = fields["allowed_hosts"] or _own_hosts(fields["upstream"])
     fields["upstream_proxy"] = proxy
     # Frozen between events, a function is no place for work in the background.

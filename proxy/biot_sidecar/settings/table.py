@@ -19,6 +19,7 @@ from biot_sidecar.settings.names import (
     ALLOWED_UIDS,
     BASE_URL,
     CA_FILE,
+    EXTRA_CA_FILE,
     LISTEN,
     ROUTES,
     SECRET,
@@ -246,7 +247,13 @@ SETTINGS: Final = (
     Setting(
         name=CA_FILE,
         unset_means="the system's",
-        help="trusted CAs for the upstream, in PEM form; the certificate is always verified",
+        help="trusted CAs for the upstream, in PEM form; the certificate is always verified. Read again when "
+        "it changes",
+    ),
+    Setting(
+        name=EXTRA_CA_FILE,
+        help="CAs that are trusted beside those, such as a company's whose proxy inspects TLS. Read again when it "
+        "changes",
     ),
     *(Setting(name=name, help=text) for name, text in _SHARED_PROXY_SETTINGS),
     Setting(
@@ -257,6 +264,14 @@ SETTINGS: Final = (
         is_secret=True,
         unset_means="the variables above",
         help="the proxy on the way to BioT, whatever the variables above say; `none`: straight",
+    ),
+    Setting(
+        name="SIDECAR_UPSTREAM_MAX_AGE",
+        field="upstream_max_age",
+        default="5m",
+        parse=parse_duration,
+        help="a connection to BioT older than this (give or take a fifth) is used no more, so that new addresses "
+        "of the name come into use under steady traffic; `0`: no limit",
     ),
     Setting(
         name="SIDECAR_LOG_LEVEL",

@@ -29,7 +29,8 @@ class UpstreamUrl(msgspec.Struct, frozen=True):
     port: int
     authority: bytes
     prefix: bytes
-    ca_file: str | None = None
+    ca_file: str | None = None  # trusted CAs instead of the system's
+    extra_ca_file: str | None = None  # trusted beside them
 
     @property
     def url(self) -> str:
@@ -82,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str  # debug | info | warning | error
     log_format: str  # json | text; empty: text on a terminal, else json
     inspect: bool
+    upstream_max_age: float = 0.0  # 0: no limit
     upstream_proxy: UpstreamProxy | None = None  # None: straight
     warnings: tuple[str, ...] = ()  # what is odd but no error
 

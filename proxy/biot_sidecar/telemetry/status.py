@@ -34,12 +34,11 @@ def status(
     token: Mapping[str, Any],
     history: Iterable[LoginRecord],
     reload: Mapping[str, Any],
-    url: str = "",
-    via: str = "",
+    upstream: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """The page's JSON. `snapshots` are those of every process; `token` is auth.tokens.Tokens.status(), times in
     wall-clock seconds or None; `history` are the latest logins, the oldest first;
-    `via` is the HOST:PORT of the proxy on the way to `url`.
+    `upstream` has its `url`, and the HOST:PORT of the `proxy` on the way.
     """
     state = merge_snapshots(snapshots)
     return {
@@ -52,7 +51,7 @@ def status(
         "secret_key": _secret_key(state),
         "logins": _logins(state) | {"blocked_until": _iso_or_none(token["blocked_until"]), "recent": _recent(history)},
         "clock": {"offset_seconds": None if (offset := token.get("clock_offset")) is None else round(offset, 1)},
-        "upstream": {"url": url, "proxy": via or None},
+        "upstream": dict(upstream or {}),
         "reload": dict(reload),
         "build": {"version": state.version, "python": state.python},
     }

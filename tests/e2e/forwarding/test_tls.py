@@ -1,9 +1,12 @@
 """TLS towards the upstream: always verified, and a cut stream is a cut answer."""
 
+import asyncio
+import signal
 import ssl
 
 import pytest
 
+from tests.support.authority import Authority
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
 from tests.support.scripted_upstream import ScriptedUpstream, echo
@@ -124,3 +127,24 @@ async def test_an_early_refusal_over_tls_comes_through(start, authority, trusted
     await exchange.send(response(413, body=b"too much"))
     assert_passed_on(await client.read_answer(), 413, b"too much")
     held.release(exchange)
+
+
+async def test_cas_that_come_into_the_file_later_are_trusted_without_a_restart(start, authority, tmp_path):
+    file = tmp_path / "extra.pem"
+    file.write_bytes(Authority(tmp_path).ca_file.read_bytes())  # somebody else's
+    house = await start(
+        upstream=ScriptedUpstream(tls=authority.server_context()),
+        SIDECAR_EXTRA_CA_FILE=str(file),
+        SIDECAR_LOGIN_AT_START="0",
+    )
+    assert_ours(await house.ask(request("POST", "/none/x", body=b"x")), 502, "SIDECAR_UPSTREAM_UNREACHABLE")
+    file.write_bytes(authority.ca_file.read_bytes())
+    house.sidecar.signal(signal.SIGHUP)
+    async with asyncio.timeout(10):
+        while "the trusted CAs were read again" not in house.sidecar.log():
+            await asyncio.sleep(0.01)
+    assert_passed_on(await house.ask(request("POST", "/none/x", body=b"x")), 200)
+    house.sidecar.signal(signal.SIGHUP)
+    async with asyncio.timeout(10):
+        while b'closed_total{reason="reload"} 1.0' not in (await house.get("/metrics")).body:
+            await asyncio.sleep(0.01)

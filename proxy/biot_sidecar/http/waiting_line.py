@@ -1,0 +1,50 @@
+"""Who waits for a connection of the pool, in the order of arrival."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class WaitingLine(Generic[Item]):
+    """Futures of those who wait: each gets an item, or None for `look again`."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[Item | None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def join(self) -> asyncio.Future[Item | None]:
+        """Stand at the end."""
+        waiter: asyncio.Future[Item | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        return waiter
+
+    def next(self) -> asyncio.Future[Item | None] | None:
+        """Who has waited longest and waits still; that one waits no more."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                return waiter
+        return None
+
+    def wake_next(self) -> None:
+        """Let whoever has waited longest look again."""
+        waiter = self.next()
+        if waiter is not None:
+            waiter.set_result(None)
+
+    def leave(self, waiter: asyncio.Future[Item | None]) -> Item | None:
+        """Its owner has gone; what it was given in the same moment, for others."""
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
+        if not waiter.done() or waiter.cancelled() or waiter.exception() is not None:
+            return None
+        item = waiter.result()
+        if item is None:
+            self.wake_next()
+        return item

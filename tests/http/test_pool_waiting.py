@@ -1,0 +1,181 @@
+"""Who waits for a connection: it takes what is given back first, and no dial's failure or success is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from biot_sidecar.http import error_catalogue as errors
+from biot_sidecar.http.upstream_pool import AGE_SPREAD, UpstreamConnection
+
+from tests.http.test_upstream_pool import answer_each, body_of, exchange
+from tests.http.wires import Basin, Wires, server, settled
+
+
+class Dials:
+    """Holds a pool's dials back until they are let through, or fail."""
+
+    def __init__(self, wires: Wires) -> None:
+        self._dial = wires.pool.dial
+        self.gates: list[asyncio.Future[None]] = []
+        wires.pool.dial = self
+
+    async def __call__(self, wakeup) -> UpstreamConnection:
+        gate = asyncio.get_running_loop().create_future()
+        self.gates.append(gate)
+        await gate
+        return await self._dial(wakeup)
+
+
+def acquiring(wires: Wires) -> asyncio.Task[UpstreamConnection]:
+    return asyncio.ensure_future(wires.pool.acquire(wires.wakeup))
+
+
+async def test_a_call_that_waits_for_its_dial_takes_a_connection_that_is_given_back_meanwhile():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        busy = wires.pool.take()
+        dials = Dials(wires)
+        waiting = acquiring(wires)
+        await settled(lambda: dials.gates)
+        wires.pool.release(busy, keep=True)
+        assert await waiting is busy
+        dials.gates[0].set_result(None)
+        await settled(lambda: wires.pool.idle == 1)  # the dial's own connection comes to rest
+        wires.pool.release(busy, keep=True)
+        assert (wires.pool.idle, wires.pool.active) == (2, 0)
+        wires.pool.close()
+
+
+async def test_a_dial_serves_whoever_has_waited_longest_and_none_is_begun_that_nobody_needs():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        busy = wires.pool.take()
+        dials = Dials(wires)
+        first = acquiring(wires)
+        await settled(lambda: len(dials.gates) == 1)
+        wires.pool.release(busy, keep=True)
+        assert await first is busy
+        second = acquiring(wires)  # the first one's dial is still under way
+        await asyncio.sleep(0)
+        assert len(dials.gates) == 1
+        third = acquiring(wires)
+        await settled(lambda: len(dials.gates) == 2)
+        dials.gates[1].set_result(None)
+        got = await second
+        assert not third.done()
+        dials.gates[0].set_result(None)
+        for connection in (busy, got, await third):
+            wires.pool.release(connection, keep=True)
+        assert wires.pool.idle == 3
+        wires.pool.close()
+
+
+async def test_a_failed_dial_is_told_to_one_who_waits_unless_others_are_under_way_for_all():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        dials = Dials(wires)
+        gone, stays = acquiring(wires), acquiring(wires)
+        await settled(lambda: len(dials.gates) == 2)
+        gone.cancel()
+        await asyncio.sleep(0)
+        dials.gates[0].set_exception(errors.lost_before_sending())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not stays.done()
+        dials.gates[1].set_exception(errors.lost_before_sending())
+        with pytest.raises(errors.UpstreamError):
+            await stays
+        assert (wires.pool.idle, wires.pool.active) == (0, 0)
+
+
+async def test_who_leaves_in_the_moment_of_being_served_leaves_it_to_others():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        connection, dials = await wires.dial(), Dials(wires)
+        leaves = acquiring(wires)
+        await settled(lambda: dials.gates)
+        wires.pool._waiting.next().set_result(connection)
+        leaves.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+        await settled(lambda: wires.pool.idle == 1)
+        assert wires.pool.active == 0
+        wires.pool.close()
+
+
+# ---- connections grow old
+
+
+@pytest.mark.parametrize(("jitter", "age"), [(0.0, 1 - AGE_SPREAD), (0.5, 1.0), (1.0, 1 + AGE_SPREAD)])
+async def test_a_connection_that_is_too_old_is_used_no_more(jitter, age):
+    async with server(answer_each) as port:
+        closed = []
+        wires = Wires(port, max_age=20.0, jitter=lambda: jitter, ended=closed.append)
+        await exchange(wires)
+        wires.clocks.sleep(20.0 * age - 0.1)
+        await exchange(wires)
+        assert wires.connects == [True]
+        wires.clocks.sleep(0.2)
+        assert wires.pool.take() is None
+        assert closed == ["age"]
+
+
+async def test_one_that_grows_old_in_use_or_at_rest_is_closed_without_being_asked_for():
+    async with server(answer_each) as port:
+        closed = []
+        wires = Wires(port, max_age=20.0, ended=closed.append)
+        await exchange(wires)
+        resting = await wires.dial()
+        busy = wires.pool.take()
+        wires.pool.release(resting, keep=True)
+        wires.clocks.sleep(20.0)
+        wires.pool.release(busy, keep=True)
+        wires.pool.expire_idle()
+        assert (wires.pool.idle, closed) == (0, ["age", "age"])
+
+
+async def test_without_a_greatest_age_connections_stay():
+    async with server(answer_each) as port:
+        wires = Wires(port, max_age=0.0)
+        await exchange(wires)
+        for _ in range(100):
+            wires.clocks.sleep(40.0)
+            await exchange(wires)
+        assert wires.connects == [True]
+        wires.pool.close()
+
+
+async def test_retired_connections_are_used_no_more_those_in_use_once_they_are_given_back():
+    async with server(answer_each) as port:
+        closed = []
+        wires = Wires(port, ended=closed.append)
+        await exchange(wires)
+        busy = wires.pool.take()
+        resting = await wires.dial()
+        wires.pool.release(resting, keep=True)
+        wires.pool.retire()
+        assert (wires.pool.idle, closed) == (0, ["reload"])
+        wires.pool.release(busy, keep=True)
+        assert (wires.pool.idle, closed) == (0, ["reload", "reload"])
+        await exchange(wires)
+        assert wires.pool.idle == 1
+        wires.pool.close()
+
+
+async def test_when_an_address_dies_what_rests_there_is_not_tried_one_after_the_other():
+    async with server(answer_each) as port:
+        closed = []
+        wires = Wires(port, ended=closed.append)
+        connections = [await wires.dial() for _ in range(4)]
+        for connection in connections:
+            await body_of(wires, connection, await wires.ask(connection), Basin())
+            wires.pool.release(connection, keep=True)
+        dies = wires.pool.take()
+        dies.begin(wires.wakeup)
+        dies.connection_lost(ConnectionResetError())
+        wires.pool.release(dies, keep=False)
+        assert wires.pool.take() is None
+        assert closed == ["upstream", "error", "error", "error"]
