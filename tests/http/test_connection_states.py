@@ -148,6 +148,7 @@ class Run:
             may[self.pick(len(may))]()
 
 
+@pytest.mark.interpreted("a connection of neither side is a class of the test, and a compiled one has no such heirs")
 @settings(deadline=None, max_examples=60)
 @given(st.data(), st.lists(st.sampled_from([*MESSAGES]), max_size=4), st.sampled_from([b"", BAD_HEAD, BAD_CHUNK]))
 def test_whatever_happens_the_table_says_what_follows(data, messages, end):
@@ -163,6 +164,7 @@ def test_whatever_happens_the_table_says_what_follows(data, messages, end):
     assert end or run.connection.failure is None
 
 
+@pytest.mark.interpreted("a connection of neither side is a class of the test, and a compiled one has no such heirs")
 def test_every_row_happens():
     chance, seen = random.Random(1), set()
     for number in range(1500):
