@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import ssl
 from collections.abc import Callable
 from typing import Final
@@ -93,6 +92,8 @@ class CaWatcher:
 
 def _digest(path: str) -> bytes:
     """Of the file's content; empty if it cannot be read."""
+    import hashlib  # only where a CA file is set
+
     with contextlib.suppress(OSError, ValueError):
         return hashlib.sha256(read_file(path, MOST)).digest()
     return b""
