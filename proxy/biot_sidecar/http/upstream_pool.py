@@ -143,7 +143,7 @@ class UpstreamConnection(Connection, UpstreamStream):
         return self.uses > 1
 
     def has_input(self) -> bool:
-        """True when the kernel holds something for us: on a resting connection a farewell, or worse."""
+        """True when the kernel holds something for us: at rest: its end, or bytes nobody asked for."""
         return has_input(self.transport.get_extra_info("socket").fileno())
 
     @property

@@ -338,7 +338,7 @@ class Supervisor:
         self._signal_workers(signal.SIGHUP)
 
     async def stop(self, force_requested: asyncio.Event) -> None:
-        """Let the workers drain; `hurry` ends what is under way."""
+        """Let the workers drain; `force_requested` ends what is under way."""
         self._stopping.set()
         self._context.drain()
         self._signal_workers(signal.SIGCONT)  # one that is stopped hears nothing else
