@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import platform
 import random
@@ -148,11 +147,13 @@ def make_secret_key_watch(
 
     shared: Look = look
     if settings.token_store is not None:
+        from hashlib import sha256  # loads OpenSSL, which a start over http need not
+
         from biot_sidecar.auth.redis_store import TokenStore  # for those who share tokens only
 
         # A store that fails is told of where tokens are shared.
         store = TokenStore(settings.token_store, clock=time.monotonic, event=lambda level, kind, text: None)
-        name = hashlib.sha256(f"{settings.service_user_id} {settings.upstream.url}".encode()).hexdigest()[:32]
+        name = sha256(f"{settings.service_user_id} {settings.upstream.url}".encode()).hexdigest()[:32]
         shared = FleetKeyLife(look, lambda: in_hand() is not None, store, f"biot-sidecar:{{{name}}}:secret-key")
     return SecretKeyWatch(shared, wall=time.time, clock=make_clock(), sleep=asyncio.sleep, event=event, found=found)
 
