@@ -11,6 +11,8 @@ from biot_sidecar.http.upstream_pool import AGE_SPREAD, UpstreamConnection
 from tests.http.test_upstream_pool import answer_each, body_of, exchange
 from tests.http.wires import Basin, Wires, server, settled
 
+OWN_DIAL = "puts a dial of its own into an object of a compiled class"
+
 
 class Dials:
     """Holds a pool's dials back until they are let through, or fail."""
@@ -31,6 +33,7 @@ def acquiring(wires: Wires) -> asyncio.Task[UpstreamConnection]:
     return asyncio.ensure_future(wires.pool.acquire(wires.wakeup))
 
 
+@pytest.mark.interpreted(OWN_DIAL)
 async def test_a_call_that_waits_for_its_dial_takes_a_connection_that_is_given_back_meanwhile():
     async with server(answer_each) as port:
         wires = Wires(port)
@@ -48,6 +51,7 @@ async def test_a_call_that_waits_for_its_dial_takes_a_connection_that_is_given_b
         wires.pool.close()
 
 
+@pytest.mark.interpreted(OWN_DIAL)
 async def test_a_dial_serves_whoever_has_waited_longest_and_none_is_begun_that_nobody_needs():
     async with server(answer_each) as port:
         wires = Wires(port)
@@ -73,6 +77,7 @@ async def test_a_dial_serves_whoever_has_waited_longest_and_none_is_begun_that_n
         wires.pool.close()
 
 
+@pytest.mark.interpreted(OWN_DIAL)
 async def test_a_failed_dial_is_told_to_one_who_waits_unless_others_are_under_way_for_all():
     async with server(answer_each) as port:
         wires = Wires(port)
@@ -91,6 +96,7 @@ async def test_a_failed_dial_is_told_to_one_who_waits_unless_others_are_under_wa
         assert (wires.pool.idle, wires.pool.active) == (0, 0)
 
 
+@pytest.mark.interpreted(OWN_DIAL)
 async def test_who_leaves_in_the_moment_of_being_served_leaves_it_to_others():
     async with server(answer_each) as port:
         wires = Wires(port)

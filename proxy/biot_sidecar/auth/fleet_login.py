@@ -129,14 +129,16 @@ class FleetLogin:
         return result
 
     async def _share_failure(self, cipher: TokenCipher, failure: LoginFailure) -> LoginFailure:
-        """The failure, with the fleet's pause where BioT rejects the user."""
+        """The failure; where BioT rejects the user the fleet's pause is the least: a store may have forgotten."""
         (sealed,) = await self._store.get(cipher.backoff)
         now = self._clock()
         backoff = cipher.open_backoff(sealed, now).after_failure_in_fleet(failure, now, self._jitter())
         await self._store.put(
             cipher.backoff, cipher.seal_backoff(backoff, now, self._nonce()), backoff_ttl(backoff, now)
         )
-        return msgspec.structs.replace(failure, pause=backoff.until - now) if failure.blocks else failure
+        if not failure.blocks:
+            return failure
+        return msgspec.structs.replace(failure, retry_after=max(failure.retry_after, backoff.until - now))
 
     def _nonce(self) -> bytes:
         return self._random_bytes(NONCE_BYTES)
