@@ -231,11 +231,14 @@ class Pool:
     def take(self) -> UpstreamConnection | None:
         """An idle connection that looks sound, or None."""
         idle = self._idle
+        if not idle:
+            return None
+        now = self._clock()
         while idle:
             connection = idle.pop()
-            rest = self._rest(connection)
+            rest = self._rest(connection, now)
             connection.pooled = False
-            outdated = self._outdated(connection)
+            outdated = self._outdated(connection, now)
             fresh = rest <= IDLE_LIMIT and connection.sound and not outdated
             if fresh and (rest < PROBE_AFTER or not connection.has_input()):
                 self.active += 1
@@ -300,7 +303,8 @@ class Pool:
     def release(self, connection: UpstreamConnection, *, keep: bool) -> None:
         """Give a connection back after its exchange; what cannot be trusted again is closed."""
         self.active -= 1
-        outdated = self._outdated(connection)
+        now = self._clock()
+        outdated = self._outdated(connection, now)
         if not (keep and connection.reusable) or self._closed or outdated or len(self._idle) >= self._idle_most:
             self._ended(outdated if outdated and keep and connection.reusable else _end_reason(connection, keep=keep))
             if connection.uses > 1 and connection.lost and connection.raw_head is None:
@@ -314,7 +318,7 @@ class Pool:
         connection.pooled = True
         if connection.uses:
             connection.raw_head = None  # with the cookies in it; one that came before any request is an error still
-        connection.idle_since = self._clock()
+        connection.idle_since = now
         connection.idle_at = self._wall()
         connection.wakeup = NOBODY
         self._idle.append(connection)
@@ -336,13 +340,14 @@ class Pool:
 
     def expire_idle(self) -> None:
         """Close the connections that rested too long; of those that a burst left, all but a few much earlier."""
-        for connection in [one for one in self._idle if self._outdated(one)]:
+        now = self._clock()
+        for connection in [one for one in self._idle if self._outdated(one, now)]:
             self.drop(connection, "age")
         surplus = self._idle[: max(0, len(self._idle) - SPARE)]  # the one used last stands last
-        for connection in [one for one in self._idle if self._rest(one) > IDLE_LIMIT]:
+        for connection in [one for one in self._idle if self._rest(one, now) > IDLE_LIMIT]:
             self.drop(connection, "idle")
         for connection in surplus:
-            if connection.pooled and self._rest(connection) > SURPLUS_REST:
+            if connection.pooled and self._rest(connection, now) > SURPLUS_REST:
                 self.drop(connection, "surplus")
 
     def _drop_address(self, address: str) -> None:
@@ -350,11 +355,11 @@ class Pool:
         for connection in [one for one in self._idle if one.address == address]:
             self.drop(connection, "error")
 
-    def _outdated(self, connection: UpstreamConnection) -> str:
+    def _outdated(self, connection: UpstreamConnection, now: float) -> str:
         """Why a connection is to be used no more, though nothing is wrong with it; empty if it may be."""
         if connection.generation != self._generation:
             return "reload"
-        return "age" if self._clock() >= connection.retire_at else ""
+        return "age" if now >= connection.retire_at else ""
 
     def trust(self, context: ssl.SSLContext) -> None:
         """Verify BioT, and a proxy that is spoken to by TLS, by this from now on; connections of before go."""
@@ -367,9 +372,9 @@ class Pool:
         for connection in list(self._idle):
             self.drop(connection, "reload")
 
-    def _rest(self, connection: UpstreamConnection) -> float:
+    def _rest(self, connection: UpstreamConnection, now: float) -> float:
         """Seconds that a connection has rested; no end of them if the two clocks disagree."""
-        rest = self._clock() - connection.idle_since
+        rest = now - connection.idle_since
         return rest if abs(self._wall() - connection.idle_at - rest) < CLOCK_SLACK else float("inf")
 
     def close(self) -> None:
