@@ -142,7 +142,7 @@ async def test_a_certificate_nobody_trusts_is_a_network_failure(start, authority
     answer = await house.get("/x")
     assert_ours(answer, 503, "SIDECAR_LOGIN_UNAVAILABLE")
     assert "certificate" in answer.json["message"]
-    assert "SIDECAR_CA_FILE" in answer.json["details"]["hint"]
+    assert "SIDECAR_EXTRA_CA_FILE" in answer.json["details"]["hint"]
     house.upstream.failures.clear()
 
 

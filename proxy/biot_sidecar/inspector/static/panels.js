@@ -79,7 +79,7 @@ function tokenPanel({ token, logins, upstream, secret_key: secretKey }) {
       ["secret key", secretKey && secretKeyWords(secretKey)],
       ["blocked", blocked && `for ${age(blocked - now())} more, until ${clock(blocked)}`],
       ["logins", logins.total && loginWords(logins)],
-      ["BioT", upstream.proxy && `through the proxy ${upstream.proxy}`],
+      ["BioT", upstream?.proxy && `through the proxy ${upstream.proxy}`],
     ]),
     logins.recent.length ? loginTable(logins.recent) : null,
   ];
