@@ -11,8 +11,8 @@ are seconds of the elapsed clock (elapsed_clock).
 
 A back-off has one owner, which decides the pause and hands it on in the failure (LoginFailure.pause); whoever hears of
 it there follows it and decides nothing: a worker follows its parent (process/token_broker), a sidecar that shares its
-token follows the fleet where BioT rejects the user (auth/fleet_login). Trouble on one sidecar's way to BioT need not be
-the others': for them the fleet's pause is only the least one.
+token follows the fleet where BioT rejected another one (auth/fleet_login). Where BioT rejected the sidecar itself, or
+there was trouble on the way, the fleet's pause is only the least one: a store may forget, trouble may be one's own.
 """
 
 from __future__ import annotations

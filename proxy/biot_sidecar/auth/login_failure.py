@@ -19,8 +19,8 @@ _CHECK_BASE_URL: Final = "Check that BIOT_BASE_URL is BioT's API address."
 class LoginFailure(msgspec.Struct, frozen=True):
     """A login that failed. `outcome` is the label of `logins_total`; `blocks`: BioT rejects the user or the secret.
 
-    `retry_after` is what BioT asked for, in seconds. `pause` is for how many seconds the owner of the back-off wants no
-    other login; None: who hears of it decides (auth/backoff).
+    `retry_after` is the least pause, which BioT or the fleet asked for, in seconds. `pause` is for how many
+    seconds the owner of the back-off wants no other login; None: who hears of it decides (auth/backoff).
     """
 
     code: Code
