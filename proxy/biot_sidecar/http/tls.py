@@ -6,6 +6,7 @@ import contextlib
 import ssl
 
 from biot_sidecar.errors import BadSettings
+from biot_sidecar.http.system_cas import trust_system
 from biot_sidecar.settings.ca_file import trust_file
 from biot_sidecar.settings.names import CA_FILE, EXTRA_CA_FILE
 
@@ -23,7 +24,7 @@ def tls_context(ca_file: str | None, extra_ca_file: str | None = None) -> ssl.SS
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate that is trusted needs no root
     context.set_alpn_protocols(["http/1.1"])
     if ca_file is None:
-        context.load_default_certs()
+        trust_system(context)
     for name, path in ((CA_FILE, ca_file), (EXTRA_CA_FILE, extra_ca_file)):
         if path is not None:
             _trust(context, name, path)
