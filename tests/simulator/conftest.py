@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from biot_sidecar.simulator.login import Signer
 from biot_sidecar.simulator.server import running_simulator
+from biot_sidecar.simulator.tokens import Signer
 
 from tests.simulator.helpers import CREDENTIALS, Desk
 

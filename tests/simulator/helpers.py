@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from biot_sidecar.simulator.login import Signer
 from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
 from biot_sidecar.simulator.simulator import Incoming, Simulator
+from biot_sidecar.simulator.tokens import Signer
 from biot_sidecar.simulator.values import Answer, Call, Json
 from hypothesis import HealthCheck, settings
 

@@ -19,9 +19,9 @@ from biot_sidecar.simulator import seed
 from biot_sidecar.simulator.app import make_app
 from biot_sidecar.simulator.faults import Fault
 from biot_sidecar.simulator.interception import MOST_RUNNING
-from biot_sidecar.simulator.login import Signer
 from biot_sidecar.simulator.options import SimulatorOptions
 from biot_sidecar.simulator.server import running_simulator
+from biot_sidecar.simulator.tokens import Signer
 
 from tests.simulator.helpers import CREDENTIALS, Clock
 

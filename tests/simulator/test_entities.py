@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from biot_sidecar.simulator import seed
-from biot_sidecar.simulator.entities import ORGANIZATION_ID, merged
+from biot_sidecar.simulator.entities import merged
+from biot_sidecar.simulator.options import ORGANIZATION_ID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,7 +60,7 @@ async def test_a_new_entity_gets_what_only_biot_sets(desk: Desk) -> None:
     body = {"_name": NAME, "_id": "mine", "_creationTime": "1999-01-01", "_templateId": seed.GENERIC_ID}
     created = (await desk.ask("POST", PATIENTS, body)).body
     assert created["_id"] != "mine"
-    assert created["_creationTime"] == created["_lastModifiedTime"] == "2025-11-24T16:00:00.000000Z"
+    assert created["_creationTime"] == created["_lastModifiedTime"] == "2025-11-24T16:00:00.000Z"
     assert created["_template"]["id"] == seed.GENERIC_ID
     assert "_templateId" not in created
     assert created["_ownerOrganization"] == {"id": ORGANIZATION_ID, "name": "Example Clinic"}
@@ -79,8 +80,8 @@ async def test_an_update_merges_and_leaves_alone_what_only_biot_sets(desk: Desk)
     assert (updated["age"], updated["_name"]) == (43, {"firstName": "Demo", "lastName": "Changed"})
     assert "_email" not in updated
     assert updated["_id"] == seed.PATIENT_ID
-    assert updated["_creationTime"] == "2025-11-24T16:00:00.000000Z"
-    assert updated["_lastModifiedTime"] == "2025-11-24T16:01:00.000000Z"
+    assert updated["_creationTime"] == "2025-11-24T16:00:00.000Z"
+    assert updated["_lastModifiedTime"] == "2025-11-24T16:01:00.000Z"
     assert updated["_caption"] == "Demo Changed"
 
 

@@ -9,7 +9,7 @@ import pytest
 from biot_sidecar.simulator import seed
 from biot_sidecar.simulator.interception import status_name
 from biot_sidecar.simulator.interceptors import ADAPT, POST, PRE, from_control
-from biot_sidecar.simulator.login import Signer
+from biot_sidecar.simulator.tokens import Signer
 
 from tests.simulator.helpers import CREDENTIALS, Desk, ScriptedPost
 

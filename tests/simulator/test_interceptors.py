@@ -105,8 +105,8 @@ def test_a_subscription_is_shown_in_biots_shape() -> None:
         "id": entry.id,
         **document,
         "pathFilters": {},
-        "creationTime": "1970-01-01T00:00:00.000000Z",
-        "lastModifiedTime": "1970-01-01T00:00:00.000000Z",
+        "creationTime": "1970-01-01T00:00:00.000Z",
+        "lastModifiedTime": "1970-01-01T00:00:00.000Z",
     }
 
 

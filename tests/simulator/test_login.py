@@ -10,9 +10,10 @@ from typing import Any
 import jwt
 import pytest
 from biot_sidecar.settings.secret import Secret
-from biot_sidecar.simulator.login import ServiceLogin, Signer
+from biot_sidecar.simulator.login import ServiceLogin
 from biot_sidecar.simulator.options import SimulatorOptions
 from biot_sidecar.simulator.secret_keys import SecretKeys
+from biot_sidecar.simulator.tokens import Signer, Tokens
 from biot_sidecar.simulator.values import Answer, BiotError, Call, instant
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -25,7 +26,9 @@ class Door:
     """A ServiceLogin asked at chosen times."""
 
     def __init__(self, signer: Signer, options: SimulatorOptions | None = None) -> None:
-        self.login = ServiceLogin(options or SimulatorOptions(), signer, SecretKeys(options or SimulatorOptions(), NOW))
+        self.tokens = Tokens(signer)
+        options = options or SimulatorOptions()
+        self.login = ServiceLogin(options, self.tokens, SecretKeys(options, NOW))
 
     def enter(self, credentials: Any = CREDENTIALS, at: float = NOW) -> Answer:
         return self.login.log_in(Call(body=credentials, now=at))
@@ -73,7 +76,7 @@ def test_the_token_can_be_checked_with_the_public_key(door: Door) -> None:
 
 def test_two_logins_give_two_tokens(door: Door) -> None:
     assert door.token() != door.token()
-    assert [entry["number"] for entry in door.login.tokens()] == [1, 2]
+    assert [entry["number"] for entry in door.tokens.shown()] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -136,26 +139,26 @@ def test_the_service_user_is_the_one_of_the_options(signer: Signer) -> None:
 def test_a_token_is_valid_until_its_life_ends(signer: Signer) -> None:
     door = Door(signer, SimulatorOptions(token_life=60))
     token = door.token()
-    assert door.login.use(token, NOW)
-    assert door.login.use(token, NOW + 59.9)
-    assert not door.login.use(token, NOW + 60)
+    assert door.tokens.recognise(token, NOW)
+    assert door.tokens.recognise(token, NOW + 59.9)
+    assert not door.tokens.recognise(token, NOW + 60)
 
 
 def test_uses_are_counted_by_token_and_the_text_never_shown(door: Door) -> None:
     first, second = door.token(), door.token()
     for token in (first, first, second):
-        assert door.login.use(token, NOW)
-    shown = door.login.tokens()
+        assert door.tokens.recognise(token, NOW)
+    shown = door.tokens.shown()
     assert [entry["uses"] for entry in shown] == [2, 1]
     assert first.split(" ")[1] not in json.dumps(shown)
 
 
 def test_revoked_tokens_are_no_longer_valid_and_later_ones_are(door: Door) -> None:
     token = door.token()
-    assert door.login.revoke_all() == 1
-    assert door.login.revoke_all() == 0
-    assert not door.login.use(token, NOW)
-    assert door.login.use(door.token(), NOW)
+    assert door.tokens.revoke_all() == 1
+    assert door.tokens.revoke_all() == 0
+    assert not door.tokens.recognise(token, NOW)
+    assert door.tokens.recognise(door.token(), NOW)
 
 
 def test_tokens_of_another_key_or_another_form_are_not_valid(door: Door, signer: Signer) -> None:
@@ -173,22 +176,22 @@ def test_tokens_of_another_key_or_another_form_are_not_valid(door: Door, signer:
         good[:-4],
         good.replace("Bearer", "Basic"),
     ):
-        assert not door.login.use(authorization, NOW), authorization
+        assert not door.tokens.recognise(authorization, NOW), authorization
 
 
 def test_the_scheme_is_read_in_any_case(door: Door) -> None:
-    assert door.login.use(door.token().replace("Bearer", "bearer"), NOW)
+    assert door.tokens.recognise(door.token().replace("Bearer", "bearer"), NOW)
 
 
 def test_a_token_without_signature_is_not_valid(door: Door) -> None:
     claims = jwt.decode(door.token().split(" ")[1], options={"verify_signature": False})
     unsigned = jwt.encode(claims, "", algorithm="none")
-    assert not door.login.use(f"Bearer {unsigned}", NOW)
+    assert not door.tokens.recognise(f"Bearer {unsigned}", NOW)
 
 
 def test_interceptors_get_a_token_of_the_platform_that_is_no_login(door: Door, signer: Signer) -> None:
-    token = door.login.interceptor_token(NOW)
+    token = door.tokens.platform_token(NOW, "PLUGIN_INTERCEPTOR")
     claims = signer.claims(token)
     assert claims is not None
     assert claims["scopes"] == ["PLUGIN_INTERCEPTOR"]
-    assert not door.login.use(f"Bearer {token}", NOW)
+    assert not door.tokens.recognise(f"Bearer {token}", NOW)

@@ -19,8 +19,7 @@ import biotmed_organization_sdk as organization_sdk
 import biotmed_ums_sdk as ums_sdk
 import pytest
 from biot_sidecar.simulator import seed
-from biot_sidecar.simulator.entities import ORGANIZATION_ID
-from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID
+from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, ORGANIZATION_ID
 from biotmed_organization_sdk import exceptions as organization_errors
 from biotmed_ums_sdk import exceptions as ums_errors
 

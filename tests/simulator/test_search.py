@@ -20,7 +20,7 @@ ANNA = {
     "age": 30,
     "active": True,
     "_dateOfBirth": "1990-05-01",
-    "_creationTime": "2025-01-01T10:00:00.000000Z",
+    "_creationTime": "2025-01-01T10:00:00.000Z",
     "_template": {"id": "t1"},
     "tags": ["x", "y"],
     "_caregiver": {"id": "c1", "name": "Casey"},
@@ -31,7 +31,7 @@ BERT = {
     "age": 41.5,
     "active": False,
     "_dateOfBirth": "1980-05-01",
-    "_creationTime": "2025-01-03T10:00:00.000000Z",
+    "_creationTime": "2025-01-03T10:00:00.000Z",
     "_template": {"id": "t2"},
 }
 CARA = {"_id": "c", "_name": {"firstName": "cara", "lastName": "Low"}, "_creationTime": "2025-01-02T12:00:00+02:00"}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.simulator.login import ServiceLogin, Signer
+from biot_sidecar.simulator.login import ServiceLogin
 from biot_sidecar.simulator.options import SimulatorOptions
 from biot_sidecar.simulator.secret_keys import SecretKeys
+from biot_sidecar.simulator.tokens import Signer, Tokens
 from biot_sidecar.simulator.values import BiotError, Call, instant
 
 from tests.simulator.helpers import CREDENTIALS, NOW
@@ -29,7 +30,7 @@ def test_a_new_keys_secret_is_shown_once_and_logs_in(keys):
     shown = keys.read_self(call()).body["secretKeys"]
     assert [key["id"] for key in shown][1] == made.body["id"]
     assert made.body["secretKey"] not in str(shown)
-    login = ServiceLogin(SimulatorOptions(), Signer(), keys)
+    login = ServiceLogin(SimulatorOptions(), Tokens(Signer()), keys)
     for secret in (CREDENTIALS["secretKey"], made.body["secretKey"]):
         assert login.log_in(Call(now=NOW, body=CREDENTIALS | {"secretKey": secret})).status == 200
 

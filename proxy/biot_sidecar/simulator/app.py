@@ -14,9 +14,9 @@ from aiohttp.typedefs import Handler
 from biot_sidecar.simulator import control
 from biot_sidecar.simulator.history import GONE, Seen, log
 from biot_sidecar.simulator.injection import inject
-from biot_sidecar.simulator.login import Signer
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
 from biot_sidecar.simulator.simulator import Incoming, Simulator
+from biot_sidecar.simulator.tokens import Signer
 from biot_sidecar.simulator.values import Answer, BiotError, Json
 
 __all__ = ["SimulatorOptions", "make_app"]

@@ -61,10 +61,10 @@ class Control:
     async def stats(self, request: web.Request) -> web.StreamResponse:
         login, history = self._simulator.login, self._simulator.history
         counts = {"logins": login.logins, "failedLogins": login.failed, "requests": history.requests}
-        return _json(counts | {"tokens": login.tokens()})
+        return _json(counts | {"tokens": self._simulator.tokens.shown()})
 
     async def revoke_tokens(self, request: web.Request) -> web.StreamResponse:
-        return _json({"revoked": self._simulator.login.revoke_all()})
+        return _json({"revoked": self._simulator.tokens.revoke_all()})
 
     async def secret_keys(self, request: web.Request) -> web.StreamResponse:
         keys = self._simulator.secret_keys

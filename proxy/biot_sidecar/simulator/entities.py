@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from biot_sidecar.simulator import search
+from biot_sidecar.simulator.options import ORGANIZATION_ID
 from biot_sidecar.simulator.values import Answer, BiotError, Call, Json, mandatory, timestamp
-
-ORGANIZATION_ID = "33333333-3333-3333-3333-333333333333"
-"""The organization that owns what names no owner."""
 
 _SYSTEM = ("_id", "_creationTime", "_lastModifiedTime", "_template", "_templateId", "_referencers", "_caption")
 _REFERENCES = ("_ownerOrganization", "_caregiver", "_patient", "_registrationCode")

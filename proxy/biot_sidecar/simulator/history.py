@@ -35,7 +35,7 @@ class Seen:
     def shown(self) -> Json:
         return {
             "number": self.number,
-            "at": timestamp(self.at, "milliseconds"),
+            "at": timestamp(self.at),
             "method": self.method,
             "path": self.path,
             "headerNames": self.header_names,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from biot_sidecar.simulator import search
 from biot_sidecar.simulator.entities import (
     CAREGIVER,
     DEVICE,
@@ -44,24 +43,24 @@ def operations(
     saved: Measurements,
     subscriptions: Subscriptions,
 ) -> list[Operation]:
-    """Every operation. What is interceptable follows BioT's last published list."""
+    """Every operation that is simulated; `catalogue` knows the rest of them."""
     table = [*_platform(login), *_secret_keys(keys), *_files(files), *_measurements(saved)]
     for kind, path, is_user in _COLLECTIONS:
         table += _collection(EntityOperations(store, kind), kind, path, is_user)
     table += _templated(EntityOperations(store, GENERIC), "/generic-entity/v3/generic-entities/{templateName}")
-    return [*table, *_subscriptions(subscriptions, table)]
+    return [*table, *_subscriptions(subscriptions)]
 
 
 def _collection(handlers: EntityOperations, kind: Kind, path: str, is_user: bool) -> Iterator[Operation]:
-    yield Operation("GET", path, handlers.search, kind.name, interceptable=True)
-    yield Operation("POST", path, handlers.create, kind.name, interceptable=True)
+    yield Operation("GET", path, handlers.search, kind.name)
+    yield Operation("POST", path, handlers.create, kind.name)
     yield Operation("POST", path + "/templates/{templateName}", handlers.create, kind.name)
-    yield Operation("GET", path + "/{id}", handlers.read, kind.name, interceptable=True)
-    yield Operation("PATCH", path + "/{id}", handlers.update, kind.name, interceptable=True)
-    yield Operation("DELETE", path + "/{id}", handlers.delete, kind.name, interceptable=True)
+    yield Operation("GET", path + "/{id}", handlers.read, kind.name)
+    yield Operation("PATCH", path + "/{id}", handlers.update, kind.name)
+    yield Operation("DELETE", path + "/{id}", handlers.delete, kind.name)
     if is_user:
         state = path + "/{id}/enabled-state/{state}"
-        yield Operation("POST", state, handlers.set_enabled, kind.name, interceptable=True)
+        yield Operation("POST", state, handlers.set_enabled, kind.name)
 
 
 def _templated(handlers: EntityOperations, path: str) -> Iterator[Operation]:
@@ -73,11 +72,11 @@ def _templated(handlers: EntityOperations, path: str) -> Iterator[Operation]:
 
 
 def _platform(login: ServiceLogin) -> Iterator[Operation]:
-    yield Operation("POST", "/ums/v2/services/accessToken", login.log_in, public=True)
-    yield Operation("GET", "/ums/v1/security/public-key", login.public_key, public=True)
-    yield Operation("GET", "/settings/v1/system/properties", _properties, public=True)
+    yield Operation("POST", "/ums/v2/services/accessToken", login.log_in)
+    yield Operation("GET", "/ums/v1/security/public-key", login.public_key)
+    yield Operation("GET", "/settings/v1/system/properties", _properties)
     for service in SERVICES:
-        yield Operation("GET", f"/{service}/system/healthCheck", _health, public=True)
+        yield Operation("GET", f"/{service}/system/healthCheck", _health)
 
 
 def _secret_keys(keys: SecretKeys) -> Iterator[Operation]:
@@ -89,7 +88,7 @@ def _secret_keys(keys: SecretKeys) -> Iterator[Operation]:
 def _files(files: Files) -> Iterator[Operation]:
     parts = "/file/v1/files/upload/parts"
     yield Operation("POST", "/file/v1/files/upload", files.upload, "file")
-    yield Operation("GET", "/file/v1/files/{id}/download", files.download, "file", interceptable=True)
+    yield Operation("GET", "/file/v1/files/{id}/download", files.download, "file")
     yield Operation("POST", parts, files.upload_parts, "file")
     yield Operation("POST", parts + "/{id}", files.more_urls, "file")
     yield Operation("PUT", parts + "/{id}", files.save_etags, "file")
@@ -99,28 +98,15 @@ def _files(files: Files) -> Iterator[Operation]:
 
 def _measurements(saved: Measurements) -> Iterator[Operation]:
     path = "/measurement/v1/measurements"
-    yield Operation("POST", path, saved.save, "measurement", interceptable=True)
+    yield Operation("POST", path, saved.save, "measurement")
     yield Operation("POST", path + "/bulk", saved.save_bulk, "measurement")
-    yield Operation("GET", path + "/raw", saved.raw_v1, "measurement", interceptable=True)
-    yield Operation("GET", "/measurement/v2/measurements/raw", saved.raw_v2, "measurement", interceptable=True)
+    yield Operation("GET", path + "/raw", saved.raw_v1, "measurement")
+    yield Operation("GET", "/measurement/v2/measurements/raw", saved.raw_v2, "measurement")
 
 
-def _subscriptions(subscriptions: Subscriptions, table: list[Operation]) -> Iterator[Operation]:
-    def interceptable(call: Call) -> Answer:
-        configurations = [
-            {
-                "entityTypeName": operation.entity,
-                "servicePrefix": operation.path.split("/")[1],
-                "apiId": operation.api_id,
-            }
-            for operation in table
-            if operation.interceptable
-        ]
-        request = search.parse(call.parameter("searchRequest"))
-        return Answer(200, search.search(configurations, request))
-
+def _subscriptions(subscriptions: Subscriptions) -> Iterator[Operation]:
     path = "/dispatcher/v1/hooks/interceptions"
-    yield Operation("GET", "/settings/v1/interceptions", interceptable)
+    yield Operation("GET", "/settings/v1/interceptions", subscriptions.configurations)
     yield Operation("GET", path, subscriptions.search)
     yield Operation("POST", path + "/subscribe", subscriptions.subscribe)
     yield Operation("POST", path + "/unsubscribe", subscriptions.unsubscribe)

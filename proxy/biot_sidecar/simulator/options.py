@@ -15,6 +15,15 @@ DEFAULT_SERVICE_USER_ID = "00000000-0000-4000-8000-000000000001"
 DEFAULT_SECRET = "simulator-secret"
 """No secret at all: it is printed and documented."""
 
+ORGANIZATION_ID = "33333333-3333-3333-3333-333333333333"
+"""The organization that owns what names no owner."""
+
+MANUFACTURER_ID = "00000000-0000-0000-0000-000000000000"
+"""BioT's first organization, which owns the others and the service user; it has this id in every environment."""
+
+SCOPES = ("PROTECTED_API", "ACTION_NOTIFICATION", "SETTINGS_SEARCH_INTERCEPTION_SUBSCRIPTION_CONFIGURATIONS")
+"""The permissions that a token names."""
+
 
 @dataclass(frozen=True)
 class SimulatorOptions:
@@ -22,7 +31,8 @@ class SimulatorOptions:
 
     BioT publishes neither how many failed logins lock a service user nor for how long: `lock_after` failures in a
     row lock it for `lock_seconds` here. `history` is how many requests and interceptions are remembered. Nor does it
-    say how many secret keys a service user may have: two here.
+    say how many secret keys a service user may have: two here. `lenient` lets bodies pass that BioT would refuse, with
+    a warning; `scopes` are the permissions that the service user's tokens name.
     """
 
     service_user_id: str = DEFAULT_SERVICE_USER_ID
@@ -33,3 +43,5 @@ class SimulatorOptions:
     lock_seconds: float = 60.0
     history: int = 200
     max_secret_keys: int = 2
+    scopes: tuple[str, ...] = SCOPES
+    lenient: bool = False

@@ -30,7 +30,11 @@ SERVICES = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation: method and path template as BioT writes them, and the entity type it is about."""
+    """One operation: method and path template as BioT writes them, and the entity type it is about.
+
+    `interceptable`, `public` and `permission` (what a token's scopes must hold) are BioT's catalogue's: `catalogue`
+    fills them in. Of an operation that is not `simulated` only this much is known.
+    """
 
     method: str
     path: str
@@ -38,6 +42,8 @@ class Operation:
     entity: str = ""
     interceptable: bool = False
     public: bool = False
+    permission: str = ""
+    simulated: bool = True
 
     @property
     def api_id(self) -> str:
@@ -59,10 +65,10 @@ class Router:
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self.operations = tuple(operations)
-        self._templates = sorted(
-            ((_segments(operation.path), operation) for operation in self.operations),
-            key=lambda pair: [_is_variable(segment) for segment in pair[0]],
-        )
+        self._templates: dict[tuple[str, int], list[tuple[list[str], Operation]]] = {}
+        pairs = [(_segments(operation.path), operation) for operation in self.operations]
+        for template, operation in sorted(pairs, key=lambda pair: [_is_variable(segment) for segment in pair[0]]):
+            self._templates.setdefault((template[0], len(template)), []).append((template, operation))
 
     def find(self, method: str, path: str) -> Found:
         """`path` is raw, without the query. Segments are compared percent-decoded; a final slash does not matter.
@@ -72,7 +78,7 @@ class Router:
         method = "GET" if method == "HEAD" else method
         segments = [unquote(segment) for segment in _segments(path)]
         allowed = []
-        for template, operation in self._templates:
+        for template, operation in self._templates.get((segments[0] if segments else "", len(segments)), ()):
             if not _fits(template, segments):
                 continue
             if operation.method == method:
@@ -98,6 +104,4 @@ def _is_variable(segment: str) -> bool:
 
 
 def _fits(template: list[str], segments: list[str]) -> bool:
-    if len(template) != len(segments):
-        return False
     return all(_is_variable(name) or name == value for name, value in zip(template, segments, strict=True))

@@ -5,13 +5,10 @@ from __future__ import annotations
 import secrets
 import uuid
 from dataclasses import dataclass
-from typing import Final
 
 from biot_sidecar.settings.secret import Secret
-from biot_sidecar.simulator.options import SimulatorOptions
+from biot_sidecar.simulator.options import MANUFACTURER_ID, SimulatorOptions
 from biot_sidecar.simulator.values import Answer, BiotError, Call, Json, instant, timestamp
-
-OWNER_ORGANIZATION: Final = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass
@@ -24,8 +21,8 @@ class SecretKey:
     secret: Secret
 
     def shown(self) -> Json:
-        end = {} if self.expires is None else {"expirationTime": timestamp(self.expires, "milliseconds")}
-        return {"id": self.id, "creationTime": timestamp(self.created, "milliseconds"), **end}
+        end = {} if self.expires is None else {"expirationTime": timestamp(self.expires)}
+        return {"id": self.id, "creationTime": timestamp(self.created), **end}
 
 
 class SecretKeys:
@@ -50,7 +47,7 @@ class SecretKeys:
                 "name": "simulated service user",
                 "active": True,
                 "type": "INTERNAL_SERVICE",
-                "ownerOrganizationId": OWNER_ORGANIZATION,
+                "ownerOrganizationId": MANUFACTURER_ID,
                 "secretKeys": self.shown(),
             },
         )

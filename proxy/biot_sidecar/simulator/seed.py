@@ -7,11 +7,11 @@ from biot_sidecar.simulator.entities import (
     DEVICE,
     GENERIC,
     ORGANIZATION,
-    ORGANIZATION_ID,
     PATIENT,
     EntityStore,
     Kind,
 )
+from biot_sidecar.simulator.options import ORGANIZATION_ID
 from biot_sidecar.simulator.values import Json
 
 PATIENT_ID = "11111111-1111-1111-1111-111111111111"

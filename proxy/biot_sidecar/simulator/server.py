@@ -15,8 +15,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from biot_sidecar.errors import AddressInUse
 from biot_sidecar.settings import ListenAddress
 from biot_sidecar.simulator.app import make_app
-from biot_sidecar.simulator.login import Signer
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
+from biot_sidecar.simulator.tokens import Signer
 
 _HEAD = 128 * 1024  # bytes of a request line or header field: BioT's searches make long ones
 

@@ -10,21 +10,22 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from biot_sidecar.http.traceparent import trace_id_of
-from biot_sidecar.simulator import seed
-from biot_sidecar.simulator.entities import ORGANIZATION_ID, EntityStore
+from biot_sidecar.simulator import catalogue, seed
+from biot_sidecar.simulator.entities import EntityStore
 from biot_sidecar.simulator.faults import FaultBook
 from biot_sidecar.simulator.files import Files
 from biot_sidecar.simulator.history import History, Seen
 from biot_sidecar.simulator.interception import Blocked, Chain, Intercepted, Post
 from biot_sidecar.simulator.interceptors import asked_for
-from biot_sidecar.simulator.login import ServiceLogin, Signer, token_not_valid
+from biot_sidecar.simulator.login import ServiceLogin, token_not_valid
 from biot_sidecar.simulator.measurements import Measurements
 from biot_sidecar.simulator.operations import operations
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
 from biot_sidecar.simulator.router import SERVICES, Found, Operation, Router, service_of
 from biot_sidecar.simulator.secret_keys import SecretKeys
 from biot_sidecar.simulator.subscriptions import Subscriptions
-from biot_sidecar.simulator.values import Answer, BiotError, Call, Json
+from biot_sidecar.simulator.tokens import Issued, Signer, Tokens
+from biot_sidecar.simulator.values import Answer, BiotError, Call, Initiator, Json
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,19 @@ class Simulator:
         self.options = options
         self.clock = clock
         self.secret_keys = SecretKeys(options, clock())
-        self.login = ServiceLogin(options, signer, self.secret_keys)
+        self.tokens = Tokens(signer)
+        self.login = ServiceLogin(options, self.tokens, self.secret_keys)
         self.files = Files()
         self.faults = FaultBook(options.faults)
         self.history = History(options.history)
         self.subscriptions = Subscriptions(lambda: self.router.operations)
         store = EntityStore()
         seed.plant(store, clock())
-        self.router = Router(
-            operations(store, self.login, self.secret_keys, self.files, Measurements(), self.subscriptions)
+        simulated = operations(store, self.login, self.secret_keys, self.files, Measurements(), self.subscriptions)
+        self.router = Router(catalogue.completed(simulated))
+        self._chain = Chain(
+            self.subscriptions.registered, post, lambda: self.tokens.platform_token(clock(), "PLUGIN_INTERCEPTOR")
         )
-        self._chain = Chain(self.subscriptions.registered, post, lambda: self.login.interceptor_token(clock()))
 
     async def answer(self, incoming: Incoming, seen: Seen) -> Answer:
         """What BioT would answer; refusals come back in BioT's error shape."""
@@ -78,8 +81,8 @@ class Simulator:
 
     async def _serve(self, incoming: Incoming, seen: Seen) -> Answer:
         found = self.router.find(incoming.method, incoming.path)
-        self._check_token(incoming, found, seen)
-        operation = _existing(found, seen)
+        issued = self._token(incoming, seen)
+        operation = _admitted(found, issued, seen)
         call = Call(
             variables=dict(found.variables),
             query=parse_qs(incoming.query, keep_blank_values=True),
@@ -87,19 +90,23 @@ class Simulator:
             now=self.clock(),
             base_url=incoming.base_url,
             trace_id=seen.trace_id,
+            headers=incoming.headers,
+            api_id=operation.api_id,
+            initiator=issued.initiator if issued else Initiator(),
         )
         seen.interception = asked_for(incoming.interception)
         if seen.interception and operation.interceptable:
             return await self._intercepted(incoming, operation, call, seen)
         return operation.handler(call)
 
-    def _check_token(self, incoming: Incoming, found: Found, seen: Seen) -> None:
+    def _token(self, incoming: Incoming, seen: Seen) -> Issued | None:
+        """The valid token that the request carries, if it does."""
         authorization = incoming.headers.get("Authorization")
-        if authorization is not None:
-            seen.token = "valid" if self.login.use(authorization, self.clock()) else "invalid"
-        public = found.operation.public if found.operation else not service_of(incoming.path)
-        if not public and seen.token != "valid":
-            raise token_not_valid()
+        if authorization is None:
+            return None
+        issued = self.tokens.recognise(authorization, self.clock())
+        seen.token = "valid" if issued else "invalid"
+        return issued
 
     async def _intercepted(self, incoming: Incoming, operation: Operation, call: Call, seen: Seen) -> Answer:
         request = Intercepted(
@@ -107,24 +114,37 @@ class Simulator:
             call=call,
             path=incoming.path,
             headers=incoming.headers,
-            initiator=self._initiator(),
+            initiator=_initiator_data(call.initiator),
             traceparent=incoming.headers.get("traceparent", ""),
             ran=seen.interceptors,
         )
         return await self._chain.run(request)
 
-    def _initiator(self) -> Json:
-        user = self.options.service_user_id
-        return {"subjectId": user, "ownerOrganizationId": ORGANIZATION_ID, "tokenType": "SERVICE_INTERNAL"}
+
+def _initiator_data(initiator: Initiator) -> Json:
+    return {
+        "subjectId": initiator.id,
+        "ownerOrganizationId": initiator.organization,
+        "tokenType": initiator.token_type,
+    }
 
 
-def _existing(found: Found, seen: Seen) -> Operation:
-    if found.operation is not None:
-        return found.operation
-    if found.allowed:
-        message = f"{seen.method} is not supported here; {', '.join(found.allowed)} would be"
-        raise BiotError(405, "METHOD_NOT_ALLOWED", message)
-    raise BiotError(404, "NOT_FOUND", "The simulator knows no such operation")
+def _admitted(found: Found, issued: Issued | None, seen: Seen) -> Operation:
+    """The operation, if the simulator has it and the token allows it.
+
+    An operation that is only in BioT's catalogue is refused before anybody's token is looked at: it is no missing
+    entity (404) and no dead token (401).
+    """
+    operation = found.operation
+    if operation is not None and not operation.simulated:
+        raise catalogue.not_simulated(operation)
+    public = operation.public if operation else not service_of(seen.path)
+    if not public and issued is None:
+        raise token_not_valid()
+    if operation is None:
+        others = f"; with this path it has {', '.join(found.allowed)}" if found.allowed else ""
+        raise BiotError(404, "NOT_FOUND", f"BioT has no such operation{others}")
+    return operation
 
 
 def _parsed(incoming: Incoming) -> Any:

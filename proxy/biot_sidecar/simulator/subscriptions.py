@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from biot_sidecar.simulator import search
 from biot_sidecar.simulator.interceptors import SAMPLES, Interceptor, from_subscription
 from biot_sidecar.simulator.router import Operation
-from biot_sidecar.simulator.values import Answer, BiotError, Call
+from biot_sidecar.simulator.values import Answer, BiotError, Call, Json
 
 
 class Subscriptions:
@@ -30,6 +30,11 @@ class Subscriptions:
         self._registered = [entry for entry in self._registered if identity and entry.id != identity]
         return before - len(self._registered)
 
+    def configurations(self, call: Call) -> Answer:
+        """`GET /settings/v1/interceptions`: what can be intercepted."""
+        found = [_configuration(operation) for operation in self._operations() if operation.interceptable]
+        return Answer(200, search.search(found, search.parse(call.parameter("searchRequest"))))
+
     def search(self, call: Call) -> Answer:
         """`GET /dispatcher/v1/hooks/interceptions`."""
         request = search.parse(call.parameter("searchRequest"))
@@ -49,6 +54,11 @@ class Subscriptions:
             raise BiotError(404, "INTERCEPTION_NOT_FOUND", "There is no such interception")
         self.remove(found.id)
         return Answer(204)
+
+
+def _configuration(operation: Operation) -> Json:
+    service = operation.path.split("/")[1]
+    return {"entityTypeName": operation.entity or service, "servicePrefix": service, "apiId": operation.api_id}
 
 
 def _key(entry: Interceptor) -> Sequence[str]:

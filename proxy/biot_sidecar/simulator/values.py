@@ -15,11 +15,34 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
+class Initiator:
+    """Who calls: the id of a service user, person or device, and its organization's; `token_type` as in BioT's JWTs."""
+
+    id: str = ""
+    organization: str = ""
+    token_type: str = "SERVICE_INTERNAL"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One successful change of an entity, as a notification tells it; `action` is BioT's (`_create`, `_update`, ...).
+
+    `entity` is the entity afterwards (of a deleted one: before), `old` what it was before an update.
+    """
+
+    entity_type: str
+    action: str
+    entity: Json
+    old: Json | None = None
+
+
+@dataclass(frozen=True)
 class Call:
     """One request as an operation sees it, after the token check and the PRE_REQUEST interceptors.
 
     `variables` are the path's, percent-decoded; `body` is the parsed JSON body, None without one; `now` is the wall
-    clock in seconds; `base_url` is how the caller reached the simulator, for signed URLs.
+    clock in seconds; `base_url` is how the caller reached the simulator, for signed URLs. `initiator` is whose token
+    came with it. Handlers append to `changes` what they have changed, in order.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -28,6 +51,10 @@ class Call:
     now: float = 0.0
     base_url: str = ""
     trace_id: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    api_id: str = ""
+    initiator: Initiator = Initiator()
+    changes: list[Change] = field(default_factory=list)
 
     def parameter(self, name: str) -> str | None:
         """A query parameter's first value."""
@@ -85,9 +112,9 @@ def mandatory(document: Json, path: str) -> str:
     return value
 
 
-def timestamp(now: float, digits: str = "microseconds") -> str:
-    """ISO 8601 in UTC with `Z`; `digits` as in `datetime.isoformat` (`milliseconds` is what logins answer with)."""
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec=digits).replace("+00:00", "Z")
+def timestamp(now: float) -> str:
+    """ISO 8601 in UTC with three fraction digits and `Z`, as BioT writes times."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def instant(text: object) -> float | None:

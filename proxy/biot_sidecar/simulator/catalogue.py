@@ -1,0 +1,36 @@
+"""Which operations BioT has: those that are simulated, completed from the catalogue, and the others, which get 501.
+
+The catalogue is routing's (`routing.biot_operations`). It says of each operation whether it is public, which permission
+it needs and whether it can be intercepted, so that the simulator's own table (`operations`) names only handlers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from biot_sidecar.routing import biot_operations
+from biot_sidecar.simulator.router import Operation
+from biot_sidecar.simulator.values import Answer, BiotError, Call
+
+
+def completed(simulated: Iterable[Operation]) -> list[Operation]:
+    """Every operation of BioT's: the simulated ones with what the catalogue knows of them, and the others."""
+    ours = {operation.api_id: operation for operation in simulated}
+    known = {one.method + one.path: one for one in biot_operations.operations()}
+    for api_id, one in known.items():
+        operation = ours.get(api_id) or Operation(one.method, one.path, _not_simulated, simulated=False)
+        ours[api_id] = replace(
+            operation, public=one.public, permission=one.permission, interceptable=one.interceptable is True
+        )
+    return list(ours.values())
+
+
+def not_simulated(operation: Operation) -> BiotError:
+    """The refusal of an operation that BioT has and the simulator does not."""
+    message = f"BioT has {operation.method} {operation.path}; the simulator does not answer it"
+    return BiotError(501, "NOT_SIMULATED", message, {"apiId": operation.api_id})
+
+
+def _not_simulated(call: Call) -> Answer:
+    raise AssertionError("an operation that is not simulated is refused before its handler")
