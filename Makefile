@@ -7,7 +7,7 @@ PYTHONS := proxy tests deploy hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-compiled cover mutants check types format bench fuzz schema readme lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled cover mutants check types format bench fuzz schema readme completion lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -130,6 +130,9 @@ schema: $(VENV)/.run ## write config/routes.schema.json anew
 
 readme: $(VENV)/.run ## write README's table of settings anew
 	@$(BIN)/python -m tests.settings.readme_table
+
+completion: $(VENV)/.test ## write the shells' completions and the manual page anew
+	@$(BIN)/python -m tests.cli.shell_files
 
 lock: $(VENV)/.run ## write the lock files anew
 	@$(PIP) install uv

@@ -15,47 +15,15 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final
 
 from biot_sidecar import __version__
 from biot_sidecar.cli import standard_streams
-from biot_sidecar.errors import AddressInUse, BadSettings
+from biot_sidecar.cli.commands import ABOUT, COMMANDS, INTERNAL, overview
+from biot_sidecar.errors import AddressInUse, BadSettings, WrongCommandLine
 
-if TYPE_CHECKING:
-    import argparse
-
-
-class Command(NamedTuple):
-    """`help` is what --help says of it; `extra` what has to be installed beside the sidecar."""
-
-    help: str
-    extra: str = ""
-
-
-# A command's module has the command's name, and is imported only when it is the chosen one: starting is a feature here.
-COMMANDS: Final = {
-    "serve": Command("the sidecar (the default)"),
-    "demo": Command("a BioT simulator and the sidecar together", extra="simulator"),
-    "simulate": Command("the BioT simulator alone", extra="simulator"),
-    "check": Command("validate settings and routes, run the routes file's own tests"),
-    "init": Command("write a routes file of your own, config/routes.yaml, and its schema"),
-    "explain": Command("which rule answers a request, and what it does"),
-    "learn": Command("turn access logs into the smallest routes file for what was seen"),
-    "login": Command("log in once and say what happened"),
-    "wait": Command("wait until the sidecar is ready"),
-    "exec": Command("run a command with a sidecar beside it"),
-}
-ABOUT: Final = {"help": "this list; help COMMAND: that command's flags", "version": "which version this is"}
-INTERNAL: Final = {"worker": Command("one of several serving processes; started by serve")}
-_ENDING: Final = {
-    "check",
-    "init",
-    "explain",
-    "learn",
-    "login",
-    "wait",
-    "exec",
-}  # the others serve until a signal says stop
+_SERVING: Final = frozenset({"serve", "demo", "simulate", "worker"})
+"""These serve until a signal says stop; the others end by themselves."""
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
 
@@ -67,7 +35,7 @@ def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None
     _take_any_text()
     words = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
-        _end_quietly(_INTERRUPTED if _ENDING.intersection(words[:1]) else 0)
+        _end_quietly(0 if _SERVING.issuperset(words[:1]) or words[0].startswith("-") else _INTERRUPTED)
     try:
         status = _carry_out(words, _take_environment() if env is None else env)
         sys.stdout.flush()
@@ -97,8 +65,16 @@ def _carry_out(words: list[str], env: Mapping[str, str]) -> int:
         words = [words[1], "--help"]
     name = words.pop(0) if words and not words[0].startswith("-") else "serve"
     if name not in COMMANDS and name not in INTERNAL:
-        return _say(f"there is no command {name!r}; there are {', '.join([*COMMANDS, *ABOUT])}", 2)
+        return _say(_no_such_command(name), 2)
     return _run(name, words, env)
+
+
+def _no_such_command(name: str) -> str:
+    from biot_sidecar.suggest import suggest
+
+    known = [*COMMANDS, *ABOUT]
+    meant = suggest(name, known)
+    return f"there is no command {name!r}; " + (f"did you mean {meant}?" if meant else f"there are {', '.join(known)}")
 
 
 def _end_quietly(interrupted: int) -> None:
@@ -115,17 +91,19 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     module = importlib.import_module(f"biot_sidecar.cli.{name}")
     try:
         args = _parse(name, module, command.help, words)
+        if args is None:
+            return 0
         if command.extra:
             _require(name, command.extra)
         return int(module.run(args, env))
     except BadSettings as error:
         return _say("\n".join([*error.problems, *error.warnings]), 1)
+    except WrongCommandLine as error:
+        return _say(str(error), 2)
     except AddressInUse as error:
         return _say(str(error), 3)
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except SystemExit as ended:  # argparse has said what there is to say
-        return int(ended.code or 0)
 
 
 def _require(name: str, extra: str) -> None:
@@ -137,29 +115,12 @@ def _require(name: str, extra: str) -> None:
 
 
 def _parse(name: str, module: ModuleType, summary: str, words: list[str]) -> Any:
+    """The command's arguments, or None when it has said all there is to say. Raises WrongCommandLine."""
     if name == "serve" and not words:
         return SimpleNamespace()  # as containers start it: nothing to parse, which saves 8 ms and half a megabyte
-    import argparse
+    from biot_sidecar.cli.parsing import parse
 
-    parser = argparse.ArgumentParser(
-        prog=f"biot-sidecar {name}",
-        description=f"{name}: {summary}.",
-        allow_abbrev=False,
-        formatter_class=_help_formatter,
-    )
-    module.add_arguments(parser)
-    return parser.parse_args(words)
-
-
-def _help_formatter(prog: str) -> argparse.HelpFormatter:
-    """As wide as the terminal. To find that out argparse itself imports shutil, and with it three compressors."""
-    import argparse
-
-    try:
-        columns = os.get_terminal_size().columns or 80  # 0: a terminal that was never told, as many CI systems have
-    except OSError:  # no terminal
-        columns = 80
-    return argparse.HelpFormatter(prog, width=columns - 2)
+    return parse(name, module, summary, words)
 
 
 def _take_any_text() -> None:
@@ -174,21 +135,6 @@ def _say(text: str, status: int) -> int:
         # Editors and CI find FILE:LINE:COL where it begins a line.
         print(line if _PLACED.match(line) else f"biot-sidecar: {line}", file=sys.stderr)  # noqa: T201
     return status
-
-
-def overview() -> str:
-    """What `biot-sidecar --help` shows."""
-    summaries = {name: command.help for name, command in COMMANDS.items()} | ABOUT
-    lines = [f"  {name:10}{summary}" for name, summary in summaries.items()]
-    return "\n".join(
-        [
-            "usage: biot-sidecar [COMMAND] [--help]",
-            "",
-            "Takes a plugin's requests on localhost, logs in at BioT and forwards them.",
-            "",
-            *lines,
-        ]
-    )
 
 
 if __name__ == "__main__":

@@ -110,5 +110,9 @@ class BadSettings(Exception):
         self.warnings = tuple(warnings)
 
 
+class WrongCommandLine(Exception):
+    """What the program was called with; the text says what is wrong (exit status 2)."""
+
+
 class AddressInUse(Exception):
     """The listen address cannot be had (exit status 3)."""

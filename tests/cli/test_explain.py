@@ -102,7 +102,7 @@ def test_json_can_say_why_too(capsys, routes):
     ],
 )
 def test_what_is_no_request_is_a_wrong_command_line(capsys, routes, words, mistake):
-    assert ran(capsys, "explain", *words, *routes) == (2, [], [f"biot-sidecar explain: {mistake}"])
+    assert ran(capsys, "explain", *words, *routes) == (2, [], [f"biot-sidecar: {mistake}"])
 
 
 def test_a_wrong_file_explains_nothing(capsys, routes, tmp_path):

@@ -22,7 +22,17 @@ NOBODY = DUMB | {"BIOT_BASE_URL": "http://127.0.0.1:9", "SIDECAR_LOGIN_AT_START"
 def test_help_names_every_command(capsys, words):
     done = ran(capsys, *words.split())
     assert (done.status, done.err) == (0, [])
-    assert [line.split()[0] for line in done.out if line.startswith("  ")] == [*COMMANDS, "help", "version"]
+    commands = done.out[: done.out.index("environment:")]
+    assert [line.split()[0] for line in commands if line.startswith("  ")] == [*COMMANDS, "help", "version"]
+
+
+def test_help_names_the_environment_the_exit_statuses_and_an_example(capsys):
+    out = ran(capsys, "--help").out
+    for name in ("BIOT_BASE_URL", "BIOT_SERVICE_USER_ID", "BIOT_SERVICE_USER_SECRET_KEY", "NO_COLOR"):
+        assert any(line.split()[:1] == [name] for line in out)
+    statuses = out[out.index("exit status:") + 1 : out.index("example:") - 1]
+    assert [line.split()[0] for line in statuses] == ["0", "1", "2", "3", "130"]
+    assert max(map(len, out)) <= 100
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -38,6 +48,7 @@ def test_help_of_what_is_no_command_is_status_2(capsys):
 def test_the_commands_are_those_that_were_promised():
     assert sorted(COMMANDS) == [
         "check",
+        "completion",
         "demo",
         "exec",
         "explain",
@@ -46,6 +57,8 @@ def test_the_commands_are_those_that_were_promised():
         "login",
         "serve",
         "simulate",
+        "status",
+        "top",
         "wait",
     ]
 
@@ -55,19 +68,29 @@ def test_the_version_is_one_line(capsys, word):
     assert ran(capsys, word) == (0, [f"biot-sidecar {__version__}"], [])
 
 
-def test_an_unknown_command_is_status_2_and_the_known_ones_are_named(capsys):
-    done = ran(capsys, "srve")
+def test_an_unknown_command_is_status_2_and_the_one_that_was_meant_is_named(capsys):
+    assert ran(capsys, "srve") == (2, [], ["biot-sidecar: there is no command 'srve'; did you mean serve?"])
+
+
+def test_a_command_like_no_other_is_status_2_and_the_known_ones_are_named(capsys):
+    done = ran(capsys, "xyzzy")
     assert (done.status, done.out) == (2, [])
-    assert done.err == [f"biot-sidecar: there is no command 'srve'; there are {', '.join(COMMANDS)}, help, version"]
+    assert done.err == [f"biot-sidecar: there is no command 'xyzzy'; there are {', '.join(COMMANDS)}, help, version"]
 
 
 @pytest.mark.parametrize(
-    "words", [["--nonsense"], ["serve", "--nonsense"], ["serve", "word"], ["--lis", "127.0.0.1:1"]]
+    ("words", "told"),
+    [
+        (["--nonsense"], "there is no flag --nonsense (biot-sidecar serve --help)"),
+        (["serve", "--nonsense"], "there is no flag --nonsense (biot-sidecar serve --help)"),
+        (["serve", "word"], "there is nothing that 'word' could be (biot-sidecar serve --help)"),
+        (["--lis", "127.0.0.1:1"], "there is no flag --lis; did you mean --listen? (biot-sidecar serve --help)"),
+        (["--lissten=canary"], "there is no flag --lissten; did you mean --listen? (biot-sidecar serve --help)"),
+        (["serve", "--listen"], "argument --listen: expected one argument (biot-sidecar serve --help)"),
+    ],
 )
-def test_an_unknown_flag_is_status_2(capsys, words):
-    done = ran(capsys, *words)
-    assert (done.status, done.out) == (2, [])
-    assert "usage: biot-sidecar serve" in done.err[0]
+def test_what_cannot_be_read_is_one_line_in_the_form_of_all_errors(capsys, words, told):
+    assert ran(capsys, *words) == (2, [], [f"biot-sidecar: {told}"])
 
 
 def test_no_command_is_serve(capsys):
@@ -147,7 +170,10 @@ def test_a_sidecar_that_cannot_say_it_is_ready_ends(workers):
 @pytest.mark.parametrize(
     ("command", "number", "status"),
     [("serve", signal.SIGTERM, 0), ("serve", signal.SIGINT, 0), ("simulate", signal.SIGINT, 0)]
-    + [(command, signal.SIGINT, 130) for command in ("check", "explain", "init", "login", "wait", "exec")],
+    + [
+        (command, signal.SIGINT, 130)
+        for command in ("check", "explain", "init", "login", "status", "top", "wait", "exec")
+    ],
 )
 def test_a_signal_while_it_starts_is_a_quiet_end(command, number, status):
     """The signal comes when the program knows its command, and has not imported it yet."""

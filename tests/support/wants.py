@@ -34,6 +34,7 @@ BROUGHT_BY = {
     "curl": "Debian: curl",
     "docker": "an engine that DOCKER_HOST names, with compose and buildx",
     "git": "Debian: git",
+    "fish": "Debian: fish",
     "haproxy": "Debian: haproxy",
     "java": "Debian: default-jdk-headless",
     "kubectl": "kubernetes.io/docs/tasks/tools",
@@ -46,6 +47,7 @@ BROUGHT_BY = {
     "shellcheck": "Debian: shellcheck",
     "systemd-analyze": "Debian: systemd",
     "systemd-socket-activate": "Debian: systemd",
+    "zsh": "Debian: zsh",
 }
 """Name -> who brings it. What is not listed, no test may want."""
 _PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])

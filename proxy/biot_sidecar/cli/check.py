@@ -7,9 +7,10 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
+from biot_sidecar.cli.check_report import Report
+from biot_sidecar.cli.colors import palette_for
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.errors import BadSettings
-from biot_sidecar.routing.file import counted
 from biot_sidecar.routing.file.watcher import load_routes_file
 from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.settings import Settings, load
@@ -25,36 +26,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--live", action="store_true", help="also log in and ask BioT which interceptors the routes run"
     )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the findings as JSON")
+    form.add_argument("--github", action="store_true", help="the findings as annotations in a GitHub workflow")
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0, or 1 when anything is wrong; every problem is a line on stdout, notes go to stderr."""
-    settings, right = _check_settings(env, flags_of(args), complete=args.live)
+    report = _check(args, env)
+    if args.json:
+        print(report.json())
+    else:
+        lines = report.annotations() if args.github else report.lines(palette_for(sys.stdout, env))
+        print("\n".join(lines))
+    return 0 if report.right else 1
+
+
+def _check(args: argparse.Namespace, env: Mapping[str, str]) -> Report:
+    report = Report()
+    settings = _check_settings(report, env, flags_of(args), complete=args.live)
     path = find_routes_file(env, flags_of(args))
     if warning := warning_about(path):
-        print(_with_severity("warning", warning))
-    table = _check_routes(path)
+        report.add(warning, "warning")
+    table = _check_routes(report, path)
     if args.live and settings is not None and table is not None:
-        right = _ask_biot(settings, table)
-    return 0 if right and table is not None else 1
+        _ask_biot(report, settings, table)
+    return report
 
 
-def _ask_biot(settings: Settings, table: RouteTable) -> bool:
-    """Say which interceptors the routes run; False if BioT could not be asked."""
+def _ask_biot(report: Report, settings: Settings, table: RouteTable) -> None:
+    """Find out which interceptors the routes run."""
     from biot_sidecar.cli.check_live import ask_biot  # sockets and TLS, which nothing else here needs
 
     try:
-        print("\n".join(ask_biot(settings, table) or ["no route asks for interception"]))
+        report.interceptors(ask_biot(settings, table))
     except BadSettings as error:
-        print("\n".join(_with_severity("error", problem) for problem in error.problems))
-        return False
-    return True
+        for problem in error.problems:
+            report.add(problem, "error")
 
 
 def _check_settings(
-    env: Mapping[str, str], flags: Mapping[str, str], *, complete: bool
-) -> tuple[Settings | None, bool]:
-    """The settings if they are complete, and whether those that are there are right.
+    report: Report, env: Mapping[str, str], flags: Mapping[str, str], *, complete: bool
+) -> Settings | None:
+    """The settings if they are complete and right.
 
     Unless they have to be complete, what `serve` needs and is not set is only a note: rules are checked where there
     are no credentials, too.
@@ -63,39 +77,32 @@ def _check_settings(
         settings = load(env, flags)
     except BadSettings as error:
         unset = [problem for problem in error.problems if problem.startswith(_UNSET) and not complete]
-        wrong = [problem for problem in error.problems if problem not in unset]
         if unset:
             names = ", ".join(problem.partition(":")[0] for problem in unset)
             print(f"note: not set here, though serve needs them: {names}", file=sys.stderr)
-        for problem in wrong:
-            print(_with_severity("error", problem))
+        for problem in error.problems:
+            if problem not in unset:
+                report.add(problem, "error")
         for warning in error.warnings:
-            print(_with_severity("warning", warning))
-        return None, not wrong
+            report.add(warning, "warning")
+        return None
     for warning in settings.warnings:
-        print(_with_severity("warning", warning))
+        report.add(warning, "warning")
     if proxy := settings.upstream_proxy:
-        print(f"{BASE_URL}: through the proxy {proxy.address} ({proxy.source})")
-    return settings, True
+        report.through(f"{proxy.address} ({proxy.source})")
+    return settings
 
 
-def _with_severity(severity: str, problem: str) -> str:
-    """`NAME: reason` -> `NAME: error: reason`, as the lines of a file have it."""
-    name, colon, reason = problem.partition(": ")
-    return f"{name}: {severity}: {reason}" if colon else f"settings: {severity}: {problem}"
-
-
-def _check_routes(path: str) -> RouteTable | None:
+def _check_routes(report: Report, path: str) -> RouteTable | None:
     """The routes, or None if they cannot be used."""
     try:
         loaded = load_routes_file(path)
     except BadSettings as error:
-        print("\n".join(error.problems))
+        for problem in error.problems:
+            report.add(problem, "error")
         return None
-    for problem in loaded.diagnostics:
-        print(problem)
-    if loaded.table is None:
-        return None
-    tests = f"{counted(loaded.tests, 'test')} pass{'es' * (loaded.tests == 1)}" if loaded.tests else "no tests"
-    print(f"{path}: {counted(len(loaded.table.routes), 'route')}, {tests}")
+    for diagnostic in loaded.diagnostics:
+        report.add(str(diagnostic), diagnostic.severity)
+    if loaded.table is not None:
+        report.usable(path, len(loaded.table.routes), loaded.tests)
     return loaded.table

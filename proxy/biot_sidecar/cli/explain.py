@@ -10,7 +10,7 @@ from typing import Final
 
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.standard_streams import say
-from biot_sidecar.errors import BadSettings
+from biot_sidecar.errors import BadSettings, WrongCommandLine
 from biot_sidecar.routing.explain import Explanation, explain, facts_of
 from biot_sidecar.routing.file.watcher import load_routes_file
 from biot_sidecar.routing.pattern import METHOD
@@ -39,11 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """0, or 1 for a routes file with errors, 2 for what is no method or path."""
+    """0, or 1 for a routes file with errors. Raises WrongCommandLine for what is no method or path."""
     mistake = _mistake(args.method, args.path)
     if mistake:
-        print(f"biot-sidecar explain: {mistake}", file=sys.stderr)
-        return 2
+        raise WrongCommandLine(mistake)
     path = find_routes_file(env, flags_of(args))
     if warning := warning_about(path):
         say(warning)

@@ -127,7 +127,7 @@ SETTINGS: Final = (
     ),
     Setting(
         name=LISTEN,
-        flags=_flag("--listen", "demo", "wait"),
+        flags=_flag("--listen", "demo", "wait", "status", "top"),
         field="listen",
         default="127.0.0.1:8787",
         unset=(),
