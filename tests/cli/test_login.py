@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 
 import pytest
 from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID
 from biot_sidecar.simulator.server import running_simulator
 
 from tests.cli.support import Ran, ran
+from tests.support.authority import Authority
 from tests.support.scripted_upstream import TOKEN_CANARY, ScriptedUpstream
 from tests.support.wire import response
 
@@ -113,3 +115,17 @@ async def test_a_biot_that_does_not_tell_when_the_key_ends_is_no_failure(capsys)
         assert [one.target for one in upstream.requests] == [b"/ums/v2/services/self"]
     assert said.status == 0
     assert said.out[1].startswith("it is not known when the secret key ends: BioT does not permit it (403; ")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_what_tls_agreed_on_is_said_and_whether_the_next_connection_resumed_it(capsys, tmp_path, version):
+    authority = Authority(tmp_path)
+    context = authority.server_context()
+    context.minimum_version = context.maximum_version = version
+    async with ScriptedUpstream(context) as upstream:
+        said = await login(capsys, **settings(upstream.url), SIDECAR_CA_FILE=str(authority.ca_file))
+    assert said.status == 0
+    assert re.fullmatch(
+        rf"{version.name.replace('_', '.')}, [A-Z0-9_-]+(, [A-Za-z0-9]+)?, not resumed; the next connection: resumed",
+        said.out[1],
+    )

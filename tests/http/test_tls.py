@@ -8,7 +8,9 @@ import pytest
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.tls import certified_name, tls_context
 
+from tests.support import wants
 from tests.support.authority import Authority
+from tests.support.client_hello import SESSION_TICKET, X25519_MLKEM768, ClientHello, parse_client_hello
 
 
 def test_certificates_and_names_are_always_verified_and_old_tls_is_not_spoken(tmp_path):
@@ -53,3 +55,25 @@ def test_a_damaged_certificate_does_not_take_the_good_ones_along(tmp_path):
 @pytest.mark.parametrize("host", ["api.example", "api.example."])
 def test_a_final_dot_of_a_name_stands_in_no_certificate(host):
     assert certified_name(host) == "api.example"
+
+
+def hello_of(context: ssl.SSLContext) -> ClientHello:
+    """What a client with this context begins with."""
+    outgoing = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="api.example").do_handshake()
+    return parse_client_hello(outgoing.read())
+
+
+def test_every_group_is_offered_that_openssl_offers_by_itself():
+    ours, bare = hello_of(tls_context(None)), hello_of(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    assert (ours.groups, ours.key_shares) == (bare.groups, bare.key_shares)
+    assert SESSION_TICKET in ours.extensions
+
+
+@pytest.mark.skipif(ssl.OPENSSL_VERSION_INFO < (3, 5), reason=wants.reason("OpenSSL 3.5"))
+def test_the_hybrid_group_with_ml_kem_is_offered_first_and_its_key_sent_at_once():
+    """What is recorded today is not to be read once somebody has a quantum computer."""
+    hello = hello_of(tls_context(None))
+    assert hello.groups[0] == X25519_MLKEM768
+    assert X25519_MLKEM768 in hello.key_shares

@@ -12,11 +12,13 @@ from tests.support.wire import DEADLINE, Cut, Head, Malformed, RecordingReader, 
 
 
 class UpstreamConnection(Stream):
-    """A connection that the sidecar made; `over` is set when it has ended."""
+    """A connection that the sidecar made; `over` is set when it has ended. `resumed`: the TLS session of one before."""
 
     def __init__(self, reader: RecordingReader, writer: asyncio.StreamWriter) -> None:
         super().__init__(reader, writer)
         self.over = asyncio.Event()
+        tls = writer.get_extra_info("ssl_object")
+        self.resumed = tls is not None and tls.session_reused
 
     async def dropped(self) -> bool:
         """True when the sidecar ends this connection, idle at the moment, within the deadline."""

@@ -32,6 +32,7 @@ BROUGHT_BY = {
     "chromium": "Debian: chromium",
     "chromedriver": "Debian: chromium-driver",
     "curl": "Debian: curl",
+    "OpenSSL 3.5": "a Python that is linked with it, such as Debian 13's",
     "docker": "an engine that DOCKER_HOST names, with compose and buildx",
     "git": "Debian: git",
     "fish": "Debian: fish",

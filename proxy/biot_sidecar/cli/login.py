@@ -24,8 +24,8 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     say(*settings.warnings)
     from biot_sidecar.process.oneshot import timed_login  # only once there is something to do
 
-    result, seconds, secret_key = timed_login(settings)
-    took = f"{seconds * 1000:.0f} ms"
+    report = timed_login(settings)
+    result, took = report.result, f"{report.seconds * 1000:.0f} ms"
     if isinstance(result, LoginFailure):
         say(*filter(None, [f"{result.message} ({result.code.value}, after {took})", result.hint]))
         return 1
@@ -35,6 +35,11 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         f"logged in at {settings.upstream.url}{via} as {settings.service_user_id} in {took}; "
         f"the token expires at {iso(result.expires)}, in {life}"
     )
-    if secret_key:
-        print(secret_key)
+    for line in filter(None, [describe_handshakes(report.handshakes), report.secret_key]):
+        print(line)
     return 0
+
+
+def describe_handshakes(handshakes: list[str]) -> str:
+    """The login's own handshake, and that of the connection after it, which could resume its session."""
+    return "; the next connection: ".join(handshakes[:1] + [one.rpartition(", ")[2] for one in handshakes[1:2]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http import framing
@@ -18,13 +19,21 @@ from biot_sidecar.settings import UpstreamUrl
 
 
 class Fetcher:
-    """Sends one request of our own and reads its whole response."""
+    """Sends one request of our own and reads its whole response. `dialled` is told of every connection."""
 
-    def __init__(self, pool: Pool, address: UpstreamUrl, deadlines: DeadlineTimer, user_agent: bytes) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        address: UpstreamUrl,
+        deadlines: DeadlineTimer,
+        user_agent: bytes,
+        dialled: Callable[[UpstreamConnection], None] = lambda connection: None,
+    ) -> None:
         self._pool = pool
         self._address = address
         self._deadlines = deadlines
         self._user_agent = user_agent
+        self._dialled = dialled
 
     async def __call__(
         self,
@@ -74,6 +83,7 @@ class Fetcher:
     async def _fetch(self, wakeup: Wakeup, request: bytes, method: bytes, limit: int) -> Response:
         # A new connection: a login must not be lost to a pooled one that died unseen.
         connection = await self._pool.dial(wakeup)
+        self._dialled(connection)
         keep = False
         try:
             connection.begin(wakeup)

@@ -27,6 +27,7 @@ from biot_sidecar.http.proxy_tunnel import ProxyRefusals, ProxyTunnel, connect_r
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.sockets import hand_over
 from biot_sidecar.http.tls import certified_name
+from biot_sidecar.http.tls_sessions import TlsSessions
 from biot_sidecar.http.tls_transport import TlsTransport
 from biot_sidecar.settings import UpstreamProxy, UpstreamUrl
 
@@ -44,6 +45,7 @@ class Dialer:
     """Connects protocols to the one upstream, through `proxy` if there is one.
 
     `path` names a unix socket to dial instead. `address_failed` is told of every address that cannot be connected to.
+    `make_sessions`: connections resume the TLS sessions of earlier ones.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Dialer:
         user_agent: bytes = b"",
         path: str = "",
         address_failed: Callable[[str], None] = lambda address: None,
+        make_sessions: Callable[[], TlsSessions] | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
         look_up_timeout: float = LOOK_UP_TIMEOUT,
     ) -> None:
@@ -71,12 +74,21 @@ class Dialer:
         self._address_failed = address_failed
         self._connect_timeout = connect_timeout
         self._look_up_timeout = look_up_timeout
+        self._make_sessions = make_sessions
+        self.forget_sessions()
         self._connect_request = b"" if proxy is None else connect_request(self.server, proxy, user_agent)
 
     def trust(self, context: ssl.SSLContext) -> None:
         """Verify by this whatever is spoken to by TLS, from now on."""
         self.tls = context if self.tls is not None else None
         self.proxy_tls = context if self.proxy_tls is not None else None
+        self.forget_sessions()
+
+    def forget_sessions(self) -> None:
+        """Resume no TLS session of before."""
+        make = self._make_sessions
+        self.sessions: TlsSessions | None = None if make is None else make()
+        self.proxy_sessions: TlsSessions | None = None if make is None else make()
 
     async def connect(self, protocol: asyncio.Protocol) -> str:
         """Connect `protocol` and tell the address that took us. Raises UpstreamError; nothing is left open then."""
@@ -158,9 +170,11 @@ class Dialer:
 class _Handshake:
     """A TLS handshake to wait for, with the proxy or with BioT."""
 
-    def __init__(self, above: asyncio.Protocol, context: ssl.SSLContext, host: str) -> None:
+    def __init__(
+        self, above: asyncio.Protocol, context: ssl.SSLContext, host: str, sessions: TlsSessions | None
+    ) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.stream = TlsTransport(above, context, certified_name(host), self.ready)
+        self.stream = TlsTransport(above, context, certified_name(host), self.ready, sessions)
 
 
 class _Dial:
@@ -177,16 +191,18 @@ class _Dial:
         """Build them from the top; the lowest one."""
         lowest = self._protocol
         if dialer.tls is not None:
-            lowest = self._add_tls(lowest, dialer.tls, server.host)
+            lowest = self._add_tls(lowest, dialer.tls, server.host, dialer.sessions)
         if proxy is not None:
             lowest = self._tunnel = ProxyTunnel(dialer._connect_request, lowest, ProxyRefusals(proxy, dialer.server))
             self.stages.insert(0, self._tunnel)
             if proxy.tls and dialer.proxy_tls is not None:
-                lowest = self._add_tls(lowest, dialer.proxy_tls, proxy.host)
+                lowest = self._add_tls(lowest, dialer.proxy_tls, proxy.host, dialer.proxy_sessions)
         return lowest
 
-    def _add_tls(self, above: asyncio.Protocol, context: ssl.SSLContext, host: str) -> asyncio.Protocol:
-        handshake = _Handshake(above, context, host)
+    def _add_tls(
+        self, above: asyncio.Protocol, context: ssl.SSLContext, host: str, sessions: TlsSessions | None
+    ) -> asyncio.Protocol:
+        handshake = _Handshake(above, context, host, sessions)
         self.stages.insert(0, handshake)
         return cast(asyncio.Protocol, handshake.stream)
 

@@ -41,6 +41,14 @@ def _trust(context: ssl.SSLContext, name: str, path: str) -> None:
         raise BadSettings([f"{name}: {path} holds no certificates in PEM form"])
 
 
+def describe_handshake(tls: ssl.SSLObject) -> str:
+    """What a handshake agreed on: protocol, cipher, group where Python tells it (3.15), and whether it resumed."""
+    cipher = tls.cipher()
+    group = getattr(tls, "group", lambda: None)()
+    agreed = [tls.version(), cipher and cipher[0], group, "resumed" if tls.session_reused else "not resumed"]
+    return ", ".join(filter(None, agreed))
+
+
 def certified_name(host: str) -> str:
     """The name in certificates and in the handshake: a final dot is DNS's alone (RFC 6066, section 3)."""
     return host.removesuffix(".")

@@ -17,6 +17,7 @@ from typing import Any, Final, cast
 
 from biot_sidecar.http.connect_errors import ClosedInHandshake, NoTls
 from biot_sidecar.http.sockets import rest_of
+from biot_sidecar.http.tls_sessions import TlsSessions
 
 RECORD: Final = 16 * 1024
 """Bytes of plaintext in the largest record."""
@@ -30,6 +31,7 @@ CONTENT_TYPES: Final = frozenset({20, 21, 22, 23})
 class TlsTransport:
     """One connection to a server that proves to be `host`. `ready` ends with the handshake, or with its failure.
 
+    `sessions` tells which session it may resume, and takes the one that it makes.
     uvloop reads by `get_buffer` and `buffer_updated`, which saves a copy; asyncio by `data_received`.
     """
 
@@ -43,6 +45,8 @@ class TlsTransport:
         "_part",
         "_protocol",
         "_ready",
+        "_resuming",
+        "_sessions",
         "_shaken",
         "_tcp",
         "_tls",
@@ -50,13 +54,21 @@ class TlsTransport:
     )
 
     def __init__(
-        self, protocol: asyncio.Protocol, context: ssl.SSLContext, host: str, ready: asyncio.Future[None]
+        self,
+        protocol: asyncio.Protocol,
+        context: ssl.SSLContext,
+        host: str,
+        ready: asyncio.Future[None],
+        sessions: TlsSessions | None = None,
     ) -> None:
         self._protocol = protocol
         self._ready = ready
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._sessions = sessions  # until the server's first data
+        session = None if sessions is None else sessions.offered()
+        self._resuming = session is not None
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host, session=session)
         self._tcp: Any = None
         self._heard = False  # anything at all
         self._shaken = False
@@ -122,6 +134,8 @@ class TlsTransport:
         except ssl.SSLError as error:
             self._error = error
         if pieces:
+            if self._sessions is not None:
+                self._keep_session(self._sessions)
             self._protocol.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if self._outgoing.pending:  # a key update, or an alert of our own
             self._flush()
@@ -131,6 +145,17 @@ class TlsTransport:
         elif self._error is not None:
             self._end()
         return whole
+
+    def _keep_session(self, sessions: TlsSessions) -> None:
+        """The server's first data: its tickets have come before it."""
+        self._sessions = None
+        if not self._tls.session_reused:
+            sessions.verified(self._tls)
+
+    def _doubt_session(self) -> None:
+        """The connection ends, and not by our will: did the server want no resumption?"""
+        if self._resuming and self._sessions is not None:
+            self._sessions.broken()
 
     def _follow(self, data: bytes) -> None:
         """Find out where the records end that `data` continues."""
@@ -169,6 +194,8 @@ class TlsTransport:
         if error is not None:
             for data in rest_of(self._tcp):
                 self.data_received(data)
+        if not (self._closing and self._shaken):
+            self._doubt_session()
         self._closing = True
         if self._shaken:
             self._protocol.connection_lost(self._error or error)
@@ -274,6 +301,7 @@ class TlsTransport:
 
     def _end(self) -> None:
         """Close what the peer has ended, or TLS has; nobody reads what still waits to be sent."""
+        self._doubt_session()
         unsent = self.get_write_buffer_size() > 0
         self.close()
         if unsent:

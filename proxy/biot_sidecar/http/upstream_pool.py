@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import Final, cast
 
+from biot_sidecar.elapsed_clock import ElapsedClock
 from biot_sidecar.errors import Failure, UpstreamError
 from biot_sidecar.http import framing
 from biot_sidecar.http.connect_errors import tls_broken
@@ -23,6 +25,7 @@ from biot_sidecar.http.interfaces import Sink, UpstreamStream
 from biot_sidecar.http.messages import BodyFraming
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.sockets import bytes_sent, has_input, rest_of
+from biot_sidecar.http.tls_sessions import TlsSessions
 from biot_sidecar.http.tls_transport import TlsTransport
 from biot_sidecar.http.waiting_line import WaitingLine
 from biot_sidecar.settings import UpstreamProxy, UpstreamUrl
@@ -213,6 +216,7 @@ class Pool:
             user_agent=user_agent,
             path=path,
             address_failed=self._drop_address,
+            make_sessions=partial(TlsSessions, ElapsedClock(clock, wall), wall),
         )
         self.server = self._dialer.server  # host and port, as errors name them
         self.via = self._dialer.via  # the proxy's; empty without one
@@ -369,6 +373,7 @@ class Pool:
     def retire(self) -> None:
         """Use no connection of before any more; those that are in use go when they are given back."""
         self._generation += 1
+        self._dialer.forget_sessions()
         for connection in list(self._idle):
             self.drop(connection, "reload")
 

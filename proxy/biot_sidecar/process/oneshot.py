@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from biot_sidecar.auth.issued_token import IssuedToken, TokenRequest
 from biot_sidecar.auth.login_failure import LoginFailure, secret_unreadable
@@ -13,10 +14,12 @@ from biot_sidecar.auth.secret_key_life import Unknown, ask_key_life
 from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.token import bearer
 from biot_sidecar.http.client import Fetcher
+from biot_sidecar.http.tls import describe_handshake
+from biot_sidecar.http.upstream_pool import UpstreamConnection
 from biot_sidecar.process.factories import (
+    USER_AGENT,
     close_upstream,
     make_deadline_timer,
-    make_fetcher,
     make_login,
     make_pool,
     make_secret_source,
@@ -26,13 +29,27 @@ from biot_sidecar.settings.secret import Secret
 from biot_sidecar.telemetry.login_observers import LoginObservers
 
 
+class LoginReport(NamedTuple):
+    """What came of one login."""
+
+    result: IssuedToken | LoginFailure
+    seconds: float
+    """How long it took, connecting included."""
+    handshakes: list[str]
+    """What each TLS handshake with BioT agreed on; the second one is that of the question for the secret key's end."""
+    secret_key: str = ""
+    """When the secret key ends, in words; empty without SIDECAR_SECRET_KEY_CHECK."""
+
+
 @asynccontextmanager
-async def fetching(settings: Settings) -> AsyncIterator[Fetcher]:
-    """A way to BioT for as long as the block runs. Raises BadSettings."""
+async def fetching(
+    settings: Settings, dialled: Callable[[UpstreamConnection], None] = lambda connection: None
+) -> AsyncIterator[Fetcher]:
+    """A way to BioT for as long as the block runs; `dialled` is told of its connections. Raises BadSettings."""
     deadlines = make_deadline_timer()
     pool = make_pool(settings, lambda success: None)
     try:
-        yield make_fetcher(settings, pool, deadlines)
+        yield Fetcher(pool, settings.upstream, deadlines, USER_AGENT, dialled)
     finally:
         await close_upstream(pool, deadlines)
 
@@ -47,22 +64,28 @@ async def log_in(settings: Settings, fetch: Fetcher) -> IssuedToken | LoginFailu
     return await make_login(settings, fetch, LoginObservers()).obtain(secret, TokenRequest("start"))
 
 
-def timed_login(settings: Settings) -> tuple[IssuedToken | LoginFailure, float, str]:
-    """What came of one login, how many seconds it took, connecting included, and when the secret key ends, in words
-    (empty without SIDECAR_SECRET_KEY_CHECK). Raises BadSettings.
-    """
+def timed_login(settings: Settings) -> LoginReport:
+    """Log in once, and tell about it. Raises BadSettings."""
     return asyncio.run(_timed_login(settings))
 
 
-async def _timed_login(settings: Settings) -> tuple[IssuedToken | LoginFailure, float, str]:
+async def _timed_login(settings: Settings) -> LoginReport:
+    handshakes: list[str] = []
+
+    def note(connection: UpstreamConnection) -> None:
+        if settings.upstream.tls:
+            handshakes.append(describe_handshake(connection.transport.get_extra_info("ssl_object")))
+
     began = time.monotonic()
-    async with fetching(settings) as fetch:
+    async with fetching(settings, note) as fetch:
         result = await log_in(settings, fetch)
         seconds = time.monotonic() - began
         if isinstance(result, LoginFailure) or not settings.secret_key_check:
-            return result, seconds, ""
+            return LoginReport(result, seconds, handshakes)
         now = time.time()
         life = await ask_key_life(fetch, bearer(result.jwt), now)
         if isinstance(life, Unknown):
-            return result, seconds, f"it is not known when the secret key ends: {life.reason}"
-        return result, seconds, life.describe(now)
+            secret_key = f"it is not known when the secret key ends: {life.reason}"
+        else:
+            secret_key = life.describe(now)
+        return LoginReport(result, seconds, handshakes, secret_key)

@@ -9,7 +9,7 @@ import pytest
 from tests.support.authority import Authority
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
-from tests.support.scripted_upstream import ScriptedUpstream, echo
+from tests.support.scripted_upstream import ScriptedUpstream, echo, then_close
 from tests.support.wire import Cut, lines, request, response
 
 pytestmark = LIVE
@@ -127,6 +127,31 @@ async def test_an_early_refusal_over_tls_comes_through(start, authority, trusted
     await exchange.send(response(413, body=b"too much"))
     assert_passed_on(await client.read_answer(), 413, b"too much")
     held.release(exchange)
+
+
+def resumed(exchanges):
+    """Whether the connections of these requests resumed a session."""
+    return [one.connection.resumed for one in exchanges]
+
+
+async def test_calls_and_logins_resume_the_tls_session_of_before_until_a_reload(start, authority, trusted):
+    house = await start(
+        upstream=ScriptedUpstream(tls=authority.server_context()), SIDECAR_LOGIN_AT_START="0", **trusted
+    )
+    house.upstream.on("/x", then_close(response(200)))
+    for _ in range(3):
+        await house.get("/x")
+    assert resumed(house.upstream.seen("/x")) == [False, True, True]  # the first one goes over the login's connection
+    house.upstream.on("/y", response(401, body=b'{"code": "TOKEN_NOT_VALID"}'), response(200))
+    await house.get("/y")
+    assert resumed(house.upstream.logins) == [False, True]
+    house.sidecar.signal(signal.SIGHUP)
+    async with asyncio.timeout(10):
+        while "the trusted CAs were read again" not in house.sidecar.log():
+            await asyncio.sleep(0.01)
+    for _ in range(2):
+        await house.get("/x")
+    assert resumed(house.upstream.seen("/x"))[3:] == [False, True]
 
 
 async def test_cas_that_come_into_the_file_later_are_trusted_without_a_restart(start, authority, tmp_path):
