@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 
+from biot_sidecar.platform import OPEN_AT_ONCE
+
 
 def read_file(path: str, most: int) -> bytes:
     """At most that many bytes of a regular file. Raises OSError, ValueError for a name with a NUL character.
@@ -22,4 +24,4 @@ def read_file(path: str, most: int) -> bytes:
 
 def _open_at_once(path: str, flags: int) -> int:
     # Opening a pipe that nobody writes to would wait (open(2)); for regular files it makes no difference.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | OPEN_AT_ONCE)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from biot_sidecar.errors import ClientError, Code
 from biot_sidecar.http.allowed_callers import HEALTH_PATHS, AllowedCallers, ambiguous_uid
-from biot_sidecar.http.peer_credentials import UNKNOWN
+from biot_sidecar.platform import UNKNOWN_UID
 from hypothesis import given
 from hypothesis import strategies as st
 
-UIDS = st.integers(0, 3) | st.sampled_from([UNKNOWN, 65534, 2**32 - 2])
+UIDS = st.integers(0, 3) | st.sampled_from([UNKNOWN_UID, 65534, 2**32 - 2])
 PATHS = st.sampled_from([None, *sorted(HEALTH_PATHS), b"/_sidecar", b"/_sidecar/explain"])
 
 
@@ -43,7 +43,7 @@ def test_the_overflow_uid_is_nobodys_where_not_all_are_mapped(listed, path, own)
 
 
 def test_an_unknown_caller_is_nobody():
-    assert not admits(AllowedCallers(frozenset({0, 1, 65534}), own=65534, overflow=65534), UNKNOWN, b"/healthz")
+    assert not admits(AllowedCallers(frozenset({0, 1, 65534}), own=65534, overflow=65534), UNKNOWN_UID, b"/healthz")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import sys
 import weakref
 
 import pytest
-from biot_sidecar.process.memory_trim import AGAIN, GROWTH, MemoryTrimmer, resident, trim
+from biot_sidecar.platform import give_memory_back, resident_memory
+from biot_sidecar.process.memory_trim import AGAIN, GROWTH, MemoryTrimmer
 
 MIB = 1024 * 1024
 
@@ -69,7 +70,7 @@ def test_where_the_library_cannot_it_is_asked_once():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="proc(5) and glibc")
 def test_this_process_knows_its_size():
-    assert resident() > MIB
+    assert resident_memory() > MIB
 
 
 def test_what_ended_in_a_cycle_is_given_back_too():
@@ -82,6 +83,6 @@ def test_what_ended_in_a_cycle_is_given_back_too():
     gc.disable()
     try:
         del ended
-        assert trim() is False or seen() is None
+        assert give_memory_back() is False or seen() is None
     finally:
         gc.enable()

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from biot_sidecar.platform import read_process
 from biot_sidecar.telemetry import merging, snapshot
 from biot_sidecar.telemetry.exposition import render
 from biot_sidecar.telemetry.process_metrics import read_process_metrics
@@ -142,7 +143,7 @@ def test_the_same_families_are_there_in_the_same_words():
 
 
 def test_a_system_without_proc_shows_no_process_instead_of_zeros(tmp_path):
-    found = read_process_metrics(str(tmp_path))
+    found = read_process_metrics(lambda: read_process(str(tmp_path)))
     assert (found.cpu, found.started, found.resident, found.open_files) == (0, 0, 0, 0)
     nothing = empty()
     assert b"process_" not in render([encoded(nothing)], "")[1]

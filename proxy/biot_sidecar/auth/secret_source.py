@@ -1,10 +1,9 @@
-"""Where the service user's secret comes from, the environment or a file that may change; and where it must not go."""
+"""Where the service user's secret comes from, the environment or a file that may change."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import resource
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
@@ -98,11 +97,3 @@ class SecretSource(ReadableSecret):
         except OSError:
             return ()
         return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
-
-
-def forbid_core_dumps() -> None:
-    """Keep the secret and the tokens out of core files, this process's and its workers'."""
-    # 1 stops dumps to a program as well, which 0 does not (core(5)).
-    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it, and then has its own view of dumps
-        resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))

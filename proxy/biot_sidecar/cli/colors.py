@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Final, TextIO
+
+from biot_sidecar.platform import COLORS_TOLD_BY
 
 STYLES: Final = {"": "", "bold": "1", "dim": "2", "good": "32", "bad": "31", "warning": "33"}
 
@@ -23,5 +24,5 @@ class Palette:
 
 def palette_for(stream: TextIO, env: Mapping[str, str]) -> Palette:
     """Colours for a terminal; none with NO_COLOR set to anything, nor for TERM=dumb, nor for Windows' old console."""
-    understood = os.name != "nt" or "WT_SESSION" in env  # Windows Terminal; the console before it prints the escapes
+    understood = not COLORS_TOLD_BY or COLORS_TOLD_BY in env
     return Palette(colored=stream.isatty() and understood and not env.get("NO_COLOR") and env.get("TERM") != "dumb")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-import signal
 from collections.abc import Mapping
 from typing import Final
 
-from biot_sidecar.cli.child_process import Child, Signals, finish, reap, start_own
+from biot_sidecar.cli.child_process import CHILD_ENDED, STOPPING, Child, Signals, finish, reap, start_own
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.cli.standard_streams import say
@@ -30,7 +29,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Run both until a signal; 0, or the exit status of the one that did not start, or 1 if one ended by itself."""
     if env.get(BASE_URL, "").strip():
         say(f"the demo brings its own BioT along; {BASE_URL} is not called")
-    with Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)) as signals:
+    with Signals(STOPPING) as signals:
         flags = flags_of(args)
         where = {name: flags.pop(name) for name in (SIMULATOR_LISTEN,) if name in flags}
         simulator = start_own(["simulate"], {**env, **where}, signals)
@@ -71,7 +70,7 @@ def _watch(signals: Signals, *children: Child) -> bool:
     """Wait until we are told to end, False, or until a child has ended by itself, True."""
     while all(child.status is None for child in children):
         number, _ = signals.next()
-        if number != signal.SIGCHLD:
+        if number != CHILD_ENDED:
             return False
         reap(*children)
     return True

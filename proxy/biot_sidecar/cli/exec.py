@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from biot_sidecar.cli.child_process import Child, Signals, finish, reap, start, start_own
+from biot_sidecar.cli.child_process import CHILD_ENDED, FORWARDED, Child, Signals, finish, reap, start, start_own
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.cli.standard_streams import say
@@ -25,15 +25,6 @@ CMD gets the signals that exec gets, and exec ends with CMD's exit status: 128+n
 command, 126 if it cannot be run. The sidecar ends after CMD. Should it end before, CMD is told to end (SIGTERM) and the
 exit status is 1.
 """
-FORWARDED: Final = (
-    signal.SIGTERM,
-    signal.SIGINT,
-    signal.SIGHUP,
-    signal.SIGQUIT,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGWINCH,
-)
 _NO_PROXY: Final = ("localhost", "127.0.0.1")
 
 
@@ -90,7 +81,7 @@ def _run_beside(sidecar: Child, words: Sequence[str], env: Mapping[str, str], si
     lost = False
     while command.status is None:
         number, from_terminal = signals.next()
-        if number != signal.SIGCHLD:
+        if number != CHILD_ENDED:
             # What the terminal sends, it sends to the command as well.
             if not from_terminal:
                 command.send(number)

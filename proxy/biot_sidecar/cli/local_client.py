@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from biot_sidecar.errors import BadSettings
+from biot_sidecar.platform import UNIX_FAMILY
 from biot_sidecar.settings import load_listen
 from biot_sidecar.settings.names import LISTEN
 from biot_sidecar.settings.table import FLAGS
@@ -74,7 +75,7 @@ def _connected(address: ListenAddress, timeout: float) -> socket.socket:
     if not address.path:
         host = _EVERY_ADDRESS.get(address.host, address.host)
         return socket.create_connection((host, address.port), timeout)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = socket.socket(UNIX_FAMILY, socket.SOCK_STREAM)
     sock.settimeout(timeout)
     try:
         sock.connect(address.path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import signal
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import AddressInUse, BadSettings
+from biot_sidecar.platform import handle_signals
 from biot_sidecar.regular_file import read_file
 from biot_sidecar.settings.names import SIMULATOR_LISTEN
 from biot_sidecar.settings.secret import Secret
@@ -74,8 +74,7 @@ async def _serve(options: SimulatorOptions, address: ListenAddress, shown: str) 
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    handle_signals(asyncio.get_running_loop(), on_stop=stop.set, on_hangup=stop.set)
     async with running_simulator(options, address.host, address.port) as base_url:
         print(f"BioT simulator on {base_url} (service user {options.service_user_id}, secret {shown})", flush=True)
         await stop.wait()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 from collections.abc import Iterator
 from typing import Final
+
+from biot_sidecar.platform import file_limit
 
 RESERVE: Final = 8
 KEPT_MOST: Final = 320
@@ -29,7 +30,7 @@ class Reserve:
         """Hold as many again as there should be, or as there are."""
         with contextlib.suppress(OSError):
             while len(self._held) < self._size:
-                self._held.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+                self._held.append(os.open(os.devnull, os.O_RDONLY))
 
     def give(self) -> bool:
         """Let go of one, for good; False when there is none."""
@@ -56,14 +57,14 @@ class Reserve:
 
 def number_for_clients() -> float:
     """The first descriptor that is not for clients, but for connections to BioT and for ourselves."""
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return float("inf") if most == resource.RLIM_INFINITY else most - min(KEPT_MOST, most // KEPT_SHARE)
+    most = file_limit()
+    return most - min(KEPT_MOST, most / KEPT_SHARE)
 
 
 def next_number() -> float:
     """The lowest descriptor that is free; the kernel gives them out in that order. Infinity when there is none."""
     try:
-        number = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        number = os.open(os.devnull, os.O_RDONLY)
     except OSError:
         return float("inf")
     os.close(number)

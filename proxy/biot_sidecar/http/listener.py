@@ -16,15 +16,8 @@ from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.interfaces import ClientStream, Sink
 from biot_sidecar.http.messages import Framing
-from biot_sidecar.http.peer_credentials import UNKNOWN
-from biot_sidecar.http.sockets import (
-    BACKLOG,
-    InheritedListener,
-    UnixListener,
-    accept_again,
-    drop_new_connections,
-    has_input,
-)
+from biot_sidecar.http.sockets import BACKLOG, InheritedListener, UnixListener
+from biot_sidecar.platform import UNIX_FAMILY, UNKNOWN_UID, accept_again, drop_new_connections, has_input
 
 REPLAY_LIMIT: Final = 64 * 1024
 """Body bytes kept for a replay."""
@@ -67,13 +60,13 @@ class ClientConnection(Connection, ClientStream):
         self._replay_size = 0
         self.replay_buffer: list[bytes] | None = None
         self.can_reset = True
-        self.caller_uid = UNKNOWN
+        self.caller_uid = UNKNOWN_UID
         self.half_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         sock = transport.get_extra_info("socket")
-        self.can_reset = sock is None or sock.family != socket.AF_UNIX
+        self.can_reset = sock is None or sock.family != UNIX_FAMILY
         if self._listener.caller_uid is not None:
             self.caller_uid = self._listener.caller_uid(self.transport)
         self._task = self._listener.serve(self)

@@ -6,16 +6,13 @@ import asyncio
 import contextlib
 import errno
 import os
-import resource
-import select
 import socket
 import stat
-import struct
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from biot_sidecar.errors import AddressInUse
+from biot_sidecar.platform import SPREADING_OPTION, UNIX_FAMILY, claim_port, receive
 from biot_sidecar.settings import ListenAddress
 
 BACKLOG: Final = 1024
@@ -23,52 +20,9 @@ FREE_PORT_TRIES: Final = 16
 Where = tuple[Any, ...]
 """A socket address as Python has it: host, port, and with IPv6 two numbers more."""
 _NOT_HERE: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
-FILES_MOST: Final = 65_536
 _LISTENED_ON: Final = "another program listens there"
 REST_READS: Final = 512
 """Reads of 64 KiB: more than a kernel's largest receive buffer holds (32 MiB, net.ipv4.tcp_rmem)."""
-_BYTES_SENT: Final = 200  # offsets in struct tcp_info
-_BYTES_RETRANS: Final = 208
-_SO_ATTACH_FILTER: Final = 26
-_SO_DETACH_FILTER: Final = 27
-# Classic BPF over a TCP header, a step each: code, jumps if true and if not, operand.
-_DROP_SYN: Final = (
-    (0x30, 0, 0, 13),  # load the flags
-    (0x54, 0, 0, 0x12),  # of which SYN and ACK
-    (0x15, 0, 1, 0x02),  # are they SYN alone?
-    (0x06, 0, 0, 0),  # then drop the packet
-    (0x06, 0, 0, 0xFFFFFFFF),  # else take it
-)
-
-
-def drop_new_connections(descriptor: int) -> None:
-    """Let the kernel drop new connections, so that those it already holds can be taken before the socket closes.
-
-    Closing at once would reset them. A packet filter that drops what would begin one does it (Linux, socket(7):
-    SO_ATTACH_FILTER); a handshake that has begun may end.
-    """
-    import ctypes  # needed once, at the end
-
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
-    _set(descriptor, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", len(_DROP_SYN), ctypes.addressof(program)))
-
-
-def accept_again(descriptor: int) -> None:
-    """Undo it, on a socket that another process listened at before: the filter is the socket's, and outlives it."""
-    _set(descriptor, _SO_DETACH_FILTER, bytes(4))
-
-
-def _set(descriptor: int, option: int, value: bytes) -> None:
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as sock:
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.SOL_SOCKET, option, value)
-
-
-def has_input(descriptor: int) -> bool:
-    """True when the kernel holds something for us: bytes, an end, or at a listening socket a new connection."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
 
 
 def rest_of(transport: Any) -> Iterator[bytes]:
@@ -82,7 +36,7 @@ def rest_of(transport: Any) -> Iterator[bytes]:
         return
     with contextlib.suppress(OSError):
         for _ in range(REST_READS):
-            data = os.read(raw.fileno(), 64 * 1024)
+            data = receive(raw, 64 * 1024)
             if not data:
                 return
             yield data
@@ -99,32 +53,6 @@ def hand_over(transport: Any, protocol: asyncio.Protocol) -> None:
         transport.resume_reading()
 
 
-def bytes_sent(transport: Any) -> int | None:
-    """Bytes that ever left on a TCP connection, those sent again not counted; None where the kernel does not tell.
-
-    Linux 4.19 or newer (tcp(7): TCP_INFO; tcpi_bytes_sent and tcpi_bytes_retrans of linux/tcp.h).
-    """
-    raw = transport.get_extra_info("socket")
-    if raw is None or sys.platform != "linux" or raw.family not in (socket.AF_INET, socket.AF_INET6):
-        return None
-    try:
-        info = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RETRANS + 8)
-    except OSError:
-        return None
-    if len(info) < _BYTES_RETRANS + 8:
-        return None
-    sent, again = struct.unpack_from("QQ", info, _BYTES_SENT)
-    return int(sent - again)
-
-
-def allow_many_connections() -> None:
-    """Have as many files open as this process may have, within reason: shells and containers begin with 1024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = FILES_MOST if hard == resource.RLIM_INFINITY else min(FILES_MOST, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
 class InheritedListener(socket.socket):
     """A listening socket that is not ours to end: whoever waits there when we stop waits for the next program."""
 
@@ -133,7 +61,7 @@ class UnixListener(socket.socket):
     """A unix socket that knows its file even when it is closed."""
 
     def __init__(self, path: str) -> None:
-        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
+        super().__init__(UNIX_FAMILY, socket.SOCK_STREAM)
         self._path = path
 
     def unlink(self) -> None:
@@ -218,10 +146,13 @@ def _bind_each(places: list[tuple[int, Where]], processes: int, v6only: bool) ->
 
 
 def _share(held: contextlib.ExitStack, alone: socket.socket, processes: int, v6only: bool) -> list[socket.socket]:
-    """A socket for each process at the place of `alone`, over which the kernel spreads connections (socket(7)).
+    """A socket for each process at the place of `alone`, over which the kernel spreads connections (socket(7)), or the
+    same one for all of them where it does not.
 
     SO_REUSEPORT would have let us in beside another sidecar of the same user: `alone` has proved that there is none.
     """
+    if SPREADING_OPTION is None:
+        return [alone] * processes
     where = alone.getsockname()
     alone.close()
     return [held.enter_context(_bind_tcp(alone.family, where, v6only, shared=True)) for _ in range(processes)]
@@ -230,9 +161,9 @@ def _share(held: contextlib.ExitStack, alone: socket.socket, processes: int, v6o
 def _bind_tcp(family: int, where: Where, v6only: bool, *, shared: bool = False) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        claim_port(sock)
+        if shared and SPREADING_OPTION is not None:
+            sock.setsockopt(socket.SOL_SOCKET, SPREADING_OPTION, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
         sock.bind(where)
@@ -271,14 +202,12 @@ def unbind(sock: socket.socket) -> None:
 def bound(sock: socket.socket) -> str:
     """Where a socket listens, as users write it, its real port included."""
     name = sock.getsockname()
-    return shown(
-        ListenAddress(host="", path=name) if sock.family == socket.AF_UNIX else ListenAddress(name[0], name[1])
-    )
+    return shown(ListenAddress(host="", path=name) if sock.family == UNIX_FAMILY else ListenAddress(name[0], name[1]))
 
 
 def called_at(sockets: Sequence[socket.socket]) -> str:
     """How a client on this machine calls one of them: a URL if it can."""
-    tcp = [sock for sock in sockets if sock.family != socket.AF_UNIX]
+    tcp = [sock for sock in sockets if sock.family != UNIX_FAMILY]
     if not tcp:
         return bound(sockets[0]) if sockets else ""
     host, port = tcp[0].getsockname()[:2]
@@ -291,7 +220,7 @@ def shown(address: ListenAddress) -> str:
 
 
 def _remove_dead_socket(path: str) -> None:
-    probe = socket.socket(socket.AF_UNIX)
+    probe = socket.socket(UNIX_FAMILY)
     probe.setblocking(False)
     try:
         probe.connect(path)

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
+from biot_sidecar.platform import OPEN_AT_ONCE
 from biot_sidecar.regular_file import read_file
 from biot_sidecar.settings.ca_file import MOST
 
@@ -52,7 +53,7 @@ def _is_hash(name: str) -> bool:
 
 def _content(path: str) -> bytes:
     # As regular_file.read_file, in half the instructions: there are 140 of them.
-    file = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    file = os.open(path, os.O_RDONLY | OPEN_AT_ONCE)
     try:
         return os.read(file, _LARGEST)
     finally:

@@ -24,10 +24,11 @@ from biot_sidecar.http.error_catalogue import untrusted_response
 from biot_sidecar.http.interfaces import Sink, UpstreamStream
 from biot_sidecar.http.messages import BodyFraming
 from biot_sidecar.http.resolver import Resolver
-from biot_sidecar.http.sockets import bytes_sent, has_input, rest_of
+from biot_sidecar.http.sockets import rest_of
 from biot_sidecar.http.tls_sessions import TlsSessions
 from biot_sidecar.http.tls_transport import TlsTransport
 from biot_sidecar.http.waiting_line import WaitingLine
+from biot_sidecar.platform import bytes_sent, has_input
 from biot_sidecar.settings import UpstreamProxy, UpstreamUrl
 
 IDLE_LIMIT: Final = 50.0
@@ -120,7 +121,8 @@ class UpstreamConnection(Connection, UpstreamStream):
 
     def _judge_loss(self, error: Exception | None) -> None:
         """Find out what the loss of a connection without an answer means for the request."""
-        sent = bytes_sent(self.transport)
+        sock = self.transport.get_extra_info("socket")
+        sent = None if sock is None else bytes_sent(sock)
         self.nothing_sent = sent is not None and sent <= self._before
         if isinstance(error, ssl.SSLError) and self.failure is None:
             self._fail(tls_broken(error, self._pool.server))

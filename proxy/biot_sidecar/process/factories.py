@@ -11,8 +11,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
-import uvloop
-
 from biot_sidecar import __version__
 from biot_sidecar.auth.login_client import LoginClient
 from biot_sidecar.auth.secret_source import ReadableSecret, SecretSource
@@ -24,6 +22,7 @@ from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.http.tls import tls_context
 from biot_sidecar.http.upstream_pool import Pool
+from biot_sidecar.platform import new_event_loop
 from biot_sidecar.settings import Settings
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.telemetry.access_log import Log
@@ -188,7 +187,7 @@ def run_with_log(settings: Settings, main: Callable[[Log], Coroutine[Any, Any, i
     log.later = after_batch_interval
     log.lines_dropped = lambda: writer.lost
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(main(log))
     finally:
         log.flush()

@@ -9,9 +9,9 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from biot_sidecar.auth.secret_source import forbid_core_dumps
 from biot_sidecar.errors import AddressInUse, BadSettings
-from biot_sidecar.http.sockets import Where, allow_many_connections, bind_all, bound, unbind
+from biot_sidecar.http.sockets import Where, bind_all, bound, unbind
+from biot_sidecar.platform import forbid_core_dumps, raise_file_limit
 from biot_sidecar.process.callers import refuse_unknown_callers, warning_about_callers
 from biot_sidecar.process.factories import bug_reporter, first_of, run_with_log
 from biot_sidecar.process.process_context import SingleProcess
@@ -31,8 +31,8 @@ _ADMIN: Final = "SIDECAR_ADMIN_LISTEN"
 
 def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str]) -> int:
     """Serve until a signal says stop; the exit status. Raises BadSettings and AddressInUse."""
-    allow_many_connections()
-    forbid_core_dumps()
+    raise_file_limit()
+    forbid_core_dumps()  # the secret and the tokens stay out of core files, the workers' too
     return run_with_log(settings, lambda log: _run(settings, env, flags, log))
 
 

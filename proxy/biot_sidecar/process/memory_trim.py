@@ -8,11 +8,10 @@ which an idle process never causes: so it is asked first, which costs as much ag
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
 from collections.abc import Callable
 from typing import Final
+
+from biot_sidecar.platform import give_memory_back, resident_memory
 
 GROWTH: Final = 4 * 1024 * 1024
 """Bytes of growth that are not worth a walk."""
@@ -21,36 +20,12 @@ AGAIN: Final = 4
 """Polls between a walk and the one that follows it."""
 
 
-def resident() -> int:
-    """Bytes of this process that lie in memory; 0 where the system does not tell (proc(5))."""
-    if sys.platform == "win32":
-        return 0
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
-
-
-def trim() -> bool:
-    """Give back what is free. False where the C library cannot (musl, macOS)."""
-    if sys.platform != "linux":
-        return False
-    import ctypes  # 1 MB, which a process without bursts does not need
-
-    try:
-        give_back = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):
-        return False
-    gc.collect()
-    give_back(0)
-    return True
-
-
 class MemoryTrimmer:
     """`poll` is called every few seconds; `resident` tells bytes, `trim` whether it could."""
 
-    def __init__(self, resident: Callable[[], int] = resident, trim: Callable[[], bool] = trim) -> None:
+    def __init__(
+        self, resident: Callable[[], int] = resident_memory, trim: Callable[[], bool] = give_memory_back
+    ) -> None:
         self._resident = resident
         self._trim = trim
         self._least = resident()  # since the last time

@@ -10,10 +10,10 @@ from typing import Final
 _ROOT: Final = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 
-def command(*words: str) -> list[str]:
-    """The words that run one of our own commands."""
+def command(*words: str, module: str = "biot_sidecar") -> list[str]:
+    """The words that run one of our own commands, by `module`."""
     # -P: a module called proxy in the user's folder is not ours.
-    return [sys.executable, "-P", "-m", "biot_sidecar", *words]
+    return [sys.executable, "-P", "-m", module, *words]
 
 
 def environment(env: Mapping[str, str]) -> dict[str, str]:

@@ -20,11 +20,11 @@ from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LoginObserver
 from biot_sidecar.http.listener import Listener
 from biot_sidecar.http.local_endpoints import LocalEndpoints
-from biot_sidecar.http.peer_credentials import peer_uid
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.server import ConnectionHandler, Limits
 from biot_sidecar.http.sockets import called_at
 from biot_sidecar.http.upstream_pool import Pool
+from biot_sidecar.platform import peer_uid
 from biot_sidecar.process.callers import make_allowed_callers
 from biot_sidecar.process.factories import (
     RANDOM,

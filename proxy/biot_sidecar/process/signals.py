@@ -1,10 +1,11 @@
-"""Signals: SIGTERM or SIGINT once to drain, twice to end at once; SIGHUP to read the routes again."""
+"""Signals: SIGTERM or SIGINT (Ctrl-C) once to drain, twice to end at once; SIGHUP to read the routes again."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
+
+from biot_sidecar.platform import handle_signals
 
 
 class StopSignals:
@@ -13,9 +14,7 @@ class StopSignals:
     def __init__(self, loop: asyncio.AbstractEventLoop, on_hangup: Callable[[], None]) -> None:
         self.drain_requested = asyncio.Event()
         self.force_requested = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled)
-        loop.add_signal_handler(signal.SIGHUP, on_hangup)
+        handle_signals(loop, self._signalled, on_hangup)
 
     def _signalled(self) -> None:
         (self.force_requested if self.drain_requested.is_set() else self.drain_requested).set()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +15,7 @@ from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement
 from biot_sidecar.auth.single_flight_login import LoginRecord
 from biot_sidecar.http.deadlines import timeout
 from biot_sidecar.http.sockets import InheritedListener
+from biot_sidecar.platform import hang_up, resume
 from biot_sidecar.process import respawn
 from biot_sidecar.process.factories import (
     RANDOM,
@@ -50,9 +50,11 @@ KILL_AFTER: Final = 2.0
 DRAIN_OVERTIME: Final = 5.0
 """Seconds beyond the drain timeout, after which a worker is killed."""
 _NOT_INHERITED: Final = frozenset({"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"})
-
-
 Sockets = Sequence[socket.socket]
+Tell = Callable[[asyncio.subprocess.Process], None]
+"""A signal to a process."""
+terminate: Final[Tell] = asyncio.subprocess.Process.terminate
+kill: Final[Tell] = asyncio.subprocess.Process.kill
 
 
 class Worker:
@@ -66,9 +68,9 @@ class Worker:
         self.liveness = Liveness()
         self.unresponsive = False
 
-    def send(self, number: signal.Signals) -> None:
+    def send(self, tell: Tell) -> None:
         with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
+            tell(self.process)
 
     async def request(self, name: str, content: Any = None) -> Any:
         """The worker's response; None if there is none in time."""
@@ -256,7 +258,7 @@ class Supervisor:
         await channel.open(ours)
         worker = self._workers[number] = Worker(process, channel)
         if self._stopping.is_set():
-            worker.send(signal.SIGTERM)
+            worker.send(terminate)
         await channel.run()
         status = await process.wait()
         del self._workers[number]
@@ -304,12 +306,12 @@ class Supervisor:
             f"a worker has left {worker.liveness.unanswered} questions in a row unanswered, one a second; it is ended",
             pid=worker.process.pid,
         )
-        worker.send(signal.SIGCONT)
-        worker.send(signal.SIGTERM)
+        worker.send(resume)
+        worker.send(terminate)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(KILL_AFTER):
                 await worker.process.wait()
-        worker.send(signal.SIGKILL)
+        worker.send(kill)
 
     async def _launch(
         self, number: int, channel: socket.socket, sockets: Sockets, admin: Sockets
@@ -335,19 +337,19 @@ class Supervisor:
         """Let every worker read the routes again, and all of us use no connection to BioT of before any more."""
         self._pool.retire()
         self._ca_watcher.request_reload()
-        self._signal_workers(signal.SIGHUP)
+        self._signal_workers(hang_up)
 
     async def stop(self, force_requested: asyncio.Event) -> None:
         """Let the workers drain; `force_requested` ends what is under way."""
         self._stopping.set()
         self._context.drain()
-        self._signal_workers(signal.SIGCONT)  # one that is stopped hears nothing else
-        self._signal_workers(signal.SIGTERM)
+        self._signal_workers(resume)  # one that is stopped hears nothing else
+        self._signal_workers(terminate)
         forcing = asyncio.ensure_future(self._force(force_requested))
         ended = asyncio.gather(*self._worker_tasks, return_exceptions=True)
         await asyncio.wait([ended], timeout=self._settings.drain_timeout + DRAIN_OVERTIME)
         forcing.cancel()
-        self._signal_workers(signal.SIGKILL)
+        self._signal_workers(kill)
         await ended
         if self._watching is not None:
             self._watching.cancel()
@@ -360,8 +362,8 @@ class Supervisor:
 
     async def _force(self, force_requested: asyncio.Event) -> None:
         await force_requested.wait()
-        self._signal_workers(signal.SIGTERM)
+        self._signal_workers(terminate)
 
-    def _signal_workers(self, number: signal.Signals) -> None:
+    def _signal_workers(self, tell: Tell) -> None:
         for worker in self._workers.values():
-            worker.send(number)
+            worker.send(tell)

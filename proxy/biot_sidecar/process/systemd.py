@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import stat
@@ -11,12 +10,13 @@ from typing import Final
 
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.sockets import InheritedListener
+from biot_sidecar.platform import UNIX_FAMILY, tell_supervisor
 from biot_sidecar.settings import allows_remote
 from biot_sidecar.settings.addresses import is_loopback
 
 FIRST: Final = 3
 """The first inherited descriptor, SD_LISTEN_FDS_START."""
-_FAMILIES: Final = frozenset({socket.AF_INET, socket.AF_INET6, socket.AF_UNIX})
+_FAMILIES: Final = frozenset({socket.AF_INET, socket.AF_INET6, UNIX_FAMILY})
 
 
 def inherited_sockets(env: Mapping[str, str], pid: int) -> list[socket.socket]:
@@ -68,7 +68,7 @@ def _examine(sock: socket.socket, *, remote: bool) -> None:
         raise ValueError("is no stream socket; use ListenStream= with a TCP address or a path")
     if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         raise ValueError("does not listen; use Accept=no in the socket unit")
-    if sock.family != socket.AF_UNIX and not (remote or is_loopback(host := sock.getsockname()[0])):
+    if sock.family != UNIX_FAMILY and not (remote or is_loopback(host := sock.getsockname()[0])):
         raise ValueError(
             f"listens on {host}, which is not loopback: whoever reaches the port acts as the service user; "
             "use 127.0.0.1, or set SIDECAR_ALLOW_REMOTE=1"
@@ -78,10 +78,5 @@ def _examine(sock: socket.socket, *, remote: bool) -> None:
 def notify(env: Mapping[str, str], state: str) -> None:
     """Tell NOTIFY_SOCKET a state such as READY=1; nothing happens where nobody asked or nobody listens."""
     address = env.get("NOTIFY_SOCKET", "")
-    if not address.startswith(("/", "@")):
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]  # the abstract namespace, unix(7)
-    with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        sock.setblocking(False)
-        sock.sendto(state.encode(), address)
+    if address.startswith(("/", "@")):
+        tell_supervisor(address, state)

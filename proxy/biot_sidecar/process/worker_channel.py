@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import msgspec
 
+from biot_sidecar.platform import open_channel
+
 Handler = Callable[[Any], Awaitable[Any]]
 MESSAGE_LIMIT: Final = 16 * 1024 * 1024
 BACKLOG_LIMIT: Final = 1024 * 1024
@@ -51,7 +53,7 @@ class WorkerChannel:
 
     async def open(self, sock: socket.socket) -> None:
         """Calls may be made from here on; run() hears the answers."""
-        self._reader, self._writer = await asyncio.open_unix_connection(sock=sock, limit=MESSAGE_LIMIT)
+        self._reader, self._writer = await open_channel(sock, MESSAGE_LIMIT)
 
     async def run(self) -> None:
         """Serve the open channel until the other process goes."""

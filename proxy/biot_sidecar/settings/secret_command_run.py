@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import selectors
-import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from biot_sidecar.platform import GROUP_OF_ITS_OWN, end_group, read_output
 from biot_sidecar.settings.names import SECRET_COMMAND
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.secret_file import UnreadableSecret, without_line_ending
@@ -66,8 +64,7 @@ class CommandRun:
             self._cancelled = True
             process = self._process
         if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            end_group(process)
 
     def _start(self) -> subprocess.Popen[bytes]:
         reason = "no reason given"
@@ -80,7 +77,7 @@ class CommandRun:
                         stdin=subprocess.DEVNULL,
                         stdout=subprocess.PIPE,
                         stderr=subprocess.DEVNULL,
-                        process_group=0,
+                        **GROUP_OF_ITS_OWN,
                     )
             except (OSError, subprocess.SubprocessError) as error:
                 reason = (isinstance(error, OSError) and error.strerror) or reason
@@ -91,18 +88,10 @@ class CommandRun:
 
 def _output(process: subprocess.Popen[bytes], left: Callable[[], float]) -> bytes | None:
     """All that it prints, as far as it may be a secret; None if it does not end while seconds are `left`."""
-    descriptor = process.stdout.fileno()  # type: ignore[union-attr]
-    output = b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while len(output) <= _MOST_BYTES:
-            if not selector.select(left()):
-                return None
-            piece = os.read(descriptor, _MOST_BYTES)
-            if not piece:
-                return output if _has_ended(process, left) else None
-            output += piece
-    return output
+    output = read_output(process, _MOST_BYTES, left)
+    if output is None or len(output) > _MOST_BYTES or _has_ended(process, left):
+        return output
+    return None
 
 
 def _has_ended(process: subprocess.Popen[bytes], left: Callable[[], float]) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Final
 
+from biot_sidecar.platform import WHY_NO_PEER_UID, uid_of
 from biot_sidecar.settings.addresses import is_loopback
 from biot_sidecar.settings.values import ListenAddress
 
@@ -25,20 +25,17 @@ def _uid(name: str) -> int:
         if int(name) > _LARGEST_UID:
             raise ValueError(f"{name} is no uid; the largest is {_LARGEST_UID}")
         return int(name)
-    if sys.platform == "win32":
-        raise ValueError(f"{name!r} is no user here: this system has no uids")
-    import pwd
-
     try:
-        return pwd.getpwnam(name).pw_uid
-    except (KeyError, ValueError):
-        raise ValueError(f"{name!r} is no user here; in a container a number may be the only name") from None
+        return uid_of(name)
+    except ValueError as error:
+        reason = f"{name!r} {error}"
+    raise ValueError(reason)
 
 
-def why_callers_unknown(listen: Iterable[ListenAddress], platform: str = sys.platform) -> str:
+def why_callers_unknown(listen: Iterable[ListenAddress], lacking: str = WHY_NO_PEER_UID) -> str:
     """Why callers' users cannot be known where the sidecar is to run; empty where they can."""
-    if platform != "linux":
-        return "callers' users are known on Linux only; leave it unset here"
+    if lacking:
+        return f"{lacking}; leave it unset here"
     for address in listen:
         if not (address.path or is_loopback(address.host)):
             return f"{address} is not loopback: of callers from elsewhere no user is known; use 127.0.0.1 or unix:PATH"

@@ -7,12 +7,13 @@ After a line of which only the beginning could be written, the next one begins o
 from __future__ import annotations
 
 import os
-import select
 import stat
 import threading
 from collections.abc import Iterable, Iterator
 from queue import SimpleQueue
 from typing import Final
+
+from biot_sidecar.platform import PIPE_WHOLE, reopen_pipe, wait_writable
 
 QUEUE_LIMIT: Final = 4 * 1024 * 1024
 """Bytes that may wait for the reader; beyond them lines are dropped, and counted."""
@@ -40,7 +41,7 @@ class Stderr:
         self._failing = False  # the last write failed
         self._inside = False  # what was written last ends inside a line
         self._thread: threading.Thread | None = None
-        self._direct = _opened_anew(fd)
+        self._direct = reopen_pipe(fd)
 
     @property
     def lost(self) -> int:
@@ -98,7 +99,7 @@ class Stderr:
         self._failing = True
 
     def _pieces(self, lines: bytes) -> Iterable[bytes]:
-        return whole_lines(lines, select.PIPE_BUF) if self._shared else [lines]
+        return whole_lines(lines, PIPE_WHOLE) if self._shared else [lines]
 
     def _hand_over(self, lines: bytes) -> None:
         if self._thread is None and not self._start_thread():
@@ -148,23 +149,10 @@ class Stderr:
             try:
                 rest = rest[self._put_some(self._fd, rest) :]
             except BlockingIOError:  # whoever shares the descriptor may have made it non-blocking
-                select.select([], [self._fd], [])
+                wait_writable(self._fd)
             except OSError:
                 self._lose(rest)
                 return
-
-
-def _opened_anew(fd: int) -> int:
-    """A descriptor of the same pipe that does not wait, -1 if it is no pipe.
-
-    Opened anew, since not to wait is a property that all who share a descriptor share, our parent's shell among them.
-    """
-    try:
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        pass
-    return -1
 
 
 def whole_lines(lines: bytes, most: int) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack
 
 import pytest
-from biot_sidecar.http.sock_diag import find_far_end
+from biot_sidecar.platform.sock_diag import find_far_end
 
 from tests.support.users import NOBODY_ELSE, acting_as, needs_root
 

@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack
 
 import pytest
-from biot_sidecar.http.peer_credentials import UNKNOWN, peer_uid, why_untold
+from biot_sidecar.platform import UNKNOWN_UID, peer_uid, why_peers_untold
 
 from tests.support.users import NOBODY_ELSE, acting_as, needs_root
 
@@ -72,16 +72,16 @@ def test_of_one_who_has_gone_nothing_is_known(host):
         with ours:
             transport = Transport(ours)
             client.close()
-            assert peer_uid(transport) == UNKNOWN
+            assert peer_uid(transport) == UNKNOWN_UID
 
 
 def test_a_connection_that_has_ended_before_it_was_looked_at_is_unknown():
-    assert peer_uid(Transport(None)) == UNKNOWN
+    assert peer_uid(Transport(None)) == UNKNOWN_UID
     one, other = socket.socket(socket.AF_INET), socket.socket(socket.AF_INET)
     with one, other:
         ours = type("Ended", (), {"family": socket.AF_INET})()
-        assert peer_uid(Transport(None, socket=ours, sockname=("127.0.0.1", 1), peername=None)) == UNKNOWN
+        assert peer_uid(Transport(None, socket=ours, sockname=("127.0.0.1", 1), peername=None)) == UNKNOWN_UID
 
 
 def test_this_system_tells():
-    assert why_untold() == ""
+    assert why_peers_untold() == ""

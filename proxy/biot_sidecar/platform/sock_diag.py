@@ -5,9 +5,12 @@ One exact look-up by the four addresses and ports, 20 us. Only sockets of our ow
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform == "linux"  # noqa: S101 - for mypy, which reads no further for others
+
 import socket
 import struct
-import sys
 from typing import Any, Final, NamedTuple
 
 # NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, and the attribute INET_DIAG_SHUTDOWN.
@@ -39,8 +42,6 @@ class FarEnd(NamedTuple):
 
 def find_far_end(family: int, near: tuple[Any, ...], far: tuple[Any, ...]) -> FarEnd:
     """The far end of the TCP connection between `near`, our address, and `far`. Raises OSError if there is none."""
-    if sys.platform != "linux":
-        raise OSError(0, "only Linux tells of other sockets")
     packed = [socket.inet_pton(family, one[0]) for one in (far, near)]
     ports = [one[1].to_bytes(2, "big") for one in (far, near)]
     query = _QUERY.pack(family, socket.IPPROTO_TCP, _ANY_STATE, *ports, *packed, 0, _NO_COOKIE)
