@@ -17,6 +17,7 @@ from tests.support import wants
 
 BASE = DEPLOY / "kubernetes" / "base"
 DEPLOYMENT, SERVICE = yaml.safe_load_all((BASE / "plugin.yaml").read_text())
+ALERTS = yaml.safe_load((DEPLOY / "kubernetes" / "monitoring" / "prometheusrule.yaml").read_text())
 MONITOR = yaml.safe_load((DEPLOY / "kubernetes" / "monitoring" / "podmonitor.yaml").read_text())
 POD: dict[str, Any] = DEPLOYMENT["spec"]["template"]["spec"]
 (SIDECAR,) = POD["initContainers"]
@@ -55,7 +56,19 @@ def test_the_example_overlay_brings_the_monitor_where_its_lines_are_uncommented(
     folders = shutil.copytree(BASE.parent, tmp_path / "kubernetes")
     overlay = folders / "example" / "kustomization.yaml"
     overlay.write_text(overlay.read_text().replace("# components:\n#   - ", "components:\n  - "))
-    assert ("PodMonitor", "biot-sidecar") in rendered(folders / "example")
+    assert {("PodMonitor", "biot-sidecar"), ("PrometheusRule", "biot-sidecar")} <= rendered(folders / "example").keys()
+
+
+def test_the_operator_gets_the_alerts_that_prometheus_gets() -> None:
+    plain = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text())
+    assert ALERTS["spec"] == plain, "run `make docs`"
+    assert (ALERTS["apiVersion"], ALERTS["kind"]) == ("monitoring.coreos.com/v1", "PrometheusRule")
+
+
+def test_the_monitoring_component_has_all_that_lies_in_its_folder() -> None:
+    folder = DEPLOY / "kubernetes" / "monitoring"
+    listed = yaml.safe_load((folder / "kustomization.yaml").read_text())["resources"]
+    assert sorted([*listed, "kustomization.yaml"]) == sorted(path.name for path in folder.iterdir())
 
 
 def test_the_monitor_names_the_job_as_the_alerts_do() -> None:

@@ -30,8 +30,8 @@ TARGET_LABELS = {"job", "instance"}
 (SCRAPED,) = SCRAPING["scrape_configs"]
 OF_PROMETHEUS = {"up": {"job": {SCRAPED["job_name"]}, "instance": set()}, "ALERTS": {}}
 FUNCTIONS = {
-    "clamp_min", "count", "histogram_quantile", "increase", "label_values", "max", "min", "rate", "sum", "time", "topk",
-    "vector",
+    "abs", "clamp_min", "count", "histogram_quantile", "increase", "label_values", "max", "min", "rate", "sum", "time",
+    "topk", "vector",
 }  # fmt: skip
 
 
@@ -39,6 +39,7 @@ def real_series() -> dict[str, dict[str, set[str]]]:
     """Every metric that a sidecar shows after a little of everything: its labels and their values."""
     metrics = new_metrics()
     metrics.secret_key_found(1_700_000_060.0, 1)
+    metrics.clock_compared(0.5)
     for status in (200, 404, 502):
         metrics.finished(exchange(status=status, interception="set"))
     for reason in state.REFUSALS:
@@ -84,7 +85,7 @@ def matches(operator: str, wanted: str, value: str) -> bool:
 
 def resolved(expression: str) -> str:
     """The expression with Grafana's intervals filled in."""
-    return expression.replace("$__rate_interval", "5m").replace("$__range", "1h")
+    return expression.replace("$__rate_interval", "5m").replace("$__range_s", "3600").replace("$__range", "1h")
 
 
 DASHBOARD_QUERIES = [
