@@ -3,11 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
-PYTHONS := proxy tests deploy hatch_build.py
+PYTHONS := proxy tests deploy docs hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-compiled cover mutants check types format bench fuzz schema readme completion lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled cover mutants check types format bench fuzz schema readme completion docs site lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -56,11 +56,16 @@ $(VENV)/.check: requirements-check.lock $(VENV)/.run
 	@$(PIP) install --require-hashes -r requirements-check.lock
 	@touch $@
 
+$(VENV)/.docs: requirements-docs.lock $(VENV)/.run
+	@echo "installing the documentation's tools into $(VENV) ..."
+	@$(PIP) install --require-hashes -r requirements-docs.lock
+	@touch $@
+
 # Everything.
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@echo "installing every tool into $(VENV) ..."
 	@$(PIP) install --require-hashes -r requirements-dev.lock
-	@touch $(VENV)/.test $(VENV)/.check $(VENV)/.compile $@
+	@touch $(VENV)/.test $(VENV)/.check $(VENV)/.compile $(VENV)/.docs $@
 
 # What the compiled form is made with; a C compiler and Python's headers come from elsewhere (hatch_build.py looks).
 $(VENV)/.compile: requirements-compile.lock $(VENV)/.run
@@ -134,14 +139,22 @@ readme: $(VENV)/.run ## write README's table of settings anew
 completion: $(VENV)/.test ## write the shells' completions and the manual page anew
 	@$(BIN)/python -m tests.cli.shell_files
 
+docs: $(VENV)/.test readme ## write the tables of docs/ anew that list what the code knows
+	@$(BIN)/python -m tests.docs.generated
+
+site: $(VENV)/.docs ## build/site, the pages as a web site; a link that leads nowhere ends it
+	@$(BIN)/python -m sphinx -q -W -n --keep-going -c docs -d build/site.cache . build/site
+	@cp build/site/README.html build/site/index.html
+
 lock: $(VENV)/.run ## write the lock files anew
 	@$(PIP) install uv
 	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra all --group build -o requirements.lock
 	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:compile -c requirements.lock -o requirements-compile.lock
-	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra all --group build --group compile --group test --group check --group dev \
+	@$(BIN)/uv pip compile $(LOCK) pyproject.toml --extra all --group build --group compile --group test --group check --group docs --group dev \
 	    -c requirements.lock -c requirements-compile.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:test -c requirements-dev.lock -o requirements-test.lock
 	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:check -c requirements-dev.lock -o requirements-check.lock
+	@$(BIN)/uv pip compile $(LOCK) --group pyproject.toml:docs -c requirements-dev.lock -o requirements-docs.lock
 
 # The time of the last commit: the same sources make the same bytes, wherever and whenever.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)

@@ -1,0 +1,46 @@
+"""The page of the log lists the fields and events that the program writes, and no others."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from dataclasses import replace
+
+from biot_sidecar.routing.route import Route
+from biot_sidecar.telemetry.access_log import Log
+
+from tests.docs.generated import DOCS, ROOT
+from tests.support.finished import exchange, verdict
+
+PAGE = (DOCS / "log.md").read_text(encoding="utf-8")
+
+
+def names(heading: str) -> list[str]:
+    """What stands in the first column of a section's table."""
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [name for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in re.findall("`(.*?)`", row)]
+
+
+def test_every_field_of_a_requests_line_is_told() -> None:
+    lines: list[bytes] = []
+    log = Log(level="debug", form="json", write=lambda batch: lines.append(batch) or 0, wall=lambda: 0.0)
+    observed = Route(name="watched", source="routes.yaml:9", observe="soon denied")
+    log.finished(exchange(verdict=replace(verdict(), observed=observed)))
+    assert sorted(names("Requests")) == sorted(json.loads(lines[0]))
+
+
+def events_in_the_code() -> set[str]:
+    """The second argument of whatever is called `event` and has a level before it."""
+    calls = [
+        node
+        for path in (ROOT / "proxy" / "biot_sidecar").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("event")
+    ]
+    told = [call.args[1] for call in calls if len(call.args) > 1]
+    return {one.value for one in told if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+
+
+def test_every_event_of_the_log_is_told() -> None:
+    assert sorted(names("Events")) == sorted(events_in_the_code() | {"log_lines_dropped"})
