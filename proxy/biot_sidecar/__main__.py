@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from biot_sidecar import __version__
 from biot_sidecar.cli import standard_streams
-from biot_sidecar.cli.commands import ABOUT, COMMANDS, INTERNAL, overview
+from biot_sidecar.cli.commands import ABOUT, COMMANDS, INTERNAL, module_of, overview
 from biot_sidecar.errors import AddressInUse, BadSettings, WrongCommandLine
 
 _SERVING: Final = frozenset({"serve", "demo", "simulate", "worker"})
@@ -88,7 +88,7 @@ def _end_quietly(interrupted: int) -> None:
 
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     command = COMMANDS.get(name) or INTERNAL[name]
-    module = importlib.import_module(f"biot_sidecar.cli.{name}")
+    module = importlib.import_module(module_of(name))
     try:
         args = _parse(name, module, command.help, words)
         if args is None:

@@ -9,6 +9,8 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _WHOLE: Final = re.compile(rf"(?:{_PART.pattern})+")
 LONGEST: Final = 7 * 24 * 3600.0
+_DAYS: Final = re.compile(r"([0-9]{1,3})d")
+LONGEST_DAYS: Final = 365
 
 
 def parse_duration(text: str) -> float:
@@ -21,6 +23,16 @@ def parse_duration(text: str) -> float:
     if seconds > LONGEST:
         raise ValueError(f"{text!r} is longer than a week")
     return seconds
+
+
+def parse_days(text: str) -> float:
+    """Seconds; a number of whole days, such as 7d, is one too. Raises ValueError with a sentence for the user."""
+    days = _DAYS.fullmatch(text)
+    if days is not None and int(days[1]) <= LONGEST_DAYS:
+        return int(days[1]) * 24 * 3600.0
+    if text.endswith("d"):
+        raise ValueError(f"{text!r} is no duration of 0d to {LONGEST_DAYS}d")
+    return parse_duration(text)
 
 
 def show_duration(seconds: float) -> str:

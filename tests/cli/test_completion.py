@@ -57,5 +57,5 @@ def test_the_shell_itself_can_read_it(shell):
 
 
 def test_every_command_is_in_the_whole_parser():
-    help_text = whole_parser().format_help()
+    help_text = whole_parser().format_help().replace("\n", " ")  # a long name has a line of its own
     assert all(f"    {command} " in help_text for command in COMMANDS)

@@ -8,20 +8,20 @@ for a login, and what BioT says of it here drops no token. Warned about 30, 7 an
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from biot_sidecar.auth.redis_store import StoreUnavailable
+from biot_sidecar.auth.secret_keys import SELF_PATH, Refusal, read_keys
 from biot_sidecar.auth.token_cipher import StoredValue
 from biot_sidecar.durations import show_duration
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http.interfaces import Fetch
-from biot_sidecar.timestamps import LATEST, iso, read_iso
+from biot_sidecar.timestamps import LATEST, iso
 
-PATH: Final = b"/ums/v2/services/self"
+PATH: Final = SELF_PATH
 TIMEOUT_SECONDS: Final = 10.0
 RESPONSE_LIMIT_BYTES: Final = 256 * 1024
 DAY_SECONDS: Final = 86_400.0
@@ -32,11 +32,6 @@ CLAIM_SECONDS: Final = DAY_SECONDS - 600.0
 """For how long one sidecar has asked for all: less than a day, so that the next one is not a step too early."""
 _ASKING: Final = b"asking"
 _NOT_TOLD: Final = b"not told"
-_REASONS: Final = {
-    401: "BioT did not take the token there (401)",
-    403: "BioT does not permit it (403; the permission is UMS_SERVICES_SELF_GET_SERVICE_USER)",
-    404: "this BioT does not tell it (404; BioT 2.4.3 and newer do)",
-}
 
 
 class KeyLife(msgspec.Struct, frozen=True):
@@ -61,8 +56,19 @@ class Unknown(msgspec.Struct, frozen=True):
     reason: str
 
 
-Look = Callable[[], Awaitable[KeyLife | Unknown | None]]
-"""Finds out; None: it cannot be asked now, for want of a token or because another sidecar is asking."""
+Rotate = Callable[[float | None], Awaitable[bool]]
+"""Rotates the secret if it is time, given when the first key ends in wall-clock seconds; True: the keys are others."""
+
+
+class Look(Protocol):
+    """Finds out; None: it cannot be asked now, for want of a token or because another sidecar is asking."""
+
+    async def __call__(self, *, anew: bool = False) -> KeyLife | Unknown | None:
+        """`anew`: whatever others were told before."""
+
+
+async def _never(expires: float | None) -> bool:
+    return False
 
 
 def _days(seconds: float) -> str:
@@ -84,27 +90,13 @@ async def ask_key_life(fetch: Fetch, authorization: bytes, now: float) -> KeyLif
 
 def read_key_life(status: int, body: bytes, now: float) -> KeyLife | Unknown:
     """What BioT's response means. A key that has ended counts only if all have."""
-    if status != 200:
-        return Unknown(_REASONS.get(status, f"BioT answered {status}"))
-    try:
-        ends = [_end(key) for key in json.loads(body)["secretKeys"]]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        ends = []
-    if not ends:
-        return Unknown("BioT's answer tells of no keys, or not when they end")
+    keys = read_keys(status, body)
+    if isinstance(keys, Refusal):
+        return Unknown(keys.reason)
+    ends = [key.expires for key in keys]
     living = [end for end in ends if end > now] or [max(ends)]
     first = min(living)
     return KeyLife(None if first > LATEST else first, len(living))
-
-
-def _end(key: Any) -> float:
-    """Wall-clock seconds; infinity for one that does not end. Raises ValueError and what reading nonsense raises."""
-    text = key.get("expirationTime")
-    if text is None:
-        return float("inf")
-    if (end := read_iso(text)) is None:
-        raise ValueError
-    return end
 
 
 class SecretKeyWatch:
@@ -119,6 +111,7 @@ class SecretKeyWatch:
         sleep: Callable[[float], Awaitable[None]],
         event: Callable[[str, str, str], None],
         found: Callable[[float | None, int], None],
+        rotate: Rotate = _never,
     ) -> None:
         self._look = look
         self._wall = wall
@@ -126,6 +119,7 @@ class SecretKeyWatch:
         self._sleep = sleep
         self._event = event
         self._found = found
+        self._rotate = rotate
         self._life: KeyLife | None = None
         self._next = 0.0  # on the clock, when BioT is asked again
         self._asked = False
@@ -148,6 +142,8 @@ class SecretKeyWatch:
                 self._asked, self._next = True, began + DAY_SECONDS
             self._take(result)
         self._warn()
+        if await self._rotate(None if self._life is None else self._life.expires):
+            self._take(await self._look(anew=True))
 
     def _take(self, result: KeyLife | Unknown | None) -> None:
         if isinstance(result, KeyLife):
@@ -189,11 +185,11 @@ class FleetKeyLife:
         self._store = store
         self._key = key
 
-    async def __call__(self) -> KeyLife | Unknown | None:
+    async def __call__(self, *, anew: bool = False) -> KeyLife | Unknown | None:
         if not self._has_token():
             return None
         try:
-            if not await self._store.acquire_lock(self._key, _ASKING, CLAIM_SECONDS):
+            if not anew and not await self._store.acquire_lock(self._key, _ASKING, CLAIM_SECONDS):
                 return _stored_answer(*await self._store.get(self._key))
         except StoreUnavailable:
             return await self._look()  # this sidecar goes on alone

@@ -1,4 +1,4 @@
-"""The program's commands, and what `biot-sidecar --help` says of them. A command's module has the command's name."""
+"""The program's commands, and what `biot-sidecar --help` says of them. A command's module has its name, `_` for `-`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "status": Command("what a running sidecar says of its token, logins and routes"),
     "top": Command("the same live, with the latest requests where the inspector is on"),
     "login": Command("log in once and say what happened"),
+    "rotate-secret": Command("make a new secret key, prove it, and put it in the place of the old one"),
     "wait": Command("wait until the sidecar is ready"),
     "exec": Command("run a command with a sidecar beside it"),
     "completion": Command("print what makes bash, zsh or fish complete these commands"),
@@ -50,6 +51,11 @@ STATUSES: Final = {
 EXAMPLE: Final = ("biot-sidecar demo &", "curl http://localhost:8787/ums/v2/services/self")
 
 
+def module_of(name: str) -> str:
+    """Where a command's code is."""
+    return f"biot_sidecar.cli.{name.replace('-', '_')}"
+
+
 def overview() -> str:
     """What `biot-sidecar --help` shows."""
     summaries = {name: command.help for name, command in COMMANDS.items()} | ABOUT
@@ -59,7 +65,7 @@ def overview() -> str:
             "",
             DESCRIPTION,
             "",
-            *_listed(summaries, 12),
+            *_listed(summaries, 15),
             "",
             "environment:",
             *_listed(ENVIRONMENT, 30),

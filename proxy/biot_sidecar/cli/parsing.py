@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from biot_sidecar.cli.commands import COMMANDS, DESCRIPTION
+from biot_sidecar.cli.commands import COMMANDS, DESCRIPTION, module_of
 from biot_sidecar.errors import WrongCommandLine
 from biot_sidecar.suggest import suggest
 
@@ -57,7 +57,7 @@ def whole_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         one = commands.add_parser(name, help=command.help, description=f"{name}: {command.help}.", allow_abbrev=False)
-        importlib.import_module(f"biot_sidecar.cli.{name}").add_arguments(one)
+        importlib.import_module(module_of(name)).add_arguments(one)
     commands.add_parser("version", help="which version this is")
     named = commands.add_parser("help", help="the list of commands, or one command's flags")
     named.add_argument("about", metavar="COMMAND", nargs="?", choices=list(COMMANDS), help="the command")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import platform
 import random
@@ -140,7 +141,7 @@ def make_secret_key_watch(
     """`in_hand` gives the token's Authorization value. Raises BadSettings."""
     from biot_sidecar.auth.secret_key_life import FleetKeyLife, KeyLife, SecretKeyWatch, Unknown, ask_key_life
 
-    async def look() -> KeyLife | Unknown | None:
+    async def look(*, anew: bool = False) -> KeyLife | Unknown | None:
         authorization = in_hand()
         return None if authorization is None else await ask_key_life(fetch, authorization, time.time())
 
@@ -154,7 +155,14 @@ def make_secret_key_watch(
         store = TokenStore(settings.token_store, clock=time.monotonic, event=lambda level, kind, text: None)
         name = sha256(f"{settings.service_user_id} {settings.upstream.url}".encode()).hexdigest()[:32]
         shared = FleetKeyLife(look, lambda: in_hand() is not None, store, f"biot-sidecar:{{{name}}}:secret-key")
-    return SecretKeyWatch(shared, wall=time.time, clock=make_clock(), sleep=asyncio.sleep, event=event, found=found)
+    watch = functools.partial(
+        SecretKeyWatch, shared, wall=time.time, clock=make_clock(), sleep=asyncio.sleep, event=event, found=found
+    )
+    if settings.rotate_before is None:
+        return watch()
+    from biot_sidecar.process.secret_rotation import SecretRotator  # for those who rotate only
+
+    return watch(rotate=SecretRotator(settings, fetch, in_hand, event, clock=make_clock()).step)
 
 
 def _make_fleet_login(login: LoginClient, store: Secret, settings: Settings, observer: LoginObserver) -> TokenProvider:

@@ -17,15 +17,23 @@ from biot_sidecar.settings.names import (
     CA_FILE,
     EXTRA_CA_FILE,
     LISTEN,
+    ROTATE_BEFORE,
     SECRET,
     SECRET_COMMAND,
     SECRET_FILE,
+    SECRET_KEY_CHECK,
     SIMULATOR_LISTEN,
     USER_ID,
 )
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.secret_command import command_problem, odd_about_command
-from biot_sidecar.settings.secret_file import UnreadableSecret, odd_about_secret, read_secret, secret_file_problem
+from biot_sidecar.settings.secret_file import (
+    UnreadableSecret,
+    odd_about_secret,
+    read_secret,
+    secret_file_problem,
+    why_not_replaceable,
+)
 from biot_sidecar.settings.users import why_callers_unknown
 from biot_sidecar.settings.values import ListenAddress, UpstreamUrl
 
@@ -37,6 +45,7 @@ def check_all(reader: Reader) -> None:
     check_ca_files(reader)
     check_user_id(reader)
     check_secret(reader)
+    check_rotation(reader)
     check_plain_http(reader)
     check_remote(reader, LISTEN, SIMULATOR_LISTEN)
     check_callers(reader)
@@ -76,6 +85,21 @@ def check_secret(reader: Reader) -> None:
             secret = read_secret(file) if file else secret
         if secret is not None and (odd := odd_about_secret(secret)):
             reader.warn(SECRET_FILE if file else SECRET, odd)
+
+
+def check_rotation(reader: Reader) -> None:
+    """A secret that rotates by itself is in a file that can be replaced, and its end is asked for."""
+    file = reader.value(SECRET_FILE)
+    if not reader.value(ROTATE_BEFORE):
+        return
+    if not file:
+        reader.problem(ROTATE_BEFORE, f"only a secret in a file can be rotated; set {SECRET_FILE}")
+    elif not reader.problems and (reason := why_not_replaceable(file)):
+        reader.problem(ROTATE_BEFORE, f"{file} cannot be replaced: {reason}")
+    if not reader.value(SECRET_KEY_CHECK):
+        reader.problem(ROTATE_BEFORE, f"needs {SECRET_KEY_CHECK}=1, which asks when the key ends")
+    elif "AWS_LAMBDA_FUNCTION_NAME" in reader.env and not reader.env.get(SECRET_KEY_CHECK, "").strip():
+        reader.problem(ROTATE_BEFORE, f"needs {SECRET_KEY_CHECK}, which is off on Lambda; nothing is rotated there")
 
 
 def _check_command(reader: Reader, words: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from biot_sidecar.durations import parse_days
 from biot_sidecar.settings.addresses import is_host, parse_address
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.secret_file import without_line_ending
@@ -33,6 +34,11 @@ def switch(text: str) -> bool:
     if text.lower() not in _YES | _NO:
         raise ValueError(f"{text!r} is neither 1 nor 0")
     return text.lower() in _YES
+
+
+def rotate_before(text: str) -> float | None:
+    """Seconds; None for 0, which means never."""
+    return parse_days(text) or None
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:

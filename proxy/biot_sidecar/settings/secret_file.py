@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import sys
 from typing import Final
 
 from biot_sidecar.regular_file import read_file
@@ -64,6 +67,28 @@ def secret_file_problem(path: str) -> str:
     except UnreadableSecret as error:
         return f"{_shown(path)} cannot be read: {error}"
     return ""
+
+
+def why_not_replaceable(path: str) -> str:
+    """Why another file cannot take the place of this one by rename(2), as far as that can be told; or nothing."""
+    folder = os.path.dirname(path) or "."
+    if os.path.islink(path):
+        return "it is a symbolic link; name the file that it leads to"
+    if not os.access(folder, os.W_OK):
+        return "its folder cannot be written"
+    if os.path.realpath(path) in _mount_points():
+        return "it is a mount of its own; mount its folder"
+    if sys.platform != "win32" and os.geteuid() not in (0, owner := os.lstat(path).st_uid):
+        return f"it belongs to another user (uid {owner})"
+    return ""
+
+
+def _mount_points() -> set[str]:
+    """Where something is mounted; nothing where the system does not say (proc(5), /proc/self/mountinfo)."""
+    with contextlib.suppress(OSError), open("/proc/self/mountinfo", "rb") as file:
+        points = [os.fsdecode(line.split(b" ")[4]) for line in file]
+        return {re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point) for point in points}
+    return set()
 
 
 def _shown(path: str) -> str:

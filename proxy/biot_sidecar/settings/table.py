@@ -21,6 +21,7 @@ from biot_sidecar.settings.names import (
     CA_FILE,
     EXTRA_CA_FILE,
     LISTEN,
+    ROTATE_BEFORE,
     ROUTES,
     SECRET,
     SECRET_COMMAND,
@@ -85,7 +86,7 @@ SHARED: Final = frozenset(name for name, _ in _SHARED_PROXY_SETTINGS)
 SETTINGS: Final = (
     Setting(
         name=BASE_URL,
-        flags=_flag("--upstream", "login"),
+        flags=_flag("--upstream", "login", "rotate-secret"),
         field="upstream",
         parse=parse_base_url,
         unset_means="required",
@@ -187,6 +188,13 @@ SETTINGS: Final = (
         help="ask BioT once a day when the secret key ends, and warn 30, 7 and 1 days before; on Lambda `0` unless set",
     ),
     Setting(
+        name=ROTATE_BEFORE,
+        field="rotate_before",
+        parse=parsers.rotate_before,
+        help="rotate the secret key by itself when its end is this near, such as `7d`; only with a secret in a file "
+        "that can be replaced",
+    ),
+    Setting(
         name="SIDECAR_STRING_GAP",
         field="string_gap",
         default="30s",
@@ -258,7 +266,7 @@ SETTINGS: Final = (
     *(Setting(name=name, help=text) for name, text in _SHARED_PROXY_SETTINGS),
     Setting(
         name=UPSTREAM_PROXY,
-        flags=_flag("--upstream-proxy", "login"),
+        flags=_flag("--upstream-proxy", "login", "rotate-secret"),
         field="upstream_proxy",
         parse=parse_upstream_proxy,
         is_secret=True,

@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/biot-sidecar
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_biot_sidecar_subparsers=(serve demo simulate check init explain learn status top login wait exec completion version help)
+_shtab_biot_sidecar_subparsers=(serve demo simulate check init explain learn status top login rotate-secret wait exec completion version help)
 
 _shtab_biot_sidecar_serve_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format)
 _shtab_biot_sidecar_demo_option_strings=(-h --help --listen --admin-listen --routes --simulator-listen)
@@ -17,6 +17,7 @@ _shtab_biot_sidecar_learn_option_strings=(-h --help --deny --routes)
 _shtab_biot_sidecar_status_option_strings=(-h --help --listen --json)
 _shtab_biot_sidecar_top_option_strings=(-h --help --listen --interval --count)
 _shtab_biot_sidecar_login_option_strings=(-h --help --upstream --upstream-proxy)
+_shtab_biot_sidecar_rotate_secret_option_strings=(-h --help --upstream --upstream-proxy --dry-run --delete --grace)
 _shtab_biot_sidecar_wait_option_strings=(-h --help --listen --token --timeout)
 _shtab_biot_sidecar_exec_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format --allow-uid)
 _shtab_biot_sidecar_completion_option_strings=(-h --help)
@@ -27,8 +28,8 @@ _shtab_biot_sidecar_option_strings=(-h --help -V --version)
 
 
 _shtab_biot_sidecar_completion_pos_0_choices=(bash zsh fish)
-_shtab_biot_sidecar_help_pos_0_choices=(serve demo simulate check init explain learn status top login wait exec completion)
-_shtab_biot_sidecar_pos_0_choices=(serve demo simulate check init explain learn status top login wait exec completion version help)
+_shtab_biot_sidecar_help_pos_0_choices=(serve demo simulate check init explain learn status top login rotate-secret wait exec completion)
+_shtab_biot_sidecar_pos_0_choices=(serve demo simulate check init explain learn status top login rotate-secret wait exec completion version help)
 
 _shtab_biot_sidecar_serve__h_nargs=0
 _shtab_biot_sidecar_serve___help_nargs=0
@@ -58,6 +59,9 @@ _shtab_biot_sidecar_top__h_nargs=0
 _shtab_biot_sidecar_top___help_nargs=0
 _shtab_biot_sidecar_login__h_nargs=0
 _shtab_biot_sidecar_login___help_nargs=0
+_shtab_biot_sidecar_rotate_secret__h_nargs=0
+_shtab_biot_sidecar_rotate_secret___help_nargs=0
+_shtab_biot_sidecar_rotate_secret___dry_run_nargs=0
 _shtab_biot_sidecar_wait__h_nargs=0
 _shtab_biot_sidecar_wait___help_nargs=0
 _shtab_biot_sidecar_wait___token_nargs=0

@@ -50,8 +50,8 @@ function _shtab_biot_sidecar_using
   test "$_shtab_biot_sidecar_cmdpath" = "$argv"
 end
 
-set -g _shtab_biot_sidecar_commands serve demo simulate check init explain learn status top login wait exec completion version help
-set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --count --faults --interval --listen --log-format --log-level --routes --simulator-listen --timeout --token-life --upstream --upstream-proxy
+set -g _shtab_biot_sidecar_commands serve demo simulate check init explain learn status top login rotate-secret wait exec completion version help
+set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --count --delete --faults --grace --interval --listen --log-format --log-level --routes --simulator-listen --timeout --token-life --upstream --upstream-proxy
 
 complete -c biot-sidecar -e
 complete -c biot-sidecar -f
@@ -114,6 +114,13 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_si
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using login' -s h -l help -d 'show this help message and exit'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using login' -l upstream -x -d 'BioT'"'"'s address, https://...; plain http only towards loopback, or with SIDECAR_ALLOW_PLAIN_HTTP=1 (required); BIOT_BASE_URL'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using login' -l upstream-proxy -x -d 'the proxy on the way to BioT, whatever the variables above say; none: straight (default the variables above); SIDECAR_UPSTREAM_PROXY'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a rotate-secret -d 'rotate-secret: make a new secret key, prove it, and put it in the place of the old one.'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using rotate-secret' -s h -l help -d 'show this help message and exit'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using rotate-secret' -l upstream -x -d 'BioT'"'"'s address, https://...; plain http only towards loopback, or with SIDECAR_ALLOW_PLAIN_HTTP=1 (required); BIOT_BASE_URL'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using rotate-secret' -l upstream-proxy -x -d 'the proxy on the way to BioT, whatever the variables above say; none: straight (default the variables above); SIDECAR_UPSTREAM_PROXY'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using rotate-secret' -l dry-run -d 'say what would be done, and change nothing'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using rotate-secret' -l delete -x -d 'the id of the key that is replaced'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using rotate-secret' -l grace -x -d 'keep the old key for so long, such as 24h or 7d; a later run deletes it (default 0: at once)'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a wait -d 'wait: wait until the sidecar is ready.'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using wait' -s h -l help -d 'show this help message and exit'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using wait' -l listen -x -d 'HOST:PORT (localhost: 127.0.0.1 and ::1), [::1]:PORT, unix:PATH; several, comma-separated; port 0 takes any. Others than loopback need SIDECAR_ALLOW_REMOTE=1 (default 127.0.0.1:8787); SIDECAR_LISTEN'
@@ -136,4 +143,4 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_si
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using version' -s h -l help -d 'show this help message and exit'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a help -d 'the list of commands, or one command'"'"'s flags'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using help' -s h -l help -d 'show this help message and exit'
-complete -c biot-sidecar -n '_shtab_biot_sidecar_using help; and test $_shtab_biot_sidecar_npos -eq 0' -ka "serve demo simulate check init explain learn status top login wait exec completion" -d 'the command'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using help; and test $_shtab_biot_sidecar_npos -eq 0' -ka "serve demo simulate check init explain learn status top login rotate-secret wait exec completion" -d 'the command'

@@ -19,6 +19,7 @@ _shtab_biot_sidecar_commands() {
     init:'init: write a routes file of your own, config/routes.yaml, and its schema.'
     learn:'learn: turn access logs into the smallest routes file for what was seen.'
     login:'login: log in once and say what happened.'
+    rotate-secret:'rotate-secret: make a new secret key, prove it, and put it in the place of the old one.'
     serve:'serve: the sidecar (the default).'
     simulate:'simulate: the BioT simulator alone.'
     status:'status: what a running sidecar says of its token, logins and routes.'
@@ -103,7 +104,7 @@ _shtab_biot_sidecar_explain_defaults_added=0
 
 _shtab_biot_sidecar_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":the command:(serve demo simulate check init explain learn status top login wait exec completion)"
+  ":the command:(serve demo simulate check init explain learn status top login rotate-secret wait exec completion)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -134,6 +135,18 @@ _shtab_biot_sidecar_login_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_biot_sidecar_login_defaults_added=0
+
+_shtab_biot_sidecar_rotate_secret_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--upstream[BioT\'s address, https\:\/\/...\; plain http only towards loopback, or with SIDECAR_ALLOW_PLAIN_HTTP\=1 (required)\; BIOT_BASE_URL]:VALUE:"
+  "--upstream-proxy[the proxy on the way to BioT, whatever the variables above say\; none\: straight (default the variables above)\; SIDECAR_UPSTREAM_PROXY]:VALUE:"
+  "--dry-run[say what would be done, and change nothing]"
+  "--delete[the id of the key that is replaced]:ID:"
+  "--grace[keep the old key for so long, such as 24h or 7d\; a later run deletes it (default 0\: at once)]:DURATION:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_biot_sidecar_rotate_secret_defaults_added=0
 
 _shtab_biot_sidecar_serve_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -223,6 +236,7 @@ _shtab_biot_sidecar() {
         init) _arguments -C -s $_shtab_biot_sidecar_init_options ;;
         learn) _arguments -C -s $_shtab_biot_sidecar_learn_options ;;
         login) _arguments -C -s $_shtab_biot_sidecar_login_options ;;
+        rotate-secret) _arguments -C -s $_shtab_biot_sidecar_rotate_secret_options ;;
         serve) _arguments -C -s $_shtab_biot_sidecar_serve_options ;;
         simulate) _arguments -C -s $_shtab_biot_sidecar_simulate_options ;;
         status) _arguments -C -s $_shtab_biot_sidecar_status_options ;;
