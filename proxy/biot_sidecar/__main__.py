@@ -22,7 +22,7 @@ from biot_sidecar.cli import standard_streams
 from biot_sidecar.cli.commands import ABOUT, COMMANDS, INTERNAL, module_of, overview
 from biot_sidecar.errors import AddressInUse, BadSettings, WrongCommandLine
 
-_SERVING: Final = frozenset({"serve", "demo", "simulate", "worker"})
+_SERVING: Final = frozenset({"serve", "demo", "lambda", "simulate", "worker"})
 """These serve until a signal says stop; the others end by themselves."""
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")

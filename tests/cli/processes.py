@@ -64,7 +64,9 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, *words: str, command: list[str] = COMMAND, **env: str) -> Iterator[Running]:
+def running(
+    folder: Path, *words: str, command: list[str] = COMMAND, folder_of_work: Path = ROOT, **env: str
+) -> Iterator[Running]:
     """A process; at the end it and all that it started are killed."""
     log = folder / "log"
     with (
@@ -72,7 +74,7 @@ def running(folder: Path, *words: str, command: list[str] = COMMAND, **env: str)
         subprocess.Popen(
             [*command, *words],
             env=PLAIN | env,
-            cwd=ROOT,
+            cwd=folder_of_work,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -53,6 +53,7 @@ def test_the_commands_are_those_that_were_promised():
         "exec",
         "explain",
         "init",
+        "lambda",
         "learn",
         "login",
         "rotate-secret",

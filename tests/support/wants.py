@@ -19,6 +19,8 @@ PREFIX = "for want of "
 """How the reason of such a skip begins."""
 TEST_ALL = "make test-all"
 BROUGHT_BY = {
+    "aws-lambda-ric": "npm: aws-lambda-ric (its build wants autoconf, automake, libtool, cmake)",
+    "awslambdaric": "PyPI: awslambdaric",
     "atheris": f"{TEST_ALL}, on Linux on x86-64",
     "check-jsonschema": TEST_ALL,
     "cyclonedx-py": TEST_ALL,

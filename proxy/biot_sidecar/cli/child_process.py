@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from biot_sidecar.platform.children import (
     CHILD_ENDED,
@@ -24,8 +24,12 @@ __all__ = ["CHILD_ENDED", "FORWARDED", "STOPPING", "Child", "Signals", "finish",
 
 def start_own(words: list[str], env: Mapping[str, str], signals: Signals) -> Child:
     """Start a command of this program, out of the terminal's reach: it ends when we say so, or when we are no more."""
-    command = respawn.command(*words, module="biot_sidecar.cli.lifeline" if LIFELINE else "biot_sidecar")
-    return _start_own(command, respawn.environment(env), signals)
+    return _start_own(own_command(words), respawn.environment(env), signals)
+
+
+def own_command(words: Sequence[str]) -> list[str]:
+    """A command of this program, as words; where the system needs it, one that watches its standard input."""
+    return respawn.command(*words, module="biot_sidecar.cli.lifeline" if LIFELINE else "biot_sidecar")
 
 
 def finish(child: Child, signals: Signals, *others: Child) -> int:

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "rotate-secret": Command("make a new secret key, prove it, and put it in the place of the old one"),
     "wait": Command("wait until the sidecar is ready"),
     "exec": Command("run a command with a sidecar beside it"),
+    "lambda": Command("run a Lambda plugin here, with a sidecar beside it", extra="simulator"),
     "completion": Command("print what makes bash, zsh or fish complete these commands"),
 }
 ABOUT: Final = {"help": "this list; help COMMAND: that command's flags", "version": "which version this is"}

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         say("there is no command to run; write: biot-sidecar exec -- CMD ARG...")
         return 2
     flags = flags_of(args)
-    _refuse_unix_only(flags, env)
+    refuse_unix_only(flags, env)
     words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
     with Signals(FORWARDED) as signals:
         # Under systemd the service is CMD: the sidecar does not report in its place.
@@ -103,7 +103,8 @@ def command_environment(env: Mapping[str, str], url: str) -> dict[str, str]:
     return given | {BASE_URL: url, "SIDECAR_URL": url, "NO_PROXY": no_proxy, "no_proxy": no_proxy}
 
 
-def _refuse_unix_only(flags: Mapping[str, str], env: Mapping[str, str]) -> None:
+def refuse_unix_only(flags: Mapping[str, str], env: Mapping[str, str]) -> None:
+    """Raises BadSettings where the command could not be told an address."""
     if all(address.path for address in load_listen(env, flags)):
         name = FLAGS[LISTEN] if LISTEN in flags else LISTEN
         raise BadSettings(

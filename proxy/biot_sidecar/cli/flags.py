@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from biot_sidecar.settings.table import SETTINGS
@@ -10,10 +11,10 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_setting_flags(parser: argparse.ArgumentParser, command: str) -> None:
-    """Add the flags that the command has for settings."""
+def add_setting_flags(parser: argparse.ArgumentParser, command: str, *, but: Collection[str] = ()) -> None:
+    """Add the flags that the command has for settings, but for some."""
     for setting in SETTINGS:
-        if command in setting.flags:
+        if command in setting.flags and setting.name not in but:
             text = f"{setting.help} (default {setting.default or setting.unset_means}); {setting.name}"
             shown = text.replace("`", "").replace("(default required)", "(required)").replace("%", "%%")
             parser.add_argument(setting.flags[command], dest=setting.name, metavar="VALUE", help=shown)

@@ -34,3 +34,17 @@ start_own = system.start_own
 """Start a command of this program, out of the terminal's reach; with its standard output as a pipe to us."""
 reap = system.reap
 """Notice every child that has ended."""
+
+# ---- processes under an event loop
+
+CAN_FREEZE = system.CAN_FREEZE
+"""Whether processes can be stopped and continued."""
+group_keywords = system.group_keywords
+"""Keywords of subprocess's and asyncio's for a process that leads a group out of the terminal's reach and, where the
+system can say so, ends with us: told to, or killed if it may be frozen then and would not hear."""
+kill_group = system.kill_group
+"""End such a process at once and, where the system knows groups, what it started; frozen or not."""
+terminate_group = system.terminate_group
+freeze_group = system.freeze_group
+"""Stop it: no timer runs, no socket is read."""
+thaw_group = system.thaw_group

@@ -6,19 +6,21 @@ import sys
 
 assert sys.platform != "win32"  # noqa: S101 - for mypy, which reads no further for Windows
 
+import contextlib
 import os
 import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 CHILD_ENDED: Final[int] = signal.SIGCHLD
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 HURRYING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 FORWARDED: Final = (*STOPPING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
 LIFELINE: Final = sys.platform != "linux"
+CAN_FREEZE: Final = True
 PENDING_LOOK: Final = 0.05
 """Seconds between two looks at signals that wait, while a child starts."""
 _ENDING: Final = frozenset({*STOPPING, signal.SIGQUIT})
@@ -148,8 +150,44 @@ def reap(*children: Child) -> None:
             child.reaped(pid, status)
 
 
+def group_keywords(may_freeze: bool) -> dict[str, Any]:
+    return {"start_new_session": True, "preexec_fn": _ends_with_us(signal.SIGKILL if may_freeze else signal.SIGTERM)}
+
+
+def kill_group(pid: int) -> None:
+    _send_group(pid, signal.SIGKILL)
+
+
+def terminate_group(pid: int) -> None:
+    _send_group(pid, signal.SIGTERM)
+
+
+def freeze_group(pid: int) -> None:
+    _send_group(pid, signal.SIGSTOP)
+
+
+def thaw_group(pid: int) -> None:
+    _send_group(pid, signal.SIGCONT)
+
+
+def _send_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # nothing is left of it
+        os.killpg(pid, number)
+
+
 def _before_exec(signals: Signals) -> Callable[[], None]:
-    """What a child does between fork and exec: take signals again, and end if this process is killed (prctl(2))."""
+    """What a child does between fork and exec: take signals again, and end if this process is killed."""
+    end_with_us = _ends_with_us(signal.SIGTERM)
+
+    def prepare() -> None:
+        end_with_us()
+        signals.restore()
+
+    return prepare
+
+
+def _ends_with_us(number: signal.Signals) -> Callable[[], None]:
+    """What a child does after the fork to get a signal when this process is no more (prctl(2), Linux)."""
     import ctypes
 
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -157,9 +195,8 @@ def _before_exec(signals: Signals) -> Callable[[], None]:
 
     def prepare() -> None:
         if prctl is not None:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            prctl(_PR_SET_PDEATHSIG, number)
             if os.getppid() != parent:  # killed before the line above
                 os._exit(1)
-        signals.restore()
 
     return prepare

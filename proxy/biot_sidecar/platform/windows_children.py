@@ -10,6 +10,7 @@ import sys
 assert sys.platform == "win32"  # noqa: S101 - for mypy, which reads no further for others
 
 import contextlib
+import os
 import select
 import signal
 import socket
@@ -18,13 +19,14 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 CHILD_ENDED: Final[int] = 0
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK)
 HURRYING: Final = frozenset(STOPPING)
 FORWARDED: Final = STOPPING
 LIFELINE: Final = True
+CAN_FREEZE: Final = False
 PENDING_LOOK: Final = 0.05
 """Seconds between two looks at signals that wait, while a child starts."""
 
@@ -135,3 +137,24 @@ def start_own(words: Sequence[str], env: Mapping[str, str], signals: Signals) ->
 def reap(*children: Child) -> None:
     for child in children:
         child.note_end()
+
+
+def group_keywords(may_freeze: bool) -> dict[str, Any]:
+    return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+
+
+def kill_group(pid: int) -> None:
+    with contextlib.suppress(OSError):  # it has ended
+        os.kill(pid, signal.SIGTERM)  # TerminateProcess
+
+
+def terminate_group(pid: int) -> None:
+    kill_group(pid)
+
+
+def freeze_group(pid: int) -> None:
+    return
+
+
+def thaw_group(pid: int) -> None:
+    return

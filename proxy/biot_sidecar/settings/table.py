@@ -16,6 +16,7 @@ from biot_sidecar.settings.names import (
     ALLOW_PLAIN_HTTP,
     ALLOW_REMOTE,
     ALLOWED_HOSTS,
+    ALLOWED_ORIGINS,
     ALLOWED_UIDS,
     BASE_URL,
     CA_FILE,
@@ -167,7 +168,7 @@ SETTINGS: Final = (
         "status",
     ),
     Setting(
-        name="SIDECAR_ALLOWED_ORIGINS",
+        name=ALLOWED_ORIGINS,
         field="allowed_origins",
         parse=parsers.origins,
         unset=frozenset(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +11,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from biot_sidecar.errors import AddressInUse
-from biot_sidecar.settings import ListenAddress
 from biot_sidecar.simulator.app import make_app
+from biot_sidecar.simulator.listening import listen
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
 from biot_sidecar.simulator.tokens import Signer
 
@@ -39,7 +37,7 @@ async def running_simulator(
     runner = web.AppRunner(app, access_log=None, logger=_logger(), shutdown_timeout=1.0, **limits)
     await runner.setup()
     try:
-        yield await _listen(runner, host, port)
+        yield await listen(runner, host, port)
     finally:
         await runner.cleanup()
 
@@ -54,14 +52,3 @@ def _logger() -> logging.Logger:
 def _is_harmless(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError)
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        # asyncio words its own errors; the system's word is enough. Names that do not resolve have no errno.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise AddressInUse(f"cannot listen on {ListenAddress(host, port)}: {reason}") from error
-    bound = runner.addresses[0][1]
-    return f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"

@@ -50,8 +50,8 @@ function _shtab_biot_sidecar_using
   test "$_shtab_biot_sidecar_cmdpath" = "$argv"
 end
 
-set -g _shtab_biot_sidecar_commands serve demo simulate check init explain learn status top login rotate-secret wait exec completion version help
-set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --count --delete --faults --grace --interval --listen --log-format --log-level --routes --simulator-listen --timeout --token-life --upstream --upstream-proxy
+set -g _shtab_biot_sidecar_commands serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion version help
+set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --concurrency --count --delete --faults --grace --interval --listen --log-format --log-level --routes --simulator-listen --timeout --token-life --upstream --upstream-proxy
 
 complete -c biot-sidecar -e
 complete -c biot-sidecar -f
@@ -136,6 +136,18 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using exec' -l upstream-proxy -
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using exec' -l log-level -x -d 'debug, info, warning or error (default info); SIDECAR_LOG_LEVEL'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using exec' -l log-format -x -d 'json or text, on stderr (default text on a terminal, else json); SIDECAR_LOG_FORMAT'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using exec' -l allow-uid -x -d 'only this user'"'"'s processes may call, by name or number; repeatable; sets SIDECAR_ALLOWED_UIDS'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a lambda -d 'lambda: run a Lambda plugin here, with a sidecar beside it.'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -s h -l help -d 'show this help message and exit'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l listen -x -d 'the function'"'"'s URL; default 127.0.0.1:9000'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l timeout -x -d 'for each event; default 3s, as Lambda'"'"'s'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l freeze -d 'stop CMD and sidecar between events, as Lambda does'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l concurrency -x -d 'how many CMDs run at a time; more events wait; default 10'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l upstream -x -d 'BioT'"'"'s address, https://...; plain http only towards loopback, or with SIDECAR_ALLOW_PLAIN_HTTP=1 (required); BIOT_BASE_URL'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l admin-listen -x -d 'one more listener for /metrics, /healthz, /readyz only; any address (default none); SIDECAR_ADMIN_LISTEN'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l routes -x -d 'the routes file; without the setting and that file the program'"'"'s own, with a warning; the ready line of the log names the file in force (default config/routes.yaml); SIDECAR_ROUTES'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l upstream-proxy -x -d 'the proxy on the way to BioT, whatever the variables above say; none: straight (default the variables above); SIDECAR_UPSTREAM_PROXY'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l log-level -x -d 'debug, info, warning or error (default info); SIDECAR_LOG_LEVEL'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l log-format -x -d 'json or text, on stderr (default text on a terminal, else json); SIDECAR_LOG_FORMAT'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a completion -d 'completion: print what makes bash, zsh or fish complete these commands.'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using completion' -s h -l help -d 'show this help message and exit'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using completion; and test $_shtab_biot_sidecar_npos -eq 0' -ka "bash zsh fish" -d 'bash, zsh, fish'
@@ -143,4 +155,4 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_si
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using version' -s h -l help -d 'show this help message and exit'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a help -d 'the list of commands, or one command'"'"'s flags'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using help' -s h -l help -d 'show this help message and exit'
-complete -c biot-sidecar -n '_shtab_biot_sidecar_using help; and test $_shtab_biot_sidecar_npos -eq 0' -ka "serve demo simulate check init explain learn status top login rotate-secret wait exec completion" -d 'the command'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using help; and test $_shtab_biot_sidecar_npos -eq 0' -ka "serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion" -d 'the command'

@@ -17,6 +17,7 @@ _shtab_biot_sidecar_commands() {
     explain:'explain: which rule answers a request, and what it does.'
     help:'the list of commands, or one command'"'"'s flags'
     init:'init: write a routes file of your own, config/routes.yaml, and its schema.'
+    lambda:'lambda: run a Lambda plugin here, with a sidecar beside it.'
     learn:'learn: turn access logs into the smallest routes file for what was seen.'
     login:'login: log in once and say what happened.'
     rotate-secret:'rotate-secret: make a new secret key, prove it, and put it in the place of the old one.'
@@ -104,7 +105,7 @@ _shtab_biot_sidecar_explain_defaults_added=0
 
 _shtab_biot_sidecar_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":the command:(serve demo simulate check init explain learn status top login rotate-secret wait exec completion)"
+  ":the command:(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -116,6 +117,24 @@ _shtab_biot_sidecar_init_options=(
 
 # guard to ensure default positional specs are added only once per session
 _shtab_biot_sidecar_init_defaults_added=0
+
+_shtab_biot_sidecar_lambda_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--listen[the function\'s URL\; default 127.0.0.1\:9000]:ADDRESS:"
+  "--timeout[for each event\; default 3s, as Lambda\'s]:DURATION:"
+  "--freeze[stop CMD and sidecar between events, as Lambda does]"
+  "--concurrency[how many CMDs run at a time\; more events wait\; default 10]:N:"
+  "--upstream[BioT\'s address, https\:\/\/...\; plain http only towards loopback, or with SIDECAR_ALLOW_PLAIN_HTTP\=1 (required)\; BIOT_BASE_URL]:VALUE:"
+  "--admin-listen[one more listener for \/metrics, \/healthz, \/readyz only\; any address (default none)\; SIDECAR_ADMIN_LISTEN]:VALUE:"
+  "--routes[the routes file\; without the setting and that file the program\'s own, with a warning\; the ready line of the log names the file in force (default config\/routes.yaml)\; SIDECAR_ROUTES]:VALUE:"
+  "--upstream-proxy[the proxy on the way to BioT, whatever the variables above say\; none\: straight (default the variables above)\; SIDECAR_UPSTREAM_PROXY]:VALUE:"
+  "--log-level[debug, info, warning or error (default info)\; SIDECAR_LOG_LEVEL]:VALUE:"
+  "--log-format[json or text, on stderr (default text on a terminal, else json)\; SIDECAR_LOG_FORMAT]:VALUE:"
+  "(-)*::the command and its arguments:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_biot_sidecar_lambda_defaults_added=0
 
 _shtab_biot_sidecar_learn_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
@@ -234,6 +253,7 @@ _shtab_biot_sidecar() {
         explain) _arguments -C -s $_shtab_biot_sidecar_explain_options ;;
         help) _arguments -C -s $_shtab_biot_sidecar_help_options ;;
         init) _arguments -C -s $_shtab_biot_sidecar_init_options ;;
+        lambda) _arguments -C -s $_shtab_biot_sidecar_lambda_options ;;
         learn) _arguments -C -s $_shtab_biot_sidecar_learn_options ;;
         login) _arguments -C -s $_shtab_biot_sidecar_login_options ;;
         rotate-secret) _arguments -C -s $_shtab_biot_sidecar_rotate_secret_options ;;

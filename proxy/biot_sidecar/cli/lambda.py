@@ -1,0 +1,178 @@
+# ruff: noqa: N999 - the command's name; import_module reads it
+"""`biot-sidecar lambda -- CMD ARG...`: a Lambda plugin on this machine, with a sidecar beside it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from biot_sidecar.cli.exec import command_environment, refuse_unix_only
+from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.plugin_process import PluginProcess, start_own_process, start_process
+from biot_sidecar.cli.ready_line import base_url, listen_addresses
+from biot_sidecar.cli.standard_streams import say
+from biot_sidecar.platform import handle_signals
+from biot_sidecar.settings.lambda_function import LambdaSettings, load_lambda
+from biot_sidecar.settings.names import LISTEN, SECRET
+from biot_sidecar.settings.table import FLAGS
+
+if TYPE_CHECKING:
+    from biot_sidecar.simulator.aws_lambda.server import FunctionSetup
+
+_EPILOG: Final = """\
+Each HTTP request at --listen becomes an event of a Lambda function URL (version 2.0) for CMD, which asks for it at the
+Lambda Runtime API, as AWS's own runtime clients do:
+
+  biot-sidecar lambda -- python -m awslambdaric app.handler
+  biot-sidecar lambda -- npx aws-lambda-ric index.handler
+
+CMD gets Lambda's variables, BIOT_BASE_URL with the address of a sidecar (at SIDECAR_LISTEN, else at any port), and no
+secret. A second event at a time gets a second CMD, as at AWS. What CMD does wrong its caller sees as from Lambda: 502
+with an error body, 504 after --timeout; then CMD is started anew. CMD that ends before it asked for an event ends this
+command with its exit status.
+"""
+_LISTEN: Final = "127.0.0.1:9000"
+_TIMEOUT: Final = "3s"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The function's flags, those of its sidecar's settings, then the command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.usage = "%(prog)s [FLAG...] -- CMD [ARG...]"
+    parser.add_argument("--listen", default=_LISTEN, metavar="ADDRESS", help=f"the function's URL; default {_LISTEN}")
+    parser.add_argument(
+        "--timeout", default=_TIMEOUT, metavar="DURATION", help=f"for each event; default {_TIMEOUT}, as Lambda's"
+    )
+    parser.add_argument("--freeze", action="store_true", help="stop CMD and sidecar between events, as Lambda does")
+    parser.add_argument(
+        "--concurrency", default="10", metavar="N", help="how many CMDs run at a time; more events wait; default 10"
+    )
+    add_setting_flags(parser, "exec", but=(LISTEN,))
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments")
+
+
+def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """0 after a signal, CMD's exit status if it never asked for an event. Raises BadSettings and AddressInUse."""
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not command:
+        say("there is no command to run; write: biot-sidecar lambda -- CMD ARG...")
+        return 2
+    settings = load_lambda(env, command, args.listen, args.timeout, args.concurrency, freeze=args.freeze)
+    flags = flags_of(args)
+    own = {**env, LISTEN: env.get(LISTEN, "").strip() or "127.0.0.1:0"}
+    refuse_unix_only(flags, own)
+    words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
+    return asyncio.run(_Run(settings, own).run(words))
+
+
+class _Run:
+    """One run of the command; `env` is the sidecar's environment."""
+
+    def __init__(self, settings: LambdaSettings, env: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._env = env
+
+    async def run(self, words: Sequence[str]) -> int:
+        """From the sidecar's start to its end; the exit status."""
+        stop = _stop_request()
+        own = {name: value for name, value in self._env.items() if name != "NOTIFY_SOCKET"}
+        sidecar = await start_own_process(["serve", *words], own, may_freeze=self._settings.freeze)
+        try:
+            starting = asyncio.ensure_future(sidecar.first_line())
+            await _first(starting, stop)
+            if stop.done():
+                return 0
+            ready = starting.result()
+            url = next(filter(None, map(base_url, listen_addresses(ready))), None)
+            return await self._function(sidecar, url, ready, stop) if url else await sidecar.wait() or 1
+        finally:
+            sidecar.thaw()
+            sidecar.terminate()
+            await sidecar.wait()
+
+    async def _function(self, sidecar: PluginProcess, url: str, ready: str, stop: asyncio.Future[int]) -> int:
+        from biot_sidecar.simulator.aws_lambda.server import running_function
+
+        async with running_function(self._setup(sidecar, url), self._settings.listen) as (function, address):
+            try:
+                environment = await function.start()
+            except OSError as error:
+                return _cannot_run(self._settings.command[0], error)
+            over = (stop, function.over, asyncio.ensure_future(sidecar.wait()))
+            await _first(environment.ready, *over)
+            if not any(one.done() for one in over):
+                print(ready, f"Lambda function on {address}, calls BioT at {url}", sep="\n", flush=True)
+                await _first(*over)
+            return _status(function.over, stop)
+
+    def _setup(self, sidecar: PluginProcess, url: str) -> FunctionSetup:
+        from biot_sidecar.simulator.aws_lambda.function import FunctionOptions
+        from biot_sidecar.simulator.aws_lambda.names import (
+            SECRET_PLACEHOLDER,
+            function_name,
+            lambda_variables,
+            region_of,
+        )
+        from biot_sidecar.simulator.aws_lambda.server import FunctionSetup
+
+        settings, folder = self._settings, os.getcwd()
+        variables = command_environment(self._env, url) | lambda_variables(self._env, settings.command, folder)
+        variables |= {SECRET: SECRET_PLACEHOLDER}
+
+        async def spawn(runtime_api: str) -> PluginProcess:
+            given = variables | {"AWS_LAMBDA_RUNTIME_API": runtime_api}
+            return await start_process(settings.command, given, may_freeze=settings.freeze)
+
+        return FunctionSetup(
+            spawn=spawn,
+            neighbour=sidecar,
+            clock=time.time,  # noqa: TID251 - a command hands the real clock out
+            say=say,
+            told=lambda line: print(f"event {line}", file=sys.stderr, flush=True),
+            region=region_of(self._env),
+            name=function_name(self._env, folder),
+            options=FunctionOptions(settings.timeout, settings.most, settings.freeze),
+            allowed_origins=settings.allowed_origins,
+        )
+
+
+def _stop_request() -> asyncio.Future[int]:
+    """Done with the first signal that says stop."""
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[int] = loop.create_future()
+
+    def take() -> None:
+        if not stop.done():
+            stop.set_result(0)
+
+    handle_signals(loop, on_stop=take, on_hangup=take)
+    return stop
+
+
+async def _first(*futures: asyncio.Future[Any]) -> None:
+    """Wait until one of them is done."""
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _status(over: asyncio.Future[int], stop: asyncio.Future[int]) -> int:
+    if over.done():
+        say(f"the plugin ended (status {over.result()}) before it asked for an event")
+        return over.result()
+    if not stop.done():
+        say("the sidecar ended by itself, so the plugin is ended too")
+    return 0 if stop.done() else 1
+
+
+def _cannot_run(word: str, error: OSError) -> int:
+    """127 or 126, as a shell says it."""
+    if isinstance(error, FileNotFoundError):
+        say(f"{word}: there is no such command")
+        return 127
+    say(f"{word}: cannot be run: {error.strerror or error}")
+    return 126
