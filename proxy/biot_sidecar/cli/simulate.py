@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import logging
 import sys
 import time
@@ -52,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add_setting_flags(parser, "simulate")
     parser.add_argument("--faults", metavar="FILE", help="faults to rehearse from the start, see below")
+    parser.add_argument(
+        "--scopes",
+        metavar="PERMISSION,...",
+        help="all that the service user may do; other operations answer 403 ACCESS_DENIED. Without it: everything",
+    )
     parser.add_argument(TOKEN_LIFE, default="30m", metavar="DURATION", help="such as 90s or 1m30s; default 30m")
 
 
@@ -59,7 +65,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Serve until a signal. Raises BadSettings and AddressInUse."""
     settings = load_simulator(env, flags_of(args), args.token_life, time.monotonic)  # noqa: TID251 - as in wait
     say(*settings.warnings)
-    options, shown = _options(settings, args.faults)
+    options, shown = _options(settings, args.faults, args.scopes)
     try:
         asyncio.run(_serve(options, settings.listen, shown))
     except AddressInUse as error:
@@ -80,7 +86,7 @@ async def _serve(options: SimulatorOptions, address: ListenAddress, shown: str) 
         await stop.wait()
 
 
-def _options(settings: SimulatorSettings, faults_file: str | None) -> tuple[SimulatorOptions, str]:
+def _options(settings: SimulatorSettings, faults_file: str | None, scopes: str | None) -> tuple[SimulatorOptions, str]:
     """The options, and what may be shown of the secret; raises BadSettings."""
     # aiohttp, cryptography and jwt cost 150 ms and are of no use to the other commands.
     from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
@@ -88,7 +94,19 @@ def _options(settings: SimulatorSettings, faults_file: str | None) -> tuple[Simu
     known = _faults(faults_file) if faults_file is not None else ()
     identity, secret = settings.user or (DEFAULT_SERVICE_USER_ID, Secret(DEFAULT_SECRET))
     options = SimulatorOptions(identity, secret, settings.token_life, known)
+    if scopes is not None:
+        options = dataclasses.replace(options, scopes=_permissions(scopes), only_scopes=True)
     return options, "from the environment" if settings.user else DEFAULT_SECRET
+
+
+def _permissions(text: str) -> tuple[str, ...]:
+    from biot_sidecar.simulator import permissions
+
+    try:
+        return permissions.parse(text)
+    except ValueError as error:
+        reason = str(error)
+    raise BadSettings([f"--scopes: {reason}"])
 
 
 def _faults(path: str) -> tuple[Fault, ...]:

@@ -83,6 +83,9 @@ def _secret_keys(keys: SecretKeys) -> Iterator[Operation]:
     yield Operation("GET", "/ums/v2/services/self", keys.read_self)
     yield Operation("POST", "/ums/v2/services/self/secret-keys", keys.create)
     yield Operation("DELETE", "/ums/v2/services/self/secret-keys/{secretKeyId}", keys.delete)
+    yield Operation("GET", "/ums/v2/services/{id}", keys.read)
+    yield Operation("POST", "/ums/v2/services/{id}/secret-keys", keys.create_for)
+    yield Operation("DELETE", "/ums/v2/services/{id}/secret-keys/{secretKeyId}", keys.delete_for)
 
 
 def _files(files: Files) -> Iterator[Operation]:

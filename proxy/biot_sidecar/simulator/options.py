@@ -32,7 +32,8 @@ class SimulatorOptions:
     BioT publishes neither how many failed logins lock a service user nor for how long: `lock_after` failures in a
     row lock it for `lock_seconds` here. `history` is how many requests and interceptions are remembered. Nor does it
     say how many secret keys a service user may have: two here. `lenient` lets bodies pass that BioT would refuse, with
-    a warning; `scopes` are the permissions that the service user's tokens name.
+    a warning; `scopes` are the permissions that the service user's tokens name, and if `only_scopes` all that it may
+    do.
     """
 
     service_user_id: str = DEFAULT_SERVICE_USER_ID
@@ -44,4 +45,5 @@ class SimulatorOptions:
     history: int = 200
     max_secret_keys: int = 2
     scopes: tuple[str, ...] = SCOPES
+    only_scopes: bool = False
     lenient: bool = False

@@ -70,6 +70,26 @@ class SecretKeys:
         self._keys = left
         return Answer(204)
 
+    def read(self, call: Call) -> Answer:
+        """`GET /ums/v2/services/{id}`."""
+        self._check_user(call)
+        return self.read_self(call)
+
+    def create_for(self, call: Call) -> Answer:
+        """`POST /ums/v2/services/{id}/secret-keys`."""
+        self._check_user(call)
+        return self.create(call)
+
+    def delete_for(self, call: Call) -> Answer:
+        """`DELETE /ums/v2/services/{id}/secret-keys/{secretKeyId}`."""
+        self._check_user(call)
+        return self.delete(call)
+
+    def _check_user(self, call: Call) -> None:
+        """There is one service user."""
+        if (identity := call.variables["id"]) != self._user:
+            raise BiotError(404, "SERVICE_USER_NOT_FOUND", "There is no service user with this id", {"id": identity})
+
     def shown(self) -> list[Json]:
         """The keys without their secrets."""
         return [key.shown() for key in self._keys]

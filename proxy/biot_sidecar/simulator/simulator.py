@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from biot_sidecar.http.traceparent import trace_id_of
-from biot_sidecar.simulator import catalogue, seed
+from biot_sidecar.simulator import catalogue, permissions, seed
 from biot_sidecar.simulator.entities import EntityStore
 from biot_sidecar.simulator.faults import FaultBook
 from biot_sidecar.simulator.files import Files
@@ -83,6 +83,8 @@ class Simulator:
         found = self.router.find(incoming.method, incoming.path)
         issued = self._token(incoming, seen)
         operation = _admitted(found, issued, seen)
+        if self.options.only_scopes:
+            permissions.check(operation, issued)
         call = Call(
             variables=dict(found.variables),
             query=parse_qs(incoming.query, keep_blank_values=True),

@@ -9,7 +9,7 @@ _shtab_biot_sidecar_subparsers=(serve demo simulate check init explain learn sta
 
 _shtab_biot_sidecar_serve_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format)
 _shtab_biot_sidecar_demo_option_strings=(-h --help --listen --admin-listen --routes --simulator-listen)
-_shtab_biot_sidecar_simulate_option_strings=(-h --help --listen --faults --token-life)
+_shtab_biot_sidecar_simulate_option_strings=(-h --help --listen --faults --scopes --token-life)
 _shtab_biot_sidecar_check_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format --live --json --github)
 _shtab_biot_sidecar_init_option_strings=(-h --help)
 _shtab_biot_sidecar_explain_option_strings=(-h --help --routes --json --why)

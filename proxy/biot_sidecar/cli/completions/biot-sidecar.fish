@@ -51,7 +51,7 @@ function _shtab_biot_sidecar_using
 end
 
 set -g _shtab_biot_sidecar_commands serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion version help
-set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --concurrency --count --delete --faults --grace --interval --listen --log-format --log-level --routes --simulator-listen --timeout --token-life --upstream --upstream-proxy
+set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --concurrency --count --delete --faults --grace --interval --listen --log-format --log-level --routes --scopes --simulator-listen --timeout --token-life --upstream --upstream-proxy
 
 complete -c biot-sidecar -e
 complete -c biot-sidecar -f
@@ -77,6 +77,7 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_si
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -s h -l help -d 'show this help message and exit'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -l listen -x -d 'where simulate, demo and make run put the simulator: HOST:PORT, port 0 takes any (default 127.0.0.1:8788); SIDECAR_SIMULATOR_LISTEN'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -l faults -x -d 'faults to rehearse from the start, see below'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -l scopes -x -d 'all that the service user may do; other operations answer 403 ACCESS_DENIED. Without it: everything'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -l token-life -x -d 'such as 90s or 1m30s; default 30m'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a check -d 'check: validate settings and routes, run the routes file'"'"'s own tests.'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using check' -s h -l help -d 'show this help message and exit'
