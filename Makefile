@@ -133,14 +133,14 @@ schema: $(VENV)/.run ## write config/routes.schema.json anew
 	@$(BIN)/python -m biot_sidecar.routing.file.schema > config/routes.schema.json.new
 	@mv config/routes.schema.json.new config/routes.schema.json
 
-readme: $(VENV)/.run ## write README's table of settings anew
+readme: $(VENV)/.test ## write README's table of settings and those of docs/ anew
 	@$(BIN)/python -m tests.settings.readme_table
+	@$(BIN)/python -m tests.docs.generated
 
 completion: $(VENV)/.test ## write the shells' completions and the manual page anew
 	@$(BIN)/python -m tests.cli.shell_files
 
-docs: $(VENV)/.test readme ## write the tables of docs/ anew that list what the code knows
-	@$(BIN)/python -m tests.docs.generated
+docs: readme ## the same
 
 site: $(VENV)/.docs ## build/site, the pages as a web site; a link that leads nowhere ends it
 	@$(BIN)/python -m sphinx -q -W -n --keep-going -c docs -d build/site.cache . build/site
