@@ -42,6 +42,7 @@ def real_series() -> dict[str, dict[str, set[str]]]:
     metrics.clock_compared(0.5)
     for status in (200, 404, 502):
         metrics.finished(exchange(status=status, interception="set"))
+    metrics.observing(["a stricter rule"])
     for reason in state.REFUSALS:
         metrics.finished(refused(reason))
     series: dict[str, dict[str, set[str]]] = dict(OF_PROMETHEUS)

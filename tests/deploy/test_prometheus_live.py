@@ -16,7 +16,7 @@ from tests.deploy.programs import call, free_port, sidecar, simulator
 from tests.deploy.prometheus_server import Prometheus, Result, history, prometheus
 from tests.deploy.test_prometheus import DASHBOARD_QUERIES, PANELS, RULES, SCRAPING, resolved
 from tests.support import wants
-from tests.support.finished import exchange, refused
+from tests.support.finished import exchange, observed, refused
 from tests.telemetry.reading import new_metrics, samples
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, wants.needs("prometheus", "promtool")]
@@ -43,7 +43,8 @@ def bad_minute(metrics: Metrics, minute: int) -> None:
     good_minute(metrics, minute)
     for _ in range(15):
         metrics.finished(exchange(29.0, status=502, upstream_status=502, retries=("status",), cut=True))
-        metrics.finished(exchange(12.0, token_result="wait", token_wait=12.0, upstream_seconds=0.01))
+        late = exchange(12.0, token_result="wait", token_wait=12.0, upstream_seconds=0.01, verdict=observed())
+        metrics.finished(late)
     for reason in ("overload", "loop", "host", "draining"):
         metrics.finished(refused(reason))
     for _ in range(2):
@@ -135,7 +136,7 @@ def shown(server: Prometheus, title: str, instance: str) -> list[float]:
 
 
 # Empty is right where there is nothing to tell.
-SILENT_WITHOUT_TROUBLE = {"Routes reloaded"}
+SILENT_WITHOUT_TROUBLE = {"Routes reloaded", "Would be denied 0"}
 QUANTILES = {title for title, text in PANEL_QUERIES if "histogram_quantile" in text}
 
 

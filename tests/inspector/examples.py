@@ -17,6 +17,8 @@ PATIENTS = Route(
 )
 FILES = Route(name="users may act for themselves", source="config/routes.yaml:12", authorization=Authorization.KEEP)
 
+OBSERVED = Verdict(PATIENTS, "/x", observed=Route(name="no keys", source="config/routes.yaml:20", observe="none here"))
+
 
 def verdict(template: str = "/organization/v1/users/patients/{id}", route: Route = PATIENTS) -> Verdict:
     return Verdict(route=route, template=template)

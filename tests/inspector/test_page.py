@@ -11,7 +11,7 @@ from biot_sidecar.timestamps import iso
 
 from tests.inspector.browser import Browser
 from tests.inspector.desk import Desk, sidecar_status
-from tests.inspector.examples import FILES, TRACE, finished, verdict
+from tests.inspector.examples import FILES, OBSERVED, TRACE, finished, verdict
 from tests.support import wants
 
 if wants.importable("selenium"):
@@ -76,6 +76,7 @@ def test_shows_where_the_time_went(page: Browser, desk: Desk) -> None:
         ({"status": 403, "code": Code.ROUTE_DENIED, "refused": "deny"}, "403 sidecar"),
         ({"status": 0, "client_gone": True}, "gone"),
         ({"cut": True}, "200 cut"),
+        ({"verdict": OBSERVED}, "200 would deny"),
         ({"verdict": None, "status": 421, "code": Code.HOST_REFUSED, "refused": "host"}, "refused: host"),
     ],
 )
@@ -155,6 +156,7 @@ def test_says_how_many_requests_were_too_many_at_once(page: Browser, desk: Desk)
         ("patients -status:5xx", [200]),
         ("code:login", [503]),
         ("interception:set", [404, 200]),
+        ("observed:keys", []),
         (f"trace:{TRACE[:8]}", [503, 404, 200]),
         ("http://no", []),
         ("nothing-like-this", []),

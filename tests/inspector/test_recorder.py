@@ -11,8 +11,9 @@ from biot_sidecar.errors import Code
 from biot_sidecar.inspector.masking import Field
 from biot_sidecar.inspector.record import Durations, Record, durations_of, record_of
 from biot_sidecar.inspector.recorder import KEPT, Recorder
+from biot_sidecar.routing.route import Route, Verdict
 
-from tests.inspector.examples import AT, TRACE, finished
+from tests.inspector.examples import AT, PATIENTS, TRACE, finished
 
 CANARY = b"canary-7f3a"
 
@@ -45,6 +46,14 @@ def test_tells_of_a_request_that_was_refused_before_the_rules() -> None:
     assert (record.code, record.refused, record.status) == ("SIDECAR_HOST_REFUSED", "host", 421)
     assert record.interception == "none"
     assert record.token_age is None
+
+
+def test_tells_of_a_request_that_a_stricter_file_would_deny() -> None:
+    observing = Route(name="no keys", source="config/routes.yaml:20", observe="plugins manage none")
+    observed = Verdict(route=PATIENTS, template="/x", observed=observing)
+    assert record_of(finished(verdict=observed), 1).would_deny == "no keys: plugins manage none"
+    assert record_of(finished(), 1).would_deny == ""
+    assert record_of(finished(verdict=None), 1).would_deny == ""
 
 
 def test_tells_of_a_client_that_left_and_of_a_cut_answer() -> None:

@@ -18,6 +18,12 @@ def verdict(
     return Verdict(route=Route(name=route, source="routes.yaml:7", interception=interception), template=template)
 
 
+def observed(route: str = "a stricter rule") -> Verdict:
+    """Of a request that this route would deny, had it `deny` where it has `observe`."""
+    observing = Route(name=route, source="routes.yaml:9", observe="not for plugins")
+    return Verdict(route=Route(name="a rule", source="routes.yaml:7"), template="/x", observed=observing)
+
+
 def exchange(seconds: float = 0.012, **told: Any) -> Exchange:
     """A GET that BioT answered with 200 in `seconds`, but for what is `told` otherwise."""
     made = Exchange(7, 1_700_000_000.0, 50.0)

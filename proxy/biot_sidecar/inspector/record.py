@@ -41,6 +41,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     upstream_status: int
     code: str
     refused: str
+    would_deny: str
     durations: Durations
     tries: int
     retries: tuple[str, ...]
@@ -74,6 +75,7 @@ def record_of(exchange: Exchange, number: int) -> Record:
         upstream_status=exchange.upstream_status,
         code="" if exchange.code is None else exchange.code.value,
         refused=exchange.refused,
+        would_deny=_would_deny(exchange),
         durations=durations_of(exchange),
         tries=exchange.tries,
         retries=exchange.retries,
@@ -95,6 +97,12 @@ def durations_of(exchange: Exchange) -> Durations:
     total = exchange.finished - exchange.started
     parts = exchange.token_wait, exchange.connect, exchange.first_byte, exchange.paused
     return Durations(total, *parts, max(0.0, total - sum(parts)))
+
+
+def _would_deny(exchange: Exchange) -> str:
+    """The reason of the route that would have denied it, had it `deny` where it has `observe`."""
+    observed = None if exchange.verdict is None else exchange.verdict.observed
+    return "" if observed is None or observed.observe is None else f"{observed.name}: {observed.observe}"
 
 
 def _token_age(exchange: Exchange) -> float | None:

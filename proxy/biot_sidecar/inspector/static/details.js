@@ -52,6 +52,7 @@ function about(record) {
     ["request body", bytes(record.request_bytes)],
     ["response body", bytes(record.response_bytes)],
     ["refused", record.refused],
+    ["would be denied", record.would_deny && `by ${record.would_deny}`],
     ["trace id", record.trace_id],
     ["id in the log", record.id],
   ];

@@ -9,6 +9,7 @@ const COLUMNS = {
   status: (record) => String(record.status),
   code: (record) => record.code,
   interception: (record) => record.interception,
+  observed: (record) => (record.would_deny ? `would deny ${record.would_deny}` : ""),
   trace: (record) => record.trace_id,
 };
 const WORD = /(-?)(?:([a-z]+):)?(?:"([^"]*)"?|(\S+))/gi;

@@ -147,5 +147,6 @@ function statusCell(record) {
   return [
     el("span", { class: `s${Math.floor(record.status / 100)}` }, record.status || "–"),
     ...(tag ? [" ", el("span", { class: `tag ${tag}`, title }, tag)] : []),
+    ...(record.would_deny ? [" ", el("span", { class: "tag observed", title: `would be denied by ${record.would_deny}` }, "would deny")] : []),
   ];
 }
