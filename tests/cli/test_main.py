@@ -61,6 +61,7 @@ def test_the_commands_are_those_that_were_promised():
         "simulate",
         "status",
         "top",
+        "trigger",
         "wait",
     ]
 

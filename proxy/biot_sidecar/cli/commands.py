@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "wait": Command("wait until the sidecar is ready"),
     "exec": Command("run a command with a sidecar beside it"),
     "lambda": Command("run a Lambda plugin here, with a sidecar beside it", extra="simulator"),
+    "trigger": Command("send a plugin an event as BioT would, without a change", extra="simulator"),
     "completion": Command("print what makes bash, zsh or fish complete these commands"),
 }
 ABOUT: Final = {"help": "this list; help COMMAND: that command's flags", "version": "which version this is"}

@@ -33,6 +33,8 @@ default one that it prints. It listens on loopback only, unless SIDECAR_ALLOW_RE
 what it shows of itself:
   GET  /_simulator/requests       the last requests: method, path, header names, whether the token was valid
   GET  /_simulator/interceptions  the interceptors, and which ran for which request; POST one, DELETE all or /{id}
+  GET  /_simulator/events         the events sent to plugins, with bodies and replies; POST /{number}/send: again
+  PUT  /_simulator/initiator      {"id": ..., "tokenType": "USER"}: who events name; DELETE: the token's owner
   GET  /_simulator/faults         the faults and what is left of them; PUT {"faults": [...]}, DELETE
   GET  /_simulator/stats          logins, requests, uses of each token
   DELETE /_simulator/tokens       makes every token given so far invalid

@@ -33,6 +33,7 @@ def make_app(options: SimulatorOptions, clock: Clock, signer: Signer | None = No
     front = Front(simulator)
     app = web.Application(middlewares=[front.watch], client_max_size=_LARGEST_BODY)
     app.cleanup_ctx.append(caller.session)
+    app.on_shutdown.append(front.close)
     control.add_routes(app, simulator)
     app.router.add_route("*", "/{path:.*}", front.biot)
     return app
@@ -82,7 +83,11 @@ class Front:
             seen.status = 0 if seen.fault == "reset" else response.status
             return response
         finally:
+            seen.seconds = self._simulator.clock() - seen.at
             log.info(seen.line())
+
+    async def close(self, app: web.Application) -> None:
+        await self._simulator.plugin_events.close()
 
     async def biot(self, request: web.Request) -> web.StreamResponse:
         """Everything that is not the simulator's own."""
@@ -97,6 +102,7 @@ class Front:
             interception=tuple(request.headers.getall("allow-interception", ())),
             body=body,
             base_url=f"{request.scheme}://{request.host}",
+            source=_source(request),
         )
         return _response(await self._simulator.answer(incoming, seen))
 
@@ -129,6 +135,11 @@ class Front:
             return await handler(request)
         except BiotError as error:
             return _response(error.answer("BioT simulator", ""))
+
+
+def _source(request: web.Request) -> str:
+    address = request.transport.get_extra_info("peername") if request.transport else None
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "127.0.0.1:0"
 
 
 def where(error: Exception) -> str:

@@ -9,6 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
+from biot_sidecar.simulator import notifications
+from biot_sidecar.simulator.event_control import EventControl
+from biot_sidecar.simulator.event_spec import NOTIFICATION
 from biot_sidecar.simulator.faults import BadFaults, from_document
 from biot_sidecar.simulator.files import STORAGE
 from biot_sidecar.simulator.interceptors import from_control
@@ -24,7 +27,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def add_routes(app: web.Application, simulator: Simulator) -> None:
     """Put the control endpoints into the application."""
     control = Control(simulator)
-    for method, path, handler in control.routes():
+    for method, path, handler in [*control.routes(), *EventControl(simulator).routes()]:
         app.router.add_route(method, PREFIX + path, handler)
     app.router.add_route("*", ECHO, echo)
     app.router.add_route("*", ECHO + "/{rest:.*}", echo)
@@ -79,17 +82,24 @@ class Control:
 
     async def interceptions(self, request: web.Request) -> web.StreamResponse:
         interceptors = [entry.shown() for entry in self._simulator.subscriptions.registered()]
-        return _json({"interceptors": interceptors, "requests": self._simulator.history.intercepted()})
+        told = [one.shown() for one in self._simulator.plugin_events.notifications.registered()]
+        requests = self._simulator.history.intercepted()
+        return _json({"interceptors": interceptors, "notifications": told, "requests": requests})
 
     async def register(self, request: web.Request) -> web.StreamResponse:
-        simulator = self._simulator
-        entry = from_control(await _document(request), simulator.clock(), simulator.router.operations)
+        simulator, document = self._simulator, await _document(request)
+        if isinstance(document, dict) and document.get("type") == NOTIFICATION:
+            return _json(simulator.plugin_events.notifications.add(notifications.from_control(document)).shown(), 201)
+        entry = from_control(document, simulator.clock(), simulator.router.operations)
         simulator.subscriptions.add(entry)
         return _json(entry.shown(), 201)
 
     async def unregister(self, request: web.Request) -> web.StreamResponse:
         identity = request.match_info.get("id")
-        if not self._simulator.subscriptions.remove(identity) and identity:
+        removed = self._simulator.subscriptions.remove(identity) + self._simulator.plugin_events.notifications.remove(
+            identity
+        )
+        if not removed and identity:
             raise BiotError(404, "NOT_FOUND", "There is no interceptor with this id")
         return web.Response(status=204)
 

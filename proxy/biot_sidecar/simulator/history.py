@@ -31,6 +31,7 @@ class Seen:
     fault: str = ""
     status: int = 0  # 0: no answer (yet)
     body_bytes: int = 0
+    seconds: float = 0.0  # until the answer was there
 
     def shown(self) -> Json:
         return {
@@ -46,6 +47,7 @@ class Seen:
             "fault": self.fault,
             "status": self.status,
             "bodyBytes": self.body_bytes,
+            "milliseconds": round(self.seconds * 1000, 1),
         }
 
     def line(self) -> str:

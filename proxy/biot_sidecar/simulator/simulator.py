@@ -19,8 +19,10 @@ from biot_sidecar.simulator.interception import Blocked, Chain, Intercepted, Pos
 from biot_sidecar.simulator.interceptors import asked_for
 from biot_sidecar.simulator.login import ServiceLogin, token_not_valid
 from biot_sidecar.simulator.measurements import Measurements
+from biot_sidecar.simulator.notifications import notification_operations
 from biot_sidecar.simulator.operations import operations
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
+from biot_sidecar.simulator.plugin_events import PluginEvents
 from biot_sidecar.simulator.router import SERVICES, Found, Operation, Router, service_of
 from biot_sidecar.simulator.secret_keys import SecretKeys
 from biot_sidecar.simulator.subscriptions import Subscriptions
@@ -30,7 +32,9 @@ from biot_sidecar.simulator.values import Answer, BiotError, Call, Initiator, Js
 
 @dataclass(frozen=True)
 class Incoming:
-    """A request as HTTP gave it. `path` and `query` are raw; `interception` are the values of allow-interception."""
+    """A request as HTTP gave it, and the `source` it came from, `HOST:PORT`. `path` and `query` are raw; `interception`
+    are the values of allow-interception.
+    """
 
     method: str
     path: str
@@ -39,6 +43,7 @@ class Incoming:
     interception: tuple[str, ...]
     body: bytes
     base_url: str
+    source: str = "127.0.0.1:0"
 
 
 class Simulator:
@@ -57,9 +62,13 @@ class Simulator:
         store = EntityStore()
         seed.plant(store, clock())
         simulated = operations(store, self.login, self.secret_keys, self.files, Measurements(), self.subscriptions)
-        self.router = Router(catalogue.completed(simulated))
+        self.plugin_events = PluginEvents(post, clock, self.tokens, lambda: self.router)
+        hooks = notification_operations(self.plugin_events.notifications)
+        self.router = Router(catalogue.completed([*simulated, *hooks]))
         self._chain = Chain(
-            self.subscriptions.registered, post, lambda: self.tokens.platform_token(clock(), "PLUGIN_INTERCEPTOR")
+            self.subscriptions.registered,
+            self.plugin_events.log,
+            lambda: self.tokens.platform_token(clock(), "PLUGIN_INTERCEPTOR"),
         )
 
     async def answer(self, incoming: Incoming, seen: Seen) -> Answer:
@@ -94,12 +103,15 @@ class Simulator:
             trace_id=seen.trace_id,
             headers=incoming.headers,
             api_id=operation.api_id,
-            initiator=issued.initiator if issued else Initiator(),
+            initiator=self.plugin_events.initiator(issued.initiator if issued else Initiator()),
         )
         seen.interception = asked_for(incoming.interception)
-        if seen.interception and operation.interceptable:
-            return await self._intercepted(incoming, operation, call, seen)
-        return operation.handler(call)
+        try:
+            if seen.interception and operation.interceptable:
+                return await self._intercepted(incoming, operation, call, seen)
+            return operation.handler(call)
+        finally:  # what has changed is told, whatever an interceptor makes of the answer
+            self.plugin_events.announce(call, incoming.source)
 
     def _token(self, incoming: Incoming, seen: Seen) -> Issued | None:
         """The valid token that the request carries, if it does."""

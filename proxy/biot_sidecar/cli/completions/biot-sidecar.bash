@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/biot-sidecar
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_biot_sidecar_subparsers=(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion version help)
+_shtab_biot_sidecar_subparsers=(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda trigger completion version help)
 
 _shtab_biot_sidecar_serve_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format)
 _shtab_biot_sidecar_demo_option_strings=(-h --help --listen --admin-listen --routes --simulator-listen)
@@ -21,6 +21,7 @@ _shtab_biot_sidecar_rotate_secret_option_strings=(-h --help --upstream --upstrea
 _shtab_biot_sidecar_wait_option_strings=(-h --help --listen --token --timeout)
 _shtab_biot_sidecar_exec_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format --allow-uid)
 _shtab_biot_sidecar_lambda_option_strings=(-h --help --listen --timeout --freeze --concurrency --upstream --admin-listen --routes --upstream-proxy --log-level --log-format)
+_shtab_biot_sidecar_trigger_option_strings=(-h --help --to --id --set --simulator --print)
 _shtab_biot_sidecar_completion_option_strings=(-h --help)
 _shtab_biot_sidecar_version_option_strings=(-h --help)
 _shtab_biot_sidecar_help_option_strings=(-h --help)
@@ -29,8 +30,8 @@ _shtab_biot_sidecar_option_strings=(-h --help -V --version)
 
 
 _shtab_biot_sidecar_completion_pos_0_choices=(bash zsh fish)
-_shtab_biot_sidecar_help_pos_0_choices=(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion)
-_shtab_biot_sidecar_pos_0_choices=(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion version help)
+_shtab_biot_sidecar_help_pos_0_choices=(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda trigger completion)
+_shtab_biot_sidecar_pos_0_choices=(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda trigger completion version help)
 
 _shtab_biot_sidecar_serve__h_nargs=0
 _shtab_biot_sidecar_serve___help_nargs=0
@@ -73,6 +74,10 @@ _shtab_biot_sidecar_lambda_pos_0_nargs=...
 _shtab_biot_sidecar_lambda__h_nargs=0
 _shtab_biot_sidecar_lambda___help_nargs=0
 _shtab_biot_sidecar_lambda___freeze_nargs=0
+_shtab_biot_sidecar_trigger_pos_0_nargs=+
+_shtab_biot_sidecar_trigger__h_nargs=0
+_shtab_biot_sidecar_trigger___help_nargs=0
+_shtab_biot_sidecar_trigger___print_nargs=0
 _shtab_biot_sidecar_completion__h_nargs=0
 _shtab_biot_sidecar_completion___help_nargs=0
 _shtab_biot_sidecar_version__h_nargs=0

@@ -50,8 +50,8 @@ function _shtab_biot_sidecar_using
   test "$_shtab_biot_sidecar_cmdpath" = "$argv"
 end
 
-set -g _shtab_biot_sidecar_commands serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion version help
-set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --concurrency --count --delete --faults --grace --interval --listen --log-format --log-level --routes --scopes --simulator-listen --timeout --token-life --upstream --upstream-proxy
+set -g _shtab_biot_sidecar_commands serve demo simulate check init explain learn status top login rotate-secret wait exec lambda trigger completion version help
+set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --concurrency --count --delete --faults --grace --id --interval --listen --log-format --log-level --routes --scopes --set --simulator --simulator-listen --timeout --to --token-life --upstream --upstream-proxy
 
 complete -c biot-sidecar -e
 complete -c biot-sidecar -f
@@ -149,6 +149,13 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l routes -x -d '
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l upstream-proxy -x -d 'the proxy on the way to BioT, whatever the variables above say; none: straight (default the variables above); SIDECAR_UPSTREAM_PROXY'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l log-level -x -d 'debug, info, warning or error (default info); SIDECAR_LOG_LEVEL'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l log-format -x -d 'json or text, on stderr (default text on a terminal, else json); SIDECAR_LOG_FORMAT'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a trigger -d 'trigger: send a plugin an event as BioT would, without a change.'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -s h -l help -d 'show this help message and exit'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l to -x -d 'the plugin; default http://127.0.0.1:9000'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l id -x -d 'the entity'"'"'s id'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l set -x -d 'a field of the entity, or of the request'"'"'s body, such as age=42 or _name.firstName=Ann; repeatable'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l simulator -x -d 'default http://127.0.0.1:8788'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l print -d 'the request that would be sent, and send nothing'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a completion -d 'completion: print what makes bash, zsh or fish complete these commands.'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using completion' -s h -l help -d 'show this help message and exit'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using completion; and test $_shtab_biot_sidecar_npos -eq 0' -ka "bash zsh fish" -d 'bash, zsh, fish'
@@ -156,4 +163,4 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_si
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using version' -s h -l help -d 'show this help message and exit'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a help -d 'the list of commands, or one command'"'"'s flags'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using help' -s h -l help -d 'show this help message and exit'
-complete -c biot-sidecar -n '_shtab_biot_sidecar_using help; and test $_shtab_biot_sidecar_npos -eq 0' -ka "serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion" -d 'the command'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using help; and test $_shtab_biot_sidecar_npos -eq 0' -ka "serve demo simulate check init explain learn status top login rotate-secret wait exec lambda trigger completion" -d 'the command'

@@ -25,6 +25,7 @@ _shtab_biot_sidecar_commands() {
     simulate:'simulate: the BioT simulator alone.'
     status:'status: what a running sidecar says of its token, logins and routes.'
     top:'top: the same live, with the latest requests where the inspector is on.'
+    trigger:'trigger: send a plugin an event as BioT would, without a change.'
     version:'which version this is'
     wait:'wait: wait until the sidecar is ready.'
   )
@@ -105,7 +106,7 @@ _shtab_biot_sidecar_explain_defaults_added=0
 
 _shtab_biot_sidecar_help_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
-  ":the command:(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda completion)"
+  ":the command:(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda trigger completion)"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -211,6 +212,19 @@ _shtab_biot_sidecar_top_options=(
 # guard to ensure default positional specs are added only once per session
 _shtab_biot_sidecar_top_defaults_added=0
 
+_shtab_biot_sidecar_trigger_options=(
+  "(- : *)"{-h,--help}"[show this help message and exit]"
+  "--to[the plugin\; default http\:\/\/127.0.0.1\:9000]:URL:"
+  "--id[the entity\'s id]:id:"
+  "*--set[a field of the entity, or of the request\'s body, such as age\=42 or _name.firstName\=Ann\; repeatable]:NAME=VALUE:"
+  "--simulator[default http\:\/\/127.0.0.1\:8788]:URL:"
+  "--print[the request that would be sent, and send nothing]"
+  "(*):which event, see below:"
+)
+
+# guard to ensure default positional specs are added only once per session
+_shtab_biot_sidecar_trigger_defaults_added=0
+
 _shtab_biot_sidecar_version_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
 )
@@ -262,6 +276,7 @@ _shtab_biot_sidecar() {
         simulate) _arguments -C -s $_shtab_biot_sidecar_simulate_options ;;
         status) _arguments -C -s $_shtab_biot_sidecar_status_options ;;
         top) _arguments -C -s $_shtab_biot_sidecar_top_options ;;
+        trigger) _arguments -C -s $_shtab_biot_sidecar_trigger_options ;;
         version) _arguments -C -s $_shtab_biot_sidecar_version_options ;;
         wait) _arguments -C -s $_shtab_biot_sidecar_wait_options ;;
       esac
