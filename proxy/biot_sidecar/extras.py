@@ -12,6 +12,7 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "simulator": ("aiohttp", "cryptography", "jwt"),
         "inspector": ("aiohttp",),
         "redis": ("cryptography", "redis"),
+        "otel": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
     }
 )
 """Extra of the distribution -> what it brings, by the name that is imported."""
@@ -19,8 +20,15 @@ MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 def lack_of(extra: str) -> str:
     """What an extra lacks here and how to install it, as the end of a sentence; empty if it is whole."""
-    missing = [name for name in MODULES[extra] if find_spec(name) is None]
+    missing = [name for name in MODULES[extra] if not _is_there(name)]
     if not missing:
         return ""
     are = "is" if len(missing) == 1 else "are"
     return f'needs {" and ".join(missing)}, which {are} not installed here: pip install "biot-sidecar[{extra}]"'
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # what it would be a part of
+        return False

@@ -26,6 +26,7 @@ COLD = {
     "http/body_buffer.py": "holds the body of a plugin's login, and the answers to ours",
     "http/interfaces.py": "types; what implements them is compiled",
     "http/request_limits.py": "reads Sidecar-Timeout and Sidecar-Retry, where a request has one",
+    "http/request_trace.py": "types; what implements them is there for those who trace",
     "http/retry_after.py": "reads an answer that says when to come again",
     "routing/case_folding.py": "judges paths that are not ASCII",
     "routing/observers.py": "judges routes that only observe",

@@ -165,6 +165,14 @@ def test_tracestate_goes_with_a_traceparent_that_was_made_anew():
     assert sent(*named) == [*state, *ADDED]
 
 
+def test_tracestate_goes_on_with_another_span_of_its_trace():
+    """A span of the sidecar's own takes the caller's place in traceparent alone (W3C Trace Context, section 4.3)."""
+    ours = TRACE[:36] + b"1" * 16 + b"-01"
+    head = request(b"User-Agent: c", b"traceparent: junk", b"tracestate: a=1", b"traceparent: " + TRACE)
+    lines = request_lines(head, route(), b"ours", ours).split(b"\r\n")
+    assert lines == [b"User-Agent: c", b"tracestate: a=1", b"traceparent: " + ours]
+
+
 def test_what_a_rule_lets_the_plugin_say_keeps_its_place_and_bytes_whatever_connection_says():
     by = route(Interception.CLIENT, Authorization.KEEP)
     fields = [

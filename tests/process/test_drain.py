@@ -2,7 +2,7 @@
 
 import asyncio
 
-from biot_sidecar.process.sidecar import IDLE_GRACE, drained
+from biot_sidecar.process.draining import IDLE_GRACE, drained
 
 
 class Doubles:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from biot_sidecar.errors import Code
 from biot_sidecar.http.messages import Headers
+from biot_sidecar.http.request_trace import RequestTrace
 from biot_sidecar.routing.route import Verdict
 
 
@@ -42,6 +43,7 @@ class Exchange:
         "token_age",
         "token_result",
         "token_wait",
+        "trace",
         "trace_id",
         "tries",
         "upstream_seconds",
@@ -80,5 +82,6 @@ class Exchange:
         self.client_gone = False
         self.cut = False  # the answer broke off after its head
         self.trace_id = ""
+        self.trace: RequestTrace | None = None  # None: nobody asked for traces
         self.keep_alive = False  # the client will send more on its connection
         self.local = False  # one of the sidecar's own pages; nothing to observe

@@ -36,6 +36,10 @@ _NAMES: Final = {kind: name for name, kind in KINDS.items()}
 NO_KINDS: Final[frozenset[int]] = frozenset()
 _RULED: Final = frozenset({b"authorization", b"allow-interception"})
 _TRACE_FIELDS: Final = frozenset({b"traceparent", b"tracestate"})
+_TRACEPARENT_FIELD: Final = frozenset({b"traceparent"})
+_NOTHING: Final[Set[bytes]] = frozenset()
+_TRACE_ID: Final = slice(3, 35)
+"""Where the trace id stands in a traceparent."""
 # Options of Connection that name no field to strip.
 _PERSISTENCE: Final = frozenset({b"close", b"keep-alive"})
 
@@ -66,8 +70,8 @@ def sends_service_token(route: Route, values: list[bytes] | None) -> bool:
 def request_lines(head: RequestHead, route: Route, user_agent: bytes, traceparent: bytes) -> bytes:
     """The field lines that are the same for every try: all but Host and the service user's Authorization.
 
-    `user_agent` stands in where the client sent none. `traceparent` is the client's, or stands in for one that is
-    missing or invalid, and so would be ignored (W3C Trace Context, section 4.3).
+    `user_agent` stands in where the client sent none. `traceparent` is the client's, or goes on with its trace, or
+    stands in for one that is missing or invalid, and so would be ignored (W3C Trace Context, section 4.3).
     """
     known_fields = head.known_fields
     field_lines = head.field_lines
@@ -83,8 +87,8 @@ def request_lines(head: RequestHead, route: Route, user_agent: bytes, traceparen
         # An empty User-Agent trips BioT's firewall as a missing one does (BioT docs, request headers and WAF).
         field_lines = [*_without_fields(field_lines, {b"user-agent"}), b"User-Agent: " + user_agent]
     if _TRACEPARENT not in known_fields or traceparent not in known_fields[_TRACEPARENT]:
-        if (_TRACEPARENT in known_fields or _TRACESTATE in known_fields) and not _sent(head, traceparent):
-            field_lines = _without_fields(field_lines, _TRACE_FIELDS)
+        if _TRACEPARENT in known_fields or _TRACESTATE in known_fields:
+            field_lines = _without_fields(field_lines, _left_behind(head, traceparent))
         field_lines = [*field_lines, b"traceparent: " + traceparent]
     if route.interception is _ON:
         field_lines = [*field_lines, b"allow-interception: 1"]
@@ -93,9 +97,15 @@ def request_lines(head: RequestHead, route: Route, user_agent: bytes, traceparen
     return b"\r\n".join(field_lines)
 
 
-def _sent(head: RequestHead, traceparent: bytes) -> bool:
-    """True when the client sent it; if it was made here, tracestate belongs to another trace (W3C, section 4.3)."""
-    return traceparent in head.known_fields.get(_TRACEPARENT, ())
+def _left_behind(head: RequestHead, traceparent: bytes) -> Set[bytes]:
+    """Which of the client's trace fields do not go on: none with its own traceparent, that one alone with another of
+    its trace; if a new trace was begun, tracestate belongs to another (W3C Trace Context, section 4.3).
+    """
+    sent = head.known_fields.get(_TRACEPARENT, ())
+    if traceparent in sent:
+        return _NOTHING
+    trace_id = traceparent[_TRACE_ID]
+    return _TRACEPARENT_FIELD if any(one[_TRACE_ID] == trace_id for one in sent) else _TRACE_FIELDS
 
 
 def _takes_trailers(values: list[bytes]) -> bool:

@@ -32,6 +32,7 @@ from biot_sidecar.http.header_rules import request_lines, request_start, respons
 from biot_sidecar.http.interfaces import ClientStream, UpstreamStream
 from biot_sidecar.http.messages import BODY_NONE, RequestHead, ResponseHead
 from biot_sidecar.http.relay import ForwardingContext, Relay
+from biot_sidecar.http.request_trace import RequestTrace
 from biot_sidecar.http.retry_after import asked_pause
 from biot_sidecar.routing.retry import RETRYABLE_STATUS, may_retry, pause
 from biot_sidecar.routing.route import Route
@@ -50,7 +51,7 @@ class Forwarder(ForwardingContext):
         traceparent: bytes,
     ) -> ForwardedRequest:
         """A request that may go, ready to run. `target` is in origin-form."""
-        request = ForwardedRequest(self, client, head, route, exchange)
+        request = ForwardedRequest(self, client, head, route, exchange, traceparent)
         # OPTIONS * is about the whole server, wherever in it the base URL points.
         full = target if target == b"*" else self.prefix + target
         request.start = request_start(head, full, self.authority)
@@ -62,12 +63,29 @@ class Forwarder(ForwardingContext):
 class ForwardedRequest(Relay):
     """One request under way: its tries, and the upstream connection it holds at the moment."""
 
-    __slots__ = ("_deadline", "_interims", "_reached", "_route", "_uploading", "_withheld", "field_lines", "start")
+    __slots__ = (
+        "_deadline",
+        "_interims",
+        "_reached",
+        "_route",
+        "_traceparent",
+        "_uploading",
+        "_withheld",
+        "field_lines",
+        "start",
+    )
 
     def __init__(
-        self, shared: Forwarder, client: ClientStream, head: RequestHead, route: Route, exchange: Exchange
+        self,
+        shared: Forwarder,
+        client: ClientStream,
+        head: RequestHead,
+        route: Route,
+        exchange: Exchange,
+        traceparent: bytes,
     ) -> None:
         super().__init__(shared, client, head, exchange)
+        self._traceparent = traceparent
         self._route = route
         self._deadline = exchange.started + route.timeout
         self._interims = 0
@@ -95,6 +113,8 @@ class ForwardedRequest(Relay):
                 if uses_service_token:
                     now, began = began or tokens.now(), 0.0  # a further try comes later
                     token = tokens.current(now) or await self._wait_for_token()
+                if exchange.trace is not None:
+                    self._begin_try(exchange.trace)
                 try:
                     upstream = self._upstream = self._shared.pool.take() or await self._dial(token)
                     if upstream is None:
@@ -117,6 +137,7 @@ class ForwardedRequest(Relay):
                         replayable=self._client.replay_buffer is not None,
                     ):
                         replayed = True
+                        self._end_try("token_not_valid", status)
                         exchange.retries += ("token_not_valid",)
                         self._release(keep=response.keep_alive)
                         continue
@@ -146,7 +167,10 @@ class ForwardedRequest(Relay):
         except TimeoutError:
             pass
         finally:
-            exchange.token_wait += shared.clock() - began
+            ended = shared.clock()
+            exchange.token_wait += ended - began
+            if exchange.trace is not None:
+                exchange.trace.token_awaited(began, ended)
         raise errors.login_timeout(self._route.timeout)
 
     async def _try_again(self, reason: str, response: ResponseHead | None) -> bool:
@@ -165,12 +189,24 @@ class ForwardedRequest(Relay):
             self._withheld = True
             return False
         self._release(keep=False)
+        self._end_try(reason, 0 if response is None else response.status)
         exchange.retries += (reason,)
         await shared.sleep(wait)
         exchange.paused += wait
         return True
 
     # ---- the try
+
+    def _begin_try(self, trace: RequestTrace) -> None:
+        """BioT sees each try as a span of its own: its id is random, so nothing else in the fields is like it."""
+        traceparent = trace.try_began(self._shared.clock())
+        self.field_lines = self.field_lines.replace(self._traceparent, traceparent, 1)
+        self._traceparent = traceparent
+
+    def _end_try(self, reason: str, status: int) -> None:
+        trace = self._exchange.trace
+        if trace is not None:
+            trace.try_ended(self._shared.clock(), status, reason)
 
     async def _dial(self, token: Token | None) -> UpstreamStream | None:
         """A connection, most often a new one, or none if the token ran out meanwhile. Raises UpstreamError."""

@@ -42,7 +42,8 @@ from biot_sidecar.http.local_responses import error_response_bytes, local_respon
 from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.request_limits import ASKS, within_request
-from biot_sidecar.http.traceparent import TraceparentGenerator, trace_id_of
+from biot_sidecar.http.request_trace import RequestTracer
+from biot_sidecar.http.trace_context import TraceContexts
 from biot_sidecar.routing.local_paths import LOCAL_PREFIX, local_path
 from biot_sidecar.routing.route import Authorization, Retry, Route, Verdict
 
@@ -89,6 +90,7 @@ class ConnectionHandler:
         loops: LoopJudge,
         callers: AllowedCallers | None = None,
         inspector: Forwarder | None = None,
+        tracer: RequestTracer | None = None,
         numbering: tuple[int, int] = (0, 1),
     ) -> None:
         self._inspector = inspector
@@ -103,7 +105,7 @@ class ConnectionHandler:
         self._plugin_login = plugin_login
         self._wall = wall
         self._clock = clock
-        self._traceparents = TraceparentGenerator(random_bits)
+        self._trace_contexts = TraceContexts(random_bits, tracer)
         self._loops = loops
         self._slots = Slots(limits.in_flight_requests, _always if forwarder is None else forwarder.tokens.has_current)
         self._number, self._step = numbering
@@ -190,7 +192,7 @@ class ConnectionHandler:
         exchange.keep_alive = head.keep_alive
         exchange.request_headers = head.headers
         client.expect_body(head.framing)
-        traceparent = self._trace(head, exchange)
+        traceparent = self._trace_contexts.of(head, exchange)
         if self._callers is not None:
             self._callers.admit(client.caller_uid, local_path(head.target))
         client.check_body()
@@ -243,17 +245,6 @@ class ConnectionHandler:
             return await forwarder.forward(client, head, target, route, exchange, traceparent).run()
         finally:
             slots.leave()
-
-    def _trace(self, head: RequestHead, exchange: Exchange) -> bytes:
-        """The request's own traceparent, or one for it; the exchange takes the trace id."""
-        for sent in head.known_fields.get(Kind.TRACEPARENT, ()):
-            trace_id = trace_id_of(sent)
-            if trace_id is not None:
-                exchange.trace_id = trace_id
-                return sent
-        made = self._traceparents.new(exchange.at - exchange.started)
-        exchange.trace_id = made[3:35].decode()
-        return made
 
     async def _guard_against_loops(self, head: RequestHead, target: bytes, exchange: Exchange) -> None:
         if not await self._loops(exchange.trace_id, head.method, target.partition(b"?")[0]):
@@ -325,8 +316,7 @@ class ConnectionHandler:
             exchange.refused, exchange.reason = failure.reason, failure.logged
         if client.lost:
             return False
-        if not exchange.trace_id:
-            exchange.trace_id = self._traceparents.new(exchange.at - exchange.started)[3:35].decode()
+        self._trace_contexts.ensure(exchange)
         keep = exchange.keep_alive and client.failure is None and not self.draining and self._body_is_here(client)
         exchange.status = status_of(failure)
         exchange.request_bytes = client.body_bytes

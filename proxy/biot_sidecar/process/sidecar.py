@@ -14,10 +14,10 @@ from biot_sidecar.auth.single_flight_login import LoginRecord
 from biot_sidecar.auth.tokens import Tokens
 from biot_sidecar.background_work import Rests
 from biot_sidecar.http.admission import Admission
-from biot_sidecar.http.deadlines import POLLS, DeadlineTimer, timeout
+from biot_sidecar.http.deadlines import DeadlineTimer, timeout
 from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.exchange import Exchange
-from biot_sidecar.http.interfaces import LoginObserver
+from biot_sidecar.http.interfaces import LoginObserver, Observer
 from biot_sidecar.http.listener import Listener
 from biot_sidecar.http.local_endpoints import LocalEndpoints
 from biot_sidecar.http.proxy import Forwarder
@@ -26,6 +26,7 @@ from biot_sidecar.http.sockets import called_at
 from biot_sidecar.http.upstream_pool import Pool
 from biot_sidecar.platform import peer_uid
 from biot_sidecar.process.callers import make_allowed_callers
+from biot_sidecar.process.draining import drained
 from biot_sidecar.process.factories import (
     RANDOM,
     USER_AGENT,
@@ -47,6 +48,7 @@ from biot_sidecar.process.memory_trim import MemoryTrimmer
 from biot_sidecar.process.process_context import ProcessContext
 from biot_sidecar.process.signals import StopSignals
 from biot_sidecar.process.token_broker import make_worker_secret
+from biot_sidecar.process.tracing import close_traces, make_traces
 from biot_sidecar.routing.explain import explain
 from biot_sidecar.routing.file.watcher import RoutesWatcher
 from biot_sidecar.routing.table import RouteTable
@@ -61,12 +63,9 @@ from biot_sidecar.telemetry.status import status
 if TYPE_CHECKING:
     from biot_sidecar.auth.secret_key_life import SecretKeyWatch
 
-IDLE_GRACE: Final = 0.25
-"""Seconds in which a stopping sidecar still tells idle connections that it stops, instead of hanging up on them."""
 EVICT_INTERVAL: Final = 5.0
 SHORTAGE: Final = 60.0
 """Seconds without a shortage of descriptors after which the next one is told of again."""
-DRAIN_POLL: Final = 0.02
 INSPECTOR: Final = UpstreamUrl(tls=False, host="inspector", port=0, authority=b"inspector", prefix=b"")
 
 MakeProcessContext = Callable[[Pool, DeadlineTimer, LoginObserver], ProcessContext]
@@ -92,7 +91,9 @@ class Sidecar:
         self.secret = self._make_secret()
         self._tokens = self._make_tokens()
         self._secret_key_watch = self._make_secret_key_watch()
-        self._observer = BatchingObserver([self._metrics, log], later=after_batch_interval, report=self.report)
+        self._traces = make_traces(settings, log)
+        told: list[Observer] = [self._metrics, log, *filter(None, [self._traces])]
+        self._observer = BatchingObserver(told, later=after_batch_interval, report=self.report)
         self._admission = Admission(settings.allowed_hosts, settings.allowed_origins)
         self._reserve = Reserve()
         self._prometheus = PrometheusLoader(time.monotonic, self._reserve.lent)
@@ -197,6 +198,7 @@ class Sidecar:
             loops=context.loops,
             callers=make_allowed_callers(settings) if everything else None,
             inspector=inspector,
+            tracer=self._traces if everything else None,
             numbering=(context.number + 1 - context.size, context.size),
         )
 
@@ -217,6 +219,8 @@ class Sidecar:
     def _connect_gauges(self) -> None:
         """Let the metrics and the log read what the other parts count."""
         self._metrics.lines_dropped = self._log.lines_dropped
+        if traces := self._traces:
+            self._metrics.spans_dropped = lambda: traces.dropped
         self._log.before_event = self._observer.flush
         self._metrics.gauges = lambda: (self._handler.in_flight, self._pool.idle, self._pool.active)
 
@@ -356,6 +360,7 @@ class Sidecar:
         await self._context.close()
         await close_upstream(self._pool, self._deadlines)
         self._observer.flush()
+        await close_traces(self._traces)
 
     async def _evict_idle(self) -> None:
         """Give back what rests: idle connections to BioT, memory, the descriptors held in reserve."""
@@ -384,17 +389,3 @@ class Sidecar:
         # Connections end as they will; whoever waits for one hears of it.
         if isinstance(error, BaseException) and not isinstance(error, OSError):
             self.report(error)
-
-
-async def drained(listener: Listener, handler: ConnectionHandler, clock: Callable[[], float]) -> None:
-    """Wait for all connections to end. While requests run, those that rest may still ask, and hear that we stop."""
-    grace = clock() + IDLE_GRACE
-    while listener.open:
-        if clock() >= grace and not handler.in_flight:
-            # A process that stood still finds this due before it has read what lies in its sockets (http.deadlines).
-            for _ in range(POLLS):
-                await asyncio.sleep(0)
-            if not handler.in_flight:
-                handler.drain_idle = True
-                listener.wake_all()
-        await asyncio.sleep(DRAIN_POLL)

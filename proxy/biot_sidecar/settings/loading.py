@@ -9,7 +9,7 @@ import msgspec
 
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings.checks import check_all
-from biot_sidecar.settings.names import ALLOW_REMOTE, CA_FILE, EXTRA_CA_FILE, LISTEN, SECRET_KEY_CHECK
+from biot_sidecar.settings.names import ALLOW_REMOTE, CA_FILE, EXTRA_CA_FILE, LISTEN, SECRET_KEY_CHECK, TRACES
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.routes_path import find_routes_file
 from biot_sidecar.settings.table import SETTINGS
@@ -27,6 +27,7 @@ def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     values = {row.name: reader.value(row.name) for row in SETTINGS}
     check_all(reader)
     proxy = choose_upstream_proxy(reader)
+    traces = _wants_traces(reader)
     raise_problems(reader)
     fields = {row.field: values[row.name] for row in SETTINGS if row.field}
     fields["upstream"] = msgspec.structs.replace(
@@ -34,6 +35,7 @@ def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     )
     fields["allowed_hosts"] = fields["allowed_hosts"] or _own_hosts(fields["upstream"])
     fields["upstream_proxy"] = proxy
+    fields["traces"] = traces
     # Frozen between events, a function is no place for work in the background.
     fields["secret_key_check"] &= bool(env.get(SECRET_KEY_CHECK, "").strip()) or "AWS_LAMBDA_FUNCTION_NAME" not in env
     return Settings(**fields, routes=find_routes_file(env, flags), warnings=(*reader.misspelt(), *reader.warnings))
@@ -61,6 +63,14 @@ def misspelt(env: Mapping[str, str]) -> list[str]:
 def allows_remote(env: Mapping[str, str]) -> bool:
     """SIDECAR_ALLOW_REMOTE alone, for listeners that others bind; nonsense, which `load` refuses, allows nothing."""
     return bool(Reader(env, {}).value(ALLOW_REMOTE))
+
+
+def _wants_traces(reader: Reader) -> bool:
+    if not any(name.startswith("OTEL_") for name in reader.env) and reader.value(TRACES) is None:
+        return False
+    from biot_sidecar.settings.traces import wants_traces  # for those who may have a collector only
+
+    return wants_traces(reader)
 
 
 def _own_hosts(upstream: UpstreamUrl) -> frozenset[bytes]:

@@ -22,6 +22,7 @@ from biot_sidecar.settings.names import (
     CA_FILE,
     EXTRA_CA_FILE,
     LISTEN,
+    OTLP_ENDPOINT,
     ROTATE_BEFORE,
     ROUTES,
     SECRET,
@@ -30,6 +31,7 @@ from biot_sidecar.settings.names import (
     SECRET_KEY_CHECK,
     SIMULATOR_LISTEN,
     TOKEN_STORE,
+    TRACES,
     UPSTREAM_PROXY,
     USER_ID,
 )
@@ -82,8 +84,10 @@ _SHARED_PROXY_SETTINGS: Final = (
         "networks (`10.0.0.0/8`), each perhaps with `:port`; `*` is all; `no_proxy` wins",
     ),
 )
-SHARED: Final = frozenset(name for name, _ in _SHARED_PROXY_SETTINGS)
-"""Variables that other programs read as well; they are read by settings/upstream_proxy, and never stop a start."""
+SHARED: Final = frozenset({OTLP_ENDPOINT, *(name for name, _ in _SHARED_PROXY_SETTINGS)})
+"""Variables that other programs read as well; settings/upstream_proxy and settings/traces read them, and none of them
+stops a start by itself.
+"""
 SETTINGS: Final = (
     Setting(
         name=BASE_URL,
@@ -298,6 +302,19 @@ SETTINGS: Final = (
         unset="",
         unset_means="`text` on a terminal, else `json`",
         help="`json` or `text`, on stderr",
+    ),
+    Setting(
+        name=OTLP_ENDPOINT,
+        help="the collector that gets a trace of each call, such as `http://localhost:4318`; its kin (`OTEL_*`: "
+        "headers, sampler, batches) count as OpenTelemetry says. Spoken is `http/protobuf`. Needs `biot-sidecar[otel]`",
+    ),
+    Setting(
+        name=TRACES,
+        field="traces",
+        parse=parsers.switch,
+        extra="otel",
+        unset_means="as the variable above says",
+        help="`0`: no traces, whatever the variable above says; `1`: no start without them",
     ),
     Setting(
         name="SIDECAR_INSPECT",

@@ -84,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str  # json | text; empty: text on a terminal, else json
     inspect: bool
     rotate_before: float | None = None  # None: never by itself
+    traces: bool = False  # to where OTEL_* say
     upstream_max_age: float = 0.0  # 0: no limit
     upstream_proxy: UpstreamProxy | None = None  # None: straight
     warnings: tuple[str, ...] = ()  # what is odd but no error

@@ -233,6 +233,7 @@ def _program(snapshot: Snapshot) -> Iterator[Metric]:
     yield _counter(
         "log_lines_dropped", "Lines of the log that could not be written.", (), [((), snapshot.lines_dropped)]
     )
+    yield _counter("trace_spans_dropped", "Spans of traces that could not be sent.", (), [((), snapshot.spans_dropped)])
     build = {"version": snapshot.version, "python": snapshot.python}
     yield InfoMetricFamily(PREFIX + "build", "The program that runs.", value=build)
 

@@ -32,7 +32,7 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 class Metrics:
     """An Observer and LoginObserver that counts.
 
-    `gauges` and `lines_dropped`, the log's, are set by whoever knows. `clock` tells monotonic seconds.
+    `gauges`, `lines_dropped` and `spans_dropped` are set by whoever knows. `clock` tells monotonic seconds.
     """
 
     def __init__(self, *, version: str, python: str, clock: Callable[[], float] = lambda: 0.0) -> None:
@@ -47,6 +47,7 @@ class Metrics:
         self._prepared: dict[str, RouteStats] = {}
         self.gauges: Gauges = lambda: (0, 0, 0)
         self.lines_dropped: Callable[[], int] = lambda: 0
+        self.spans_dropped: Callable[[], int] = lambda: 0
 
     def routes(self, names: Iterable[str]) -> None:
         """These routes are in force now: their series exist from here on. Those of earlier routes stay for a while."""
@@ -178,5 +179,6 @@ class Metrics:
         snapshot.dropped = self._expiry.dropped
         snapshot.in_flight, snapshot.idle, snapshot.active = self.gauges()
         snapshot.lines_dropped = self.lines_dropped()
+        snapshot.spans_dropped = self.spans_dropped()
         snapshot.process = read_process_metrics()
         return _ENCODER.encode(snapshot)

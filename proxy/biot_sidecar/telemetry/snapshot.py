@@ -88,6 +88,7 @@ class Snapshot:
     descriptor_shortages: int = 0
     worker_restarts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RESTARTS, 0))
     lines_dropped: int = 0  # of the log
+    spans_dropped: int = 0  # of traces
     dropped: tuple[str, ...] = field(default=(), metadata=LIVE_UNION)  # routes that are shown no more
     process: ProcessMetrics = field(default_factory=ProcessMetrics)
 

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from biot_sidecar.process.sidecar import IDLE_GRACE
+from biot_sidecar.process.draining import IDLE_GRACE
 
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
