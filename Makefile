@@ -76,8 +76,9 @@ $(VENV)/.compile: requirements-compile.lock $(VENV)/.run
 run: $(VENV)/.run ## start the sidecar on 127.0.0.1:8787; with BIOT_BASE_URL unset the BioT simulator too
 	@if [ -n "$$BIOT_BASE_URL" ]; then exec $(BIN)/biot-sidecar serve; else exec $(BIN)/biot-sidecar demo; fi
 
-# Side by side; tests/conftest.py says how many. What is given in TESTS replaces all tests.
-PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
+# Side by side; tests/conftest.py says how many. What is given in TESTS replaces all tests. pytest keeps what it compiles,
+# also where Python was told not to: each of its processes would take as long again to read the tests, on every run.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal
 
 test: $(VENV)/.test ## run the tests, but for what takes long or needs more tools
 	@$(PYTEST) -m "not thorough" $(TESTS)
@@ -96,7 +97,7 @@ COVER_TESTS ?= -m "not thorough"
 
 cover: $(VENV)/.dev ## measure what the tests run through, branches and other processes included; COVER_TESTS says which
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@$(BIN)/python -m coverage run -m pytest -n auto --dist worksteal $(COVER_TESTS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m coverage run -m pytest -n auto --dist worksteal $(COVER_TESTS)
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
 

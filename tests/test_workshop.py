@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import yaml
 
 from tests.conftest import slow_ones_first, summed
 from tests.support import wants
+from tests.support.once import made_once
+from tests.support.ports import reserved_port
 from tests.typecheck import allowed, verdict
 
 ROOT = Path(__file__).parents[1]
@@ -178,3 +181,29 @@ def test_the_hooks_run_what_make_check_runs():
     entries = " ".join(hook["entry"] for hook in hooks)
     recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
     assert set(re.findall(r"\$\(BIN\)/(?!python)([\w-]+)", recipe)) <= set(re.findall(r"\.venv/bin/([\w-]+)", entries))
+
+
+# ---- what tests share
+
+
+def test_a_reserved_port_refuses_and_lets_its_owner_listen():
+    with reserved_port() as reserved:
+        port = reserved.getsockname()[1]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        with socket.create_server(("127.0.0.1", port)), socket.create_server(("127.0.0.2", port)):
+            socket.create_connection(("127.0.0.1", port)).close()
+
+
+def test_a_folder_is_made_once_and_again_where_making_it_failed(tmp_path_factory):
+    made = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        if len(made) == 1:
+            raise OSError("no network")
+
+    with pytest.raises(OSError, match="no network"):
+        made_once(tmp_path_factory, "something", make)
+    assert made_once(tmp_path_factory, "something", make) == made_once(tmp_path_factory, "something", make)
+    assert len(made) == 2

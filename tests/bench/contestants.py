@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.bench.program import Program, free_port
+from tests.bench.program import Program
 from tests.bench.upstream import USER, Upstream
 from tests.bench.workshop import COMPILED, PEERS, PYTHON, ROOT, Missing, debian, go_proxy, in_venv
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)

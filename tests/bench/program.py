@@ -15,12 +15,6 @@ PATIENCE = 30.0
 _PROC = Path("/proc")
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
 @dataclass
 class Program:
     """`command` listens at `port`; its children count as part of it."""

@@ -6,9 +6,10 @@ import base64
 import json
 from pathlib import Path
 
-from tests.bench.program import Program, free_port
+from tests.bench.program import Program
 from tests.bench.workshop import debian
 from tests.support.authority import Authority
+from tests.support.ports import free_port
 
 BIG = 64 * 1024 * 1024
 USER = "6f1c7e0a-8a44-4b0a-9c2e-0d9a5d2f4b11"

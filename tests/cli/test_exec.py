@@ -14,7 +14,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cli.processes import COMMAND, DUMB, PATIENCE, gone, running
-from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, seen, simulator
+from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, seen
+from tests.support.ports import free_port
+from tests.support.simulated_biot import simulated_biot
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -35,8 +37,8 @@ while True: signal.pause()
 
 
 @pytest.fixture(scope="module")
-def biot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with simulator(tmp_path_factory.mktemp("biot")) as url:
+def biot() -> Iterator[str]:
+    with simulated_biot() as url:
         yield url
 
 
@@ -113,8 +115,7 @@ def test_the_output_is_the_commands_and_its_input_too(biot):
 
 
 def test_flags_before_the_command_are_the_sidecars(biot):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        where = f"127.0.0.1:{free.getsockname()[1]}"
+    where = f"127.0.0.1:{free_port()}"
     words = python("import os; print(os.environ['BIOT_BASE_URL'])")
     done = ran("exec", "--upstream", biot, "--listen", where, *words[1:], BIOT_BASE_URL="nonsense")
     assert (done.returncode, done.stdout) == (0, f"http://{where}\n")

@@ -18,7 +18,8 @@ from biot_sidecar.cli.top import Look, Seen
 from tests.cli.processes import COMMAND, DUMB, PATIENCE, running
 from tests.cli.support import ran
 from tests.cli.test_status_view import READY, route, status
-from tests.deploy.programs import PLAIN, ROOT, free_port
+from tests.deploy.programs import PLAIN, ROOT
+from tests.support.ports import free_port
 
 NOBODY = DUMB | {"BIOT_BASE_URL": "http://127.0.0.1:9", "SIDECAR_LOGIN_AT_START": "0"}
 COMMANDS = ["status", "top"]

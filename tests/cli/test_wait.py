@@ -13,7 +13,9 @@ from biot_sidecar.settings import ListenAddress
 
 from tests.cli.processes import COMMAND, DUMB, PATIENCE, running
 from tests.cli.support import ran
-from tests.deploy.programs import PLAIN, ROOT, free_port, simulator
+from tests.deploy.programs import PLAIN, ROOT
+from tests.support.ports import free_port
+from tests.support.simulated_biot import simulated_biot
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -195,7 +197,7 @@ def test_a_sidecar_that_serves_other_hosts_only_is_ready_too(tmp_path):
 
 @pytest.mark.e2e
 def test_a_sidecar_whose_login_is_refused_is_not_ready_and_says_why(tmp_path):
-    with simulator(tmp_path) as biot:
+    with simulated_biot() as biot:
         env = NOBODY | {"BIOT_BASE_URL": biot, "SIDECAR_LOGIN_AT_START": "1", "BIOT_SERVICE_USER_SECRET_KEY": "wrong"}
         with running(tmp_path, "serve", **env) as sidecar:
             where = sidecar.until("biot-sidecar ready on ").split()[3]

@@ -6,7 +6,6 @@ import json
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from tests.support.form import FORM
+from tests.support.ports import free_port as free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -100,13 +100,6 @@ def sidecar(folder: Path, base_url: str, **settings: str) -> Iterator[str]:
     with program(folder, "sidecar", [sys.executable, "-m", "biot_sidecar", "serve"], env) as running:
         yield "http://" + running.first_line.split()[3]
         assert running.stop() == 0, running.log()
-
-
-def free_port() -> int:
-    """A port that was free a moment ago, for programs that must know theirs beforehand."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def call(method: str, url: str, body: Any = None, **headers: str) -> Any:

@@ -16,7 +16,8 @@ from urllib.request import urlopen
 
 import yaml
 
-from tests.deploy.programs import DEADLINE, PLAIN, free_port
+from tests.deploy.programs import DEADLINE, PLAIN
+from tests.support.ports import free_port
 
 Result = list[tuple[dict[str, str], float]]
 

@@ -17,10 +17,13 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.lambda_api import RUNTIME, Environment, LambdaApi
-from tests.deploy.programs import DEPLOY, PLAIN, SECRET, USER, free_port, logins, simulator
+from tests.deploy.programs import DEPLOY, PLAIN, SECRET, USER, logins, simulator
 from tests.deploy.wall_clock import WallClock
 from tests.support import wants
 from tests.support.form import UNDER_TEST
+from tests.support.once import made_once
+from tests.support.ports import free_port
+from tests.support.simulated_biot import simulated_biot
 
 LAMBDA = DEPLOY / "aws-lambda"
 HERE = Path(__file__).parent
@@ -34,11 +37,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that build.sh makes, once."""
-    folder = tmp_path_factory.mktemp("lambda") / "biot_sidecar"
+    """The folder that build.sh makes."""
     form = {"COMPILED": "1"} if UNDER_TEST else {}
-    subprocess.run([LAMBDA / "build.sh", folder], check=True, env={**os.environ, "PYTHON": sys.executable, **form})
-    return folder
+    env = {**os.environ, "PYTHON": sys.executable, **form}
+
+    def build(folder: Path) -> None:
+        subprocess.run([LAMBDA / "build.sh", folder / "biot_sidecar"], check=True, env=env)
+
+    return made_once(tmp_path_factory, "lambda", build) / "biot_sidecar"
 
 
 @dataclass
@@ -118,7 +124,7 @@ def test_a_plugin_answers_before_and_after_a_freeze_in_which_its_token_ran_out(
 ) -> None:
     port = free_port()
     with (
-        simulator(tmp_path, port, "--token-life", "2s") as biot,
+        simulated_biot(port, token_life=2.0) as biot,
         function(tmp_path, bundle, language, way, biot) as plugin,
     ):
         assert plugin.start(), plugin.api.errors
@@ -157,11 +163,11 @@ def test_a_plugin_outlives_a_freeze_in_which_its_connections_and_tokens_died(
 ) -> None:
     port = free_port()
     with function(tmp_path, bundle, language, "image", f"http://127.0.0.1:{port}") as plugin:
-        with simulator(tmp_path, port):
+        with simulated_biot(port):
             assert plugin.start(), plugin.api.errors
             age = plugin.age()
             plugin.environment.freeze()
-        with simulator(tmp_path, port) as biot:  # a new one: it knows none of the old tokens
+        with simulated_biot(port, own_key=True) as biot:  # a new one: it knows none of the old tokens
             plugin.environment.thaw()
             assert plugin.age() == age
             assert logins(biot) == 1
@@ -170,7 +176,7 @@ def test_a_plugin_outlives_a_freeze_in_which_its_connections_and_tokens_died(
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_plugin_and_its_sidecar_fit_into_128_megabytes(language: str, way: str, bundle: Path, tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, function(tmp_path, bundle, language, way, biot) as plugin:
+    with simulated_biot() as biot, function(tmp_path, bundle, language, way, biot) as plugin:
         assert plugin.start(), plugin.api.errors
         plugin.age()
         assert sum(plugin.environment.memory().values()) < 128 * 1024 * 1024
@@ -183,7 +189,7 @@ def test_the_secret_is_out_of_the_plugins_reach(language: str, way: str, bundle:
         "python": "import os\n\n\ndef handler(event, context):\n    return dict(os.environ)\n",
         "node": "export const handler = async () => process.env;\n",
     }[language]
-    with simulator(tmp_path) as biot, function(tmp_path, bundle, language, way, biot, handler) as plugin:
+    with simulated_biot() as biot, function(tmp_path, bundle, language, way, biot, handler) as plugin:
         assert plugin.start(), plugin.api.errors
         environment = plugin.api.invoke(EVENT)
         assert SECRET not in environment.values()
@@ -191,7 +197,7 @@ def test_the_secret_is_out_of_the_plugins_reach(language: str, way: str, bundle:
 
 
 def test_the_extension_ends_with_its_sidecar_when_lambda_shuts_down(bundle: Path, tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, function(tmp_path, bundle, "python", "image", biot) as plugin:
+    with simulated_biot() as biot, function(tmp_path, bundle, "python", "image", biot) as plugin:
         assert plugin.start(), plugin.api.errors
         plugin.age()
         assert plugin.environment.shut_down() == [0]
@@ -208,7 +214,7 @@ def test_the_first_event_waits_until_the_sidecar_is_ready(bundle: Path, tmp_path
     held.write_text(f'#!/bin/sh\nread open < {home}/gate\nexec {bundle}/bin/biot-sidecar "$@"\n')
     held.chmod(0o755)
     with (
-        simulator(tmp_path) as biot,
+        simulated_biot() as biot,
         function(tmp_path, bundle, "python", "image", biot, SIDECAR_HOME=str(home)) as plugin,
         ThreadPoolExecutor() as pool,
     ):
@@ -228,7 +234,7 @@ def test_the_extension_needs_nothing_but_a_shell_and_the_sidecars_interpreter(bu
         (tools / name).symlink_to(str(shutil.which(name)))
     (tools / f"python{sys.version_info.major}.{sys.version_info.minor}").symlink_to(sys.executable)
     with (
-        simulator(tmp_path) as biot,
+        simulated_biot() as biot,
         function(tmp_path, bundle, "python", "image", biot, PATH=str(tools)) as plugin,
     ):
         assert plugin.start(), (plugin.api.errors, plugin.environment.log())
@@ -271,7 +277,7 @@ def test_lambda_hears_of_a_sidecar_that_cannot_start(bundle: Path, tmp_path: Pat
 
 
 def test_lambda_hears_of_a_sidecar_that_ended_and_replaces_the_environment(bundle: Path, tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, function(tmp_path, bundle, "python", "image", biot) as plugin:
+    with simulated_biot() as biot, function(tmp_path, bundle, "python", "image", biot) as plugin:
         assert plugin.start(), plugin.api.errors
         os.kill(plugin.pid("__main__.py serve"), 9)
         assert plugin.environment.extensions[0].wait(10) == 1
@@ -283,7 +289,7 @@ def test_lambda_hears_of_a_sidecar_that_ended_and_replaces_the_environment(bundl
 def test_a_plugin_ends_with_its_sidecar_and_lambda_replaces_the_environment(
     language: str, way: str, bundle: Path, tmp_path: Path
 ) -> None:
-    with simulator(tmp_path) as biot, function(tmp_path, bundle, language, way, biot) as plugin:
+    with simulated_biot() as biot, function(tmp_path, bundle, language, way, biot) as plugin:
         assert plugin.start(), plugin.api.errors
         plugin.age()
         os.kill(plugin.pid("__main__.py serve"), 9)
@@ -320,6 +326,7 @@ def test_a_bundle_for_another_python_says_so(bundle: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_bundle_may_take_a_python_along(tmp_path: Path) -> None:
     home, folder = tmp_path / "python", tmp_path / "biot_sidecar"
     (home / "bin").mkdir(parents=True)

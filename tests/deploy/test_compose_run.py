@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.programs import DEADLINE, DEPLOY, PLAIN, ROOT, free_port, logins, program, seen
+from tests.deploy.programs import DEADLINE, DEPLOY, PLAIN, ROOT, logins, program, seen
 from tests.deploy.test_containers import DOCKERFILE, SERVICES, filled
 from tests.deploy.test_examples import PATIENT
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.e2e
 IMAGE_CHECK = json.loads(re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)[1])

@@ -12,8 +12,9 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.deploy.programs import DEPLOY, PLAIN, ROOT, call, logins, program, seen, sidecar, simulator
+from tests.deploy.programs import DEPLOY, PLAIN, ROOT, call, logins, program, seen, sidecar
 from tests.support import wants
+from tests.support.simulated_biot import simulated_biot
 
 EXAMPLES = DEPLOY / "examples"
 PYTHON = str(EXAMPLES / "python" / "plugin.py")
@@ -37,7 +38,8 @@ def command(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         case "javascript":
             return [wants.program("node"), str(EXAMPLES / "javascript" / "plugin.mjs")]
         case "java":
-            return [wants.program("java"), str(EXAMPLES / "java" / "Plugin.java")]
+            quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+            return [wants.program("java"), *quick, str(EXAMPLES / "java" / "Plugin.java")]
         case _:
             return [str(compiled_go(EXAMPLES / "go" / "main.go", tmp_path_factory.mktemp("go")))]
 
@@ -61,7 +63,7 @@ def plugin(command: list[str], folder: Path, sidecar_url: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("command", LANGUAGES, indirect=True)
 def test_an_example_changes_a_patient_without_a_line_of_login_code(command: list[str], tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, sidecar(tmp_path, biot) as url, plugin(command, tmp_path, url) as address:
+    with simulated_biot() as biot, sidecar(tmp_path, biot) as url, plugin(command, tmp_path, url) as address:
         first = call("POST", address, EVENT, **HEADERS)
         again = call("POST", address, EVENT, **HEADERS)
         calls = [(one["method"], one["token"], one["interception"]) for one in seen(biot) if one["path"] == PATIENT]
@@ -76,7 +78,7 @@ def test_an_example_changes_a_patient_without_a_line_of_login_code(command: list
 @pytest.mark.parametrize("command", LANGUAGES, indirect=True)
 def test_an_example_passes_biots_error_on(command: list[str], tmp_path: Path) -> None:
     unknown = {**EVENT, "data": {"entity": {"_id": "00000000-0000-0000-0000-000000000000"}}}
-    with simulator(tmp_path) as biot, sidecar(tmp_path, biot) as url, plugin(command, tmp_path, url) as address:
+    with simulated_biot() as biot, sidecar(tmp_path, biot) as url, plugin(command, tmp_path, url) as address:
         with pytest.raises(HTTPError) as refused:
             call("POST", address, unknown, **HEADERS)
         with refused.value as answer:
@@ -86,7 +88,7 @@ def test_an_example_passes_biots_error_on(command: list[str], tmp_path: Path) ->
 
 @pytest.mark.parametrize("command", LANGUAGES, indirect=True)
 def test_an_event_without_a_trace_is_served_as_well(command: list[str], tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, sidecar(tmp_path, biot) as url, plugin(command, tmp_path, url) as address:
+    with simulated_biot() as biot, sidecar(tmp_path, biot) as url, plugin(command, tmp_path, url) as address:
         assert call("POST", address, EVENT, hooktype="NOTIFICATION")["changed"] is True
         with pytest.raises(HTTPError) as refused:
             call("POST", address, {"no": "event"})
@@ -109,7 +111,7 @@ def test_no_example_knows_of_tokens(file: Path) -> None:
 
 def test_the_event_sender_shows_what_the_plugin_answered(tmp_path: Path) -> None:
     with (
-        simulator(tmp_path) as biot,
+        simulated_biot() as biot,
         sidecar(tmp_path, biot) as url,
         plugin([sys.executable, PYTHON], tmp_path, url) as address,
     ):

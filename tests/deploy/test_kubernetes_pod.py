@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.programs import DEADLINE, DEPLOY, SECRET, USER, call, free_port, logins, program, seen, simulator
+from tests.deploy.programs import DEADLINE, DEPLOY, SECRET, USER, call, logins, program, seen
 from tests.deploy.test_examples import EVENT, HEADERS, PATIENT
 from tests.deploy.test_kubernetes import BASE, MONITOR, PLUGIN, SIDECAR
+from tests.support.ports import free_port
+from tests.support.simulated_biot import simulated_biot
 
 pytestmark = pytest.mark.e2e
 VOLUMES = {mount["name"]: mount["mountPath"] for mount in SIDECAR["volumeMounts"]}
@@ -92,7 +94,7 @@ def value(entry: dict[str, Any], given: dict[str, dict[str, str]], mounted: dict
 
 
 def test_the_probes_and_prometheus_find_what_they_ask_for(tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, pod(tmp_path, biot) as running:
+    with simulated_biot() as biot, pod(tmp_path, biot) as running:
         assert [running.probe(kind) for kind in ("startupProbe", "readinessProbe", "livenessProbe")] == [200, 200, 200]
         assert running.get(MONITOR["spec"]["podMetricsEndpoints"][0]["path"]) == 200
         # Nothing of the plugin's listener is to be had there, and the plugin's listener knows no such host.
@@ -103,7 +105,7 @@ def test_the_probes_and_prometheus_find_what_they_ask_for(tmp_path: Path) -> Non
 def test_a_wrong_secret_takes_the_pod_out_of_service_without_restarting_it_until_the_secret_changes(
     tmp_path: Path,
 ) -> None:
-    with simulator(tmp_path) as biot, pod(tmp_path, biot, secret="wrong") as running:
+    with simulated_biot() as biot, pod(tmp_path, biot, secret="wrong") as running:
         until(lambda: running.probe("readinessProbe") == 503)
         assert running.probe("livenessProbe") == 200
         running.secret.update(**{"secret-key": SECRET + "\n"})
@@ -113,7 +115,7 @@ def test_a_wrong_secret_takes_the_pod_out_of_service_without_restarting_it_until
 
 
 def test_an_edited_config_map_is_reloaded(tmp_path: Path) -> None:
-    with simulator(tmp_path) as biot, pod(tmp_path, biot) as running:
+    with simulated_biot() as biot, pod(tmp_path, biot) as running:
         renamed = (BASE / "routes.yaml").read_text().replace("patient updates", "edited patient updates")
         running.routes.update(**{"routes.yaml": renamed})
         explained = f"{running.sidecar}/_sidecar/explain?method=PATCH&path={PATIENT}"
@@ -123,7 +125,7 @@ def test_an_edited_config_map_is_reloaded(tmp_path: Path) -> None:
 def test_the_plugins_container_needs_no_more_than_the_manifest_gives_it(tmp_path: Path) -> None:
     env = {entry["name"]: entry["value"] for entry in PLUGIN["env"]}
     assert env == {"PLUGIN_LISTEN": f"0.0.0.0:{PLUGIN['ports'][0]['containerPort']}"}
-    with simulator(tmp_path) as biot, pod(tmp_path, biot) as running:
+    with simulated_biot() as biot, pod(tmp_path, biot) as running:
         # The cluster's sidecar is at the plugin's default address, which may be taken on this machine.
         env |= {"SIDECAR_URL": running.sidecar, "PLUGIN_LISTEN": "0.0.0.0:0"}
         command = [sys.executable, "-u", str(DEPLOY / "examples" / "python" / "plugin.py")]

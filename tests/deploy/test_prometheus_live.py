@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import pytest
 from biot_sidecar.telemetry.metrics import Metrics
 
-from tests.deploy.programs import call, free_port, sidecar, simulator
+from tests.deploy.programs import call, sidecar, simulator
 from tests.deploy.prometheus_server import Prometheus, Result, history, prometheus
 from tests.deploy.test_prometheus import DASHBOARD_QUERIES, PANELS, RULES, SCRAPING, resolved
 from tests.support import wants
 from tests.support.finished import exchange, observed, refused
+from tests.support.ports import free_port
 from tests.telemetry.reading import new_metrics, samples
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, wants.needs("prometheus", "promtool")]

@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 
 from tests.deploy.programs import DEPLOY, PLAIN, ROOT, SECRET, USER, call, program
 from tests.support import wants
+from tests.support.once import made_once
 
 PACKAGE = ROOT / "proxy" / "biot_sidecar"
 SOURCES = ["proxy", "config", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"]
@@ -51,19 +52,23 @@ def build(folder: Path, **more: str) -> Path:
     return wheel
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("wheel"), SOURCE_DATE_EPOCH="1700000000")
+    folder = made_once(tmp_path_factory, "wheel", lambda folder: build(folder, SOURCE_DATE_EPOCH="1700000000"))
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, installed by pip from the wheel into an environment of its own."""
-    environment = tmp_path_factory.mktemp("installed")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--python", environment / "bin" / "python"]
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], check=True)
-    return environment / "bin" / "biot-sidecar"
+
+    def install(environment: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+        pip = [sys.executable, "-m", "pip", "--quiet", "--python", environment / "bin" / "python"]
+        subprocess.run([*pip, "install", "--no-deps", "--no-index", wheel], check=True)
+
+    return made_once(tmp_path_factory, "installed", install) / "bin" / "biot-sidecar"
 
 
 def ran(program: Path, *words: str) -> subprocess.CompletedProcess[str]:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.programs import DEADLINE, DEPLOY, PLAIN, ROOT, SECRET, USER, call, free_port, simulator
+from tests.deploy.programs import DEADLINE, DEPLOY, PLAIN, ROOT, SECRET, USER, call, simulator
 from tests.support import wants
+from tests.support.ports import free_port
 
 UNITS = DEPLOY / "systemd"
 PROGRAM = "/opt/biot-sidecar/bin/biot-sidecar"

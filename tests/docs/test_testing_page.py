@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from biot_sidecar.simulator.faults import KINDS
 
-from tests.deploy.programs import PLAIN, free_port
+from tests.deploy.programs import PLAIN
 from tests.docs.generated import DOCS
 from tests.support import wants
+from tests.support.ports import free_port
 
 PAGE = (DOCS / "testing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)

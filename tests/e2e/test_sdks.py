@@ -17,7 +17,9 @@ from biot_sidecar.simulator import seed
 from biotmed_organization_sdk import exceptions as organization_errors
 from biotmed_ums_sdk import exceptions as ums_errors
 
-from tests.deploy.programs import call, free_port, logins, seen, sidecar, simulator
+from tests.deploy.programs import call, logins, seen, sidecar
+from tests.support.ports import free_port
+from tests.support.simulated_biot import simulated_biot
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -27,7 +29,7 @@ PATIENT = f"/organization/v1/users/patients/{seed.PATIENT_ID}"
 @contextmanager
 def both(folder: Path, **settings: str) -> Iterator[tuple[str, str]]:
     """The simulator's and the sidecar's URL."""
-    with simulator(folder) as biot, sidecar(folder, biot, **settings) as url:
+    with simulated_biot() as biot, sidecar(folder, biot, **settings) as url:
         yield biot, url
 
 

@@ -12,6 +12,8 @@ from biot_sidecar.http.dialing import Dialer, first_of, interleaved
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.settings import UpstreamUrl
 
+from tests.support.ports import free_port
+
 V4, V6 = ["192.0.2.1", "192.0.2.2", "192.0.2.3"], ["2001:db8::1", "2001:db8::2"]
 
 
@@ -136,8 +138,8 @@ def dialer(port: int, *answers: list[str], **more) -> tuple[Dialer, Resolver, li
 
 
 async def test_every_address_is_tried_and_none_that_failed_is_kept():
-    with socket.create_server(("127.0.0.1", 0)) as there:
-        port = there.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         one, resolver, failed = dialer(port, ["127.0.0.2", "127.0.0.1"], ["127.0.0.2"], ["127.0.0.1"])
         assert await connected(one) == "127.0.0.1"
         assert failed == ["127.0.0.2"]
@@ -151,10 +153,8 @@ async def test_every_address_is_tried_and_none_that_failed_is_kept():
 
 
 async def test_an_address_that_swallows_what_is_sent_to_it_does_not_keep_the_next_one_waiting():
-    with socket.socket() as full:  # a listener whose backlog is full drops SYNs
-        full.bind(("127.0.0.3", 0))
-        full.listen(0)
-        port = full.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.3", port), backlog=0):  # a listener whose backlog is full drops SYNs
         held = []
         for _ in range(2):
             sock = socket.socket()

@@ -16,6 +16,7 @@ from biot_sidecar.http.sockets import InheritedListener, bind_all, bound, called
 from biot_sidecar.settings import ListenAddress
 
 from tests.http.wires import settled
+from tests.support.ports import free_port
 
 ANY = ListenAddress("127.0.0.1", 0)
 NO_IPV6 = not os.path.exists("/proc/net/if_inet6")
@@ -81,8 +82,8 @@ def test_localhost_is_every_address_that_bears_the_name_on_one_port(processes):
 
 @pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
 def test_what_is_listened_at_already_is_left_out():
-    ((first,),) = bind_all(ListenAddress("::1", 0))
-    port = first.getsockname()[1]
+    port = free_port()
+    ((first,),) = bind_all(ListenAddress("::1", port))
     rest = bind_all(ListenAddress("localhost", port), ours=[first.getsockname()])
     assert names_of(rest) == [["127.0.0.1"]]
     close_all([*rest, [first]])
@@ -90,8 +91,8 @@ def test_what_is_listened_at_already_is_left_out():
 
 @pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
 def test_a_name_one_of_whose_addresses_is_taken_is_refused_with_nothing_left_open():
-    taken = bind(ListenAddress("::1", 0))
-    port = taken.getsockname()[1]
+    port = free_port()
+    taken = bind(ListenAddress("::1", port))
     with pytest.raises(AddressInUse):
         bind_all(ListenAddress("localhost", port))
     unbind(bind(ListenAddress("127.0.0.1", port)))
@@ -108,8 +109,8 @@ def test_an_address_that_this_machine_lacks_counts_for_nothing_beside_one_that_i
 
 @pytest.mark.skipif(NO_IPV6, reason="no IPv6 here")
 def test_every_ipv6_address_is_every_ipv4_address_too_unless_one_is_named_beside_it():
-    both = bind(ListenAddress("::", 0))
-    port = both.getsockname()[1]
+    port = free_port()
+    both = bind(ListenAddress("::", port))
     socket.create_connection(("127.0.0.1", port)).close()
     socket.create_connection(("::1", port)).close()
     unbind(both)

@@ -13,8 +13,9 @@ from biot_sidecar.settings import UpstreamProxy
 from biot_sidecar.settings.proxy_address import parse_proxy
 
 from tests.http.test_upstream_pool import answer_each, exchange
-from tests.http.wires import Wires, free_port, server
+from tests.http.wires import Wires, server
 from tests.support.authority import Authority
+from tests.support.ports import free_port
 from tests.support.scripted_proxy import CLOSE, ScriptedProxy
 
 NAME = "api.biot.test"  # resolves nowhere

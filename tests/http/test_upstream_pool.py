@@ -21,8 +21,9 @@ from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.tls import tls_context
 from biot_sidecar.http.upstream_pool import IDLE_LIMIT, PROBE_AFTER, SPARE, SURPLUS_REST
 
-from tests.http.wires import DEADLINE, Basin, Wires, free_port, server, settled
+from tests.http.wires import DEADLINE, Basin, Wires, server, settled
 from tests.support.authority import Authority
+from tests.support.ports import free_port
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CLOSE_DELIMITED = b"HTTP/1.1 200 OK\r\n\r\nwhole"

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 from biot_sidecar.platform.sock_diag import find_far_end
 
+from tests.support.ports import reserved_port
 from tests.support.users import NOBODY_ELSE, acting_as, needs_root
 
 
@@ -17,12 +18,16 @@ def address(request):
     return request.param
 
 
-def connected(stack: ExitStack, address: str) -> tuple[socket.socket, socket.socket]:
-    """A client's socket, and ours."""
+def connected(stack: ExitStack, address: str, port: int = 0) -> tuple[socket.socket, socket.socket]:
+    """A client's socket, which has that port if one is named, and ours."""
     host = address.removeprefix("::ffff:")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = stack.enter_context(socket.create_server((host, 0), family=family))
-    client = stack.enter_context(socket.create_connection((address, listening.getsockname()[1])))
+    client = stack.enter_context(socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if port:
+        client.bind((address, port))
+    client.connect((address, listening.getsockname()[1]))
     ours, far = listening.accept()
     assert far[1] == client.getsockname()[1]
     return client, stack.enter_context(ours)
@@ -66,7 +71,8 @@ def test_a_socket_that_is_gone_is_not_found(address):
 
 def test_somebody_who_listens_at_its_port_is_not_taken_for_it(address):
     with ExitStack() as stack:
-        client, ours = connected(stack, address)
+        port = stack.enter_context(reserved_port()).getsockname()[1]
+        client, ours = connected(stack, address, port)
         near, far = ours.getsockname(), ours.getpeername()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()

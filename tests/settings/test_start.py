@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.programs import PLAIN, ROOT, free_port, program
+from tests.deploy.programs import PLAIN, ROOT, program
 from tests.settings.given import SECRET, environment
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 

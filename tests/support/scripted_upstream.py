@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 
 from tests.support.exchanges import Exchange, Held, Script, UpstreamConnection, insist_on_clean
+from tests.support.ports import reserved_port
 from tests.support.wire import Cut, Head, RecordingReader, parse_head, response
 
 LOGIN = b"/ums/v2/services/accessToken"
@@ -86,6 +87,8 @@ class ScriptedUpstream:
     # Life
 
     async def __aenter__(self) -> ScriptedUpstream:
+        self._reserved = reserved_port()  # while it does not listen nobody else does
+        self.port = self._reserved.getsockname()[1]
         await self.listen()
         return self
 
@@ -99,7 +102,6 @@ class ScriptedUpstream:
         self._server = await loop.create_server(
             protocol, "127.0.0.1", self.port, ssl=self.tls, backlog=1024, reuse_address=True
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop_listening(self) -> None:
         """Closes the port and every connection: the next connect is refused."""
@@ -115,6 +117,7 @@ class ScriptedUpstream:
             held.release_all()
         if self._server is not None:
             self._server.close()
+        self._reserved.close()
         for connection in self.connections:
             connection.writer.transport.abort()
         await self._finish()

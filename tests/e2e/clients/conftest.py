@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.programs import program, seen, simulator
+from tests.deploy.programs import program, seen
 from tests.e2e.clients.asked import Client, Curl, talker
 from tests.support.sidecar import SECRET, USER
+from tests.support.simulated_biot import simulated_biot
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("clients")
     socket = folder / "sidecar.sock"
-    with simulator(folder) as biot:
+    with simulated_biot() as biot:
         env = {
             "BIOT_BASE_URL": biot,
             "BIOT_SERVICE_USER_ID": USER,

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from biot_sidecar.simulator import seed
 
-from tests.deploy.programs import call, seen, sidecar, simulator
+from tests.deploy.programs import call, seen, sidecar
 from tests.e2e.seeds.plugins import DUMMY, LOGIN, REAL, TRACE, event, plugin, signed_event
+from tests.support.simulated_biot import simulated_biot
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180), pytest.mark.parametrize("language", ["python", "javascript"])]
 
@@ -21,12 +22,12 @@ KEEP = "{version: 1, defaults: {authorization: keep}}"
 
 
 @contextmanager
-def both(folder: Path, *options: str, routes: str = "", **settings: str) -> Iterator[tuple[str, str]]:
+def both(folder: Path, token_life: float = 1800.0, routes: str = "", **settings: str) -> Iterator[tuple[str, str]]:
     """The simulator's and the sidecar's URL; the sidecar must not have written what is nobody's business."""
     if routes:
         (folder / "routes.yaml").write_text(routes)
         settings["SIDECAR_ROUTES"] = str(folder / "routes.yaml")
-    with simulator(folder, 0, *options) as biot:
+    with simulated_biot(token_life=token_life) as biot:
         with sidecar(folder, biot, **settings) as url:
             yield biot, url
         log = (folder / "sidecar.log").read_text()
@@ -101,7 +102,7 @@ def test_forward_asks_biot_about_the_seeds_own_credentials(language: str, tmp_pa
 
 def test_a_token_of_less_than_a_minute_makes_a_seed_log_in_for_every_event(language: str, tmp_path: Path) -> None:
     with (
-        both(tmp_path, "--token-life", "50s", SIDECAR_PLUGIN_LOGIN="forward") as (biot, url),
+        both(tmp_path, token_life=50.0, SIDECAR_PLUGIN_LOGIN="forward") as (biot, url),
         plugin(language, url, BIOT_SHOULD_VALIDATE_JWT="false", **REAL) as running,
     ):
         assert [running.handle(event())["statusCode"] for _ in range(3)] == [200] * 3
