@@ -178,3 +178,13 @@ def test_one_that_was_cancelled_is_not_started(tmp_path: Path):
 def test_the_secret_does_not_show():
     assert "one" not in repr(CommandRun(["/bin/echo", "one"], ENV, time.monotonic).secret())
     assert CommandRun(["/bin/echo", "one"], ENV, time.monotonic).secret() == Secret("one")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [(r"C:\\tools\\op.exe read", True), (r'["C:\\tools\\op.exe", "read"]', False), ("C:/tools/op.exe read", False)],
+)
+def test_a_path_with_backslashes_is_told_what_became_of_them(command, told):
+    said = problems(BIOT_SERVICE_USER_SECRET_KEY=None, SIDECAR_SECRET_COMMAND=command, PATH="/usr/bin")
+    assert ("a backslash quotes what follows it" in said[0]) == told
+    assert "op.exe" not in said[0]

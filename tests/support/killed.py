@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from tests.support.rotation_world import Machine, System
+from tests.support.rotation_world import Machine, System, take_place
 
 
 class Doomed(Machine):
@@ -19,9 +19,7 @@ class Doomed(Machine):
 
 
 if __name__ == "__main__":
-    from biot_sidecar.auth import rotation_files
-
-    rotation_files.os = System(Doomed(int(sys.argv.pop(1))))
+    take_place(System(Doomed(int(sys.argv.pop(1)))), setattr)
     from biot_sidecar.__main__ import main
 
     sys.exit(main())

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from biot_sidecar import platform
 from biot_sidecar.auth import rotation_files
 from biot_sidecar.auth.issued_token import IssuedToken
 from biot_sidecar.auth.login_failure import LoginFailure, locked, rejected
@@ -45,7 +46,7 @@ class Machine:
 class System:
     """`os` of a machine: every call that changes something on disk is a step. `full`: no space is left for contents."""
 
-    CHANGES = frozenset({"open", "write", "replace", "unlink", "fchmod", "fchown", "utime"})
+    CHANGES = frozenset({"open", "write", "replace", "unlink", "utime"})
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -53,6 +54,13 @@ class System:
 
     def fsync(self, descriptor: int) -> None:
         self._machine.step()
+
+    def sync_folder(self, path: str) -> None:
+        self._machine.step()
+
+    def make_like(self, *args: Any) -> None:
+        self._machine.step()
+        platform.make_like(*args)
 
     def close(self, descriptor: int) -> None:
         os.close(descriptor)  # so does a process that is killed
@@ -69,6 +77,13 @@ class System:
             return value(*args, **more)
 
         return stepping
+
+
+def take_place(system: System, put: Callable[[Any, str, Any], None]) -> None:
+    """Have the files of rotations written by this system."""
+    put(rotation_files, "os", system)
+    put(rotation_files, "sync_folder", system.sync_folder)
+    put(rotation_files, "make_like", system.make_like)
 
 
 class Keys:
@@ -150,7 +165,7 @@ class World:
         full = self.system.full
         self.system = System(self.machine)
         self.system.full = full
-        self._monkeypatch.setattr(rotation_files, "os", self.system)
+        take_place(self.system, self._monkeypatch.setattr)
         return Rotation(
             RotationFiles(str(self.file)),
             self.fetch,

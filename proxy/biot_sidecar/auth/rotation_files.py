@@ -11,12 +11,12 @@ import contextlib
 import errno
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from typing import Final
 
 from biot_sidecar.auth.secret_keys import is_key_id
 from biot_sidecar.auth.secret_rotation import OnDisk
+from biot_sidecar.platform import OPEN_AS_IT_IS, copy_access_list, lock_file, make_like, own_by, own_uid, sync_folder
 from biot_sidecar.regular_file import read_file
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.secret_file import UnreadableSecret, read_secret, why_not_replaceable
@@ -25,7 +25,6 @@ WIDEST_MODE: Final = 0o640
 _PRIVATE: Final = 0o600
 _ANY_MODE: Final = 0o7777
 _LARGEST_ID: Final = 256
-_ACL: Final = "system.posix_acl_access"
 
 
 class RotationFailed(Exception):
@@ -100,10 +99,8 @@ class RotationFiles:
         return found
 
     def _check_owner(self, path: str, found: os.stat_result) -> None:
-        if path != self.path and sys.platform != "win32":
-            owners = {0, os.geteuid(), os.lstat(self.path).st_uid}
-            if found.st_uid not in owners:
-                raise RotationFailed(f"{path} belongs to another user (uid {found.st_uid}), so it is not trusted")
+        if path != self.path and found.st_uid not in {0, own_uid(), os.lstat(self.path).st_uid}:
+            raise RotationFailed(f"{path} belongs to another user (uid {found.st_uid}), so it is not trusted")
 
     # ---- one at a time
 
@@ -118,40 +115,20 @@ class RotationFiles:
                 with contextlib.suppress(OSError):
                     os.unlink(self._lock)
 
-    if sys.platform == "win32":
-
-        @contextlib.contextmanager
-        def _acquired(self) -> Iterator[None]:
-            """A file that only one process can make; one that was killed leaves it, and it may be removed then."""
-            with _told(f"{self._lock} cannot be made"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(self._lock)  # fails while another process has it open
-                descriptor = os.open(self._lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-            try:
-                yield
-            finally:
-                os.close(descriptor)
-    else:
-
-        @contextlib.contextmanager
-        def _acquired(self) -> Iterator[None]:
-            """FILE.lock, held by flock(2), which ends with its process; it is removed by who holds it."""
-            import fcntl
-
-            while True:
-                with _told(f"{self.path} cannot be replaced, since {self._lock} cannot be made"):
-                    descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, _PRIVATE)
-                with contextlib.ExitStack() as stack:
-                    stack.callback(os.close, descriptor)
-                    try:
-                        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except BlockingIOError:
-                        raise RotationFailed("another process is rotating this secret now") from None
-                    except OSError:  # a file system without locks
-                        pass
-                    if _is_still(self._lock, descriptor):
-                        yield
-                        return
+    @contextlib.contextmanager
+    def _acquired(self) -> Iterator[None]:
+        """FILE.lock, whose lock ends with its process; it is removed by who holds it."""
+        flags = os.O_RDWR | os.O_CREAT | OPEN_AS_IT_IS
+        while True:
+            with _told(f"{self.path} cannot be replaced, since {self._lock} cannot be made"):
+                descriptor = os.open(self._lock, flags, _PRIVATE)
+            with contextlib.ExitStack() as stack:
+                stack.callback(os.close, descriptor)
+                if not lock_file(descriptor):
+                    raise RotationFailed("another process is rotating this secret now")
+                if _is_still(self._lock, descriptor):
+                    yield
+                    return
 
     # ---- the steps
 
@@ -193,9 +170,10 @@ class RotationFiles:
             held = os.lstat(self.path)
             if self._stat(self._new_id) is None:
                 self._remove(self._id)
-            descriptor = os.open(self.new, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+            descriptor = os.open(self.new, os.O_RDWR | OPEN_AS_IT_IS)
             try:
-                self._make_like(descriptor, held, WIDEST_MODE)
+                copy_access_list(self.path, descriptor)
+                make_like(descriptor, held, WIDEST_MODE)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -228,15 +206,16 @@ class RotationFiles:
         """`like`: with this owner, mode and time; else only this process's user may read it."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._temporary)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_AS_IT_IS
         descriptor = os.open(self._temporary, flags, _PRIVATE)
         try:
             try:
                 _write_all(descriptor, content)
                 if like is not None:
-                    self._make_like(descriptor, like, _ANY_MODE)
-                elif sys.platform != "win32" and not os.geteuid():  # root rotates for the sidecar's user, who goes on
-                    os.fchown(descriptor, os.stat(self.path).st_uid, -1)
+                    copy_access_list(self.path, descriptor)
+                    make_like(descriptor, like, _ANY_MODE)
+                else:  # root rotates for the sidecar's user, who goes on
+                    own_by(descriptor, os.stat(self.path).st_uid)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -249,34 +228,13 @@ class RotationFiles:
             raise
         self._sync_folder()
 
-    def _make_like(self, descriptor: int, held: os.stat_result, mode: int) -> None:
-        """Give a file FILE's owner, access list and, as far as `mode` goes, mode."""
-        if sys.platform == "win32":
-            return  # it inherits the folder's access list
-        ours = os.fstat(descriptor)
-        if (ours.st_uid, ours.st_gid) != (held.st_uid, held.st_gid):
-            os.fchown(descriptor, held.st_uid, held.st_gid)
-        if sys.platform == "linux":
-            with contextlib.suppress(OSError):  # most files have none
-                os.setxattr(descriptor, _ACL, os.getxattr(self.path, _ACL))
-        os.fchmod(descriptor, stat.S_IMODE(held.st_mode) & mode)
-
     def _remove(self, path: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
             self._sync_folder()
 
     def _sync_folder(self) -> None:
-        if sys.platform == "win32":
-            return  # it has no such call
-        descriptor = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system whose folders need none
-                raise
-        finally:
-            os.close(descriptor)
+        sync_folder(os.path.dirname(self.path) or ".")
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -92,6 +92,18 @@ read_process = system.read_process
 
 OPEN_AT_ONCE = system.OPEN_AT_ONCE
 """The flag with which opening a pipe does not wait for its other side."""
+OPEN_AS_IT_IS = system.OPEN_AS_IT_IS
+"""Flags with which a file is read and written byte for byte, and no symbolic link followed where the system can."""
+lock_file = system.lock_file
+"""Take the lock of an open file for as long as it is open; False while another process has it."""
+sync_folder = system.sync_folder
+"""Have the names in a folder on disk. Raises OSError."""
+own_by = system.own_by
+"""Where this process is root: give an open file to that user."""
+make_like = system.make_like
+"""Give an open file another one's owner, and its mode as far as the mask goes. Raises OSError."""
+copy_access_list = system.copy_access_list
+"""Give an open file the access list of a path, beyond owner and mode, if it has one."""
 PIPE_WHOLE = system.PIPE_WHOLE
 """Bytes that a pipe keeps together when several processes write into it."""
 COLORS_TOLD_BY = system.COLORS_TOLD_BY

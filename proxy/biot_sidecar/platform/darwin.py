@@ -18,6 +18,7 @@ from biot_sidecar.platform.posix import (
     CLIENTS_MOST,
     COLORS_TOLD_BY,
     GROUP_OF_ITS_OWN,
+    OPEN_AS_IT_IS,
     OPEN_AT_ONCE,
     PIPE_WHOLE,
     UNIX_FAMILY,
@@ -30,12 +31,16 @@ from biot_sidecar.platform.posix import (
     handle_signals,
     hang_up,
     has_input,
+    lock_file,
+    make_like,
     new_event_loop,
     open_channel,
+    own_by,
     own_uid,
     read_output,
     receive,
     resume,
+    sync_folder,
     uid_of,
     wait_writable,
 )
@@ -44,6 +49,7 @@ __all__ = [
     "CLIENTS_MOST",
     "COLORS_TOLD_BY",
     "GROUP_OF_ITS_OWN",
+    "OPEN_AS_IT_IS",
     "OPEN_AT_ONCE",
     "PIPE_WHOLE",
     "UNIX_FAMILY",
@@ -56,12 +62,16 @@ __all__ = [
     "handle_signals",
     "hang_up",
     "has_input",
+    "lock_file",
+    "make_like",
     "new_event_loop",
     "open_channel",
+    "own_by",
     "own_uid",
     "read_output",
     "receive",
     "resume",
+    "sync_folder",
     "uid_of",
     "wait_writable",
 ]
@@ -128,6 +138,10 @@ def resident_memory() -> int:
 
 def give_memory_back() -> bool:
     return False
+
+
+def copy_access_list(path: str, descriptor: int) -> None:
+    """Python has no call for it here."""
 
 
 def read_process(proc: str = "") -> ProcessCounts:

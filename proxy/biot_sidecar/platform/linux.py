@@ -22,6 +22,7 @@ from biot_sidecar.platform.posix import (
     CLIENTS_MOST,
     COLORS_TOLD_BY,
     GROUP_OF_ITS_OWN,
+    OPEN_AS_IT_IS,
     OPEN_AT_ONCE,
     PIPE_WHOLE,
     UNIX_FAMILY,
@@ -34,13 +35,17 @@ from biot_sidecar.platform.posix import (
     handle_signals,
     hang_up,
     has_input,
+    lock_file,
+    make_like,
     new_event_loop,
     open_channel,
+    own_by,
     own_uid,
     raise_file_limit,
     read_output,
     receive,
     resume,
+    sync_folder,
     uid_of,
     wait_writable,
 )
@@ -50,6 +55,7 @@ __all__ = [
     "CLIENTS_MOST",
     "COLORS_TOLD_BY",
     "GROUP_OF_ITS_OWN",
+    "OPEN_AS_IT_IS",
     "OPEN_AT_ONCE",
     "PIPE_WHOLE",
     "UNIX_FAMILY",
@@ -62,13 +68,17 @@ __all__ = [
     "handle_signals",
     "hang_up",
     "has_input",
+    "lock_file",
+    "make_like",
     "new_event_loop",
     "open_channel",
+    "own_by",
     "own_uid",
     "raise_file_limit",
     "read_output",
     "receive",
     "resume",
+    "sync_folder",
     "uid_of",
     "wait_writable",
 ]
@@ -83,6 +93,7 @@ _BYTES_RETRANS: Final = 208
 _SO_ATTACH_FILTER: Final = 26
 _SO_DETACH_FILTER: Final = 27
 # Classic BPF over a TCP header, a step each: code, jumps if true and if not, operand.
+_ACCESS_LIST: Final = "system.posix_acl_access"
 _DROP_SYN: Final = (
     (0x30, 0, 0, 13),  # load the flags
     (0x54, 0, 0, 0x12),  # of which SYN and ACK
@@ -224,6 +235,11 @@ def give_memory_back() -> bool:
     gc.collect()
     give_back(0)
     return True
+
+
+def copy_access_list(path: str, descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # most files have none
+        os.setxattr(descriptor, _ACCESS_LIST, os.getxattr(path, _ACCESS_LIST))
 
 
 def read_process(proc: str = "/proc") -> ProcessCounts:

@@ -8,6 +8,8 @@ assert sys.platform != "win32"  # noqa: S101 - for mypy, which reads no further 
 
 import asyncio
 import contextlib
+import errno
+import fcntl
 import os
 import pwd
 import resource
@@ -15,6 +17,7 @@ import select
 import selectors
 import signal
 import socket
+import stat
 import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -24,6 +27,7 @@ WHY_NO_WORKERS: Final = ""
 UNIX_FAMILY: Final = socket.AF_UNIX
 CLIENTS_MOST: Final = float("inf")
 OPEN_AT_ONCE: Final = os.O_NONBLOCK
+OPEN_AS_IT_IS: Final = os.O_NOFOLLOW
 PIPE_WHOLE: Final = select.PIPE_BUF
 COLORS_TOLD_BY: Final = ""
 GROUP_OF_ITS_OWN: Final[Mapping[str, Any]] = {"process_group": 0}
@@ -91,6 +95,38 @@ def forbid_core_dumps() -> None:
     hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
     with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it, and then has its own view of dumps
         resource.setrlimit(resource.RLIMIT_CORE, (1 if hard else 0, hard))
+
+
+def lock_file(descriptor: int) -> bool:
+    with contextlib.suppress(OSError):  # a file system without locks
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def sync_folder(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system whose folders need none
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def own_by(descriptor: int, uid: int) -> None:
+    if not os.geteuid():
+        os.fchown(descriptor, uid, -1)
+
+
+def make_like(descriptor: int, held: os.stat_result, mask: int) -> None:
+    ours = os.fstat(descriptor)
+    if (ours.st_uid, ours.st_gid) != (held.st_uid, held.st_gid):
+        os.fchown(descriptor, held.st_uid, held.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(held.st_mode) & mask)
 
 
 def wait_writable(descriptor: int) -> None:

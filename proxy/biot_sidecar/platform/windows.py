@@ -8,6 +8,7 @@ assert sys.platform == "win32"  # noqa: S101 - for mypy, which reads no further 
 
 import asyncio
 import contextlib
+import msvcrt
 import os
 import select
 import signal
@@ -27,6 +28,7 @@ UNIX_FAMILY: Final = -1
 CLIENTS_MOST: Final[float] = 240
 SPREADING_OPTION: Final[int | None] = None
 OPEN_AT_ONCE: Final = 0
+OPEN_AS_IT_IS: Final = os.O_BINARY
 PIPE_WHOLE: Final = 512
 COLORS_TOLD_BY: Final = "WT_SESSION"  # Windows Terminal; the console before it prints the escapes
 GROUP_OF_ITS_OWN: Final[Mapping[str, Any]] = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
@@ -160,6 +162,30 @@ def read_process(proc: str = "") -> ProcessCounts:
 # ---- pipes and other processes
 
 
+def lock_file(descriptor: int) -> bool:
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    except OSError:
+        return False
+    return True
+
+
+def sync_folder(path: str) -> None:
+    """There is no such call."""
+
+
+def own_by(descriptor: int, uid: int) -> None:
+    """A file belongs to who makes it."""
+
+
+def make_like(descriptor: int, held: os.stat_result, mask: int) -> None:
+    """A file inherits its folder's access list."""
+
+
+def copy_access_list(path: str, descriptor: int) -> None:
+    return
+
+
 def reopen_pipe(descriptor: int) -> int:
     return -1
 
@@ -177,20 +203,25 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def read_output(process: subprocess.Popen[bytes], most: int, left: Callable[[], float]) -> bytes | None:
-    """In a thread: nothing else waits for a pipe here. The thread ends with the process."""
+    """In a thread: nothing else waits for a pipe here. The thread ends with the pipe.
+
+    It has a descriptor of its own: who gives up closes the process's, which would wait for a read under way.
+    """
     output: list[bytes] = []
-    reader = threading.Thread(target=lambda: _read(process, most, output), name="output", daemon=True)
+    descriptor = os.dup(process.stdout.fileno())  # type: ignore[union-attr]
+    reader = threading.Thread(target=lambda: _read(descriptor, most, output), name="output", daemon=True)
     reader.start()
     reader.join(left())
     return None if reader.is_alive() else b"".join(output)
 
 
-def _read(process: subprocess.Popen[bytes], most: int, output: list[bytes]) -> None:
-    descriptor, size = process.stdout.fileno(), 0  # type: ignore[union-attr]
-    with contextlib.suppress(OSError):  # closed by who gave up
+def _read(descriptor: int, most: int, output: list[bytes]) -> None:
+    size = 0
+    with contextlib.suppress(OSError):  # the other side broke off
         while size <= most and (piece := os.read(descriptor, most)):
             output.append(piece)
             size += len(piece)
+    os.close(descriptor)
 
 
 def hang_up(process: asyncio.subprocess.Process) -> None:

@@ -104,7 +104,9 @@ def check_rotation(reader: Reader) -> None:
 
 def _check_command(reader: Reader, words: tuple[str, ...]) -> None:
     if reason := command_problem(words, reader.env):
-        reader.problem(SECRET_COMMAND, reason)
+        text = reader.text(SECRET_COMMAND)
+        quoting = "; a backslash quotes what follows it, write / in paths or a JSON array of words"
+        reader.problem(SECRET_COMMAND, reason + (quoting if "\\" in text and not text.startswith("[") else ""))
     if odd := odd_about_command(words):
         reader.warn(SECRET_COMMAND, odd)
 

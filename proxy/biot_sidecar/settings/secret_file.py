@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 from typing import Final
 
+from biot_sidecar.platform import UNKNOWN_UID, own_uid
 from biot_sidecar.regular_file import read_file
 from biot_sidecar.settings.names import SECRET_FILE
 from biot_sidecar.settings.secret import Secret
@@ -78,7 +78,7 @@ def why_not_replaceable(path: str) -> str:
         return "its folder cannot be written"
     if os.path.realpath(path) in _mount_points():
         return "it is a mount of its own; mount its folder"
-    if sys.platform != "win32" and os.geteuid() not in (0, owner := os.lstat(path).st_uid):
+    if own_uid() not in (UNKNOWN_UID, 0, owner := os.lstat(path).st_uid):
         return f"it belongs to another user (uid {owner})"
     return ""
 
