@@ -7,7 +7,7 @@ PYTHONS := proxy tests deploy docs hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-compiled cover mutants check types format bench fuzz schema readme completion docs site lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled test-network cover mutants check types format bench fuzz schema readme completion docs site lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -85,6 +85,9 @@ test: $(VENV)/.test ## run the tests, but for what takes long or needs more tool
 
 test-all: $(VENV)/.dev ## run every test, with every tool
 	@$(PYTEST) $(TESTS)
+
+test-network: $(VENV)/.test ## run the tests that make networks of their own (Linux, root)
+	@$(PYTEST) -m network tests/network
 
 COMPILED_UNITS ?= tests/http tests/routing tests/auth tests/telemetry
 COMPILED_TESTS ?= -m e2e

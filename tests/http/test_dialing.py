@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 from biot_sidecar.errors import UpstreamError
@@ -152,21 +154,33 @@ async def test_every_address_is_tried_and_none_that_failed_is_kept():
         assert await connected(one) == "127.0.0.1"
 
 
-async def test_an_address_that_swallows_what_is_sent_to_it_does_not_keep_the_next_one_waiting():
-    port = free_port()
-    with socket.create_server(("127.0.0.3", port), backlog=0):  # a listener whose backlog is full drops SYNs
-        held = []
+@contextlib.contextmanager
+def swallowing(address: str) -> Iterator[int]:
+    """What is sent to this address is swallowed: the port at which a listener's backlog is full."""
+    with contextlib.ExitStack() as sockets:
+        full = sockets.enter_context(socket.create_server((address, free_port()), backlog=0))
         for _ in range(2):
-            sock = socket.socket()
+            sock = sockets.enter_context(socket.socket())
             sock.setblocking(False)
-            sock.connect_ex(("127.0.0.3", port))
-            held.append(sock)
-        listening = socket.create_server(("127.0.0.1", port))
-        one, _, _ = dialer(port, ["127.0.0.3", "127.0.0.1"])
+            sock.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
+
+
+async def test_an_address_that_swallows_what_is_sent_to_it_does_not_keep_the_next_one_waiting():
+    with swallowing("127.0.0.3") as port, socket.create_server(("127.0.0.1", port)):
+        one, _, failed = dialer(port, ["127.0.0.3", "127.0.0.1"])
         assert await connected(one) == "127.0.0.1"
-        listening.close()
-        for sock in held:
-            sock.close()
+        assert failed == []  # it may only be slow
+
+
+async def test_when_all_swallow_what_is_sent_to_them_they_are_dead_and_looked_up_anew():
+    with swallowing("127.0.0.3") as port, socket.create_server(("127.0.0.1", port)):
+        one, _, failed = dialer(port, ["127.0.0.3"], ["127.0.0.1"], connect_timeout=0.05)
+        with pytest.raises(UpstreamError) as raised:
+            await one.connect(Silent())
+        assert "connecting timed out after 0.05s" in raised.value.message
+        assert failed == ["127.0.0.3"]
+        assert await connected(one) == "127.0.0.1"
 
 
 async def test_the_look_up_has_its_own_limit():

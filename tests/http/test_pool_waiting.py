@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from biot_sidecar.http import error_catalogue as errors
-from biot_sidecar.http.upstream_pool import AGE_SPREAD, UpstreamConnection
+from biot_sidecar.http.upstream_connection import UpstreamConnection
+from biot_sidecar.http.upstream_pool import AGE_SPREAD
 
 from tests.http.test_upstream_pool import answer_each, body_of, exchange
 from tests.http.wires import Basin, Wires, server, settled

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from biot_sidecar.http.deadlines import Wakeup
-from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
+from biot_sidecar.http.upstream_connection import UpstreamConnection
+from biot_sidecar.http.upstream_pool import Pool
 from biot_sidecar.settings import UpstreamUrl
 
 from tests.support.fakes import SinkBase

@@ -15,7 +15,8 @@ from biot_sidecar.http.interfaces import LocalResponse
 from biot_sidecar.http.listener import ClientConnection, Listener
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.server import ConnectionHandler, Limits
-from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
+from biot_sidecar.http.upstream_connection import UpstreamConnection
+from biot_sidecar.http.upstream_pool import Pool
 from biot_sidecar.routing.loop_limiter import LoopLimiter
 from biot_sidecar.routing.route import Operation, Route, Verdict
 from biot_sidecar.settings import UpstreamUrl

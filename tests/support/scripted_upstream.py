@@ -92,15 +92,14 @@ class ScriptedUpstream:
         await self.listen()
         return self
 
-    async def listen(self) -> None:
+    def protocol(self) -> asyncio.StreamReaderProtocol:
+        """What serves one connection."""
         loop = asyncio.get_running_loop()
+        return asyncio.StreamReaderProtocol(RecordingReader(loop), self._connected, loop=loop)
 
-        def protocol() -> asyncio.StreamReaderProtocol:
-            reader = RecordingReader(loop)
-            return asyncio.StreamReaderProtocol(reader, self._connected, loop=loop)
-
-        self._server = await loop.create_server(
-            protocol, "127.0.0.1", self.port, ssl=self.tls, backlog=1024, reuse_address=True
+    async def listen(self) -> None:
+        self._server = await asyncio.get_running_loop().create_server(
+            self.protocol, "127.0.0.1", self.port, ssl=self.tls, backlog=1024, reuse_address=True
         )
 
     async def stop_listening(self) -> None:

@@ -13,7 +13,8 @@ from biot_sidecar.http.deadlines import timeout as patience
 from biot_sidecar.http.error_catalogue import lost_before_response, untrusted_response, upstream_timeout
 from biot_sidecar.http.framing import unasked_interim
 from biot_sidecar.http.messages import Framing, Headers, Response, ResponseHead
-from biot_sidecar.http.upstream_pool import Pool, UpstreamConnection
+from biot_sidecar.http.upstream_connection import UpstreamConnection
+from biot_sidecar.http.upstream_pool import Pool
 from biot_sidecar.routing.retry import FIRST_PAUSE, IDEMPOTENT
 from biot_sidecar.settings import UpstreamUrl
 

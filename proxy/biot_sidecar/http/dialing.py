@@ -75,17 +75,18 @@ class Dialer:
         self._connect_timeout = connect_timeout
         self._look_up_timeout = look_up_timeout
         self._make_sessions = make_sessions
-        self.forget_sessions()
+        self.forget()
         self._connect_request = b"" if proxy is None else connect_request(self.server, proxy, user_agent)
 
     def trust(self, context: ssl.SSLContext) -> None:
         """Verify by this whatever is spoken to by TLS, from now on."""
         self.tls = context if self.tls is not None else None
         self.proxy_tls = context if self.proxy_tls is not None else None
-        self.forget_sessions()
+        self.forget()
 
-    def forget_sessions(self) -> None:
-        """Resume no TLS session of before."""
+    def forget(self) -> None:
+        """Resume no TLS session of before, and look the name up anew."""
+        self._resolver.forget()
         make = self._make_sessions
         self.sessions: TlsSessions | None = None if make is None else make()
         self.proxy_sessions: TlsSessions | None = None if make is None else make()
@@ -93,6 +94,7 @@ class Dialer:
     async def connect(self, protocol: asyncio.Protocol) -> str:
         """Connect `protocol` and tell the address that took us. Raises UpstreamError; nothing is left open then."""
         dial = _Dial(protocol)
+        addresses: Sequence[str] = ()
         try:
             if self._path:
                 with timeout(self._connect_timeout):
@@ -103,6 +105,8 @@ class Dialer:
                 return await self._connect(dial, addresses)
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             dial.abort()
+            if dial.transport is None and addresses:
+                self._give_up(addresses)
             failure = self._named(error, dial)
         except BaseException:
             dial.abort()
@@ -118,6 +122,12 @@ class Dialer:
         except TimeoutError:
             pass
         raise SlowLookUp(self._look_up_timeout)
+
+    def _give_up(self, addresses: Sequence[str]) -> None:
+        """None of them took the connection: they are dead, and the name may lead elsewhere by now."""
+        self._resolver.forget()
+        for address in addresses:
+            self._address_failed(address)
 
     def _proxy_host_port(self) -> tuple[str, int]:
         assert self._proxy is not None  # noqa: S101 - for types
@@ -136,7 +146,6 @@ class Dialer:
 
     async def _race(self, addresses: Sequence[str], port: int) -> tuple[Any, str]:
         """The first connection to come about. Raises OSError, the first address's, if none does."""
-        resolver = self._resolver
 
         async def attempt(address: str) -> tuple[Any, str]:
             try:
@@ -145,16 +154,12 @@ class Dialer:
                 self._address_failed(address)
                 raise
 
-        try:
-            transport, address = await first_of(
-                [partial(attempt, one) for one in interleaved(addresses, resolver.worked)],
-                STAGGER,
-                lambda late: late[0].abort(),
-            )
-        except OSError:
-            resolver.forget()
-            raise
-        resolver.worked = address
+        transport, address = await first_of(
+            [partial(attempt, one) for one in interleaved(addresses, self._resolver.worked)],
+            STAGGER,
+            lambda late: late[0].abort(),
+        )
+        self._resolver.worked = address
         return transport, address
 
     def _named(self, error: OSError | TimeoutError, dial: _Dial) -> UpstreamError:

@@ -56,7 +56,7 @@ class Resolver:
         raise socket.gaierror(socket.EAI_NONAME, "no address")
 
     def forget(self) -> None:
-        """None of the addresses could be reached: ask again next time."""
+        """Ask again next time."""
         self._known = []
         self.worked = ""
 

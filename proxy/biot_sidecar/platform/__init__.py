@@ -43,6 +43,8 @@ receive = system.receive
 """Bytes that the kernel holds at a socket that does not wait, b"" at its end. Raises OSError."""
 bytes_sent = system.bytes_sent
 """Bytes that ever left on a TCP socket, those sent again not counted; None where the kernel does not tell."""
+unacknowledged = system.unacknowledged
+"""True if the other side of a TCP socket has not said that it has all that was sent, as far as the kernel tells."""
 
 # ---- listening sockets
 

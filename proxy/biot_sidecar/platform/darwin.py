@@ -108,6 +108,10 @@ def bytes_sent(sock: Any) -> int | None:
     return None
 
 
+def unacknowledged(sock: Any) -> bool:
+    return False
+
+
 def drop_new_connections(descriptor: int) -> None:
     return
 

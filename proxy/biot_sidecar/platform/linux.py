@@ -88,7 +88,8 @@ _UNKNOWN_UID: Final = -1
 _BROKEN: Final = select.POLLHUP | select.POLLERR
 _NO_MORE_READING: Final = 1  # RCV_SHUTDOWN
 _UCRED: Final = struct.Struct("=iII")  # pid, uid, gid (unix(7), SO_PEERCRED)
-_BYTES_SENT: Final = 200  # offsets in struct tcp_info
+_UNACKED: Final = 24  # offsets in struct tcp_info
+_BYTES_SENT: Final = 200
 _BYTES_RETRANS: Final = 208
 _SO_ATTACH_FILTER: Final = 26
 _SO_DETACH_FILTER: Final = 27
@@ -131,16 +132,24 @@ def _listens(sock: Any, transport: asyncio.Transport) -> bool:
 
 def bytes_sent(sock: Any) -> int | None:
     """Linux 4.19 or newer (tcp(7): TCP_INFO; tcpi_bytes_sent and tcpi_bytes_retrans of linux/tcp.h)."""
-    if sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return None
-    try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RETRANS + 8)
-    except OSError:
-        return None
+    info = _tcp_info(sock)
     if len(info) < _BYTES_RETRANS + 8:
         return None
     sent, again = struct.unpack_from("QQ", info, _BYTES_SENT)
     return int(sent - again)
+
+
+def unacknowledged(sock: Any) -> bool:
+    """By tcpi_unacked, segments."""
+    info = _tcp_info(sock)
+    return len(info) >= _UNACKED + 4 and struct.unpack_from("I", info, _UNACKED)[0] > 0
+
+
+def _tcp_info(sock: Any) -> bytes:
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):
+            return bytes(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RETRANS + 8))
+    return b""
 
 
 # ---- listening sockets

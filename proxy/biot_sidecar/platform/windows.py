@@ -66,6 +66,10 @@ def bytes_sent(sock: Any) -> int | None:
     return None
 
 
+def unacknowledged(sock: Any) -> bool:
+    return False
+
+
 # ---- listening sockets
 
 

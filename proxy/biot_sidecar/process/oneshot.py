@@ -15,7 +15,7 @@ from biot_sidecar.auth.secret_source import UnreadableSecret
 from biot_sidecar.auth.token import bearer
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.tls import describe_handshake
-from biot_sidecar.http.upstream_pool import UpstreamConnection
+from biot_sidecar.http.upstream_connection import UpstreamConnection
 from biot_sidecar.process.factories import (
     USER_AGENT,
     close_upstream,
