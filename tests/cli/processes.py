@@ -59,7 +59,9 @@ class Running:
         found = {}
         for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-            found[next((name for name in ("serve", "simulate") if name.encode() in words), "command")] = int(pid)
+            found[next((name for name in ("serve", "simulate", "lambda") if name.encode() in words), "command")] = int(
+                pid
+            )
         return found
 
 

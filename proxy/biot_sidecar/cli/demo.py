@@ -1,37 +1,66 @@
-"""`biot-sidecar demo`: a BioT simulator and a sidecar in front of it, with three calls to try."""
+"""`biot-sidecar demo`: a BioT simulator and a sidecar in front of it, with three calls to try, and perhaps a plugin."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import re
 import shlex
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from biot_sidecar.cli.child_process import CHILD_ENDED, STOPPING, Child, Signals, finish, reap, start_own
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.cli.standard_streams import say
+from biot_sidecar.errors import WrongCommandLine
 from biot_sidecar.settings.names import BASE_URL, SECRET, SIMULATOR_LISTEN, USER_ID
 from biot_sidecar.settings.simulator import names_service_user
 from biot_sidecar.settings.table import FLAGS
 
+if TYPE_CHECKING:
+    from biot_sidecar.cli.demo_plugin import DemoPlugin
+
+_EPILOG: Final = """\
+With CMD the simulator, the sidecar and the plugin run together, with one line for each event and each call. CMD listens
+at PLUGIN_URL (default http://127.0.0.1:9000; its port is in PORT) and finds the sidecar in BIOT_BASE_URL:
+
+  biot-sidecar demo --subscribe patient._update -- node plugin.mjs
+  biot-sidecar demo --lambda --subscribe "adapt patient" -- npx aws-lambda-ric index.handler
+"""
 _SIMULATOR: Final = re.compile(r"BioT simulator on (\S+) ")
 _PATIENT: Final = "/organization/v1/users/patients/11111111-1111-1111-1111-111111111111"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sidecar's flags, less the upstream: that is the simulator."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _EPILOG
+    parser.usage = "%(prog)s [FLAG...] [-- CMD [ARG...]]"
     add_setting_flags(parser, "demo")
+    parser.add_argument("--lambda", action="store_true", dest="is_lambda", help="CMD is run as `lambda` runs it")
+    parser.add_argument(
+        "--subscribe",
+        action="append",
+        default=[],
+        metavar="EVENT",
+        help="an event for the plugin, as `trigger` names them, or patient.*; repeatable; default every notification",
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the plugin and its arguments")
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """Run both until a signal; 0, or the exit status of the one that did not start, or 1 if one ended by itself."""
+    """Run all until a signal; 0, or the exit status of the one that did not start, or 1 if one ended by itself."""
+    plugin = _plugin(args, env)
     if env.get(BASE_URL, "").strip():
         say(f"the demo brings its own BioT along; {BASE_URL} is not called")
+    flags = flags_of(args)
+    where = {name: flags.pop(name) for name in (SIMULATOR_LISTEN,) if name in flags}
+    if plugin is not None:
+        from biot_sidecar.cli.demo_plugin import DemoRun
+
+        return asyncio.run(DemoRun(plugin, flags).run({**env, **where}, sidecar_environment(env, "")))
     with Signals(STOPPING) as signals:
-        flags = flags_of(args)
-        where = {name: flags.pop(name) for name in (SIMULATOR_LISTEN,) if name in flags}
         simulator = start_own(["simulate"], {**env, **where}, signals)
         introduction = simulator.first_line(signals)
         found = _SIMULATOR.match(introduction)
@@ -42,6 +71,26 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
             return _run_sidecar(flags, sidecar_environment(env, found[1]), simulator, signals)
         finally:
             finish(simulator, signals)
+
+
+def _plugin(args: argparse.Namespace, env: Mapping[str, str]) -> DemoPlugin | None:
+    """The plugin, if there is one. Raises WrongCommandLine and BadSettings."""
+    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if args.is_lambda and not command:
+        raise WrongCommandLine("--lambda needs a command; write: biot-sidecar demo --lambda -- CMD ARG...")
+    if not command and not args.subscribe:
+        return None
+    from biot_sidecar.cli.demo_plugin import DemoPlugin, plugin_url
+    from biot_sidecar.simulator.event_spec import parse_event
+
+    for event in args.subscribe:
+        try:
+            parse_event([event], wildcards=True)
+        except ValueError as error:
+            raise WrongCommandLine(f"--subscribe: {error}") from None
+    return DemoPlugin(
+        command=tuple(command), is_lambda=args.is_lambda, subscribe=tuple(args.subscribe), url=plugin_url(env)
+    )
 
 
 def _run_sidecar(flags: Mapping[str, str], env: Mapping[str, str], simulator: Child, signals: Signals) -> int:

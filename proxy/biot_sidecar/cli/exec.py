@@ -72,12 +72,8 @@ def _run_beside(sidecar: Child, words: Sequence[str], env: Mapping[str, str], si
     """Run the command to its end; its exit status, or 1 if the sidecar ended first."""
     try:
         command = start(words, env, signals)
-    except FileNotFoundError:
-        say(f"{words[0]}: there is no such command")
-        return 127
     except (OSError, ValueError) as error:
-        say(f"{words[0]}: cannot be run: {getattr(error, 'strerror', None) or error}")
-        return 126
+        return cannot_run(words[0], error)
     lost = False
     while command.status is None:
         number, from_terminal = signals.next()
@@ -92,6 +88,15 @@ def _run_beside(sidecar: Child, words: Sequence[str], env: Mapping[str, str], si
             say(f"the sidecar ended (status {sidecar.status}), so {words[0]} is told to end too")
             command.send(signal.SIGTERM)
     return 1 if lost else command.status
+
+
+def cannot_run(word: str, error: Exception) -> int:
+    """Say so; 127 if there is no such command, else 126, as shells do."""
+    if isinstance(error, FileNotFoundError):
+        say(f"{word}: there is no such command")
+        return 127
+    say(f"{word}: cannot be run: {getattr(error, 'strerror', None) or error}")
+    return 126
 
 
 def command_environment(env: Mapping[str, str], url: str) -> dict[str, str]:

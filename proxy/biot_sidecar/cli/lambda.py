@@ -9,14 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from biot_sidecar.cli.exec import command_environment, refuse_unix_only
+from biot_sidecar.cli.exec import cannot_run, command_environment, refuse_unix_only
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.plugin_process import PluginProcess, start_own_process, start_process
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.cli.standard_streams import say
-from biot_sidecar.platform import handle_signals
+from biot_sidecar.cli.stop_request import first, stop_request
 from biot_sidecar.settings.lambda_function import LambdaSettings, load_lambda
 from biot_sidecar.settings.names import LISTEN, SECRET
 from biot_sidecar.settings.table import FLAGS
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--concurrency", default="10", metavar="N", help="how many CMDs run at a time; more events wait; default 10"
     )
+    parser.add_argument("--quiet", action="store_true", help="no line for each event")
     add_setting_flags(parser, "exec", but=(LISTEN,))
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments")
 
@@ -68,24 +69,25 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     own = {**env, LISTEN: env.get(LISTEN, "").strip() or "127.0.0.1:0"}
     refuse_unix_only(flags, own)
     words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
-    return asyncio.run(_Run(settings, own).run(words))
+    return asyncio.run(_Run(settings, own, tells=not args.quiet).run(words))
 
 
 class _Run:
-    """One run of the command; `env` is the sidecar's environment."""
+    """One run of the command; `env` is the sidecar's environment. It `tells` each event in a line, or does not."""
 
-    def __init__(self, settings: LambdaSettings, env: Mapping[str, str]) -> None:
+    def __init__(self, settings: LambdaSettings, env: Mapping[str, str], *, tells: bool) -> None:
         self._settings = settings
+        self._tells = tells
         self._env = env
 
     async def run(self, words: Sequence[str]) -> int:
         """From the sidecar's start to its end; the exit status."""
-        stop = _stop_request()
+        stop = stop_request()
         own = {name: value for name, value in self._env.items() if name != "NOTIFY_SOCKET"}
         sidecar = await start_own_process(["serve", *words], own, may_freeze=self._settings.freeze)
         try:
             starting = asyncio.ensure_future(sidecar.first_line())
-            await _first(starting, stop)
+            await first(starting, stop)
             if stop.done():
                 return 0
             ready = starting.result()
@@ -103,12 +105,12 @@ class _Run:
             try:
                 environment = await function.start()
             except OSError as error:
-                return _cannot_run(self._settings.command[0], error)
+                return cannot_run(self._settings.command[0], error)
             over = (stop, function.over, asyncio.ensure_future(sidecar.wait()))
-            await _first(environment.ready, *over)
+            await first(environment.ready, *over)
             if not any(one.done() for one in over):
                 print(ready, f"Lambda function on {address}, calls BioT at {url}", sep="\n", flush=True)
-                await _first(*over)
+                await first(*over)
             return _status(function.over, stop)
 
     def _setup(self, sidecar: PluginProcess, url: str) -> FunctionSetup:
@@ -134,30 +136,16 @@ class _Run:
             neighbour=sidecar,
             clock=time.time,  # noqa: TID251 - a command hands the real clock out
             say=say,
-            told=lambda line: print(f"event {line}", file=sys.stderr, flush=True),
+            told=self._tell,
             region=region_of(self._env),
             name=function_name(self._env, folder),
             options=FunctionOptions(settings.timeout, settings.most, settings.freeze),
             allowed_origins=settings.allowed_origins,
         )
 
-
-def _stop_request() -> asyncio.Future[int]:
-    """Done with the first signal that says stop."""
-    loop = asyncio.get_running_loop()
-    stop: asyncio.Future[int] = loop.create_future()
-
-    def take() -> None:
-        if not stop.done():
-            stop.set_result(0)
-
-    handle_signals(loop, on_stop=take, on_hangup=take)
-    return stop
-
-
-async def _first(*futures: asyncio.Future[Any]) -> None:
-    """Wait until one of them is done."""
-    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+    def _tell(self, line: str) -> None:
+        if self._tells:
+            print(f"event {line}", file=sys.stderr, flush=True)
 
 
 def _status(over: asyncio.Future[int], stop: asyncio.Future[int]) -> int:
@@ -167,12 +155,3 @@ def _status(over: asyncio.Future[int], stop: asyncio.Future[int]) -> int:
     if not stop.done():
         say("the sidecar ended by itself, so the plugin is ended too")
     return 0 if stop.done() else 1
-
-
-def _cannot_run(word: str, error: OSError) -> int:
-    """127 or 126, as a shell says it."""
-    if isinstance(error, FileNotFoundError):
-        say(f"{word}: there is no such command")
-        return 127
-    say(f"{word}: cannot be run: {error.strerror or error}")
-    return 126

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from biot_sidecar.cli.child_process import own_command
 from biot_sidecar.platform import children
 from biot_sidecar.process import respawn
+
+_PIECE: Final = 65536
+_LONGEST_LINE: Final = 1024 * 1024
+"""Bytes of a line that is waited for."""
 
 
 class PluginProcess:
@@ -24,8 +29,17 @@ class PluginProcess:
 
     async def first_line(self) -> str:
         """The first line that it prints; empty if it ends before."""
+        return (await self.line()).strip()
+
+    async def line(self) -> str:
+        """The next line of its output, with its end; empty at the output's end."""
         stdout = self._process.stdout
-        return (await stdout.readline()).decode(errors="replace").strip() if stdout else ""
+        return (await stdout.readline()).decode(errors="replace") if stdout else ""
+
+    async def output(self) -> str:
+        """What it prints next, a line or a piece of one; empty at the output's end."""
+        stdout = self._process.stdout
+        return (await stdout.read(_PIECE)).decode(errors="replace") if stdout else ""
 
     def kill(self) -> None:
         """End all of it at once, frozen or not."""
@@ -60,6 +74,7 @@ async def start_own_process(words: Sequence[str], env: Mapping[str, str], *, may
         env=respawn.environment(env),
         stdin=subprocess.PIPE if children.LIFELINE else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        limit=_LONGEST_LINE,
         **children.group_keywords(may_freeze),
     )
     return PluginProcess(process)

@@ -12,6 +12,7 @@ from aiohttp import web
 from biot_sidecar.simulator import notifications
 from biot_sidecar.simulator.event_control import EventControl
 from biot_sidecar.simulator.event_spec import NOTIFICATION
+from biot_sidecar.simulator.event_subscription import from_event
 from biot_sidecar.simulator.faults import BadFaults, from_document
 from biot_sidecar.simulator.files import STORAGE
 from biot_sidecar.simulator.interceptors import from_control
@@ -88,6 +89,7 @@ class Control:
 
     async def register(self, request: web.Request) -> web.StreamResponse:
         simulator, document = self._simulator, await _document(request)
+        document = from_event(document, simulator.router)
         if isinstance(document, dict) and document.get("type") == NOTIFICATION:
             return _json(simulator.plugin_events.notifications.add(notifications.from_control(document)).shown(), 201)
         entry = from_control(document, simulator.clock(), simulator.router.operations)

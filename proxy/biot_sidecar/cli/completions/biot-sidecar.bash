@@ -8,7 +8,7 @@
 _shtab_biot_sidecar_subparsers=(serve demo simulate check init explain learn status top login rotate-secret wait exec lambda trigger completion version help)
 
 _shtab_biot_sidecar_serve_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format)
-_shtab_biot_sidecar_demo_option_strings=(-h --help --listen --admin-listen --routes --simulator-listen)
+_shtab_biot_sidecar_demo_option_strings=(-h --help --listen --admin-listen --routes --simulator-listen --lambda --subscribe)
 _shtab_biot_sidecar_simulate_option_strings=(-h --help --listen --faults --scopes --token-life)
 _shtab_biot_sidecar_check_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format --live --json --github)
 _shtab_biot_sidecar_init_option_strings=(-h --help)
@@ -20,7 +20,7 @@ _shtab_biot_sidecar_login_option_strings=(-h --help --upstream --upstream-proxy)
 _shtab_biot_sidecar_rotate_secret_option_strings=(-h --help --upstream --upstream-proxy --dry-run --delete --grace)
 _shtab_biot_sidecar_wait_option_strings=(-h --help --listen --token --timeout)
 _shtab_biot_sidecar_exec_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format --allow-uid)
-_shtab_biot_sidecar_lambda_option_strings=(-h --help --listen --timeout --freeze --concurrency --upstream --admin-listen --routes --upstream-proxy --log-level --log-format)
+_shtab_biot_sidecar_lambda_option_strings=(-h --help --listen --timeout --freeze --concurrency --quiet --upstream --admin-listen --routes --upstream-proxy --log-level --log-format)
 _shtab_biot_sidecar_trigger_option_strings=(-h --help --to --id --set --simulator --print)
 _shtab_biot_sidecar_completion_option_strings=(-h --help)
 _shtab_biot_sidecar_version_option_strings=(-h --help)
@@ -35,8 +35,10 @@ _shtab_biot_sidecar_pos_0_choices=(serve demo simulate check init explain learn 
 
 _shtab_biot_sidecar_serve__h_nargs=0
 _shtab_biot_sidecar_serve___help_nargs=0
+_shtab_biot_sidecar_demo_pos_0_nargs=...
 _shtab_biot_sidecar_demo__h_nargs=0
 _shtab_biot_sidecar_demo___help_nargs=0
+_shtab_biot_sidecar_demo___lambda_nargs=0
 _shtab_biot_sidecar_simulate__h_nargs=0
 _shtab_biot_sidecar_simulate___help_nargs=0
 _shtab_biot_sidecar_check__h_nargs=0
@@ -74,6 +76,7 @@ _shtab_biot_sidecar_lambda_pos_0_nargs=...
 _shtab_biot_sidecar_lambda__h_nargs=0
 _shtab_biot_sidecar_lambda___help_nargs=0
 _shtab_biot_sidecar_lambda___freeze_nargs=0
+_shtab_biot_sidecar_lambda___quiet_nargs=0
 _shtab_biot_sidecar_trigger_pos_0_nargs=+
 _shtab_biot_sidecar_trigger__h_nargs=0
 _shtab_biot_sidecar_trigger___help_nargs=0

@@ -71,6 +71,9 @@ _shtab_biot_sidecar_demo_options=(
   "--admin-listen[one more listener for \/metrics, \/healthz, \/readyz only\; any address (default none)\; SIDECAR_ADMIN_LISTEN]:VALUE:"
   "--routes[the routes file\; without the setting and that file the program\'s own, with a warning\; the ready line of the log names the file in force (default config\/routes.yaml)\; SIDECAR_ROUTES]:VALUE:"
   "--simulator-listen[where simulate, demo and make run put the simulator\: HOST\:PORT, port 0 takes any (default 127.0.0.1\:8788)\; SIDECAR_SIMULATOR_LISTEN]:VALUE:"
+  "--lambda[CMD is run as \`lambda\` runs it]"
+  "*--subscribe[an event for the plugin, as \`trigger\` names them, or patient.\*\; repeatable\; default every notification]:EVENT:"
+  "(-)*::the plugin and its arguments:"
 )
 
 # guard to ensure default positional specs are added only once per session
@@ -125,6 +128,7 @@ _shtab_biot_sidecar_lambda_options=(
   "--timeout[for each event\; default 3s, as Lambda\'s]:DURATION:"
   "--freeze[stop CMD and sidecar between events, as Lambda does]"
   "--concurrency[how many CMDs run at a time\; more events wait\; default 10]:N:"
+  "--quiet[no line for each event]"
   "--upstream[BioT\'s address, https\:\/\/...\; plain http only towards loopback, or with SIDECAR_ALLOW_PLAIN_HTTP\=1 (required)\; BIOT_BASE_URL]:VALUE:"
   "--admin-listen[one more listener for \/metrics, \/healthz, \/readyz only\; any address (default none)\; SIDECAR_ADMIN_LISTEN]:VALUE:"
   "--routes[the routes file\; without the setting and that file the program\'s own, with a warning\; the ready line of the log names the file in force (default config\/routes.yaml)\; SIDECAR_ROUTES]:VALUE:"
