@@ -1,9 +1,10 @@
 # The sidecar as an image: `docker build -t biot-sidecar .`, then see deploy/README.md. With the simulator and the inspector
 # beside it, to try things out: `docker build --target simulator -t biot-sidecar:simulator .`
 #
-# The base is pinned by an exact tag. Its maintainers rebuild what a tag names when Debian mends something; whoever needs
-# the same bytes for ever adds the digest: --build-arg BASE=docker.io/library/python:3.12.14-slim-bookworm@sha256:...
-ARG BASE=docker.io/library/python:3.12.14-slim-bookworm
+# The base (Debian 13, Python 3.14) is pinned by its digest: the same bytes for ever. Its maintainers rebuild what the tag
+# names when Debian mends something; RELEASING.md says how the digest follows. Where no registry is reached, an image of
+# that name is taken: --build-arg BASE=docker.io/library/python:3.14.8-slim-trixie
+ARG BASE=docker.io/library/python:3.14.8-slim-trixie@sha256:f85c5697265c178cc6887276c55fe16cf3d14ca35c3df6a5eab3b360534a55d2
 
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -19,6 +20,7 @@ RUN pip download --quiet --require-hashes --only-binary :all: --dest /wheels \
         --requirement requirements.lock --requirement requirements-compile.lock \
     && pip install --quiet --no-index --find-links /wheels --requirement requirements.lock --requirement requirements-compile.lock
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY deploy/sbom deploy/sbom
 COPY config config
 COPY proxy proxy
 RUN BIOT_SIDECAR_COMPILED=1 python -m hatchling build --target wheel -d /wheels
@@ -36,17 +38,19 @@ RUN pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-
 # What every image of ours is, but for the packages.
 FROM ${BASE} AS runtime
 ARG BASE
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
+ARG SOURCE=unknown
 LABEL org.opencontainers.image.title="biot-sidecar" \
       org.opencontainers.image.description="A localhost sidecar that logs BioT plugins in and forwards their calls." \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${BASE}"
 COPY deploy/docker/healthy /opt/biot-sidecar/bin/
 COPY config/routes.yaml config/routes.schema.json /etc/biot-sidecar/
-COPY LICENSE THIRD-PARTY-NOTICES.txt /usr/share/doc/biot-sidecar/
+COPY LICENSE THIRD-PARTY-NOTICES.txt deploy/sbom/image.cdx.json /usr/share/doc/biot-sidecar/
 # Nothing is written at run time: the root file system may be read-only.
 ENV PATH=/opt/biot-sidecar/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -7,7 +7,7 @@ PYTHONS := proxy tests deploy docs hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-compiled test-network cover mutants check types format bench fuzz schema readme completion docs site lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled test-network test-docker cover mutants check types format bench fuzz schema readme completion docs site lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -95,6 +95,9 @@ COMPILED_TESTS ?= -m e2e
 test-compiled: $(VENV)/.dev build/compiled ## run unit tests and those that start the program, compiled; COMPILED_TESTS says which
 	@BIOT_SIDECAR_UNDER_TEST=build/compiled $(PYTEST) $(COMPILED_UNITS)
 	@BIOT_SIDECAR_UNDER_TEST=build/compiled $(PYTEST) $(COMPILED_TESTS)
+
+test-docker: $(VENV)/.test ## build the images in a real Docker engine, bring compose up, kill each part once; skips without an engine
+	@$(BIN)/python -m tests.deploy.engine
 
 COVER_TESTS ?= -m "not thorough"
 
@@ -185,14 +188,18 @@ build/ship: requirements.lock $(VENV)/.dev wheel
 	@$(PYTHON) -m venv --without-pip build/ship
 	@$(PIP) --python build/ship/bin/python install --no-index --find-links build/wheels --find-links dist "biot-sidecar[all]"
 
-sbom: build/ship ## dist/biot-sidecar.cdx.json, the list of what ships (CycloneDX)
-	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON -o dist/biot-sidecar.cdx.json build/ship/bin/python
+sbom: build/ship ## deploy/sbom/*.cdx.json, the lists of what wheel and image hold, with each component's support (CycloneDX)
+	@SOURCE_DATE_EPOCH= $(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON \
+	    -o build/environment.cdx.json build/ship/bin/python
+	@$(BIN)/python deploy/sbom.py build/environment.cdx.json wheel > build/biot-sidecar.cdx.json
+	@$(BIN)/python deploy/sbom.py build/environment.cdx.json image > build/image.cdx.json
+	@mv build/biot-sidecar.cdx.json build/image.cdx.json deploy/sbom/
 
 notices: build/ship ## THIRD-PARTY-NOTICES.txt, the licences of what ships
 	@$(BIN)/python deploy/notices.py build/ship > THIRD-PARTY-NOTICES.txt
 
-audit: $(VENV)/.dev ## known vulnerabilities of what the lock names; asks the package index
-	@$(BIN)/pip-audit --strict --require-hashes --disable-pip -r requirements.lock
+audit: $(VENV)/.dev ## known vulnerabilities of what the locks name, less what deploy/sbom/vex.cdx.json excuses; asks the package index
+	@$(BIN)/python deploy/audit.py requirements.lock requirements-compile.lock
 
 clean: ## remove .venv and caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

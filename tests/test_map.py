@@ -22,6 +22,8 @@ REFERENCE = re.compile(rf"(?<![\w./`-])`?({'|'.join(sorted(ROOMS))})((?:\.[A-Za-
 """`room.module.Class.method`, with or without its quotes."""
 FOLDERS = {path.name for path in HOUSE.iterdir() if (path / "__init__.py").exists()} - {"settings"}
 NOT_NAMES = {"py", "md", "yaml", "json"}
+ATTRIBUTES = re.compile(r"http\.(?:request|response|route)(?:\.|\Z)")
+"""OpenTelemetry's names of what a span tells, which are none of ours."""
 PATH = re.compile(rf"(?<![\w/.])(?:(?:proxy|tests|docs|config|deploy)/[\w./-]*[\w/]|(?:{'|'.join(ROOMS)})/[\w/]+\.py)")
 PAGES = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "tests" / "README.md"]
 MAP = biot_sidecar.__doc__ or ""
@@ -29,7 +31,7 @@ MAP = biot_sidecar.__doc__ or ""
 
 def names_in(text: str) -> set[str]:
     found = {room + rest for room, rest in REFERENCE.findall(text)}
-    return {name for name in found if name.rpartition(".")[2] not in NOT_NAMES}
+    return {name for name in found if name.rpartition(".")[2] not in NOT_NAMES and not ATTRIBUTES.match(name)}
 
 
 def exists(name: str) -> bool:

@@ -44,4 +44,4 @@ and what any of them may use:
 docs/architecture.md shows the ways of a request, of a token and of a reload.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.deploy.engine import build
 from tests.deploy.programs import ROOT
 from tests.support import wants
 
@@ -74,10 +75,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     secrets.chmod(0o755)
     write(secrets / "secret-key", (ROOT / "deploy" / "docker" / "simulator-user" / "secret-key").read_text())
     running = Engine(secrets)
-    for target, tag in (("simulator", "simulator"), ("sidecar", "local")):
-        build = ["build", "--network", "host", "--target", target, "--tag", f"biot-sidecar:{tag}", "."]
-        built = running.docker(*build)
-        assert built.returncode == 0, built.stderr
+    build(os.environ)
     try:
         running.compose("up", "--detach", "--wait", "--wait-timeout", "120")
         yield running

@@ -48,7 +48,7 @@ def test_the_example_overlay_puts_its_own_images_and_biot_into_the_base() -> Non
     for manifest in manifests.values():  # no kind that a cluster may lack: it would apply none of them
         wants.module("kubernetes_validate").validate(manifest, "1.37", strict=True)
     pod = manifests["Deployment", "biot-plugin"]["spec"]["template"]["spec"]
-    assert pod["initContainers"][0]["image"] == "registry.example/biot-sidecar:0.1.0"
+    assert pod["initContainers"][0]["image"] == "registry.example/biot-sidecar:0.2.0"
     assert manifests["ConfigMap", "biot"]["data"] == {"base-url": "https://api.dev.example.biot-med.com"}
 
 

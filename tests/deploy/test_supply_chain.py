@@ -26,7 +26,7 @@ from tests.support import wants
 from tests.support.once import made_once
 
 PACKAGE = ROOT / "proxy" / "biot_sidecar"
-SOURCES = ["proxy", "config", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"]
+SOURCES = ["proxy", "config", "deploy/sbom", "docs", "pyproject.toml", "hatch_build.py", "README.md", "LICENSE"]
 
 
 WITH_PACKAGES = {"PYTHONPATH": str(Path(pytest.__file__).parents[1])}
@@ -39,6 +39,7 @@ def copy_of_sources(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for name in SOURCES:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        (folder / name).parent.mkdir(exist_ok=True)
         copy(ROOT / name, folder / name)
     return folder
 
@@ -110,8 +111,11 @@ def test_the_wheel_carries_the_shipped_rules_and_no_tests(wheel: Path) -> None:
             assert archive.read(f"biot_sidecar/data/{name}") == (ROOT / "config" / name).read_bytes()
         assert {name.split("/")[0] for name in archive.namelist()} == {
             "biot_sidecar",
+            f"biot_sidecar-{__version__}.data",
             f"biot_sidecar-{__version__}.dist-info",
         }
+        manual = f"biot_sidecar-{__version__}.data/data/share/man/man1/biot-sidecar.1"
+        assert archive.read(manual) == (ROOT / "docs" / "biot-sidecar.1").read_bytes()
         sources = {str(path.relative_to(ROOT / "proxy")) for path in PACKAGE.rglob("*") if path.is_file()}
         assert {name for name in sources if "__pycache__" not in name} <= set(archive.namelist())
 

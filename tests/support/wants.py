@@ -32,6 +32,7 @@ BROUGHT_BY = {
     "sphinx": TEST_ALL,
     "cc": "Debian: gcc libc6-dev",
     "Python.h": "Debian: python3-dev",
+    "actionlint": "github.com/rhysd/actionlint",
     "chromium": "Debian: chromium",
     "chromedriver": "Debian: chromium-driver",
     "curl": "Debian: curl",
