@@ -66,6 +66,19 @@ def test_another_secret_is_a_new_case_and_biots_trouble_is_not():
     assert not backoff.after_new_secret().paused(NOW)
 
 
+def test_a_secret_that_is_back_ends_the_pause_and_forgets_no_rejection():
+    lacking = secret_unreadable("gone")
+    backoff = NO_BACKOFF.after_failure(REJECTED, NOW, 0).after_failure(lacking, NOW, 0)
+    assert backoff.lacks_secret
+    assert backoff.paused(NOW)
+    back = backoff.after_secret_came_back()
+    assert not back.paused(NOW)
+    assert back.after_failure(REJECTED, NOW, 0).until == NOW + 120
+    assert back.after_failure(lacking, NOW, 0).until == NOW + 2
+    assert not NO_BACKOFF.lacks_secret
+    assert not NO_BACKOFF.after_failure(REJECTED, NOW, 0).lacks_secret
+
+
 def test_no_backoff_is_none():
     assert not NO_BACKOFF.paused(NOW)
     assert not NO_BACKOFF.blocked(NOW)

@@ -113,3 +113,40 @@ def test_it_says_what_makes_another_secret_count(file):
     assert from_file(file).remedy.endswith("is taken at once")
     of_environment = SecretSource(SimpleNamespace(secret=Secret("s"), secret_file=None))  # type: ignore[arg-type]
     assert of_environment.remedy == "another BIOT_SERVICE_USER_SECRET_KEY needs a restart"
+
+
+def test_a_file_that_can_be_read_again_is_told_once_even_with_the_secret_of_before(file):
+    """It may have been away for a moment, while something replaced it."""
+    write(file, b"one")
+    source = from_file(file)
+    source.read()
+    assert not source.recovered()
+    file.unlink()
+    with pytest.raises(UnreadableSecret):
+        source.read()
+    assert not source.recovered()
+    write(file, b"")
+    assert not source.recovered()
+    write(file, b"one")
+    assert source.recovered()
+    assert not source.recovered()
+    source.read()
+    write(file, b"two")
+    assert not source.recovered()
+
+
+def test_a_file_whose_mode_was_mended_is_another_one(file):
+    write(file, b"one")
+    before = SecretSource._look(from_file(file))
+    file.chmod(0o640)
+    assert SecretSource._look(from_file(file)) != before
+
+
+def test_a_copy_that_keeps_time_and_size_is_noticed(file):
+    write(file, b"one")
+    source = from_file(file)
+    source.read()
+    times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+    file.write_bytes(b"two")
+    os.utime(file, ns=times)
+    assert source.changed()

@@ -42,6 +42,9 @@ class FakeSecret(ReadableSecret):
     def changed(self) -> bool:
         return self.text != self.was_read
 
+    def recovered(self) -> bool:
+        return not self.unreadable
+
 
 class Watch:
     """Remembers what an observer is told."""

@@ -312,6 +312,21 @@ async def test_a_secret_that_cannot_be_read_is_told_and_counted_once(start, tmp_
     assert "cannot be read" in told["message"]
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_file_that_is_back_is_read_at_once_even_with_the_secret_of_before(start, tmp_path, workers):
+    """A pause of a minute helps nobody where BioT was not asked."""
+    file = tmp_path / "secret"
+    write(file, "new")
+    house = await with_file(start, file, SIDECAR_WORKERS=workers)
+    assert (await house.get("/x")).status == 200
+    revoked = response(401, b"Content-Type: application/json", body=b'{"code": "TOKEN_NOT_VALID"}')
+    house.upstream.on("/revoked", revoked)
+    file.unlink()
+    assert_ours(await house.get("/revoked"), 503, "SIDECAR_SECRET_UNAVAILABLE")
+    write(file, "new")
+    assert (await house.get("/x")).status == 200
+
+
 # ---- where secrets are
 
 

@@ -30,6 +30,8 @@ def test_a_final_newline_is_no_part_of_the_secret(tmp_path, content):
         ("\u201ccanary\u201d", "stands in quotes"),
         ("canary\t", "begins or ends with blanks"),
         ("canary\xa0", "begins or ends with blanks"),
+        ("canary\ncanary", "holds control characters or several lines"),
+        ("cana\0ry", "holds control characters or several lines"),
         ("\ufeff canary", "begins with a byte order mark and begins or ends with blanks"),
     ],
 )

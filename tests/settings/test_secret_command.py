@@ -156,6 +156,14 @@ def test_one_that_closes_its_output_and_goes_on_is_killed_too():
     assert failure("echo one; exec >&-; exec sleep 60", 0.3) == "its command took more than 0.3 s"
 
 
+def test_one_that_leaves_something_behind_that_holds_its_output_is_told_so(tmp_path: Path):
+    pid = tmp_path / "pid"
+    said = failure(f"sleep 60 & echo $! > {pid}; echo one", 0.3)
+    assert said == "its command took more than 0.3 s (it has ended, but what it started holds its output open)"
+    while is_running(int(pid.read_text())):
+        time.sleep(0.01)
+
+
 def test_it_has_a_process_group_of_its_own():
     group = sh("ps -o pgid= -p $$; echo $$").split()
     assert group[0] == group[1] != str(os.getpgrp())

@@ -2,7 +2,7 @@
 
     what failed                         no login for                      ends early
     BioT rejects the user (`blocks`)    60 s, doubling up to 15 min       when the secret changes
-    the secret cannot be read           1 s, doubling up to 60 s          when the secret changes
+    the secret cannot be read           1 s, doubling up to 60 s          when its file can be read
     anything else                       1 s, doubling up to 60 s
     any, with Retry-After               at least that, an hour at most
 
@@ -53,7 +53,12 @@ class LoginBackoff(msgspec.Struct, frozen=True):
     @property
     def about_secret(self) -> bool:
         """True when another secret makes it a new case."""
-        return self.failure is not None and (self.failure.blocks or self.failure.outcome == SECRET_OUTCOME)
+        return self.failure is not None and (self.failure.blocks or self.lacks_secret)
+
+    @property
+    def lacks_secret(self) -> bool:
+        """True when the secret could not be read."""
+        return self.failure is not None and self.failure.outcome == SECRET_OUTCOME
 
     def after_failure(self, failure: LoginFailure, now: float, jitter: float) -> LoginBackoff:
         """The back-off after one more failure; `jitter` in [0, 1)."""
@@ -74,6 +79,10 @@ class LoginBackoff(msgspec.Struct, frozen=True):
         if self.about_secret:
             return LoginBackoff(troubles=self.troubles)
         return msgspec.structs.replace(self, rejections=0)
+
+    def after_secret_came_back(self) -> LoginBackoff:
+        """The back-off when a secret can be read again that may be the one of before: its rejections count on."""
+        return LoginBackoff(rejections=self.rejections, troubles=self.troubles)
 
     def after_failure_in_fleet(self, failure: LoginFailure, now: float, jitter: float) -> LoginBackoff:
         """The fleet's back-off after one sidecar's failure: only rejections add up to longer pauses of all."""

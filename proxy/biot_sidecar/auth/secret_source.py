@@ -28,6 +28,10 @@ class ReadableSecret(Protocol):
     def changed(self) -> bool:
         """True when the secret is another one than the last that was read."""
 
+    def recovered(self) -> bool:
+        """True when the secret could not be read, and perhaps can be now; told once."""
+        return False
+
     def login_ended(self, *, rejected: bool) -> None:
         """A login with the last secret has ended; `rejected`: BioT rejects the user or the secret."""
         return
@@ -57,6 +61,7 @@ class SecretSource(ReadableSecret):
         self._stamp: tuple[int, ...] = ()
         self._last: Secret | None = None
         self._changed = False
+        self._unreadable: tuple[int, ...] | None = None  # the file when it could not be read; None: it could
 
     @property
     def remedy(self) -> str:
@@ -71,7 +76,9 @@ class SecretSource(ReadableSecret):
             return self._secret
         self._stamp = self._look()
         self._changed = False
+        self._unreadable = self._stamp
         self._last = read_secret(self._file or "")
+        self._unreadable = None
         self._warn_once(odd_about_secret(self._last))
         return self._last
 
@@ -91,9 +98,19 @@ class SecretSource(ReadableSecret):
                 self._changed = read_secret(self._file or "") != self._last
         return self._changed
 
+    def recovered(self) -> bool:
+        """True when the file could not be read and is another one now that can be; cheap enough for every call."""
+        if self._unreadable is None or (stamp := self._look()) == self._unreadable:
+            return False
+        self._unreadable = stamp
+        with contextlib.suppress(UnreadableSecret):
+            return bool(read_secret(self._file or "").reveal())
+        return False
+
     def _look(self) -> tuple[int, ...]:
         try:
             state = os.stat(self._file or "")
         except OSError:
             return ()
-        return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+        # A change of mode, and a copy that keeps the time of what it copies, change st_ctime.
+        return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns

@@ -75,6 +75,8 @@ class SingleFlightLogin:
         """The failure because of which no login may start now; None when one may. Another secret is another matter."""
         if self.backoff.failure is not None and self._secret.changed():
             self._set_backoff(self.backoff.after_new_secret())
+        elif self.backoff.lacks_secret and self._secret.recovered():
+            self._set_backoff(self.backoff.after_secret_came_back())
         return self.backoff.failure if self.backoff.paused(self._clock()) else None
 
     def start(self, request: TokenRequest) -> asyncio.Task[LoginResult]:

@@ -127,6 +127,9 @@ class WorkerSecret(ReadableSecret):
         """True when there may be reason to ask the parent again, though it said that logins are paused."""
         return self._source.changed()
 
+    def recovered(self) -> bool:
+        return self._source.recovered()
+
 
 def make_worker_secret(settings: Settings) -> ReadableSecret:
     """The secret as a worker needs it, whose supervisor logs in."""

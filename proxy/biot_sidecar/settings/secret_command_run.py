@@ -52,7 +52,9 @@ class CommandRun:
             process.stdout.close()  # type: ignore[union-attr]
             process.wait()
         if output is None:
-            raise SecretCommandFailed(f"its command took more than {seconds:g} s")
+            left_open = process.returncode == 0  # else it was killed
+            why = " (it has ended, but what it started holds its output open)" if left_open else ""
+            raise SecretCommandFailed(f"its command took more than {seconds:g} s{why}")
         if len(output) <= _MOST_BYTES and (status := process.returncode):
             how = f"status {status}" if status > 0 else f"signal {-status}"
             raise SecretCommandFailed(f"its command ended with {how}")

@@ -57,6 +57,8 @@ def odd_about_secret(secret: Secret) -> str:
         odd.append("begins or ends with blanks")
     if len(bare) > 1 and (bare[0], bare[-1]) in _QUOTES:
         odd.append("stands in quotes")
+    if any(character < " " for character in bare):
+        odd.append("holds control characters or several lines")
     return f"the secret {' and '.join(odd)}, which are sent to BioT as part of it" if odd else ""
 
 
