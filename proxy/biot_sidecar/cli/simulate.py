@@ -31,6 +31,7 @@ The simulator knows the service user in BIOT_SERVICE_USER_ID and BIOT_SERVICE_US
 default one that it prints. It listens on loopback only, unless SIDECAR_ALLOW_REMOTE=1.
 
 what it shows of itself:
+  GET  /_simulator/               a page for browsers: the events sent to plugins, and sending one again
   GET  /_simulator/requests       the last requests: method, path, header names, whether the token was valid
   GET  /_simulator/interceptions  the interceptors, and which ran for which request; POST one, DELETE all or /{id}
   GET  /_simulator/events         the events sent to plugins, with bodies and replies; POST /{number}/send: again

@@ -12,9 +12,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from biot_sidecar.simulator import control
+from biot_sidecar.simulator.files import STORAGE
 from biot_sidecar.simulator.history import GONE, Seen, log
 from biot_sidecar.simulator.injection import inject
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
+from biot_sidecar.simulator.page import check_caller
 from biot_sidecar.simulator.simulator import Incoming, Simulator
 from biot_sidecar.simulator.tokens import Signer
 from biot_sidecar.simulator.values import Answer, BiotError, Json
@@ -71,7 +73,7 @@ class Front:
     async def watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Record and log what is BioT's (and echo), meet faults, and turn refusals into BioT's error shape."""
         path = request.rel_url.raw_path
-        own = path.startswith(control.PREFIX + "/") and not path.startswith(control.ECHO)
+        own = (path + "/").startswith(control.PREFIX + "/") and not path.startswith(control.ECHO)
         if own:
             return await self._own(request, handler)
         seen = self._simulator.recorded(
@@ -132,6 +134,8 @@ class Front:
 
     async def _own(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
+            if not request.rel_url.raw_path.startswith(STORAGE):  # signed URLs are for whoever has them
+                check_caller(request)
             return await handler(request)
         except BiotError as error:
             return _response(error.answer("BioT simulator", ""))

@@ -16,6 +16,7 @@ from biot_sidecar.simulator.event_subscription import from_event
 from biot_sidecar.simulator.faults import BadFaults, from_document
 from biot_sidecar.simulator.files import STORAGE
 from biot_sidecar.simulator.interceptors import from_control
+from biot_sidecar.simulator.page import page_routes
 from biot_sidecar.simulator.simulator import Simulator
 from biot_sidecar.simulator.values import BiotError, Json
 
@@ -28,7 +29,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def add_routes(app: web.Application, simulator: Simulator) -> None:
     """Put the control endpoints into the application."""
     control = Control(simulator)
-    for method, path, handler in [*control.routes(), *EventControl(simulator).routes()]:
+    for method, path, handler in [*control.routes(), *EventControl(simulator).routes(), *page_routes()]:
         app.router.add_route(method, PREFIX + path, handler)
     app.router.add_route("*", ECHO, echo)
     app.router.add_route("*", ECHO + "/{rest:.*}", echo)

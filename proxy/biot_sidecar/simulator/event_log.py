@@ -44,6 +44,7 @@ class SentEvent:
         return {
             "number": self.number,
             "at": timestamp(self.at),
+            "began": self.at,
             "name": self.name,
             "hookType": self.headers.get("hooktype", ""),
             "url": self.url,

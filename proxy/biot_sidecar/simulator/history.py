@@ -37,6 +37,7 @@ class Seen:
         return {
             "number": self.number,
             "at": timestamp(self.at),
+            "began": self.at,
             "method": self.method,
             "path": self.path,
             "headerNames": self.header_names,
