@@ -7,7 +7,7 @@ PYTHONS := proxy tests deploy docs hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-compiled test-network test-docker cover mutants check types format bench fuzz schema readme completion docs site lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled test-emulated test-network test-docker cover mutants check types format bench fuzz schema readme completion docs site lock wheel lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -98,6 +98,12 @@ test-compiled: $(VENV)/.dev build/compiled ## run unit tests and those that star
 
 test-docker: $(VENV)/.test ## build the images in a real Docker engine, bring compose up, kill each part once; skips without an engine
 	@$(BIN)/python -m tests.deploy.engine
+
+EMULATED_TESTS ?= -m "e2e and not thorough and not slow" tests/e2e tests/cli
+
+test-emulated: $(VENV)/.test ## the tests that start the program, on Linux that looks like macOS, then like Windows; EMULATED_TESTS says which
+	@BIOT_SIDECAR_EMULATED=macos $(PYTEST) $(EMULATED_TESTS)
+	@BIOT_SIDECAR_EMULATED=windows $(PYTEST) $(EMULATED_TESTS)
 
 COVER_TESTS ?= -m "not thorough"
 

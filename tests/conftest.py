@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from hypothesis import settings
 
-from tests.support.form import UNDER_TEST
+from tests.support.form import SYSTEM, UNDER_TEST
 from tests.support.wants import PREFIX
 
 # A busy machine must not fail a test: no example has a deadline, the time limit per test is bound enough.
@@ -45,6 +45,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(SLOW_MOST), append=False)
         if UNDER_TEST and (interpreted := item.get_closest_marker("interpreted")):
             item.add_marker(pytest.mark.skip(reason=f"not on the compiled form: {interpreted.args[0]}"))
+        if (elsewhere := item.get_closest_marker("not_on")) and SYSTEM in elsewhere.args:
+            item.add_marker(pytest.mark.skip(reason=f"not on {SYSTEM}: {elsewhere.kwargs['why']}"))
     if (seed := config.getoption("--shuffle")) is not None:
         random.Random(seed).shuffle(items)
         return

@@ -15,7 +15,11 @@ from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.sidecar import ROOT, ROUTES, SECRET, USER
 from tests.support.wire import request
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(60),
+    pytest.mark.not_on("macos", "windows", why="systemd is Linux's"),
+]
 
 PROGRAMS = 3
 LAUNCH = """

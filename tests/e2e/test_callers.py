@@ -21,7 +21,12 @@ from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.sidecar import House, start_sidecar
 from tests.support.users import NOBODY_ELSE, STRANGER, acting_as, can_unshare_users, needs_root
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60), needs_root]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(60),
+    needs_root,
+    pytest.mark.not_on("macos", "windows", why="only Linux tells callers' users"),
+]
 PATHS = [
     "/x",
     "/healthz",

@@ -11,7 +11,7 @@ import time
 import pytest
 from biot_sidecar.errors import AddressInUse
 from biot_sidecar.http import sockets as net_sockets
-from biot_sidecar.http.listener import ACCEPT_TIME, Listener
+from biot_sidecar.http.listener import ACCEPT_TIME, ClientConnection, Listener
 from biot_sidecar.http.sockets import InheritedListener, bind_all, bound, called_at, shown, unbind
 from biot_sidecar.settings import ListenAddress
 
@@ -348,3 +348,33 @@ async def test_who_waits_at_a_socket_that_was_handed_over_waits_for_the_next_pro
     writer.close()
     await second.stop_accepting()
     unbind(kept)
+
+
+async def test_more_connections_than_the_loop_can_watch_wait_for_their_turn():
+    short: list[int] = []
+    served: list[ClientConnection] = []
+    sock = bind(ANY)
+
+    async def serve(connection):
+        served.append(connection)
+        await asyncio.Event().wait()
+
+    listener = Listener(serve, pytest.fail, short=lambda: short.append(1), clients_most=1)
+    await listener.listen(sock)
+    clients = [socket.create_connection(sock.getsockname()) for _ in range(3)]
+    async with asyncio.timeout(20):
+        await settled(lambda: short and len(served) == 2)  # the one that found it full, too: it was taken already
+        listener.abort_all()
+        await settled(lambda: len(served) == 3)
+        listener.abort_all()
+        await settled(lambda: not listener.open)
+    for client in clients:
+        client.close()
+    listener.close_acceptors()
+
+
+def test_where_ports_cannot_be_spread_all_processes_accept_at_one_socket(monkeypatch):
+    monkeypatch.setattr(net_sockets, "SPREADING_OPTION", None)
+    ((one, two, three),) = bind_all(ANY, 3)
+    assert one is two is three
+    unbind(one)

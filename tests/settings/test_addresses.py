@@ -135,3 +135,11 @@ def test_a_final_dot_is_for_dns_alone():
         parse_base_url("https://api.example..:443")
     local = parse_base_url("http://LocalHost.:8080")
     assert (local.host, local.authority) == ("localhost", b"localhost:8080")
+
+
+def test_where_there_are_no_unix_sockets_one_is_refused_in_words():
+    with pytest.raises(
+        ValueError, match=r"'unix:/s': Python has none here; write HOST:PORT, such as 127\.0\.0\.1:8787"
+    ):
+        parse_address("unix:/s", "Python has none here")
+    assert parse_address("127.0.0.1:1", "Python has none here").port == 1

@@ -6,6 +6,8 @@ import msgspec
 import pytest
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import ListenAddress, load
+from biot_sidecar.settings.checks import check_system
+from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.table import DEFAULTS, FLAGS, SHARED
 
@@ -297,3 +299,24 @@ def test_on_lambda_the_secret_keys_end_is_asked_for_only_where_that_is_set(given
     assert settings().secret_key_check
     assert not settings(SIDECAR_SECRET_KEY_CHECK="0").secret_key_check
     assert settings(AWS_LAMBDA_FUNCTION_NAME="f", **given).secret_key_check is asked
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, []),
+        ({"SIDECAR_WORKERS": "1", "SIDECAR_INSPECT": "0"}, []),
+        ({"SIDECAR_WORKERS": "2"}, ["SIDECAR_WORKERS: no sharing here; leave it at 1"]),
+        ({"SIDECAR_INSPECT": "1"}, ["SIDECAR_INSPECT: no files here, and the page is served on one; leave it at 0"]),
+    ],
+)
+def test_what_a_system_does_not_have_is_refused_in_words(asked, told):
+    reader = Reader(environment(**asked), {})
+    check_system(reader, no_workers="no sharing here", no_unix="no files here")
+    assert reader.problems == told
+
+
+def test_this_system_has_all_of_it():
+    reader = Reader(environment(SIDECAR_WORKERS="2", SIDECAR_INSPECT="1"), {})
+    check_system(reader)
+    assert reader.problems == []

@@ -1,4 +1,6 @@
-"""The form of the program under test: the sources, or the package in a folder, BIOT_SIDECAR_UNDER_TEST."""
+"""The form of the program under test: the sources, or the package in a folder, BIOT_SIDECAR_UNDER_TEST; here, or
+on what looks like another system, BIOT_SIDECAR_EMULATED (tests/platform/emulated).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,15 @@ if UNDER_TEST and not Path(UNDER_TEST, "biot_sidecar").is_dir():
 _MEASURED = {name: os.environ[name] for name in ("COVERAGE_PROCESS_CONFIG",) if name in os.environ}
 """`make cover` looks into programs, too."""
 _FOUND = {"PYTHONPATH": f"{Path(UNDER_TEST).resolve()}:{_ROOT}", "PYTHONSAFEPATH": "1"} if UNDER_TEST else {}
-FORM = _FOUND | _MEASURED
+EMULATED = os.environ.get("BIOT_SIDECAR_EMULATED", "")
+"""`macos` or `windows`, as programs see this system; empty: as it is."""
+SYSTEM = EMULATED or {"linux": "linux", "win32": "windows"}.get(sys.platform, "macos")
+_EMULATION = str(Path(__file__).resolve().parents[1] / "platform" / "emulated")
+_LOOKS = {
+    "BIOT_SIDECAR_EMULATED": EMULATED,
+    "PYTHONPATH": ":".join(filter(None, [_EMULATION, _FOUND.get("PYTHONPATH")])),
+}
+FORM = _FOUND | _MEASURED | (_LOOKS if EMULATED else {})
 """Environment of a process that is the program, or starts it. Safe: `-m` does not look where the process runs."""
 if UNDER_TEST:
     sys.path.insert(0, str(Path(UNDER_TEST).resolve()))

@@ -6,12 +6,14 @@ import asyncio
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.form import FORM
+import pytest
+
+from tests.support.form import FORM, SYSTEM
 from tests.support.rawclient import Answer, RawClient
 from tests.support.scripted_upstream import TOKEN_CANARY, ScriptedUpstream
 from tests.support.wire import DEADLINE, request
@@ -53,15 +55,20 @@ class Sidecar:
 
     def memory(self, which: str) -> int:
         """Resident memory in bytes: `VmRSS` now, `VmHWM` at its highest."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+        for line in self._proc("status").splitlines():
             if line.startswith(which + ":"):
                 return int(line.split()[1]) * 1024
         raise AssertionError(f"no {which} for process {self.process.pid}")
 
     def cpu_ticks(self) -> int:
         """User and system time so far, in clock ticks."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = self._proc("stat").rpartition(")")[2].split()
         return int(fields[11]) + int(fields[12])
+
+    def _proc(self, name: str) -> str:
+        if not Path("/proc/self/stat").exists():
+            pytest.skip("memory and processor time of a program are read from Linux's /proc")
+        return Path(f"/proc/{self.process.pid}/{name}").read_text()
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
@@ -94,6 +101,16 @@ class Sidecar:
             assert at < 0, f"{text!r} in the log: ...{log[max(0, at - 1000) : at + 3000]}"
 
 
+def skip_where_lacking(settings: Mapping[str, str]) -> None:
+    """Skip the test if it asks for what this system does not have."""
+    if SYSTEM != "windows":
+        return
+    if "unix:" in settings.get("SIDECAR_LISTEN", "") or settings.get("SIDECAR_INSPECT") == "1":
+        pytest.skip("not on windows: unix sockets")
+    if settings.get("SIDECAR_WORKERS", "1") != "1":
+        pytest.skip("not on windows: several workers")
+
+
 async def start_sidecar(
     folder: Path,
     base_url: str,
@@ -107,6 +124,7 @@ async def start_sidecar(
     """Starts `serve` on a free port, within `patience` seconds; `settings` are environment variables over the plainest
     possible ones, `module` is what runs the program, `wrapper` a command that execs it.
     """
+    skip_where_lacking(settings)
     table = folder / "routes.yaml"
     table.write_text(routes)
     environment = {

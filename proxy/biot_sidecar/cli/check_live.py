@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.errors import BadSettings, UpstreamError
 from biot_sidecar.http.client import Fetcher
+from biot_sidecar.platform import run_once
 from biot_sidecar.process.oneshot import fetching, log_in
 from biot_sidecar.routing import interceptor_report as live
 from biot_sidecar.routing.table import RouteTable
@@ -21,7 +21,7 @@ PAGES_MOST: Final = 100
 
 def ask_biot(settings: Settings, table: RouteTable) -> list[str]:
     """What BioT's interceptors mean for the routes, a line each. Raises BadSettings with why it could not be asked."""
-    return asyncio.run(_ask(settings, table))
+    return run_once(_ask(settings, table))
 
 
 async def _ask(settings: Settings, table: RouteTable) -> list[str]:

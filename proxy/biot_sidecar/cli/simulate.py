@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import AddressInUse, BadSettings
-from biot_sidecar.platform import handle_signals
+from biot_sidecar.platform import handle_signals, run_once
 from biot_sidecar.regular_file import read_file
 from biot_sidecar.settings.names import SIMULATOR_LISTEN
 from biot_sidecar.settings.secret import Secret
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     say(*settings.warnings)
     options, shown = _options(settings, args.faults, args.scopes)
     try:
-        asyncio.run(_serve(options, settings.listen, shown))
+        run_once(_serve(options, settings.listen, shown))
     except AddressInUse as error:
         reason = str(error)
     else:

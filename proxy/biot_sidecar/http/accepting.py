@@ -22,7 +22,7 @@ _SHORT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOM
 class Acceptor:
     """Serves each connection with a protocol of `make`. Where they must wait, `short` hears, and `make_room` may help.
 
-    With a `reserve` nobody waits: it gives what is needed.
+    `full`: the loop can watch no more of them. With a `reserve` nobody waits: it gives what is needed.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class Acceptor:
         short: Callable[[], None],
         make_room: Callable[[], None],
         reserve: Reserve | None,
+        full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._sock = sock
         self._make = make
@@ -41,6 +42,7 @@ class Acceptor:
         self._short = short
         self._make_room = make_room
         self._reserve = reserve
+        self._full = full
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._opening: set[asyncio.Task[object]] = set()
@@ -81,7 +83,7 @@ class Acceptor:
             self._wait()
             return None
         accepted.setblocking(False)
-        if accepted.fileno() >= self._most:
+        if accepted.fileno() >= self._most or self._full():
             self._wait()
         return accepted
 
@@ -105,7 +107,7 @@ class Acceptor:
 
     def _look(self) -> None:
         """Is there a descriptor again?"""
-        if next_number() < self._most:
+        if next_number() < self._most and not self._full():
             self._timer = None
             self._loop.add_reader(self._sock.fileno(), self._take)
             return

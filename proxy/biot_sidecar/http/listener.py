@@ -17,7 +17,7 @@ from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.interfaces import ClientStream, Sink
 from biot_sidecar.http.messages import Framing
 from biot_sidecar.http.sockets import BACKLOG, InheritedListener, UnixListener
-from biot_sidecar.platform import UNIX_FAMILY, UNKNOWN_UID, accept_again, drop_new_connections, has_input
+from biot_sidecar.platform import CLIENTS_MOST, UNIX_FAMILY, UNKNOWN_UID, accept_again, drop_new_connections, has_input
 
 REPLAY_LIMIT: Final = 64 * 1024
 """Body bytes kept for a replay."""
@@ -214,6 +214,7 @@ class Listener:
         caller_uid: Callable[[asyncio.Transport], int] | None = None,
         is_half_closed: Callable[[asyncio.Transport], bool] = half_close.is_half_closed,
         is_disconnected: Callable[[asyncio.Transport], bool] = half_close.is_disconnected,
+        clients_most: float = CLIENTS_MOST,
     ) -> None:
         self._serve_connection = serve_connection
         self._report = report
@@ -222,6 +223,7 @@ class Listener:
         self.is_disconnected = is_disconnected
         self._short = short
         self._reserve = reserve
+        self._clients_most = clients_most
         self._acceptors: list[Acceptor] = []
         self._sockets: list[socket.socket] = []
         self._inherited: list[Acceptor] = []
@@ -244,6 +246,7 @@ class Listener:
             short=self._short,
             make_room=self.make_room,
             reserve=self._reserve,
+            full=lambda: self.open >= self._clients_most,
         )
         self._every_acceptor.append(acceptor)
         if isinstance(sock, InheritedListener):

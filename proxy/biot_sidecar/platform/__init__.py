@@ -76,6 +76,8 @@ uid_of = system.uid_of
 # ---- this process
 
 new_event_loop = system.new_event_loop
+run_once = system.run_once
+"""Run a coroutine on asyncio's own loop: what ends soon would pay more for uvloop than it gets."""
 handle_signals = system.handle_signals
 """Call `on_stop` on the loop for each signal that asks to stop, `on_hangup` for one that asks to read files again."""
 raise_file_limit = system.raise_file_limit

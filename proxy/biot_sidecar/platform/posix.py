@@ -19,11 +19,12 @@ import signal
 import socket
 import stat
 import subprocess
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
 
 WHY_NO_UNIX_SOCKETS: Final = ""
 WHY_NO_WORKERS: Final = ""
+Result = TypeVar("Result")
 UNIX_FAMILY: Final = socket.AF_UNIX
 CLIENTS_MOST: Final = float("inf")
 OPEN_AT_ONCE: Final = os.O_NONBLOCK
@@ -65,6 +66,10 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
+
+
+def run_once(main: Coroutine[Any, Any, Result]) -> Result:
+    return asyncio.run(main)
 
 
 def handle_signals(loop: asyncio.AbstractEventLoop, on_stop: Callable[[], None], on_hangup: Callable[[], None]) -> None:

@@ -15,14 +15,15 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, Literal, TypeVar
 
 from biot_sidecar.platform.counts import ProcessCounts
 
 WHY_NO_UNIX_SOCKETS: Final = "Python has no unix sockets on Windows"
 WHY_NO_WORKERS: Final = "processes cannot share a port on Windows"
 WHY_NO_PEER_UID: Final = "Windows has no uids"
+Result = TypeVar("Result")
 UNIX_FAMILY: Final = -1
 # select() of Python on Windows watches 512 sockets. A client in service may need one to BioT, and a few more are ours.
 CLIENTS_MOST: Final[float] = 240
@@ -115,6 +116,11 @@ def uid_of(name: str) -> int:
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """uvloop does not run here. Of asyncio's two loops the other cannot watch sockets (add_reader)."""
     return asyncio.SelectorEventLoop()
+
+
+def run_once(main: Coroutine[Any, Any, Result]) -> Result:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
 
 
 def handle_signals(loop: asyncio.AbstractEventLoop, on_stop: Callable[[], None], on_hangup: Callable[[], None]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from biot_sidecar.auth.token import bearer
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.tls import describe_handshake
 from biot_sidecar.http.upstream_connection import UpstreamConnection
+from biot_sidecar.platform import run_once
 from biot_sidecar.process.factories import (
     USER_AGENT,
     close_upstream,
@@ -66,7 +66,7 @@ async def log_in(settings: Settings, fetch: Fetcher) -> IssuedToken | LoginFailu
 
 def timed_login(settings: Settings) -> LoginReport:
     """Log in once, and tell about it. Raises BadSettings."""
-    return asyncio.run(_timed_login(settings))
+    return run_once(_timed_login(settings))
 
 
 async def _timed_login(settings: Settings) -> LoginReport:

@@ -8,6 +8,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
+from biot_sidecar.platform import WHY_NO_UNIX_SOCKETS
 from biot_sidecar.settings.values import ListenAddress, UpstreamUrl
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -32,9 +33,11 @@ def is_host(text: str) -> bool:
     return is_ip(text) or _HOST_NAME.fullmatch(text) is not None
 
 
-def parse_address(text: str) -> ListenAddress:
+def parse_address(text: str, no_unix: str = WHY_NO_UNIX_SOCKETS) -> ListenAddress:
     """`HOST:PORT`, `[::1]:PORT` or `unix:PATH`. Raises ValueError with a sentence for the user."""
     if text.startswith("unix:"):
+        if no_unix:
+            raise ValueError(f"{text!r}: {no_unix}; write HOST:PORT, such as 127.0.0.1:8787")
         path = text.removeprefix("unix:")
         if not path or len(os.fsencode(path)) > 107:
             raise ValueError(f"{text!r} needs a path of 1 to 107 bytes after unix:")

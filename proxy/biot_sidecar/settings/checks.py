@@ -6,6 +6,7 @@ import contextlib
 import re
 from typing import Final
 
+from biot_sidecar.platform import WHY_NO_UNIX_SOCKETS, WHY_NO_WORKERS
 from biot_sidecar.settings.addresses import is_loopback, leads_to
 from biot_sidecar.settings.ca_file import ca_file_problem
 from biot_sidecar.settings.names import (
@@ -16,6 +17,7 @@ from biot_sidecar.settings.names import (
     BASE_URL,
     CA_FILE,
     EXTRA_CA_FILE,
+    INSPECT,
     LISTEN,
     ROTATE_BEFORE,
     SECRET,
@@ -24,6 +26,7 @@ from biot_sidecar.settings.names import (
     SECRET_KEY_CHECK,
     SIMULATOR_LISTEN,
     USER_ID,
+    WORKERS,
 )
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.secret_command import command_problem, odd_about_command
@@ -50,6 +53,7 @@ def check_all(reader: Reader) -> None:
     check_remote(reader, LISTEN, SIMULATOR_LISTEN)
     check_callers(reader)
     check_listeners(reader)
+    check_system(reader)
 
 
 def check_ca_files(reader: Reader) -> None:
@@ -155,6 +159,14 @@ def check_listeners(reader: Reader) -> None:
         port := next((one.port for _, one in ours if leads_to(upstream.host, upstream.port, one)), 0)
     ):
         reader.problem(BASE_URL, f"points at the sidecar itself (port {port})")
+
+
+def check_system(reader: Reader, no_workers: str = WHY_NO_WORKERS, no_unix: str = WHY_NO_UNIX_SOCKETS) -> None:
+    """Nothing is asked for that this system does not have."""
+    if no_workers and (reader.value(WORKERS) or 1) > 1:
+        reader.problem(WORKERS, f"{no_workers}; leave it at 1")
+    if no_unix and reader.value(INSPECT):
+        reader.problem(INSPECT, f"{no_unix}, and the page is served on one; leave it at 0")
 
 
 def _addresses(reader: Reader, name: str) -> tuple[ListenAddress, ...]:

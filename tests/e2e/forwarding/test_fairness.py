@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.form import SYSTEM
 from tests.support.judge import assert_passed_on
 from tests.support.live import LIVE
 from tests.support.wire import lines, request, response
@@ -139,10 +140,14 @@ async def test_a_shells_low_limit_of_open_files_is_raised(start):
         house = await start()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    limits = Path(f"/proc/{house.sidecar.process.pid}/limits").read_text()
-    assert int(re.search(r"Max open files +(\d+)", limits)[1]) == min(hard, 65_536)
+    limits = Path(f"/proc/{house.sidecar.process.pid}/limits")
+    if not limits.exists():
+        pytest.skip("a program's limits are read from Linux's /proc")
+    most = {"macos": 10_240, "windows": 256}.get(SYSTEM, 65_536)
+    assert int(re.search(r"Max open files +(\d+)", limits.read_text())[1]) == min(hard, most)
 
 
+@pytest.mark.not_on("windows", why="select() of Python watches 512 sockets there")
 async def test_a_thousand_idle_and_five_hundred_busy_connections_are_no_burden(start):
     house = await start(SIDECAR_MAX_IN_FLIGHT="600")
     await house.warm_up()

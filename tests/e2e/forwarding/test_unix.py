@@ -70,6 +70,7 @@ async def test_a_close_delimited_answer_that_breaks_off_looks_cut(served):
         await asking.read_chunked()
 
 
+@pytest.mark.not_on("macos", why="nobody tells a client that half-closed from one that has gone")
 async def test_a_client_that_has_finished_speaking_gets_its_answer(served):
     _, client = served
     asking = await client()
