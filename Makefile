@@ -7,7 +7,7 @@ PYTHONS := proxy tests deploy docs hatch_build.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-compiled test-emulated test-network test-docker cover mutants check types format bench fuzz schema readme completion docs site lock wheel lambda sbom notices audit clean
+.PHONY: help run test test-all test-compiled test-emulated test-network test-docker cover mutants check types format bench fuzz schema readme completion docs site lock wheel sdist lambda sbom notices audit clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -175,6 +175,9 @@ export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 
 wheel: $(VENV)/.run $(if $(filter 1,$(COMPILED)),$(VENV)/.compile) ## dist/*.whl, reproducible; COMPILED=1: with the forwarding path compiled
 	@rm -f dist/*.whl
 	@BIOT_SIDECAR_COMPILED=$(COMPILED) $(BIN)/python -m hatchling build --target wheel -d dist
+
+sdist: $(VENV)/.run ## dist/*.tar.gz, what wheels are made of, and the pages
+	@$(BIN)/python -m hatchling build --target sdist -d dist
 
 # The whole package, compiled for .venv's Python: PYTHONPATH=build/compiled python -P -m biot_sidecar serve
 build/compiled: pyproject.toml hatch_build.py tests/support/fake_bases.py $(VENV)/.compile $(shell find proxy config -type f -not -name '*.pyc')

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from importlib.metadata import distribution
@@ -98,6 +99,21 @@ def test_every_place_names_the_same_version() -> None:
 def test_two_builds_of_the_wheel_are_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
     again = build(tmp_path, SOURCE_DATE_EPOCH="1700000000", TZ="Asia/Tokyo", LC_ALL="C")
     os.utime(again, (0, 0))
+    assert digest(again) == digest(wheel)
+
+
+def test_the_sdist_has_the_pages_and_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    hatchling = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path), "--target"]
+    env = {**PLAIN, "SOURCE_DATE_EPOCH": "1700000000"}
+    subprocess.run([*hatchling, "sdist"], cwd=ROOT, env=env, check=True, capture_output=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    sources = tmp_path / sdist.name.removesuffix(".tar.gz")
+    for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "SECURITY.md", ROOT / "RELEASING.md"]:
+        assert (sources / page.relative_to(ROOT)).read_bytes() == page.read_bytes()
+    subprocess.run([*hatchling, "wheel"], cwd=sources, env=env, check=True, capture_output=True)
+    (again,) = tmp_path.glob("*.whl")
     assert digest(again) == digest(wheel)
 
 
