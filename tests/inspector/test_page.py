@@ -499,3 +499,45 @@ def test_says_when_the_sidecar_is_gone(page: Browser, desk: Desk) -> None:
     desk.drop_streams()
     page.until(lambda: page.text("#link") == "reconnecting")
     assert all("/_sidecar/events" in complaint for complaint in page.complaints())
+
+
+# ---- what belongs together, and a call to paste
+
+
+def test_the_calls_of_one_trace_are_told_as_a_story_in_their_order(page: Browser, desk: Desk) -> None:
+    one = finished(method=b"GET", status=404, upstream_status=404)
+    other = finished(method=b"PATCH", at=one.at + 0.25)
+    desk.show(one, other, finished(method=b"DELETE", trace_id="f" * 32))
+    page.until(lambda: len(page.rows()) == 3)
+    page.all("#list tbody tr")[1].click()
+    page.until(lambda: page.all("#details .story"))
+    assert page.text(".of-trace h3") == "2 calls of this trace, 300 ms in all"
+    story = [" ".join(item.text.split()) for item in page.all(".story li")]
+    assert story == [
+        "+0.0 ms GET /organization/v1/users/patients/{id} 404 50 ms",
+        "+250 ms PATCH /organization/v1/users/patients/{id} 200 this one 50 ms",
+    ]
+
+
+def test_a_call_alone_in_its_trace_has_no_story(page: Browser, desk: Desk) -> None:
+    show(page, desk, 200)
+    page.all("#list tbody tr")[0].click()
+    page.until(lambda: page.all("#details .head"))
+    assert not page.all("#details .story")
+
+
+def test_copy_as_curl_has_placeholders_for_every_value_and_the_token(page: Browser, desk: Desk) -> None:
+    headers = ((b"Content-Type", b"application/json"), (b"X-Key", b"canary-7f3a"), (b"a`id`b", b"x"), (b"Host", b"me"))
+    desk.show(finished(query=b"searchRequest=canary-7f3a&it's!=1", request_bytes=9, request_headers=headers))
+    page.until(page.rows)
+    page.all("#list tbody tr")[0].click()
+    page.until(lambda: page.all("#details .head"))
+    next(button for button in page.all("#details .head button") if button.text == "Copy as curl").click()
+    page.until(lambda: page.all(".copied textarea"))
+    assert (page.find(".copied textarea").get_attribute("value") or "").split(" \\\n  ") == [
+        'curl -X PATCH "$BIOT_BASE_URL/organization/v1/users/patients/$ID?searchRequest=$SEARCH_REQUEST&$KEY=$VALUE"',
+        '-H "authorization: Bearer $TOKEN"',
+        "-H 'Content-Type: application/json'",
+        '-H "X-Key: $X_KEY"',
+        '-d "$BODY"',
+    ]

@@ -24,7 +24,7 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_SHARED: Final = ("app.css", "dom.js", "format.js", "icon.svg")
+_SHARED: Final = ("app.css", "clipboard.js", "dom.js", "format.js", "icon.svg")
 """Parts of the inspector's page that this one shows, too."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -5,7 +5,7 @@
 const filter = byId("filter");
 const keys = byId("keys");
 const explain = new Explain();
-const details = new Details(closeDetails, (record) => explain.begin(record));
+const details = new Details(closeDetails, (record) => explain.begin(record), () => list.records);
 const list = new RequestList((record) => details.show(record), () => setFilter(""));
 const stream = new Stream(list);
 

@@ -6,11 +6,14 @@ class Details {
   #pane = byId("details");
   #closed;
   #explain;
+  #records;
 
-  /** `closed()` is called when the pane is to close, `explain(record)` when its request is to be explained. */
-  constructor(closed, explain) {
+  /** `closed()` is called when the pane is to close, `explain(record)` when its request is to be explained; `records()`
+      are all that there are. */
+  constructor(closed, explain, records) {
     this.#closed = closed;
     this.#explain = explain;
+    this.#records = records;
   }
 
   get open() {
@@ -20,10 +23,13 @@ class Details {
   show(record) {
     const close = on(el("button", { type: "button", "aria-label": "Close the details" }, "×"), "click", () => this.#closed());
     const explain = on(el("button", { type: "button", class: "small" }, "Explain"), "click", () => this.#explain(record));
+    const place = el("div", { class: "copied" });
+    const curl = on(el("button", { type: "button", class: "small" }, "Copy as curl"), "click", () => copied(place, curlOf(record)));
     fill(this.#pane,
       el("div", { class: "head" },
         el("h2", null, el("b", null, record.method), " ", record.template || unnamed(record)),
-        record.template ? explain : null, close),
+        record.template ? explain : null, record.template ? curl : null, close),
+      place, storyOf(record, this.#records()) ?? "",
       el("div", { class: "columns" },
         el("div", null, el("h3", null, `Took ${duration(record.durations.total)}`), largeBar(record.durations), facts(about(record))),
         el("div", null, el("h3", null, "Request headers"), headers(record.request_headers)),

@@ -26,6 +26,10 @@ class RequestList {
     return this.#selected?.record ?? null;
   }
 
+  get records() {
+    return this.#entries.map(({ record }) => record);
+  }
+
   reset(records) {
     const before = this.#selected?.record;
     this.#entries = [];

@@ -2,8 +2,6 @@
 
 "use strict";
 
-const quoted = (text) => `'${String(text).replaceAll("'", `'\\''`)}'`;
-
 const JWT = /^(Bearer )?eyJ[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /** The event as curl would send it. Its data is invented; its JWTs are not, and stay out. */
@@ -17,18 +15,4 @@ function curlOf(event) {
     ...Object.entries(fields).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`),
     `-d ${quoted(body)}`,
   ].join(" \\\n  ");
-}
-
-/** Puts a text into the clipboard if the browser lets us, and shows it in any case. */
-async function copied(place, text) {
-  const box = el("textarea", { readonly: "", "aria-label": "The command", rows: "4" });
-  box.value = text;
-  let said = "Copied:";
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    said = "To copy:";
-  }
-  fill(place, el("p", null, said), box);
-  box.select();
 }
