@@ -28,6 +28,7 @@ The rooms; imports go from upper ones to lower ones (of auth, what is decided ab
 and what any of them may use:
 
     errors              every failure the path can name, by whose fault it is
+    frugal_start        a start that imports and compiles no more than it needs
     extras              the parts that an installation may lack
     durations           durations as people write them
     elapsed_clock       the time that has passed, whatever becomes of the wall clock

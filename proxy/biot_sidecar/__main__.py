@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType, SimpleNamespace
 from typing import Any, Final
 
-from biot_sidecar import __version__
+from biot_sidecar import __version__, frugal_start
 from biot_sidecar.cli import standard_streams
 from biot_sidecar.cli.commands import ABOUT, COMMANDS, INTERNAL, module_of, overview
 from biot_sidecar.errors import AddressInUse, BadSettings, WrongCommandLine
@@ -88,6 +88,8 @@ def _end_quietly(interrupted: int) -> None:
 
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     command = COMMANDS.get(name) or INTERNAL[name]
+    if name in {"serve", "worker"}:
+        frugal_start.begin()
     module = importlib.import_module(module_of(name))
     try:
         args = _parse(name, module, command.help, words)
@@ -104,6 +106,8 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
         return _say(str(error), 3)
     except KeyboardInterrupt:
         return _INTERRUPTED
+    finally:
+        frugal_start.end()
 
 
 def _require(name: str, extra: str) -> None:

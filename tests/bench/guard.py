@@ -1,4 +1,5 @@
-"""A guard that does not time: how many instructions the program executes per forwarded request, against a stored count.
+"""A guard that does not time: how many instructions a forwarded request and a start take, against
+stored counts.
 
 The real program runs under valgrind's callgrind, once for few requests and once for many; the difference leaves out
 starting and stopping. Instructions in the kernel do not count. A count holds for one build of Python.
@@ -9,16 +10,15 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import sys
-from pathlib import Path
 from typing import Final
 
 from tests.bench import load
 from tests.bench.contestants import Job, sidecar
 from tests.bench.program import Program
+from tests.bench.start_cost import start_cost
 from tests.bench.upstream import Upstream
-from tests.bench.workshop import BUILD, HERE, Missing, debian
+from tests.bench.workshop import BUILD, HERE, Missing, debian, total_of
 
 STORED: Final = HERE / "instructions.json"
 FEW, MANY = 300, 1500
@@ -27,20 +27,40 @@ SLACK: Final = 1.05
 
 def main() -> int:
     """0 when the counts are what they were or less, or cannot be taken here; 1 when one grew."""
-    return max(_check(interpreted=interpreted) for interpreted in (False, True))
+    forms = (False, True)
+    return max([*(_check(interpreted=form) for form in forms), *(_check_start(interpreted=form) for form in forms)])
 
 
 def _check(*, interpreted: bool) -> int:
-    form = "interpreted" if interpreted else "compiled"
-    build = f"Python {platform.python_version()}, {platform.python_compiler()}, {form}"
-    stored = json.loads(STORED.read_text()) if STORED.is_file() else {}
+    form = _form(interpreted)
     try:
         count = per_request(interpreted=interpreted)
     except Missing as reason:
         print(f"instructions per request: not counted, {reason}")
         return 0
+    return _compare("instructions per request", form, count)
+
+
+def _check_start(*, interpreted: bool) -> int:
+    form = _form(interpreted)
+    try:
+        cost = start_cost(interpreted=interpreted)
+    except Missing as reason:
+        print(f"instructions of a start: not counted, {reason}")
+        return 0
+    print(f"start, {form}: {cost}")
+    return _compare("instructions of a start", f"{form}, start", cost.ready)
+
+
+def _form(interpreted: bool) -> str:
+    return "interpreted" if interpreted else "compiled"
+
+
+def _compare(what: str, form: str, count: int) -> int:
+    build = f"Python {platform.python_version()}, {platform.python_compiler()}, {form}"
+    stored = json.loads(STORED.read_text()) if STORED.is_file() else {}
     known = stored.get(build)
-    print(f"instructions per request: {count:,}; stored for {build}: {known and format(known, ',')}")
+    print(f"{what}: {count:,}; stored for {build}: {known and format(known, ',')}")
     if os.environ.get("BENCH_KEEP") == "1":
         STORED.write_text(json.dumps({**stored, build: count}, indent=1) + "\n")
     elif known is not None and count > known * SLACK:
@@ -87,14 +107,7 @@ def _instructions(valgrind: str, under: Program, requests: int) -> int:
                 load.ask(sock, number)
     finally:
         under.stop()
-    return _total(out)
-
-
-def _total(out: Path) -> int:
-    found = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)
-    if found is None:
-        raise Missing(f"callgrind wrote no total into {out}")
-    return int(found[1])
+    return total_of(out)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,14 @@ def debian(program: str, package: str) -> str:
     if found is None:
         raise Missing(f"{program} is not installed: apt-get install {package}")
     return found
+
+
+def total_of(out: Path) -> int:
+    """The instructions that callgrind counted. Raises Missing."""
+    found = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)
+    if found is None:
+        raise Missing(f"callgrind wrote no total into {out}")
+    return int(found[1])
 
 
 def in_venv(path: str) -> str:

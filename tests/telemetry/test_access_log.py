@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
 import pytest
@@ -366,7 +365,10 @@ def test_dropped_lines_are_told_once_the_writer_takes_lines_again():
 
 
 def observed_by(name: str, reason: str) -> Verdict:
-    return dataclasses.replace(verdict(), observed=Route(name=name, source="f:1", observe=reason))
+    plain = verdict()
+    return Verdict(
+        plain.route, plain.template, plain.operation, observed=Route(name=name, source="f:1", observe=reason)
+    )
 
 
 def test_a_request_that_would_have_been_denied_says_why():

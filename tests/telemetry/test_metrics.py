@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 from itertools import pairwise, product
@@ -345,7 +344,8 @@ def test_a_wait_of_seconds_is_not_announced_as_twice_as_long(bounds):
 
 
 def observed_by(name: str) -> Verdict:
-    return dataclasses.replace(verdict("one"), observed=Route(name=name, source="f:1", observe="why"))
+    plain = verdict("one")
+    return Verdict(plain.route, plain.template, plain.operation, observed=Route(name=name, source="f:1", observe="why"))
 
 
 def test_what_would_have_been_denied_is_counted_under_the_route_that_observes():

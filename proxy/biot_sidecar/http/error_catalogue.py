@@ -7,8 +7,9 @@ value that the raiser gives. They never hold a token, body or query value.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
+
+import msgspec
 
 from biot_sidecar.errors import ClientError, Code, Failure, UpstreamError
 
@@ -53,8 +54,7 @@ def status_of(failure: Failure) -> int:
     return failure.status or CODES[failure.code].status
 
 
-@dataclass(frozen=True)
-class Rejection:
+class Rejection(msgspec.Struct, frozen=True, eq=False):
     """A row: a client's request that is not taken. Calling it makes the error.
 
     `reason` is the label of `refused_total`, `logged` the access log's where that says more; `status` stands where it
@@ -248,8 +248,7 @@ def incomplete_request() -> ClientError:
     return malformed_request("it broke off before its end")
 
 
-@dataclass(frozen=True)
-class UpstreamFailure:
+class UpstreamFailure(msgspec.Struct, frozen=True, eq=False):
     """A row: what went wrong with BioT or on the way to it; `retryable` and `sent` as in UpstreamError."""
 
     code: Code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -28,12 +27,20 @@ BODY_CHUNKED: Final = BodyFraming.CHUNKED
 BODY_UNTIL_CLOSE: Final = BodyFraming.UNTIL_CLOSE
 
 
-@dataclass(frozen=True)
 class Framing:
     """The framing of one message's body; `length` in bytes counts only for `BodyFraming.LENGTH`."""
 
-    body: BodyFraming
-    length: int = 0
+    __slots__ = ("body", "length")
+
+    def __init__(self, body: BodyFraming, length: int = 0) -> None:
+        self.body: Final = body
+        self.length: Final = length
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Framing) and self.body == other.body and self.length == other.length
+
+    def __hash__(self) -> int:
+        return hash((self.body, self.length))
 
 
 NO_BODY: Final = Framing(BodyFraming.NONE)

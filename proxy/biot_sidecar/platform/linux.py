@@ -14,6 +14,7 @@ import select
 import socket
 import stat
 import struct
+from array import array
 from typing import Any, Final, Literal
 
 from biot_sidecar.platform import posix
@@ -161,10 +162,8 @@ def drop_new_connections(descriptor: int) -> None:
     """Closing at once would reset those that the kernel holds. A packet filter drops what would begin a connection
     (socket(7): SO_ATTACH_FILTER); a handshake that has begun may end.
     """
-    import ctypes  # needed once, at the end
-
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
-    _set(descriptor, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", len(_DROP_SYN), ctypes.addressof(program)))
+    program = array("B", b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
+    _set(descriptor, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", len(_DROP_SYN), program.buffer_info()[0]))
 
 
 def accept_again(descriptor: int) -> None:

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import functools
 import os
-import platform
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -37,11 +37,12 @@ RANDOM: Final = random.SystemRandom()
 """The system's randomness: a generator of our own would repeat itself in clones of a snapshot."""
 BATCH_INTERVAL: Final = 0.1
 """Seconds for which finished requests, and lines of the log, are batched."""
+PYTHON: Final = sys.version.partition(" ")[0]
 USER_AGENT: Final = f"biot-sidecar/{__version__}".encode()
 
 
 def make_metrics() -> Metrics:
-    return Metrics(version=__version__, python=platform.python_version(), clock=time.monotonic)
+    return Metrics(version=__version__, python=PYTHON, clock=time.monotonic)
 
 
 def make_deadline_timer() -> DeadlineTimer:

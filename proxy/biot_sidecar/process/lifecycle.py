@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from biot_sidecar import frugal_start
 from biot_sidecar.errors import AddressInUse, BadSettings
 from biot_sidecar.http.sockets import Where, bind_all, bound, unbind
 from biot_sidecar.platform import forbid_core_dumps, raise_file_limit
@@ -156,6 +157,7 @@ def _announce_ready(
     log: Log,
 ) -> None:
     """Print the ready line, after the log's own, and tell systemd."""
+    frugal_start.end()
     where, beside = (", ".join(map(bound, some)) for some in (sockets, admin))
     file = os.path.abspath(settings.routes)
     said = [f"listening on {where}", f"admin pages on {beside}" * bool(beside), f"{counted(routes, 'route')} of {file}"]

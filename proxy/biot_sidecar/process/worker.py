@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from biot_sidecar import frugal_start
 from biot_sidecar.http.sockets import InheritedListener
 from biot_sidecar.process.factories import bug_reporter, run_with_log
 from biot_sidecar.process.process_context import WorkerProcess
@@ -54,7 +55,7 @@ async def _run(settings: Settings, args: WorkerArgs, log: Log) -> int:
             stop,
             _inherited_sockets(args.listen, InheritedListener if args.handed_over else socket.socket),
             _inherited_sockets(args.admin),
-            on_ready=lambda: channel.notify("ready", None),
+            on_ready=lambda: _announce_ready(channel),
         )
         channel.notify("alive", sidecar.snapshot())  # its last word
     finally:
@@ -62,6 +63,11 @@ async def _run(settings: Settings, args: WorkerArgs, log: Log) -> int:
         supervisor.cancel()
         await asyncio.gather(supervisor, return_exceptions=True)
     return 0
+
+
+def _announce_ready(channel: WorkerChannel) -> None:
+    frugal_start.end()
+    channel.notify("ready", None)
 
 
 def _handlers(sidecar: Sidecar, context: WorkerProcess, channel: WorkerChannel) -> dict[str, Handler]:

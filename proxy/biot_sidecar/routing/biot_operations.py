@@ -34,14 +34,20 @@ def _operation(line: str) -> Operation:
 def operations() -> tuple[Operation, ...]:
     """Every known operation; of two that fit a request the one with the earlier literal segment comes first."""
     # By the package's path: importlib.resources would add milliseconds to a start.
-    with open(f"{routing.__path__[0]}/biot_operations.tsv", encoding="ascii") as file:
+    with open(f"{routing.__path__[0]}/biot_operations.tsv", encoding="utf-8") as file:
         known = map(_operation, file.read().splitlines()[1:])
     return tuple(sorted(known, key=lambda one: [segment.startswith("{") for segment in one.path.split("/")]))
 
 
 @cache
 def _tree() -> PatternTree:
-    return PatternTree(enumerate(map(pattern_of, operations())))
+    return PatternTree(enumerate(patterns()))
+
+
+@cache
+def patterns() -> tuple[Pattern, ...]:
+    """Each known operation as a pattern."""
+    return tuple(map(pattern_of, operations()))
 
 
 def pattern_of(operation: Operation) -> Pattern:

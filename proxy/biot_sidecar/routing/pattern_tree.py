@@ -93,7 +93,10 @@ def _child(node: _Node, segment: bytes | None) -> _Node:
     if segment is None:
         node.any_segment = node.any_segment or _Node()
         return node.any_segment
-    return node.literals.setdefault(segment, _Node())
+    child = node.literals.get(segment)
+    if child is None:
+        child = node.literals[segment] = _Node()
+    return child
 
 
 def fold(segment: bytes) -> bytes:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import Final
+
+import msgspec
 
 
 class Interception(StrEnum):
@@ -32,7 +35,7 @@ class Retry(Enum):
     IDEMPOTENT = "idempotent"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Route:
     """One route with the file's defaults filled in. The route named `unmatched` stands for the defaults themselves.
 
@@ -51,8 +54,7 @@ class Route:
     observe: str | None = None
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True, eq=False):
     """A known BioT operation. `interceptable` is None where BioT's published list says nothing; `names_token`: a token
     stands in its path.
     """
@@ -66,7 +68,6 @@ class Operation:
     names_token: bool = False
 
 
-@dataclass(frozen=True)
 class Verdict:
     """What the table says of one request.
 
@@ -75,9 +76,18 @@ class Verdict:
     denied the request, had it `deny` where it has `observe`.
     """
 
-    route: Route
-    template: str
-    operation: Operation | None = None
-    deny: str | None = None
-    path_refused: str | None = None
-    observed: Route | None = None
+    def __init__(
+        self,
+        route: Route,
+        template: str,
+        operation: Operation | None = None,
+        deny: str | None = None,
+        path_refused: str | None = None,
+        observed: Route | None = None,
+    ) -> None:
+        self.route: Final = route
+        self.template: Final = template
+        self.operation: Final = operation
+        self.deny: Final = deny
+        self.path_refused: Final = path_refused
+        self.observed: Final = observed

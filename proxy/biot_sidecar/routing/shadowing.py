@@ -48,7 +48,10 @@ class Coverage:
         """Take one more pattern in."""
         node = self._root
         for segment in pattern.segments:
-            node = node.children.setdefault(segment, _Node())
+            child = node.children.get(segment)
+            if child is None:
+                child = node.children[segment] = _Node()
+            node = child
         node.here.append((number, pattern))
         first = node.rests if pattern.rest else node.ends
         for method in pattern.methods or (ANY,):

@@ -8,7 +8,7 @@ from functools import cache
 import msgspec
 
 from biot_sidecar.pacing import Pace, no_pause
-from biot_sidecar.routing.biot_operations import operations, pattern_of, services
+from biot_sidecar.routing.biot_operations import operations, patterns, services
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Operation
 from biot_sidecar.routing.shadowing import Coverage
@@ -21,7 +21,7 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 @cache
 def _known() -> Coverage:
-    return Coverage((number, pattern_of(one)) for number, one in enumerate(operations()))
+    return Coverage(enumerate(patterns()))
 
 
 def operations_of(pattern: Pattern) -> list[Operation]:

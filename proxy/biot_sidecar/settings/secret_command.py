@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -18,6 +17,8 @@ def parse_command(text: str) -> tuple[str, ...]:
     reason = ""
     words: object = None
     if text.startswith("["):
+        import json  # for those who write one
+
         try:
             words = json.loads(text)
         except (ValueError, RecursionError):

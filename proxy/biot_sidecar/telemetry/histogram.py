@@ -34,7 +34,7 @@ def _latest(mine: dict[int, Exemplar], other: dict[int, Exemplar]) -> dict[int, 
 LATEST_EXEMPLARS: Final = {MERGE: _latest}
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Histogram:
     """Observations in seconds by bucket: `counts` has one place more than the bounds, for what is beyond them all."""
 
@@ -57,7 +57,7 @@ class Histogram:
         return bucket
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class RouteStats:
     """One route's requests, by method, status and the route's interception, and what became of their header.
 

@@ -14,7 +14,7 @@ from biot_sidecar.telemetry.merging import LIVE_MIN, LIVE_SUM, MIN
 GENERATIONS: Final = 3
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ProcessMetrics:
     """Sizes in bytes, `cpu` in seconds, `started` in wall-clock seconds. A 0 is not known, as where there is no /proc.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -54,7 +55,7 @@ LOGIN_BOUNDS: Final[tuple[float, ...]] = (
 )  # fmt: skip
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Snapshot:
     """Everything that one process, or several together, have counted; `telemetry.merging` makes one of two."""
 
@@ -99,7 +100,12 @@ class _Dropped(msgspec.Struct):
     dropped: tuple[str, ...] = ()
 
 
-_DECODER: Final = msgspec.msgpack.Decoder(Snapshot)
+@cache
+def _decoder() -> msgspec.msgpack.Decoder[Snapshot]:
+    """Made with the first scrape: msgspec looks at the type of every field."""
+    return msgspec.msgpack.Decoder(Snapshot)
+
+
 _DROPPED_DECODER: Final = msgspec.msgpack.Decoder(_Dropped)
 
 
@@ -113,7 +119,7 @@ def ended_totals(snapshots: Sequence[bytes]) -> bytes:
 
 def merge_snapshots(snapshots: Sequence[bytes]) -> Snapshot:
     """The sums over several processes; at least one snapshot of Metrics.snapshot()."""
-    first, *others = map(_DECODER.decode, snapshots)
+    first, *others = map(_decoder().decode, snapshots)
     for other in others:
         merge(first, other)
     for name in first.dropped:
@@ -123,7 +129,7 @@ def merge_snapshots(snapshots: Sequence[bytes]) -> Snapshot:
 
 def drop_routes(ended: bytes, living: Sequence[bytes]) -> bytes:
     """The totals of `ended` processes, less the routes that a living process shows no more."""
-    state = _DECODER.decode(ended)
+    state = _decoder().decode(ended)
     for snapshot in living:
         for name in _DROPPED_DECODER.decode(snapshot).dropped:
             state.routes.pop(name, None)

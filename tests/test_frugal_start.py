@@ -1,0 +1,127 @@
+"""A start imports what it needs, and what it left out is there for whoever asks later."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+import biot_sidecar
+import pytest
+from biot_sidecar import frugal_start
+from biot_sidecar.frugal_start import Expression
+
+from tests.deploy.programs import PLAIN, program
+from tests.settings.given import environment
+
+SPARED = {
+    "argparse",
+    "ast",
+    "ctypes",
+    "difflib",
+    "dis",
+    "hashlib",
+    "inspect",
+    "pathlib",
+    "prometheus_client",
+    "shlex",
+    "shutil",
+}
+PACKAGE = Path(biot_sidecar.__file__).parent
+
+
+@pytest.mark.e2e
+def test_a_start_over_https_imports_nothing_that_it_can_do_without(tmp_path):
+    env = environment(BIOT_BASE_URL="https://127.0.0.1:9", SIDECAR_LOGIN_AT_START="0", SIDECAR_LISTEN="127.0.0.1:0")
+    env["COVERAGE_PROCESS_CONFIG"] = ""  # to be measured takes more
+    command = [sys.executable, "-X", "importtime", "-m", "biot_sidecar", "serve"]
+    with program(tmp_path, "sidecar", command, env) as running:
+        loaded = set(re.findall(r"^import time: .* \| +(\S+)$", running.log(), re.MULTILINE))
+    assert {"ssl", "yaml._yaml", "biot_sidecar.http.server"} <= loaded
+    assert loaded & SPARED == set()
+
+
+def after_a_start(code: str) -> str:
+    """What this prints in a process of its own, whose imports were a start's."""
+    begun = "from biot_sidecar import frugal_start\nfrugal_start.begin()\nimport uvloop\nfrugal_start.end()\n"
+    ran = subprocess.run([sys.executable, "-c", begun + code], env=PLAIN, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        ("import inspect; print(inspect.signature(lambda one, two: 0))", "(one, two)"),
+        ("from inspect import getdoc; print(getdoc(len)[:6])", "Return"),
+        ("import msgspec; print(type(msgspec.inspect.type_info(int)).__name__)", "IntType"),
+        ("import yaml; print(yaml.load('[on, 2020-01-01, 1_0, {a: b}]', yaml.SafeLoader)[2])", "10"),
+        ("import yaml; print(yaml.safe_dump({'a': ['1', 1]}))", "a:\n- '1'\n- 1"),
+        ("import json; print(json.loads(' [1.5, \"\\u00e4\"] '))", "[1.5, 'ä']"),
+        ("import string, textwrap; print(string.Template('$a').substitute(a=1), textwrap.fill('a b', 1))", "1 a\nb"),
+        ("import typing_extensions; print(typing_extensions.__name__)", "typing_extensions"),
+        ("import gc, re; print(gc.isenabled(), re.compile('').flags)", "True 32"),
+        ("import sys; print([one for one in sys.meta_path if 'Submodule' in str(one)])", "[]"),
+        ("import sys; print('typing_extensions' in sys.modules, 'ast' in sys.modules)", "False False"),
+    ],
+)  # fmt: skip
+def test_what_a_start_has_not_loaded_is_loaded_for_whoever_asks(code, printed):
+    pytest.importorskip("uvloop")
+    assert after_a_start(code) == printed
+
+
+@pytest.mark.parametrize(
+    ("function", "printed"),
+    [
+        ("async def it(): ...", "True"),
+        ("def it(): ...", "False"),
+        ("it = __import__('functools').partial(len)", "False"),
+    ],
+)
+def test_a_coroutine_function_is_told_from_others_without_inspect(function, printed):
+    pytest.importorskip("uvloop")
+    code = f"import sys, asyncio\n{function}\nprint(asyncio.iscoroutinefunction(it), 'ast' in sys.modules)"
+    assert after_a_start(code) == f"{printed} False"
+
+
+def test_an_expression_is_compiled_with_its_first_use_and_once():
+    class Counted(Expression):
+        compiled = 0
+
+        @staticmethod
+        def _compile(*arguments: object) -> re.Pattern[str]:
+            Counted.compiled += 1
+            return re.compile(*arguments)
+
+    expression = Counted("A(b)", re.IGNORECASE)
+    assert Counted.compiled == 0
+    assert expression.match("ab")[1] == "b"
+    assert (expression.match("x"), expression.fullmatch("aB")[0], expression.groups) == (None, "aB", 1)
+    assert Counted.compiled <= 3
+
+
+@pytest.mark.parametrize("name", ["biot_sidecar.errors", "biot_sidecar.routing.table"])
+def test_a_module_in_python_is_found_where_importlib_finds_it(name):
+    path = [str(PACKAGE / "routing")] if "routing" in name else [str(PACKAGE)]
+    ours = frugal_start._FINDER.find_spec(name, path)
+    theirs = PathFinder.find_spec(name, path)
+    if ours is None:  # in the compiled form
+        assert not theirs.origin.endswith(".py")
+    else:
+        assert (ours.name, ours.origin, ours.cached) == (theirs.name, theirs.origin, theirs.cached)
+        assert (ours.has_location, ours.parent) == (theirs.has_location, theirs.parent)
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [("p.one", []), ("p.one", ["one/__init__.py", "one.py"]), ("p.one", [f"one{frugal_start._COMPILED[0]}", "one.py"])],
+)
+def test_packages_compiled_modules_and_what_is_not_there_are_left_to_importlib(name, files, tmp_path):
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    assert frugal_start._SubmoduleFinder().find_spec(name, [str(tmp_path)]) is None
+    assert frugal_start._SubmoduleFinder().find_spec(name, None) is None
+    assert frugal_start._SubmoduleFinder().find_spec(name, [str(tmp_path / "gone")]) is None
