@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import yaml
+from biot_sidecar.auth import backoff, login_client
+from biot_sidecar.http import chunked, dialing, framing, listener, resolver, upstream_pool
 from biot_sidecar.http.error_catalogue import CODES
+from biot_sidecar.http.server import Limits
+from biot_sidecar.routing import retry
 from biot_sidecar.telemetry import snapshot as state
 from biot_sidecar.telemetry.exposition import render
 from prometheus_client.parser import text_string_to_metric_families
@@ -98,6 +102,37 @@ def refusals() -> str:
     return ", ".join(f"`{reason}`" for reason in state.REFUSALS) + "\n"
 
 
+def limits() -> str:
+    """The numbers that no setting changes."""
+    times = Limits()
+    fields = f"{_size(framing.FIELDS_LIMIT)}, {framing.FIELD_COUNT_LIMIT} fields"
+    budget = (
+        f"{retry.BUDGET_SHARE:.0%} of the last {retry.BUDGET_WINDOW:g} s' requests, but {retry.BUDGET_LEAST} always"
+    )
+    pause = f"{backoff.FIRST_BLOCK_SECONDS:g} s to {backoff.LONGEST_BLOCK_SECONDS / 60:g} min"
+    rows = (
+        ("a request's line", _size(framing.START_LINE_LIMIT)),
+        ("a header block, towards the plugin and BioT alike", fields),
+        ("chunk extensions of a body", _size(chunked.EXTENSIONS_LIMIT)),
+        ("a body", "none"),
+        ("of a body kept for a second try", _size(listener.REPLAY_LIMIT)),
+        ("further tries", f"{retry.MORE_TRIES}; of all requests {budget}"),
+        ("until a request's head is there", f"{times.head:g} s"),
+        ("without a byte of a body", f"{times.stall:g} s"),
+        ("a plugin's connection at rest", f"{times.idle / 60:g} min"),
+        ("a connection to BioT at rest", f"{upstream_pool.IDLE_LIMIT:g} s"),
+        ("to connect to BioT, once its name is looked up", f"{dialing.CONNECT_TIMEOUT:g} s"),
+        ("to look its name up; for how long the answer is kept", f"{dialing.LOOK_UP_TIMEOUT:g} s; {resolver.KEPT:g} s"),
+        ("a login", f"{login_client.TIMEOUT_SECONDS:g} s"),
+        ("the pause after a login that BioT rejected", pause),
+    )
+    return "| what | limit |\n|---|---|\n" + "".join(f"| {what} | {limit} |\n" for what, limit in rows)
+
+
+def _size(count: int) -> str:
+    return f"{count // 1024} KiB"
+
+
 def prometheus_rule() -> str:
     """The alerts once more, as the Prometheus operator takes them."""
     head = (
@@ -113,6 +148,7 @@ def prometheus_rule() -> str:
 BLOCKS: Final[dict[str, dict[str, Callable[[], str]]]] = {
     "errors.md": {"codes": codes},
     "metrics.md": {"metrics": metrics, "alerts": alerts},
+    "limits.md": {"limits": limits},
     "log.md": {"refusals": refusals},
     "settings.md": {"settings": readme_table.table},
 }
