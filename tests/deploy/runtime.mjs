@@ -1,4 +1,4 @@
-// A managed Node runtime in small: asks Lambda for events and hands them to index.handler of LAMBDA_TASK_ROOT.
+// A managed Node runtime in small: asks Lambda for events and hands them to a handler, index.handler if none is named.
 import { pathToFileURL } from "node:url";
 
 const api = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`;
@@ -7,7 +7,8 @@ const described = (error) => ({ errorType: error.name, errorMessage: error.messa
 
 let handler;
 try {
-  ({ handler } = await import(pathToFileURL(`${process.env.LAMBDA_TASK_ROOT}/index.mjs`)));
+  const [file, name] = (process.argv[2] ?? "index.handler").split(".");
+  handler = (await import(pathToFileURL(`${process.env.LAMBDA_TASK_ROOT}/${file}.mjs`)))[name];
 } catch (error) {
   await post("init/error", described(error));
   throw error;

@@ -1,4 +1,4 @@
-"""A managed Python runtime in small: asks Lambda for events and hands them to index.handler of LAMBDA_TASK_ROOT."""
+"""A managed Python runtime in small: hands Lambda's events to a handler, index.handler if none is named."""
 
 import importlib
 import json
@@ -19,7 +19,8 @@ def described(error: BaseException) -> dict:
 
 sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
 try:
-    handler = importlib.import_module("index").handler
+    module, _, name = (sys.argv[1:] or ["index.handler"])[0].rpartition(".")
+    handler = getattr(importlib.import_module(module), name)
 except BaseException as error:
     post("init/error", described(error))
     raise
