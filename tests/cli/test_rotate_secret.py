@@ -165,7 +165,9 @@ def test_a_biot_that_is_away_leaves_everything(capsys, file):
 async def test_of_sidecars_that_share_a_token_one_rotates_at_a_time(capsys, file, tmp_path):
     async with running_simulator() as url, redis_server(tmp_path) as redis:
         env = settings(url, file, SIDECAR_TOKEN_STORE=redis.url)
-        async with alone(load(env, {}), RotationFiles(str(tmp_path / "another host's"))):
+        another = tmp_path / "another host's"
+        another.write_text("secret")
+        async with alone(load(env, {}), RotationFiles(str(another))):
             said = await rotate(capsys, env)
             assert said.status == 1
             assert "another sidecar is rotating" in said.err[-1]
@@ -175,3 +177,21 @@ async def test_of_sidecars_that_share_a_token_one_rotates_at_a_time(capsys, file
         assert said.status == 1
         assert "the token store does not say" in said.err[-1]
     assert sorted(path.name for path in file.parent.iterdir() if path.name.startswith("key")) == ["key", "key.id"]
+
+
+async def test_an_output_that_is_lost_stops_nothing(file):
+    async with running_simulator() as url:
+        with open("/dev/full", "w") as full:
+            said = await asyncio.to_thread(
+                subprocess.run,
+                [sys.executable, "-m", "biot_sidecar", "rotate-secret"],
+                env=PLAIN | settings(url, file),
+                cwd=ROOT,
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        assert len(await keys(url)) == 1
+    assert (said.returncode, said.stderr.count("biot-sidecar: ")) == (0, 3)

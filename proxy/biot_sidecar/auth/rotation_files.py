@@ -94,7 +94,8 @@ class RotationFiles:
             except FileNotFoundError:
                 return None
             if not stat.S_ISREG(found.st_mode):
-                raise RotationFailed(f"{path} is no regular file{_about(found)}")
+                link = ": it is a symbolic link; name the file that it leads to" if stat.S_ISLNK(found.st_mode) else ""
+                raise RotationFailed(f"{path} is no regular file{link if path == self.path else ''}")
             self._check_owner(path, found)
         return found
 
@@ -124,6 +125,8 @@ class RotationFiles:
                 descriptor = os.open(self._lock, flags, _PRIVATE)
             with contextlib.ExitStack() as stack:
                 stack.callback(os.close, descriptor)
+                with _told(f"{self.path} cannot be replaced"):
+                    own_by(descriptor, os.stat(self.path).st_uid)
                 if not lock_file(descriptor):
                     raise RotationFailed("another process is rotating this secret now")
                 if _is_still(self._lock, descriptor):
@@ -248,10 +251,6 @@ def _is_still(path: str, descriptor: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
-
-
-def _about(found: os.stat_result) -> str:
-    return ": it is a symbolic link; name the file that it leads to" if stat.S_ISLNK(found.st_mode) else ""
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     from biot_sidecar.auth.rotation_files import RotationFailed
     from biot_sidecar.process.secret_rotation import RotationByHand  # only once there is something to do
 
-    rotation = RotationByHand(settings, _tell, grace=args.grace, named=args.delete or "")
+    rotation = RotationByHand(settings, _Teller(), grace=args.grace, named=args.delete or "")
     if not args.dry_run:
         return 0 if rotation.run() else 1
     try:
@@ -61,14 +61,20 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     return 0
 
 
-def _tell(level: str, message: str) -> None:
-    if level != "info":
-        say(message)
-        return
-    try:
-        print(message, flush=True)
-    except OutputLost:  # no reason to stop halfway
-        discard_stdout()
+class _Teller:
+    """Prints what was done, and says what failed; both as errors once the output is lost, which stops nothing."""
+
+    def __init__(self) -> None:
+        self._lost = False
+
+    def __call__(self, level: str, message: str) -> None:
+        if level == "info" and not self._lost:
+            try:
+                print(message, flush=True)
+                return
+            except OutputLost:
+                self._lost = True
+                discard_stdout()
         say(message)
 
 
