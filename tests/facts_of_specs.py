@@ -26,12 +26,12 @@ _CODE = re.compile(r"Code\s*:\s*([A-Z0-9_]+)(?:,\s*Details\s*:\s*\[([^\]]*)\])?"
 _PERMISSION = re.compile(r"This API requires \*\*([^*]+)\*\* permission")
 _FORMATS = {
     "RFC-5322": "email",
-    "E.164": "phone",
+    r"E\.164 formatted phone number$": "phone",
     "java time zone": "timezone",
     "Locale in the following format": "locale",
     "A UTC date in the ISO-8601": "date",
 }
-"""Formats that the specifications tell in prose only."""
+"""Formats that the specifications tell in prose only, by what the prose says."""
 
 NEWER: dict[str, Json] = {
     "GET/ums/v2/services/self": {
@@ -115,7 +115,7 @@ def shape_of(schema: Json) -> Any:
         inner = schema.get("additionalProperties")
         return {"map": shape_of(inner) if isinstance(inner, dict) else "any"}
     plain = schema.get("format") if schema.get("format") in ("uuid", "date-time", "date") else kind
-    told = next((name for words, name in _FORMATS.items() if words in schema.get("description", "")), plain)
+    told = next((name for words, name in _FORMATS.items() if re.search(words, schema.get("description", ""))), plain)
     shape = _bounded({"is": told if plain == "string" else plain}, schema, "minimum", "maximum", "uniqueItems")
     shape = _bounded(shape, schema, "minLength", "maxLength", "uniqueItems")
     for name in ("enum", "pattern"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -50,7 +51,9 @@ def test_four_sdks_together_cost_biot_one_login(tmp_path: Path) -> None:
             asked = file_sdk.UploadFileUrlRequest(name="note.txt", mimeType="text/plain")
             assert files.create_upload_file_url(asked).signed_url
         with api(measurement_sdk, "MeasurementsV2APIApi", f"{url}/measurement") as measurements:
-            request = measurement_sdk.SearchRequestTokenBased(limitPerPage=2)
+            day = {"from": datetime(2026, 1, 1, tzinfo=UTC), "to": datetime(2026, 1, 2, tzinfo=UTC)}
+            wanted = {"timestamp": measurement_sdk.FilterV2(**day)}
+            request = measurement_sdk.SearchRequestTokenBased(limitPerPage=2, filter=wanted)
             assert measurements.get_raw_measurements2(search_request=request).data == []
         assert logins(biot) == 1
         assert {one["token"] for one in seen(biot) if "accessToken" not in one["path"]} == {"valid"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
+from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, USER_PASSWORD, SimulatorOptions
 from biot_sidecar.simulator.simulator import Incoming, Simulator
 from biot_sidecar.simulator.tokens import Signer
 from biot_sidecar.simulator.values import Answer, Call, Json
@@ -58,6 +58,11 @@ class Desk:
     def token(self) -> str:
         """A fresh token, by a login of its own."""
         return str(self.simulator.login.log_in(Call(body=CREDENTIALS, now=self.clock())).body["accessToken"])
+
+    def user_token(self, username: str) -> str:
+        """A fresh token of a person, by a login of its own."""
+        body = {"username": username, "password": USER_PASSWORD}
+        return str(self.simulator.users.log_in(Call(body=body, now=self.clock())).body["accessJwt"]["token"])
 
     async def ask(
         self,

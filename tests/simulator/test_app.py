@@ -62,11 +62,12 @@ async def test_answers_are_json_and_empty_ones_are_empty(http: Client, token: st
 
 
 async def test_the_raw_path_and_query_reach_the_operation(http: Client, token: str) -> None:
-    await ask(http, "POST", "/device/v2/devices", token, json={"_id": "dev/1 x%é"})
-    status, body = await ask(http, "GET", "/device/v2/devices/dev%2F1%20x%25%C3%A9", token)
-    assert (status, body["_id"]) == (200, "dev/1 x%é")
-    query = "searchRequest=%7B%22filter%22%3A+%7B%22_id%22%3A%7B%22eq%22%3A%22dev%2F1+x%25%C3%A9%22%7D%7D%7D"
-    status, body = await ask(http, "GET", f"/device/v2/devices?{query}", token)
+    generic = "/generic-entity/v3/generic-entities"
+    await ask(http, "POST", f"{generic}/a%2F1%20x%25%C3%A9", token, json={"_name": "b/1 x%é"})
+    status, body = await ask(http, "GET", f"{generic}/a%2F1%20x%25%C3%A9", token)
+    assert (status, body["data"][0]["_template"]["name"]) == (200, "a/1 x%é")
+    query = "searchRequest=%7B%22filter%22%3A+%7B%22_name%22%3A%7B%22eq%22%3A%22b%2F1+x%25%C3%A9%22%7D%7D%7D"
+    status, body = await ask(http, "GET", f"/generic-entity/v1/generic-entities?{query}", token)
     assert body["metadata"]["page"]["totalResults"] == 1
 
 

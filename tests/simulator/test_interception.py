@@ -11,6 +11,7 @@ from biot_sidecar.simulator.interception import status_name
 from biot_sidecar.simulator.interceptors import ADAPT, POST, PRE, from_control
 from biot_sidecar.simulator.tokens import Signer
 
+from tests.simulator import judging
 from tests.simulator.helpers import CREDENTIALS, Desk, ScriptedPost
 
 PATIENTS = "/organization/v1/users/patients"
@@ -55,7 +56,7 @@ async def test_what_an_interceptor_adds_to_an_answer_is_not_stored(desk: Desk) -
 
 
 async def test_an_operation_that_cannot_be_intercepted_runs_none(desk: Desk) -> None:
-    body = {"_name": {"firstName": "Nora", "lastName": "New"}}
+    body = {"_name": {"firstName": "Nora", "lastName": "New"}} | judging.OWNER
     answer = await desk.ask("POST", f"{PATIENTS}/templates/trial", body, interception=("1",))
     assert answer.status == 201
     assert (desk.seen.interception, desk.seen.interceptors) == (True, [])

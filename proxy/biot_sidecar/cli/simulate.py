@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     add_setting_flags(parser, "simulate")
     parser.add_argument("--faults", metavar="FILE", help="faults to rehearse from the start, see below")
+    parser.add_argument("--lenient", action="store_true", help="only warn of bodies that BioT would refuse")
     parser.add_argument(
         "--scopes",
         metavar="PERMISSION,...",
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     settings = load_simulator(env, flags_of(args), args.token_life, time.monotonic)  # noqa: TID251 - as in wait
     say(*settings.warnings)
     options, shown = _options(settings, args.faults, args.scopes)
+    options = dataclasses.replace(options, lenient=args.lenient)
     try:
         run_once(_serve(options, settings.listen, shown))
     except AddressInUse as error:

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from biot_sidecar.routing import biot_operations
-from biot_sidecar.simulator.router import Operation
+from biot_sidecar.simulator.refusals import check_body
+from biot_sidecar.simulator.router import Handler, Operation
 from biot_sidecar.simulator.values import Answer, BiotError, Call
 
 
 def completed(simulated: Iterable[Operation]) -> list[Operation]:
     """Every operation of BioT's: the simulated ones with what the catalogue knows of them, and the others."""
-    ours = {operation.api_id: operation for operation in simulated}
+    ours = {operation.api_id: _checked(operation) for operation in simulated}
     known = {one.method + one.path: one for one in biot_operations.operations()}
     for api_id, one in known.items():
         operation = ours.get(api_id) or Operation(one.method, one.path, _not_simulated, simulated=False)
@@ -24,6 +25,17 @@ def completed(simulated: Iterable[Operation]) -> list[Operation]:
             operation, public=one.public, permission=one.permission, interceptable=one.interceptable is True
         )
     return list(ours.values())
+
+
+def _checked(operation: Operation) -> Operation:
+    """The operation with a handler that refuses bodies as the table of facts says."""
+    handler: Handler = operation.handler
+
+    def check_and_handle(call: Call) -> Answer:
+        check_body(call)
+        return handler(call)
+
+    return replace(operation, handler=check_and_handle) if operation.checked else operation
 
 
 def not_simulated(operation: Operation) -> BiotError:

@@ -1,172 +1,244 @@
-"""BioT's entities in memory: create, read, update, delete and search, in the shapes of its typed models."""
+"""The engine: creates, reads, updates, deletes and searches entities of every kind, in the shapes of BioT's answers.
+
+An entity is kept with the attributes that are set and shown with all of its template's, unset ones as null. What is
+refused is refused here for all kinds (references, duplicates, attributes of the template), beside what the table of
+facts says of the body (`refusals.check_body`, before any handler) and a kind's own rules (`Kind.derive`).
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from biot_sidecar.simulator import search
-from biot_sidecar.simulator.options import ORGANIZATION_ID
-from biot_sidecar.simulator.values import Answer, BiotError, Call, Json, mandatory, timestamp
-
-_SYSTEM = ("_id", "_creationTime", "_lastModifiedTime", "_template", "_templateId", "_referencers", "_caption")
-_REFERENCES = ("_ownerOrganization", "_caregiver", "_patient", "_registrationCode")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """An entity type: BioT's name of it, what a create must bring, and what BioT adds."""
-
-    name: str
-    mandatory: tuple[str, ...]
-    completed: Callable[[Json], Json]
-
-    @property
-    def not_found(self) -> str:
-        return self.name.upper().replace("-", "_") + "_NOT_FOUND"
+from biot_sidecar.simulator.facts import facts_of, fields_of, refusal
+from biot_sidecar.simulator.kinds import Kind, Unique
+from biot_sidecar.simulator.options import MANUFACTURER_ID, ORGANIZATION_ID
+from biot_sidecar.simulator.refusals import check_value, refuse
+from biot_sidecar.simulator.store import Collection
+from biot_sidecar.simulator.templates import Template, Templates
+from biot_sidecar.simulator.values import Answer, BiotError, Call, Change, Json, timestamp
 
 
-def _person(body: Json) -> Json:
-    name = body["_name"]
-    return {"_invitationAccepted": False, "_enabled": "ENABLED", "_caption": f"{name['firstName']} {name['lastName']}"}
-
-
-def _organization(body: Json) -> Json:
-    admin = body.get("_primaryAdministrator") or {}
-    name = admin.get("_name") or {}
-    reference = {"id": str(uuid.uuid4()), "name": f"{name.get('firstName', 'Primary')} {name.get('lastName', 'Admin')}"}
-    return {"_primaryAdministrator": reference, "_caption": body["_name"]}
-
-
-def _device(body: Json) -> Json:
-    status = {"_certificateStatus": "NOT_INSTALLED", "_connection": {"_connected": False}}
-    return {"_status": status, "_caption": body["_id"]}
-
-
-def _generic(body: Json) -> Json:
-    return {"_caption": body["_name"]}
-
-
-PATIENT = Kind("patient", ("_name.firstName", "_name.lastName"), _person)
-CAREGIVER = Kind("caregiver", ("_name.firstName", "_name.lastName"), _person)
-ORGANIZATION = Kind("organization", ("_name",), _organization)
-DEVICE = Kind("device", ("_id",), _device)
-GENERIC = Kind("generic-entity", ("_name",), _generic)
-
-
-class EntityStore:
+class Entities:
     """All entities of all kinds. Methods raise BiotError where BioT would refuse."""
 
-    def __init__(self) -> None:
-        self._entities: dict[str, dict[str, Json]] = {}
+    def __init__(self, kinds: Iterable[Kind], now: float) -> None:
+        self.kinds = {kind.name: kind for kind in kinds}
+        self.templates = Templates(self.kinds.values(), now)
+        self._collections = {name: Collection() for name in self.kinds}
 
-    def create(self, kind: Kind, body: Json, now: float, template: str = "", identity: str = "") -> Json:
-        """A new entity; `template` is a template's name where the path gives one; without `identity` it gets one."""
-        for path in kind.mandatory:
-            mandatory(body, path)
-        identity = body["_id"] if kind is DEVICE else identity or str(uuid.uuid4())
-        if identity in self._of(kind):
-            raise BiotError(
-                409, f"{kind.name.upper()}_ID_ALREADY_EXISTS", f"[{identity}] exists already", {"id": identity}
-            )
-        entity = body | self._system(kind, body, template, now) | kind.completed(body) | {"_id": identity}
-        entity.pop("_templateId", None)
-        self._of(kind)[identity] = self._with_references({"_ownerOrganization": {"id": ORGANIZATION_ID}} | entity)
-        return self._of(kind)[identity]
+    def of(self, kind: str) -> Collection:
+        return self._collections[kind]
 
-    def get(self, kind: Kind, identity: str, template: str = "") -> Json:
-        """The entity, which must be of the named template where the path gives one."""
-        entity = self._of(kind).get(identity)
-        if entity is None or (template and entity["_template"]["name"] != template):
-            raise BiotError(404, kind.not_found, f"{kind.name} with id [{identity}] not found", {"id": identity})
+    def create(self, kind: Kind, body: Json, call: Call, template: str = "", **system: Any) -> Json:
+        """A new entity as BioT shows it; `template` is a name that the path gave, `system` what BioT sets itself."""
+        found = self._template(kind, body, call, template)
+        identity = str(system.pop("id", "") or (body.get(kind.own("id")) if kind.given_id else "") or uuid.uuid4())
+        entity = self._attributes(kind, found, body, call) | self._system(kind, found, identity, call) | system
+        if found is not None:
+            entity = found.defaults | entity
+            entity.setdefault("_ownerOrganization", {"id": self._owner(kind, entity)})
+        self._complete(kind, entity, None, call)
+        self.of(kind.name).put(identity, entity)
+        return self._announced(kind, "_create", entity, None, call)
+
+    def get(self, kind: Kind, identity: str, call: Call) -> Json:
+        """The entity as it is kept; it must be of the parent and of the template that the path names."""
+        entity = self.of(kind.name).get(identity)
+        if entity is None or not self._is_of_template(entity, call):
+            detail = {"id": identity}
+            raise refusal_404(call, kind.not_found, f"{kind.name} with id [{identity}] not found", detail)
+        self._check_parent(kind, entity, call)
         return entity
 
-    def update(self, kind: Kind, identity: str, body: Json, now: float, template: str = "") -> Json:
-        """Merge `body` into the entity (RFC 7396: null removes); what only BioT sets stays as it is."""
-        old = self.get(kind, identity, template)
-        changes = {name: value for name, value in body.items() if name not in _SYSTEM}
-        entity = merged(old, changes)
-        for path in kind.mandatory:
-            mandatory(entity, path)
-        caption = kind.completed(entity)["_caption"]
-        entity |= {"_lastModifiedTime": timestamp(now), "_caption": caption}
-        self._of(kind)[identity] = self._with_references(entity)
-        return self._of(kind)[identity]
+    def update(self, kind: Kind, identity: str, body: Json, call: Call, action: str = "_update", **system: Any) -> Json:
+        """Merge `body` into the entity (RFC 7396: null unsets); what only BioT sets stays as it is."""
+        old = self.get(kind, identity, call)
+        template = self.templates[old["_template"]["id"]] if kind.template else None
+        changes = self._attributes(kind, template, body, call, old)
+        entity = merged(old, changes) | {kind.own("lastModifiedTime"): timestamp(call.now)} | system
+        for name in kind.mandatory:
+            if entity.get(name) is None:
+                refuse(call, mandatory(name, call))
+        self._complete(kind, entity, old, call)
+        self.of(kind.name).put(identity, entity)
+        return self._announced(kind, action, entity, old, call)
 
-    def delete(self, kind: Kind, identity: str, template: str = "") -> None:
-        self.get(kind, identity, template)
-        del self._of(kind)[identity]
+    def delete(self, kind: Kind, identity: str, call: Call) -> None:
+        entity = self.get(kind, identity, call)
+        kind.guard(entity, call, self)
+        self.of(kind.name).remove(identity)
+        self._delete_children(kind, identity)
+        self._announced(kind, "_delete", entity, None, call)
 
-    def search(self, kind: Kind, request: str | None, template: str = "") -> Json:
-        """BioT's search answer; among equals the newest comes first."""
-        newest_first = reversed(list(self._of(kind).values()))
-        return search.search(
-            (entity for entity in newest_first if not template or entity["_template"]["name"] == template),
-            search.parse(request),
-        )
+    def search(self, kind: Kind, request: search.SearchRequest, within: Json | None = None) -> Json:
+        """BioT's search answer; `within` is a filter that the path implies."""
+        found = self.of(kind.name).search(request)
+        if within:
+            inside = search.predicate(within)
+            found = [entity for entity in found if inside(entity)]
+        answer = search.page_of(found, request)
+        return answer | {"data": [self.shown(kind, entity) for entity in answer["data"]]}
 
-    def _of(self, kind: Kind) -> dict[str, Json]:
-        return self._entities.setdefault(kind.name, {})
+    def shown(self, kind: Kind, entity: Json) -> Json:
+        """The entity with every attribute that it could have, unset ones as null."""
+        own = self.templates[entity["_template"]["id"]].blank if kind.template else {}
+        return {**kind.blank, **own, **entity}
 
-    def _system(self, kind: Kind, body: Json, template: str, now: float) -> Json:
-        name = template or f"simulator-{kind.name}"
-        identity = str(body.get("_templateId") or uuid.uuid5(uuid.NAMESPACE_URL, name))
+    def reference(self, kind: Kind, entity: Json) -> Json:
+        """What another entity shows of this one."""
+        template = entity.get("_template") or {}
         return {
-            "_template": {"id": identity, "name": name, "displayName": name},
-            "_creationTime": timestamp(now),
-            "_lastModifiedTime": timestamp(now),
-            "_referencers": {},
+            "id": kind.id_of(entity),
+            "name": entity.get("_caption"),
+            "templateId": template.get("id"),
+            "parentEntityId": None,
+            "templateName": template.get("name"),
+            "template": template or None,
         }
 
-    def _with_references(self, entity: Json) -> Json:
-        """References to entities that are known here get their names, as BioT's answers have them."""
-        for name in _REFERENCES:
-            reference = entity.get(name)
-            identity = reference.get("id") if isinstance(reference, dict) else None
-            target = self._anywhere(identity) if isinstance(identity, str) else None
-            if target:
-                entity[name] = {"id": identity, "name": target["_caption"]}
-        return entity
+    def _owner(self, kind: Kind, entity: Json) -> str:
+        """Whose an entity is that names no owner: its parent's, or everything's."""
+        parent = kind.parent
+        above = self.of(parent.kind).get(entity[parent.attribute]["id"]) if parent else None
+        return str(above["_ownerOrganization"]["id"]) if above else ORGANIZATION_ID
 
-    def _anywhere(self, identity: str) -> Json | None:
-        return next((entities[identity] for entities in self._entities.values() if identity in entities), None)
+    def _delete_children(self, kind: Kind, identity: str) -> None:
+        for child in self.kinds.values():
+            if child.parent is not None and child.parent.kind == kind.name:
+                for entity in self.of(child.name).having(f"{child.parent.attribute}.id", [identity]):
+                    self.of(child.name).remove(child.id_of(entity))
+
+    def _template(self, kind: Kind, body: Json, call: Call, name: str) -> Template | None:
+        if not kind.template:
+            return None
+        if name:
+            return self.templates.by_name(kind, name, call)
+        identity = body.get("_templateId")
+        return self.templates.by_id(kind, identity, call) if isinstance(identity, str) else self.templates.default(kind)
+
+    def _attributes(
+        self, kind: Kind, template: Template | None, body: Json, call: Call, old: Json | None = None
+    ) -> Json:
+        """What of a body is the entity's: BioT's attributes that may be set, and the template's own."""
+        allowed = fields_of(facts_of(call.api_id).body)
+        kept = {}
+        for name, value in body.items():
+            if name in allowed and name != "_templateId":
+                kept[name] = value
+            elif name not in kind.blank and name != "_templateId":
+                self._check_own(template, name, value, call)
+                kept[name] = value
+            elif not allowed and name in kind.blank:
+                kept[name] = value  # no body of a request: what BioT itself makes
+        if template is not None:
+            for name in template.mandatory:
+                if kept.get(name, (old or template.defaults).get(name)) is None:
+                    refuse(call, mandatory(name, call))
+        return kept if old is not None else {name: value for name, value in kept.items() if value is not None}
+
+    def _check_own(self, template: Template | None, name: str, value: Any, call: Call) -> None:
+        if template is None:
+            return
+        if name in template.shapes:
+            if value is not None:
+                check_value(call, value, template.shapes[name], name)
+        elif not template.is_open:
+            message = f"Attribute [{name}] is none of the template's"
+            details = {"attributeName": name, "templateId": template.id}
+            refuse(call, BiotError(400, "ATTRIBUTE_NOT_VALID_FOR_TEMPLATE", message, details))
+
+    def _system(self, kind: Kind, template: Template | None, identity: str, call: Call) -> Json:
+        names = {"id": identity, "creationTime": timestamp(call.now), "lastModifiedTime": timestamp(call.now)}
+        system: Json = {kind.own(name): value for name, value in names.items()}
+        return system | ({"_template": template.reference} if template else {})
+
+    def _complete(self, kind: Kind, entity: Json, old: Json | None, call: Call) -> None:
+        for name, kinds in kind.references.items():
+            if entity.get(name) is not None and entity[name] != (old or {}).get(name):
+                entity[name] = self._referenced(name, entity, kinds, call)
+        for unique in kind.unique:
+            self._check_unique(kind, unique, entity, old, call)
+        kind.derive(entity, old, call, self)
+        if kind.template:
+            entity["_caption"] = kind.caption(entity)
+
+    def _referenced(self, name: str, entity: Json, kinds: Iterable[str], call: Call) -> Json:
+        value = entity[name]
+        identity = str(value.get("id")) if isinstance(value, dict) else ""
+        for one in kinds:
+            target = self.of(one).get(identity)
+            if target is None and identity == MANUFACTURER_ID == entity.get("_id"):
+                target = entity | {"_caption": self.kinds[one].caption(entity)}  # the first organization is its own
+            if target is not None:
+                return self.reference(self.kinds[one], target)
+        refuse(call, self._unknown_reference(name, identity, call))
+        return value if isinstance(value, dict) else {}
+
+    def _unknown_reference(self, name: str, identity: str, call: Call) -> BiotError:
+        facts = facts_of(call.api_id)
+        for kind, collection in self._collections.items():
+            if collection.get(identity) is not None:
+                details = {"attributeName": name, "entityId": identity, "entityTypeName": kind}
+                message = f"Attribute [{name}] cannot refer to [{kind}]"
+                return refusal(facts, "REFERENCED_ENTITY_TYPE_MISMATCH", message, **details)
+        message = f"Attribute [{name}] refers to [{identity}], which does not exist"
+        if name == "_ownerOrganization" and facts.status_of("ORGANIZATION_NOT_FOUND"):
+            return refusal(facts, "ORGANIZATION_NOT_FOUND", message, id=identity)
+        details = {"attributeName": name, "entityId": identity}
+        return BiotError(404, "REFERENCE_CONFIGURATION_ENTITY_NOT_FOUND", message, details)
+
+    def _check_unique(self, kind: Kind, unique: Unique, entity: Json, old: Json | None, call: Call) -> None:
+        values = search.values(entity, unique.path.split("."))
+        for other in self.kinds.values() if values else ():
+            shared = any(one.path == unique.path and one.group == unique.group for one in other.unique)
+            if not shared or (other is not kind and not unique.group):
+                continue
+            if any(found is not old for found in self.of(other.name).having(unique.path, values)):
+                message = f"Attribute [{unique.path}] has a value that exists already"
+                refuse(call, BiotError(409, unique.code, message, {unique.detail: values[0]}))
+
+    def _is_of_template(self, entity: Json, call: Call) -> bool:
+        name = call.variables.get("templateName")
+        return not name or "id" not in call.variables or entity["_template"]["name"] == name
+
+    def _check_parent(self, kind: Kind, entity: Json, call: Call) -> None:
+        parent = kind.parent
+        if parent is None or parent.variable not in call.variables:
+            return
+        identity = call.variables[parent.variable]
+        if (entity.get(parent.attribute) or {}).get("id") != identity:
+            details = {parent.wrong_detail: identity, "id": kind.id_of(entity)}
+            message = f"{kind.name} [{kind.id_of(entity)}] is not of [{identity}]"
+            raise refusal(facts_of(call.api_id), parent.wrong, message, **details)
+
+    def _announced(self, kind: Kind, action: str, entity: Json, old: Json | None, call: Call) -> Json:
+        shown = self.shown(kind, entity)
+        if kind.template:
+            before = self.shown(kind, old) if old is not None else None
+            call.changes.append(Change(kind.name, action, shown, before))
+        return shown
 
 
-class EntityOperations:
-    """The operations of one kind as handlers; `template` in the path stands for `{templateName}`."""
+def made_by_biot(call: Call) -> Call:
+    """The call, for a body that is not its own: every attribute of BioT's may be set."""
+    return replace(call, api_id="", variables={})
 
-    def __init__(self, store: EntityStore, kind: Kind) -> None:
-        self._store = store
-        self._kind = kind
 
-    def create(self, call: Call) -> Answer:
-        template = call.variables.get("templateName", "")
-        return Answer(201, self._store.create(self._kind, call.document(), call.now, template))
+def refusal_404(call: Call, code: str, message: str, details: Json) -> BiotError:
+    """A refusal with the status that the operation declares for the code, else 404."""
+    return BiotError(facts_of(call.api_id).status_of(code) or 404, code, message, details)
 
-    def read(self, call: Call) -> Answer:
-        return Answer(200, self._store.get(self._kind, *_names(call)))
 
-    def update(self, call: Call) -> Answer:
-        identity, template = _names(call)
-        return Answer(200, self._store.update(self._kind, identity, call.document(), call.now, template))
-
-    def delete(self, call: Call) -> Answer:
-        self._store.delete(self._kind, *_names(call))
-        return Answer(204)
-
-    def search(self, call: Call) -> Answer:
-        template = call.variables.get("templateName", "")
-        return Answer(200, self._store.search(self._kind, call.parameter("searchRequest"), template))
-
-    def set_enabled(self, call: Call) -> Answer:
-        """`POST .../{id}/enabled-state/{state}`."""
-        state = call.variables["state"]
-        if state not in ("ENABLED", "DISABLED"):
-            raise BiotError(400, "BAD_REQUEST", "The state must be ENABLED or DISABLED", {"state": state})
-        entity = self._store.update(self._kind, call.variables["id"], {"_enabled": state}, call.now)
-        return Answer(200, entity)
+def mandatory(name: str, call: Call) -> BiotError:
+    """The refusal of an entity that lacks an attribute."""
+    facts = facts_of(call.api_id)
+    if name == "_ownerOrganization" and facts.status_of("OWNER_ORGANIZATION_CANNOT_BE_NULL"):
+        return refusal(facts, "OWNER_ORGANIZATION_CANNOT_BE_NULL", "An entity needs an owner organization")
+    return refusal(facts, "ATTRIBUTE_IS_MANDATORY", f"Attribute [{name}] is mandatory", attributeName=name)
 
 
 def merged(old: Any, changes: Any) -> Any:
@@ -182,5 +254,48 @@ def merged(old: Any, changes: Any) -> Any:
     return result
 
 
-def _names(call: Call) -> tuple[str, str]:
-    return call.variables["id"], call.variables.get("templateName", "")
+def template_of(variables: Mapping[str, str]) -> str:
+    """The name of a template that a path gives."""
+    return variables.get("templateName") or variables.get("usageType") or ""
+
+
+class EntityOperations:
+    """The operations of one kind as handlers."""
+
+    def __init__(self, entities: Entities, kind: Kind) -> None:
+        self._entities = entities
+        self._kind = kind
+
+    def create(self, call: Call) -> Answer:
+        return self.create_with(call)
+
+    def create_with(self, call: Call, **system: Any) -> Answer:
+        """A create in which BioT sets something beside the body."""
+        name, system = template_of(call.variables), self._parent(call) | system
+        return Answer(201, self._entities.create(self._kind, call.document(), call, name, **system))
+
+    def read(self, call: Call) -> Answer:
+        return Answer(200, self._entities.shown(self._kind, self._entities.get(self._kind, call.variables["id"], call)))
+
+    def update(self, call: Call) -> Answer:
+        return Answer(200, self._entities.update(self._kind, call.variables["id"], call.document(), call))
+
+    def delete(self, call: Call) -> Answer:
+        self._entities.delete(self._kind, call.variables["id"], call)
+        return Answer(204)
+
+    def search(self, call: Call) -> Answer:
+        name = template_of(call.variables)
+        within = {"_templateName": {"eq": name}} if name else None
+        return Answer(200, self._entities.search(self._kind, search.parse(call.parameter("searchRequest")), within))
+
+    def _parent(self, call: Call) -> Json:
+        """The attribute that refers to the entity in whose path this is, which must exist."""
+        parent = self._kind.parent
+        if parent is None:
+            return {}
+        identity = call.variables[parent.variable]
+        if self._entities.of(parent.kind).get(identity) is None:
+            message = f"{parent.kind} with id [{identity}] not found"
+            raise refusal_404(call, parent.missing, message, {parent.missing_detail: identity})
+        return {parent.attribute: {"id": identity}}

@@ -1,78 +1,223 @@
-"""Which BioT operations the simulator serves, and whose handlers they are: one table."""
+"""Which BioT operations the simulator answers, and whose handlers they are: one table.
+
+Most are families: a kind of entities and the path at which it lives. What BioT knows of each operation beside its
+handler (permission, public, interceptable) is the catalogue's.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from biot_sidecar.simulator.entities import (
-    CAREGIVER,
-    DEVICE,
-    GENERIC,
-    ORGANIZATION,
-    PATIENT,
-    EntityOperations,
-    EntityStore,
-    Kind,
-)
+from biot_sidecar.simulator.alerts import DEVICE_ALERT, PATIENT_ALERT, current
+from biot_sidecar.simulator.devices import DEVICE, GENERIC, REGISTRATION_CODE, Devices
+from biot_sidecar.simulator.entities import Entities, EntityOperations
 from biot_sidecar.simulator.files import Files
+from biot_sidecar.simulator.kinds import Kind
 from biot_sidecar.simulator.login import ServiceLogin
 from biot_sidecar.simulator.measurements import Measurements
+from biot_sidecar.simulator.organizations import ORGANIZATION, Organizations
+from biot_sidecar.simulator.people import CAREGIVER, ORGANIZATION_USER, PATIENT, People
 from biot_sidecar.simulator.router import SERVICES, Operation
 from biot_sidecar.simulator.secret_keys import SecretKeys
+from biot_sidecar.simulator.sessions import COMMAND, SESSION, Sessions
 from biot_sidecar.simulator.subscriptions import Subscriptions
-from biot_sidecar.simulator.values import Answer, Call
+from biot_sidecar.simulator.users import Users
+from biot_sidecar.simulator.values import Answer, Call, timestamp
 
 VERSION = "2.4.2"
 """The BioT release whose shapes the simulator answers in."""
 
-_COLLECTIONS: tuple[tuple[Kind, str, bool], ...] = (
-    (PATIENT, "/organization/v1/users/patients", True),
-    (CAREGIVER, "/organization/v1/users/caregivers", True),
-    (ORGANIZATION, "/organization/v1/organizations", False),
-    (DEVICE, "/device/v2/devices", False),
-    (GENERIC, "/generic-entity/v1/generic-entities", False),
+KINDS = (
+    ORGANIZATION,
+    ORGANIZATION_USER,
+    CAREGIVER,
+    PATIENT,
+    PATIENT_ALERT,
+    REGISTRATION_CODE,
+    DEVICE,
+    DEVICE_ALERT,
+    SESSION,
+    COMMAND,
+    GENERIC,
 )
-"""Kind, path, and whether it is a user who can be enabled and disabled."""
+"""Every entity type."""
 
 
-def operations(
-    store: EntityStore,
-    login: ServiceLogin,
-    keys: SecretKeys,
-    files: Files,
-    saved: Measurements,
-    subscriptions: Subscriptions,
-) -> list[Operation]:
+@dataclass(frozen=True)
+class Parts:
+    """What the handlers belong to."""
+
+    entities: Entities
+    people: People
+    users: Users
+    login: ServiceLogin
+    keys: SecretKeys
+    files: Files
+    measurements: Measurements
+    subscriptions: Subscriptions
+
+
+def operations(parts: Parts) -> Iterator[Operation]:
     """Every operation that is simulated; `catalogue` knows the rest of them."""
-    table = [*_platform(login), *_secret_keys(keys), *_files(files), *_measurements(saved)]
-    for kind, path, is_user in _COLLECTIONS:
-        table += _collection(EntityOperations(store, kind), kind, path, is_user)
-    table += _templated(EntityOperations(store, GENERIC), "/generic-entity/v3/generic-entities/{templateName}")
-    return [*table, *_subscriptions(subscriptions)]
+    yield from _platform(parts.login)
+    yield from _secret_keys(parts.keys)
+    yield from _users(parts.users)
+    yield from _people(parts.entities, parts.people)
+    yield from _organizations(parts.entities)
+    yield from _devices(parts.entities)
+    yield from _sessions(parts.entities)
+    yield from _commands(parts.entities)
+    yield from _alerts(parts.entities)
+    yield from _generic(parts.entities)
+    yield from _files(parts.files)
+    yield from _measurements(parts.measurements)
+    yield from _subscriptions(parts.subscriptions)
 
 
-def _collection(handlers: EntityOperations, kind: Kind, path: str, is_user: bool) -> Iterator[Operation]:
+def _collection(handlers: EntityOperations, kind: Kind, path: str) -> Iterator[Operation]:
+    """Search, create (by template id and name), read, update and delete."""
     yield Operation("GET", path, handlers.search, kind.name)
     yield Operation("POST", path, handlers.create, kind.name)
     yield Operation("POST", path + "/templates/{templateName}", handlers.create, kind.name)
+    yield from _single(handlers, kind, path)
+
+
+def _single(handlers: EntityOperations, kind: Kind, path: str) -> Iterator[Operation]:
     yield Operation("GET", path + "/{id}", handlers.read, kind.name)
     yield Operation("PATCH", path + "/{id}", handlers.update, kind.name)
     yield Operation("DELETE", path + "/{id}", handlers.delete, kind.name)
-    if is_user:
-        state = path + "/{id}/enabled-state/{state}"
-        yield Operation("POST", state, handlers.set_enabled, kind.name)
 
 
-def _templated(handlers: EntityOperations, path: str) -> Iterator[Operation]:
+def _users(handlers: Users) -> Iterator[Operation]:
+    users = "/ums/v2/users"
+    yield Operation("POST", users + "/login", handlers.log_in)
+    yield Operation("POST", users + "/logout", handlers.log_out)
+    yield Operation("POST", users + "/token/login", handlers.log_in_by_token)
+    yield Operation("POST", users + "/token/refresh", handlers.refresh)
+    yield Operation("POST", users + "/credentials/validate", handlers.validate)
+    yield Operation("GET", users + "/self", handlers.read_self)
+    yield Operation("PATCH", users + "/self", handlers.update_self)
+    yield Operation("DELETE", users + "/self", handlers.delete_self)
+    yield Operation("POST", users + "/self/password/forgot", handlers.forgot_password)
+    yield Operation("GET", users, handlers.search)
+    yield Operation("GET", users + "/{id}", handlers.read)
+    yield Operation("PATCH", users + "/{id}", handlers.update)
+    yield Operation("DELETE", users + "/{id}", handlers.delete)
+    yield Operation("POST", users + "/{id}/password/generate", handlers.generate_password)
+
+
+def _people(entities: Entities, people: People) -> Iterator[Operation]:
+    users = "/organization/v1/users"
+    paths = {PATIENT: "/patients", CAREGIVER: "/caregivers", ORGANIZATION_USER: "/organizations"}
+    for kind, path in paths.items():
+        yield from _collection(EntityOperations(entities, kind), kind, users + path)
+        yield Operation("GET", f"{users}{path}/self", people.read_self(kind), kind.name)
+        state = f"{users}{path}/{{id}}/enabled-state/{{state}}"
+        yield Operation("POST", state, people.set_enabled(kind), kind.name)
+    yield Operation("GET", users + "/self", people.read_any_self)
+    yield Operation("POST", "/organization/v1/invitations/{userId}", people.invite)
+
+
+def _organizations(entities: Entities) -> Iterator[Operation]:
+    organizations, path, kind = Organizations(entities), "/organization/v1/organizations", ORGANIZATION.name
+    handlers = EntityOperations(entities, ORGANIZATION)
+    yield Operation("GET", path, handlers.search, kind)
+    yield Operation("POST", path, organizations.create, kind)
+    yield Operation("POST", path + "/templates/{templateName}", organizations.create, kind)
+    yield from _single(handlers, ORGANIZATION, path)
+    yield Operation("POST", path + "/admin/{newAdminId}", organizations.change_admin, kind)
+    yield Operation("GET", path + "/branding/default", organizations.branding)
+    yield Operation("GET", path + "/branding/self", organizations.branding)
+    yield Operation("GET", "/organization/v1/users/patients/sign-up/organizations", organizations.sign_up_organizations)
+    page = "/organization/v1/landing-pages/{landingPageType}"
+    yield Operation("GET", page, organizations.landing_pages)
+    yield Operation("PUT", page, organizations.set_landing_page)
+    yield Operation("DELETE", page, organizations.delete_landing_page)
+    codes = EntityOperations(entities, REGISTRATION_CODE)
+    yield from _collection(codes, REGISTRATION_CODE, "/organization/v1/registration-codes")
+
+
+def _devices(entities: Entities) -> Iterator[Operation]:
+    devices, path = Devices(entities), "/device/v2/devices"
+    yield from _collection(EntityOperations(entities, DEVICE), DEVICE, path)
+    yield Operation("PATCH", path + "/{id}/status", devices.update_status, DEVICE.name)
+    yield Operation("POST", path + "/{id}/certificate", devices.create_certificate, DEVICE.name)
+    yield Operation("DELETE", path + "/{id}/certificate", devices.delete_certificate, DEVICE.name)
+    yield Operation("POST", path + "/{id}/certificate/activate", devices.activate_certificate, DEVICE.name)
+    yield Operation("GET", path + "/{id}/connection/details", devices.connection, DEVICE.name)
+    yield Operation("GET", path + "/{id}/mqtt-credentials", devices.device_credentials, DEVICE.name)
+    yield Operation("GET", "/device/v2/credentials/organization", devices.organization_credentials)
+    yield Operation("GET", "/ums/v1/temp-credentials/organization", devices.organization_credentials)
+    yield Operation("GET", "/device/v1/endpoint", devices.endpoint)
+
+
+def _sessions(entities: Entities) -> Iterator[Operation]:
+    handlers, sessions, kind = EntityOperations(entities, SESSION), Sessions(entities), SESSION.name
+    path = "/device/v1/devices/{deviceId}/usage-sessions"
+
+    def start(call: Call) -> Answer:
+        return handlers.create_with(call, _initiator="REMOTE_CONTROL", _startTime=timestamp(call.now))
+
+    running = {"_state": {"not": "DONE"}}
+    yield Operation("GET", "/device/v1/devices/usage-sessions", handlers.search, kind)
+    yield Operation(
+        "GET", "/device/v1/devices/current/usage-sessions", current(entities, SESSION, running, "_sessions"), kind
+    )
+    yield Operation("POST", path, handlers.create, kind)
+    yield Operation("POST", path + "/usage-type/{usageType}", handlers.create, kind)
+    yield Operation("POST", path + "/remote-control/start", start, kind)
+    yield from _single(handlers, SESSION, path)
+    control = path + "/{id}/remote-control"
+    pause, resume = (
+        sessions.move("_remotePause", ("ACTIVE",), "PAUSED"),
+        sessions.move("_remoteResume", ("PAUSED",), "ACTIVE"),
+    )
+    yield Operation("POST", control + "/pause", pause, kind)
+    yield Operation("POST", control + "/resume", resume, kind)
+    yield Operation("POST", control + "/stop", sessions.move("_remoteStop", ("ACTIVE", "PAUSED"), "DONE"), kind)
+    orphans = "/device/v1/devices/usage-sessions/maintenance/orphans/{deleteOrphanSessionsEnum}"
+    yield Operation("DELETE", orphans, sessions.delete_orphans, kind)
+
+
+def _commands(entities: Entities) -> Iterator[Operation]:
+    handlers, kind = EntityOperations(entities, COMMAND), COMMAND.name
+    path = "/device/v1/devices/{deviceId}/commands"
+    yield Operation("GET", "/device/v1/devices/commands", handlers.search, kind)
+    yield Operation("POST", path + "/start", handlers.create, kind)
+    yield Operation("POST", path + "/{templateName}/start", handlers.create, kind)
+    yield Operation("GET", path + "/{id}", handlers.read, kind)
+    yield Operation("DELETE", path + "/{id}", handlers.delete, kind)
+    yield Operation("POST", path + "/{id}/stop", Sessions(entities).stop_command, kind)
+
+
+def _alerts(entities: Entities) -> Iterator[Operation]:
+    paths = {
+        PATIENT_ALERT: ("/organization/v1/users/patients", "{patientId}"),
+        DEVICE_ALERT: ("/device/v1/devices", "{deviceId}"),
+    }
+    for kind, (path, parent) in paths.items():
+        handlers = EntityOperations(entities, kind)
+        one = f"{path}/{parent}/alerts"
+        still_open = {"_state": {"not": "CLEARED"}}
+        yield Operation("GET", path + "/alerts", handlers.search, kind.name)
+        yield Operation("GET", path + "/current/alerts", current(entities, kind, still_open, "_alerts"), kind.name)
+        yield Operation("POST", one, handlers.create, kind.name)
+        yield Operation("POST", one + "/{templateName}", handlers.create, kind.name)
+        yield from _single(handlers, kind, one)
+
+
+def _generic(entities: Entities) -> Iterator[Operation]:
+    handlers = EntityOperations(entities, GENERIC)
+    yield from _collection(handlers, GENERIC, "/generic-entity/v1/generic-entities")
+    path = "/generic-entity/v3/generic-entities/{templateName}"
     yield Operation("GET", path, handlers.search, GENERIC.name)
     yield Operation("POST", path, handlers.create, GENERIC.name)
-    yield Operation("GET", path + "/{id}", handlers.read, GENERIC.name)
-    yield Operation("PATCH", path + "/{id}", handlers.update, GENERIC.name)
-    yield Operation("DELETE", path + "/{id}", handlers.delete, GENERIC.name)
+    yield from _single(handlers, GENERIC, path)
 
 
 def _platform(login: ServiceLogin) -> Iterator[Operation]:
-    yield Operation("POST", "/ums/v2/services/accessToken", login.log_in)
+    yield Operation("POST", "/ums/v2/services/accessToken", login.log_in, checked=False)
     yield Operation("GET", "/ums/v1/security/public-key", login.public_key)
     yield Operation("GET", "/settings/v1/system/properties", _properties)
     for service in SERVICES:
@@ -102,17 +247,20 @@ def _files(files: Files) -> Iterator[Operation]:
 def _measurements(saved: Measurements) -> Iterator[Operation]:
     path = "/measurement/v1/measurements"
     yield Operation("POST", path, saved.save, "measurement")
-    yield Operation("POST", path + "/bulk", saved.save_bulk, "measurement")
+    yield Operation("POST", path + "/bulk", saved.save_bulk, "measurement", checked=False)
     yield Operation("GET", path + "/raw", saved.raw_v1, "measurement")
-    yield Operation("GET", "/measurement/v2/measurements/raw", saved.raw_v2, "measurement")
+    yield Operation("GET", path + "/aggregated", saved.aggregated_v1, "measurement")
+    newer = "/measurement/v2/measurements"
+    yield Operation("GET", newer + "/raw", saved.raw_v2, "measurement")
+    yield Operation("GET", newer + "/aggregated", saved.aggregated_v2, "measurement")
 
 
 def _subscriptions(subscriptions: Subscriptions) -> Iterator[Operation]:
     path = "/dispatcher/v1/hooks/interceptions"
     yield Operation("GET", "/settings/v1/interceptions", subscriptions.configurations)
     yield Operation("GET", path, subscriptions.search)
-    yield Operation("POST", path + "/subscribe", subscriptions.subscribe)
-    yield Operation("POST", path + "/unsubscribe", subscriptions.unsubscribe)
+    yield Operation("POST", path + "/subscribe", subscriptions.subscribe, checked=False)
+    yield Operation("POST", path + "/unsubscribe", subscriptions.unsubscribe, checked=False)
 
 
 def _health(call: Call) -> Answer:

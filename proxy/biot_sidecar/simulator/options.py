@@ -15,6 +15,9 @@ DEFAULT_SERVICE_USER_ID = "00000000-0000-4000-8000-000000000001"
 DEFAULT_SECRET = "simulator-secret"
 """No secret at all: it is printed and documented."""
 
+USER_PASSWORD = "simulator-password"
+"""What every invented person logs in with."""
+
 ORGANIZATION_ID = "33333333-3333-3333-3333-333333333333"
 """The organization that owns what names no owner."""
 
@@ -47,3 +50,4 @@ class SimulatorOptions:
     scopes: tuple[str, ...] = SCOPES
     only_scopes: bool = False
     lenient: bool = False
+    user_password: str = USER_PASSWORD

@@ -33,7 +33,8 @@ class Operation:
     """One operation: method and path template as BioT writes them, and the entity type it is about.
 
     `interceptable`, `public` and `permission` (what a token's scopes must hold) are BioT's catalogue's: `catalogue`
-    fills them in. Of an operation that is not `simulated` only this much is known.
+    fills them in. Of an operation that is not `simulated` only this much is known. The body of a `checked` one has met
+    the table of facts before its handler gets it.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Operation:
     public: bool = False
     permission: str = ""
     simulated: bool = True
+    checked: bool = True
 
     @property
     def api_id(self) -> str:

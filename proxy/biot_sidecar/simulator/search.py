@@ -1,4 +1,9 @@
-"""BioT's `searchRequest`: filter, freeTextSearch, sort, page and limit as pure functions of plain dicts."""
+"""BioT's `searchRequest`: filter, freeTextSearch, sort, page and limit as pure functions of plain dicts.
+
+A filter has a condition object for each field; `$AND`, `$OR` and `$NOT` in a field's place hold `{"filter": {...}}`,
+whose fields they join. Conditions of null, `"filter": {}` and `"notIn": []` restrict nothing. A filter is compiled
+once for a search: a search looks at each entity, and there may be a hundred thousand.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +14,12 @@ from typing import Any
 
 from biot_sidecar.simulator.values import BiotError, Json, instant
 
-ALIASES = {"_templateId": "_template.id"}
+ALIASES = {"_templateId": "_template.id", "_templateName": "_template.name", "parentTemplateId": "parentTemplate.id"}
 """Filter names that BioT accepts and that stand elsewhere in its answers."""
 
 _DEFAULT_SORT = ({"prop": "_creationTime", "order": "DESC"},)
+
+Predicate = Callable[[Json], bool]
 
 
 @dataclass(frozen=True)
@@ -28,14 +35,7 @@ class SearchRequest:
 
 def parse(text: str | None) -> SearchRequest:
     """The `searchRequest` parameter's JSON, checked; without one everything is asked for. Raises BiotError 400."""
-    if not text:
-        return SearchRequest()
-    try:
-        document = json.loads(text)
-    except ValueError:
-        raise _bad("it is not JSON") from None
-    if not isinstance(document, dict):
-        raise _bad("it must be a JSON object")
+    document = document_of(text)
     return SearchRequest(
         filter=_checked_filter(document.get("filter") or {}),
         sort=_checked_sort(document.get("sort") or []),
@@ -45,76 +45,157 @@ def parse(text: str | None) -> SearchRequest:
     )
 
 
+def document_of(text: str | None) -> Json:
+    """A search request's JSON object; an empty one without any. Raises BiotError 400."""
+    try:
+        document = json.loads(text) if text else {}
+    except ValueError:
+        raise _bad("it is not JSON") from None
+    if not isinstance(document, dict):
+        raise _bad("it must be a JSON object")
+    return document
+
+
 def search(entities: Iterable[Json], request: SearchRequest) -> Json:
-    """BioT's answer to a search: the page's `data`, and `metadata` that repeats the request with `totalResults`."""
-    found = [entity for entity in entities if matches(entity, request.filter) and _has_text(entity, request.free_text)]
-    found = ordered(found, request.sort or _DEFAULT_SORT)
+    """BioT's answer to a search; without a sort the newest come first."""
+    found = matching(entities, request)
+    return page_of(found if request.sort else ordered(found, _DEFAULT_SORT), request)
+
+
+def matching(entities: Iterable[Json], request: SearchRequest) -> list[Json]:
+    """The entities that meet the filter and hold the free text, in their order."""
+    wanted, has_text = predicate(request.filter), _text_predicate(request.free_text)
+    return [entity for entity in entities if wanted(entity) and has_text(entity)]
+
+
+def page_of(found: Sequence[Json], request: SearchRequest) -> Json:
+    """The page's `data`, and `metadata` that repeats the request with `totalResults`."""
+    found = ordered(found, request.sort) if request.sort else found
     first = request.page * request.limit
     metadata: Json = {"page": {"totalResults": len(found), "page": request.page, "limit": request.limit}}
     asked = {"filter": request.filter, "sort": list(request.sort), "freeTextSearch": request.free_text}
     metadata |= {name: value for name, value in asked.items() if value}
-    return {"data": found[first : first + request.limit], "metadata": metadata}
+    return {"data": list(found[first : first + request.limit]), "metadata": metadata}
 
 
-def matches(entity: Json, filters: Json) -> bool:
-    """Whether the entity meets every condition of every field."""
-    return all(_meets(entity, name, conditions) for name, conditions in filters.items())
+def predicate(filters: Json) -> Predicate:
+    """Whether an entity meets every condition of every field, as a function."""
+    return _all_of([_field_predicate(name, conditions) for name, conditions in filters.items()])
+
+
+def equalities(filters: Json) -> Iterator[tuple[str, list[Any]]]:
+    """The fields of which a filter names every value that it lets through, and these values: what an index serves."""
+    for name, conditions in filters.items():
+        if name.startswith("$"):
+            continue
+        if conditions.get("eq") is not None:
+            yield path_of(name), [conditions["eq"]]
+        elif conditions.get("in") is not None:
+            yield path_of(name), conditions["in"]
+
+
+def path_of(name: str) -> str:
+    """The dotted path in an entity of what a filter or sort names."""
+    return ALIASES.get(name, name)
 
 
 def ordered(entities: Iterable[Json], sort: Sequence[Json]) -> list[Json]:
     """Sorted by every `prop` in turn, the first one leading; entities without a value come last either way."""
     result = list(entities)
     for order in reversed(sort):
-        path, descending = order["prop"], order.get("order", "DESC") == "DESC"
-        having = [entity for entity in result if next(values(entity, path), None) is not None]
-        lacking = [entity for entity in result if next(values(entity, path), None) is None]
-        having.sort(key=lambda entity, path=path: _rank(next(values(entity, path))), reverse=descending)  # type: ignore[misc]
-        result = having + lacking
+        names, descending = path_of(order["prop"]).split("."), order.get("order", "DESC") == "DESC"
+        ranked = [(_rank(found[0]) if (found := values(entity, names)) else None, entity) for entity in result]
+        having = [pair for pair in ranked if pair[0] is not None]
+        having.sort(key=lambda pair: pair[0], reverse=descending)  # type: ignore[arg-type, return-value]
+        result = [entity for _, entity in having] + [entity for rank, entity in ranked if rank is None]
     return result
 
 
-def values(entity: Any, path: str) -> Iterator[Any]:
-    """What stands at a dotted path; each element of a list on the way counts."""
-    name, _, rest = ALIASES.get(path, path).partition(".")
-    value = entity.get(name) if isinstance(entity, dict) else None
-    for item in value if isinstance(value, list) else [value]:
-        if rest:
-            yield from values(item, rest)
-        elif item is not None:
-            yield item
+def values(entity: Any, names: Sequence[str]) -> list[Any]:
+    """What stands at a path; each element of a list on the way counts, null does not."""
+    found = [entity]
+    for name in names:
+        inner: list[Any] = []
+        for item in found:
+            value = item.get(name) if isinstance(item, dict) else None
+            if isinstance(value, list):
+                inner += [element for element in value if element is not None]
+            elif value is not None:
+                inner.append(value)
+        found = inner
+    return found
 
 
-def _meets(entity: Json, name: str, conditions: Any) -> bool:
-    if name == "$AND":
-        return all(matches(entity, part) for part in _parts(conditions))
-    if name == "$OR":
-        return any(matches(entity, part) for part in _parts(conditions))
-    if name == "$NOT":
-        return not any(matches(entity, part) for part in _parts(conditions))
-    present = list(values(entity, name))
-    return all(_CONDITIONS[key](present, wanted) for key, wanted in conditions.items() if wanted is not None)
+def _all_of(predicates: Sequence[Predicate]) -> Predicate:
+    if len(predicates) == 1:
+        return predicates[0]
+    return lambda entity: all(test(entity) for test in predicates)
 
 
-def _parts(conditions: Any) -> list[Json]:
-    return conditions if isinstance(conditions, list) else [conditions]
+def _field_predicate(name: str, conditions: Json) -> Predicate:
+    if name in _LOGIC:
+        inner = conditions.get("filter") or {}
+        return _LOGIC[name]([_field_predicate(*part) for part in inner.items()]) if inner else _everything
+    names = path_of(name).split(".")
+    tests = [_CONDITIONS[key](wanted) for key, wanted in conditions.items() if _restricts(key, wanted)]
+
+    def meets(entity: Json) -> bool:
+        present = values(entity, names)
+        return all(test(present) for test in tests)
+
+    return meets if tests else _everything
 
 
-def _any(test: Callable[[Any, Any], bool]) -> Callable[[list[Any], Any], bool]:
-    return lambda present, wanted: any(test(value, wanted) for value in present)
+def _restricts(key: str, wanted: Any) -> bool:
+    return wanted is not None and not (key == "filter" and not wanted)
 
 
-def _none(test: Callable[[Any, Any], bool]) -> Callable[[list[Any], Any], bool]:
-    return lambda present, wanted: not any(test(value, wanted) for value in present)
+def _everything(entity: Json) -> bool:
+    return True
 
 
-def _compare(verdict: Callable[[Any, Any], bool]) -> Callable[[list[Any], Any], bool]:
+def _any_of(predicates: Sequence[Predicate]) -> Predicate:
+    return lambda entity: any(test(entity) for test in predicates)
+
+
+def _none_of(predicates: Sequence[Predicate]) -> Predicate:
+    together = _all_of(predicates)
+    return lambda entity: not together(entity)
+
+
+_LOGIC = {"$AND": _all_of, "$OR": _any_of, "$NOT": _none_of}
+
+
+Test = Callable[[list[Any]], bool]
+"""What a condition asks of the values that stand at its field."""
+
+
+def _any(test: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
+    return lambda wanted: lambda present: any(test(value, wanted) for value in present)
+
+
+def _none(test: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
+    return lambda wanted: lambda present: not any(test(value, wanted) for value in present)
+
+
+def _compare(verdict: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
     """Numbers compare as numbers, dates as moments, other texts as texts, and different kinds never."""
 
-    def test(value: Any, wanted: Any) -> bool:
-        (kind, left), (other, right) = _rank(value), _rank(wanted)
-        return kind == other and verdict(left, right)
+    def compiled(wanted: Any) -> Test:
+        other, right = _rank(wanted)
 
-    return _any(test)
+        def test(value: Any) -> bool:
+            kind, left = _rank(value)
+            return kind == other and verdict(left, right)
+
+        return lambda present: any(test(value) for value in present)
+
+    return compiled
+
+
+def _meets_filter(wanted: Json) -> Test:
+    inner = predicate(wanted)
+    return lambda present: any(isinstance(value, dict) and inner(value) for value in present)
 
 
 def _rank(value: Any) -> tuple[int, Any]:
@@ -141,7 +222,7 @@ def _like(value: Any, wanted: str) -> bool:
     return isinstance(value, str) and wanted.casefold() in value.casefold()
 
 
-_CONDITIONS: dict[str, Callable[[list[Any], Any], bool]] = {
+_CONDITIONS: dict[str, Callable[[Any], Test]] = {
     "eq": _any(_equal),
     "not": _none(_equal),
     "in": _any(_among),
@@ -153,37 +234,46 @@ _CONDITIONS: dict[str, Callable[[list[Any], Any], bool]] = {
     "gte": _compare(lambda value, wanted: value >= wanted),
     "from": _compare(lambda value, wanted: value >= wanted),
     "to": _compare(lambda value, wanted: value <= wanted),
-    "isNull": lambda present, wanted: (not present) is wanted,
-    "isNotNull": lambda present, wanted: bool(present) is wanted,
-    "filter": _any(lambda value, wanted: isinstance(value, dict) and matches(value, wanted)),
+    "isNull": lambda wanted: lambda present: (not present) is wanted,
+    "isNotNull": lambda wanted: lambda present: bool(present) is wanted,
+    "filter": _meets_filter,
 }
 _SHAPES: dict[str, type] = {"in": list, "notIn": list, "like": str, "isNull": bool, "isNotNull": bool, "filter": dict}
 
 
-def _has_text(entity: Any, text: str | None) -> bool:
-    if not text:
-        return True
-    if entity is None:
+def _text_predicate(text: str | None) -> Predicate:
+    """Whether one of the words stands anywhere in an entity."""
+    words = (text or "").casefold().split()
+    return (lambda entity: _has_text(entity, words)) if words else _everything
+
+
+def _has_text(value: Any, words: Sequence[str]) -> bool:
+    if value is None:
         return False
-    if isinstance(entity, dict):
-        return any(_has_text(value, text) for value in entity.values())
-    if isinstance(entity, list):
-        return any(_has_text(value, text) for value in entity)
+    if isinstance(value, dict):
+        return any(_has_text(inner, words) for inner in value.values())
+    if isinstance(value, list):
+        return any(_has_text(inner, words) for inner in value)
+    shown = (value if isinstance(value, str) else json.dumps(value)).casefold()
     # BioT searches every field but those of type date.
-    shown = json.dumps(entity) if not isinstance(entity, str) else entity
-    return instant(entity) is None and text.casefold() in shown.casefold()
+    return any(word in shown for word in words) and instant(value) is None
 
 
 def _checked_filter(filters: Any) -> Json:
     if not isinstance(filters, dict):
         raise _bad("filter must be an object")
     for name, conditions in filters.items():
-        if name in ("$AND", "$OR", "$NOT"):
-            for part in _parts(conditions):
-                _checked_filter(part)
+        if name in _LOGIC:
+            _check_logic(name, conditions)
         else:
             _check_conditions(name, conditions)
     return filters
+
+
+def _check_logic(name: str, conditions: Any) -> None:
+    if not isinstance(conditions, dict) or conditions.keys() - {"filter"}:
+        raise _bad(f'[{name}] must be {{"filter": {{...}}}} with the fields that it joins')
+    _checked_filter(conditions.get("filter") or {})
 
 
 def _check_conditions(name: str, conditions: Any) -> None:
@@ -232,9 +322,8 @@ def _bad(reason: str) -> BiotError:
     return BiotError(400, "BAD_REQUEST", f"The searchRequest cannot be read: {reason}")
 
 
-def token_page(text: str | None) -> tuple[int, int]:
-    """`limitPerPage` and the place that `nextToken` names, of a token-paged search request already parsed."""
-    document = json.loads(text) if text else {}
+def token_page(document: Json) -> tuple[int, int]:
+    """`limitPerPage` and the place that `nextToken` names, of a token-paged search request."""
     limit = _checked_number(document, "limitPerPage", default=100, least=1)
     token = document.get("nextToken") or "0"
     if not isinstance(token, str) or not token.isdecimal():

@@ -5,10 +5,14 @@ from __future__ import annotations
 import secrets
 import uuid
 from dataclasses import dataclass
+from typing import Final
 
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.simulator.options import MANUFACTURER_ID, SimulatorOptions
 from biot_sidecar.simulator.values import Answer, BiotError, Call, Json, instant, timestamp
+
+ROLE_ID: Final = "00000000-0000-4000-8000-000000000002"
+"""The role that every service user here has."""
 
 
 @dataclass
@@ -46,6 +50,7 @@ class SecretKeys:
                 "id": self._user,
                 "name": "simulated service user",
                 "active": True,
+                "roleId": ROLE_ID,
                 "type": "INTERNAL_SERVICE",
                 "ownerOrganizationId": MANUFACTURER_ID,
                 "secretKeys": self.shown(),

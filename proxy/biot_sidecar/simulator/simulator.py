@@ -11,7 +11,8 @@ from urllib.parse import parse_qs
 
 from biot_sidecar.http.traceparent import trace_id_of
 from biot_sidecar.simulator import catalogue, permissions, seed
-from biot_sidecar.simulator.entities import EntityStore
+from biot_sidecar.simulator.entities import Entities
+from biot_sidecar.simulator.facts import facts_of
 from biot_sidecar.simulator.faults import FaultBook
 from biot_sidecar.simulator.files import Files
 from biot_sidecar.simulator.history import History, Seen
@@ -20,13 +21,15 @@ from biot_sidecar.simulator.interceptors import asked_for
 from biot_sidecar.simulator.login import ServiceLogin, token_not_valid
 from biot_sidecar.simulator.measurements import Measurements
 from biot_sidecar.simulator.notifications import notification_operations
-from biot_sidecar.simulator.operations import operations
+from biot_sidecar.simulator.operations import KINDS, Parts, operations
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
+from biot_sidecar.simulator.people import People
 from biot_sidecar.simulator.plugin_events import PluginEvents
 from biot_sidecar.simulator.router import SERVICES, Found, Operation, Router, service_of
 from biot_sidecar.simulator.secret_keys import SecretKeys
 from biot_sidecar.simulator.subscriptions import Subscriptions
 from biot_sidecar.simulator.tokens import Issued, Signer, Tokens
+from biot_sidecar.simulator.users import Users
 from biot_sidecar.simulator.values import Answer, BiotError, Call, Initiator, Json
 
 
@@ -59,9 +62,22 @@ class Simulator:
         self.faults = FaultBook(options.faults)
         self.history = History(options.history)
         self.subscriptions = Subscriptions(lambda: self.router.operations)
-        store = EntityStore()
-        seed.plant(store, clock())
-        simulated = operations(store, self.login, self.secret_keys, self.files, Measurements(), self.subscriptions)
+        self.entities = Entities(KINDS, clock())
+        seed.plant(self.entities, clock())
+        people = People(self.entities)
+        self.users = Users(self.entities, people, self.tokens, options)
+        simulated = operations(
+            Parts(
+                entities=self.entities,
+                people=people,
+                users=self.users,
+                login=self.login,
+                keys=self.secret_keys,
+                files=self.files,
+                measurements=Measurements(self.entities.of("device")),
+                subscriptions=self.subscriptions,
+            )
+        )
         self.plugin_events = PluginEvents(post, clock, self.tokens, lambda: self.router)
         hooks = notification_operations(self.plugin_events.notifications)
         self.router = Router(catalogue.completed([*simulated, *hooks]))
@@ -97,13 +113,14 @@ class Simulator:
         call = Call(
             variables=dict(found.variables),
             query=parse_qs(incoming.query, keep_blank_values=True),
-            body=_parsed(incoming),
+            body=_parsed(incoming, operation),
             now=self.clock(),
             base_url=incoming.base_url,
             trace_id=seen.trace_id,
             headers=incoming.headers,
             api_id=operation.api_id,
             initiator=self.plugin_events.initiator(issued.initiator if issued else Initiator()),
+            lenient=self.options.lenient,
         )
         seen.interception = asked_for(incoming.interception)
         try:
@@ -161,9 +178,10 @@ def _admitted(found: Found, issued: Issued | None, seen: Seen) -> Operation:
     return operation
 
 
-def _parsed(incoming: Incoming) -> Any:
-    """The JSON body of methods that have one; plugins send an empty object with GET too, which means nothing."""
-    if incoming.method not in ("POST", "PUT", "PATCH") or not incoming.body:
+def _parsed(incoming: Incoming, operation: Operation) -> Any:
+    """The JSON body of what has one; plugins send an empty object with GET too, which means nothing."""
+    has_body = incoming.method in ("POST", "PUT", "PATCH") or facts_of(operation.api_id).body is not None
+    if not has_body or not incoming.body:
         return None
     try:
         return json.loads(incoming.body)

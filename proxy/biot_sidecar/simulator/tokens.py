@@ -88,6 +88,11 @@ class Tokens:
             issued.revoked = True
         return len(valid)
 
+    def revoke_of(self, identity: str) -> None:
+        """Make the tokens of one initiator invalid."""
+        for issued in self._issued.values():
+            issued.revoked = issued.revoked or issued.initiator.id == identity
+
     def shown(self) -> list[Json]:
         """The tokens given out, by number and use; never their text."""
         return [

@@ -42,7 +42,8 @@ class Call:
 
     `variables` are the path's, percent-decoded; `body` is the parsed JSON body, None without one; `now` is the wall
     clock in seconds; `base_url` is how the caller reached the simulator, for signed URLs. `initiator` is whose token
-    came with it. Handlers append to `changes` what they have changed, in order.
+    came with it. Handlers append to `changes` what they have changed, in order. A `lenient` simulator only warns of
+    bodies that BioT would refuse.
     """
 
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Call:
     api_id: str = ""
     initiator: Initiator = Initiator()
     changes: list[Change] = field(default_factory=list)
+    lenient: bool = False
 
     def parameter(self, name: str) -> str | None:
         """A query parameter's first value."""

@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from biot_sidecar.simulator import seed
+from biot_sidecar.simulator.options import ORGANIZATION_ID
 
 from tests.deploy.programs import call
 from tests.e2e.clients.asked import Client, talker
@@ -87,8 +88,9 @@ def test_a_client_cannot_switch_interception_on_by_itself(client: Client, stage:
 @pytest.mark.parametrize("encode", [quote, quote_plus])
 def test_a_search_finds_what_its_awkward_query_asks_for(encode, client: Client, stage: Stage) -> None:
     name = "a+b & c/d=é%2F;'\"☃"
-    body = {"_name": {"firstName": name, "lastName": "Awkward"}, "_email": "a@example.org"}
-    created = client("POST", stage.url + PATIENTS, JSON, body=json.dumps(body).encode())
+    person = {"firstName": name, "lastName": "Awkward"}
+    body = {"_name": person, "_email": "a@example.org", "_ownerOrganization": {"id": ORGANIZATION_ID}}
+    created = client("POST", f"{stage.url}{PATIENTS}/templates/Patient", JSON, body=json.dumps(body).encode())
     assert created.status == 201
     wanted = {"filter": {"_name.firstName": {"eq": name}}, "limit": 5, "page": 0}
     found = client("GET", f"{stage.url}{PATIENTS}?searchRequest={encode(json.dumps(wanted, ensure_ascii=False))}")
@@ -101,7 +103,7 @@ def test_a_search_finds_what_its_awkward_query_asks_for(encode, client: Client, 
 def test_an_error_of_biot_is_passed_on_as_it_is(client: Client, stage: Stage) -> None:
     path = f"{PATIENTS}/00000000-0000-0000-0000-000000000000"
     answer = client("GET", stage.url + path)
-    assert (answer.status, answer.json["code"]) == (404, "PATIENT_NOT_FOUND")
+    assert (answer.status, answer.json["code"]) == (404, "USER_NOT_FOUND")
     assert answer.json["serviceName"] == "Organization Service"
     assert "proxy-status" not in answer.fields
 

@@ -77,7 +77,7 @@ def test_a_forged_event_is_still_found_out_with_biots_own_public_key(language: s
 def test_biots_error_reaches_a_seed_as_it_is(language: str, tmp_path: Path) -> None:
     with both(tmp_path) as (_, url), plugin(language, url, BIOT_SHOULD_VALIDATE_JWT="false", **DUMMY) as running:
         answer = running.handle(event(patient="00000000-0000-0000-0000-000000000000"))
-        assert "PATIENT_NOT_FOUND" in str(answer["body"])
+        assert "USER_NOT_FOUND" in str(answer["body"])
 
 
 def test_a_token_that_biot_revokes_is_none_of_a_seeds_business(language: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ _shtab_biot_sidecar_subparsers=(serve demo simulate check init explain learn sta
 
 _shtab_biot_sidecar_serve_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format)
 _shtab_biot_sidecar_demo_option_strings=(-h --help --listen --admin-listen --routes --simulator-listen --lambda --subscribe)
-_shtab_biot_sidecar_simulate_option_strings=(-h --help --listen --faults --scopes --token-life)
+_shtab_biot_sidecar_simulate_option_strings=(-h --help --listen --faults --lenient --scopes --token-life)
 _shtab_biot_sidecar_check_option_strings=(-h --help --upstream --listen --admin-listen --routes --upstream-proxy --log-level --log-format --live --json --github)
 _shtab_biot_sidecar_init_option_strings=(-h --help)
 _shtab_biot_sidecar_explain_option_strings=(-h --help --routes --json --why)
@@ -41,6 +41,7 @@ _shtab_biot_sidecar_demo___help_nargs=0
 _shtab_biot_sidecar_demo___lambda_nargs=0
 _shtab_biot_sidecar_simulate__h_nargs=0
 _shtab_biot_sidecar_simulate___help_nargs=0
+_shtab_biot_sidecar_simulate___lenient_nargs=0
 _shtab_biot_sidecar_check__h_nargs=0
 _shtab_biot_sidecar_check___help_nargs=0
 _shtab_biot_sidecar_check___live_nargs=0

@@ -79,6 +79,7 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_si
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -s h -l help -d 'show this help message and exit'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -l listen -x -d 'where simulate, demo and make run put the simulator: HOST:PORT, port 0 takes any (default 127.0.0.1:8788); SIDECAR_SIMULATOR_LISTEN'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -l faults -x -d 'faults to rehearse from the start, see below'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -l lenient -d 'only warn of bodies that BioT would refuse'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -l scopes -x -d 'all that the service user may do; other operations answer 403 ACCESS_DENIED. Without it: everything'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using simulate' -l token-life -x -d 'such as 90s or 1m30s; default 30m'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a check -d 'check: validate settings and routes, run the routes file'"'"'s own tests.'

@@ -190,6 +190,7 @@ _shtab_biot_sidecar_simulate_options=(
   "(- : *)"{-h,--help}"[show this help message and exit]"
   "--listen[where simulate, demo and make run put the simulator\: HOST\:PORT, port 0 takes any (default 127.0.0.1\:8788)\; SIDECAR_SIMULATOR_LISTEN]:VALUE:"
   "--faults[faults to rehearse from the start, see below]:FILE:"
+  "--lenient[only warn of bodies that BioT would refuse]"
   "--scopes[all that the service user may do\; other operations answer 403 ACCESS_DENIED. Without it\: everything]:PERMISSION,...:"
   "--token-life[such as 90s or 1m30s\; default 30m]:DURATION:"
 )
