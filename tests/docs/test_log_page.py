@@ -5,9 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import re
-from dataclasses import replace
 
-from biot_sidecar.routing.route import Route
+from biot_sidecar.routing.route import Route, Verdict
 from biot_sidecar.telemetry.access_log import Log
 
 from tests.docs.generated import DOCS, ROOT
@@ -26,7 +25,8 @@ def test_every_field_of_a_requests_line_is_told() -> None:
     lines: list[bytes] = []
     log = Log(level="debug", form="json", write=lambda batch: lines.append(batch) or 0, wall=lambda: 0.0)
     observed = Route(name="watched", source="routes.yaml:9", observe="soon denied")
-    log.finished(exchange(verdict=replace(verdict(), observed=observed)))
+    found = verdict()
+    log.finished(exchange(verdict=Verdict(route=found.route, template=found.template, observed=observed)))
     assert sorted(names("Requests")) == sorted(json.loads(lines[0]))
 
 
