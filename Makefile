@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: help run test test-all test-compiled test-emulated test-network test-docker cover mutants check types format bench fuzz schema readme completion docs site lock wheel sdist lambda sbom notices audit clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Says `yes` where .venv has to be made anew: it does not run or lacks pip (making it was broken off, its Python is gone or
 # became another), is not of the version of the PYTHON that was asked for, or was moved (scripts name their interpreter).
@@ -187,8 +187,8 @@ build/compiled: pyproject.toml hatch_build.py tests/support/fake_bases.py $(VENV
 	@$(BIN)/python -m zipfile -e $@.wheel/*.whl $@
 	@touch -r $@.wheel/.begun $@ # what was edited meanwhile is newer
 
-lambda: ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime, COMPILED=1 as above
-	@PYTHON=$(PYTHON) COMPILED=$(COMPILED) deploy/aws-lambda/build.sh dist/biot_sidecar
+lambda: ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime, ARCH=arm64 for that architecture, COMPILED=1 as above
+	@PYTHON=$(PYTHON) ARCH=$(ARCH) COMPILED=$(COMPILED) deploy/aws-lambda/build.sh dist/biot_sidecar
 
 # What ships and nothing else: our wheel and what it needs with every extra, each dependency checked against its hash in the lock.
 build/ship: requirements.lock $(VENV)/.dev wheel

@@ -22,6 +22,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import types
 import urllib.request  # noqa: F401 - looks at sys.platform
 import uuid  # noqa: F401 - looks at sys.platform
 from typing import Any, Final
@@ -158,11 +159,23 @@ class Popen(subprocess.Popen[bytes]):
     terminate = kill
 
 
+def windows_runtime() -> types.ModuleType:
+    """As much of msvcrt as is used."""
+    import fcntl
+
+    module = types.ModuleType("msvcrt")
+    module.LK_NBLCK = 2  # type: ignore[attr-defined]
+    module.locking = lambda descriptor, mode, size: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[attr-defined]
+    return module
+
+
 def become_windows() -> None:
+    sys.modules["msvcrt"] = windows_runtime()
     hide(ON_WINDOWS)
     sys.modules |= dict.fromkeys(NO_MODULES)  # importing one of them fails
     socket.SO_EXCLUSIVEADDRUSE = socket.SO_REUSEADDR
     socket.socketpair = lambda *args: SOCKETPAIR(1, socket.SOCK_STREAM, 0)
+    os.O_BINARY = 0
     signal.SIGBREAK = SIGBREAK
     selectors.SelectSelector = selectors.DefaultSelector = Selector
     select.select = lambda read, write, error, timeout=None: Selector()._select(
