@@ -112,16 +112,29 @@ class World:
         self.clock = Clock(1000.0)
         self.wall = Clock(NOW)
         self.answer: KeyLife | Unknown | None = KeyLife(NOW + 40 * DAY, 1)
-        self.asked = 0
+        self.asked = self.asked_anew = 0
+        self.ends: list[float | None] = []  # what the rotation was told with each step
+        self.rotates = False
         self.events: list[tuple[str, str, str]] = []
         self.known: list[tuple[float | None, int]] = []
         self.watch = SecretKeyWatch(
-            self.look, wall=self.wall, clock=self.clock, sleep=asyncio.sleep, event=self.event, found=self.found
+            self.look,
+            wall=self.wall,
+            clock=self.clock,
+            sleep=asyncio.sleep,
+            event=self.event,
+            found=self.found,
+            rotate=self.rotate,
         )
 
-    async def look(self) -> KeyLife | Unknown | None:
+    async def look(self, *, anew: bool = False) -> KeyLife | Unknown | None:
         self.asked += 1
+        self.asked_anew += anew
         return self.answer
+
+    async def rotate(self, expires: float | None) -> bool:
+        self.ends.append(expires)
+        return self.rotates
 
     def event(self, *event: str) -> None:
         self.events.append(event)
@@ -141,6 +154,19 @@ async def test_it_is_asked_once_a_day():
         await world.passed(days)
     assert (world.asked, world.known) == (3, [(NOW + 40 * DAY, 1)] * 3)
     assert world.events == []
+
+
+async def test_the_rotation_is_told_the_end_with_each_step_and_another_key_is_asked_for_at_once():
+    world = World()
+    await world.passed(0)
+    await world.passed(60 / DAY)
+    assert (world.ends, world.asked) == ([NOW + 40 * DAY] * 2, 1)
+    world.rotates, world.answer = True, KeyLife(NOW + 90 * DAY, 2)
+    await world.passed(60 / DAY)
+    assert (world.asked, world.asked_anew, world.known[-1]) == (2, 1, (NOW + 90 * DAY, 2))
+    world.rotates = False
+    await world.passed(60 / DAY)
+    assert world.ends[-1] == NOW + 90 * DAY
 
 
 async def test_what_could_not_be_asked_is_asked_with_the_next_step():
@@ -269,3 +295,17 @@ async def test_a_store_that_lies_makes_nothing_known(lie):
 
 def test_infinity_is_no_moment():
     assert not math.isinf(read_key_life(200, body("9999-12-31T23:59:59.999999Z"), NOW).expires or 0.0)
+
+
+async def test_a_rotated_key_is_told_to_the_sidecars_that_have_asked_already():
+    clock = Clock(0.0)
+    store = MemoryStore(clock)
+    lives = [KeyLife(NOW + 3 * DAY, 1), KeyLife(NOW + 90 * DAY, 2)]
+
+    async def look(*, anew: bool = False) -> KeyLife:
+        return lives.pop(0)
+
+    one, other = (FleetKeyLife(look, lambda: True, store, "k") for _ in range(2))
+    assert await one() == await other() == KeyLife(NOW + 3 * DAY, 1)
+    await one(anew=True)
+    assert await other() == KeyLife(NOW + 90 * DAY, 2)

@@ -18,7 +18,7 @@ from biot_sidecar.http.messages import Response
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.timestamps import iso
 
-SELF = b"/ums/v2/services/self"
+LOGIN = b"/ums/v2/services/accessToken"
 FIRST = "first-secret"
 
 
@@ -183,9 +183,16 @@ class World:
         self.biot.asked.append(f"{method.decode()} {path.decode()}")
         if method in self.biot.away:
             raise UpstreamError(Code.UPSTREAM_TIMEOUT, "BioT did not answer within 10s.")
-        status, body = self.biot.answer(method, path)
+        status, body = (
+            self.biot.answer(method, path) if path != LOGIN else self._logged_in(more.get("body", *args[1:2]))
+        )
         self.machine.step()  # carried out, and the answer is lost
         return Response(status, [], json.dumps(body).encode())
+
+    def _logged_in(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        if not self.biot.accepts(json.loads(body)["secretKey"]):
+            return 403, {"code": "LOGIN_FAILED"}
+        return 200, {"accessToken": "a.b.c", "accessTokenExpiration": iso(self.now + 1800)}
 
     async def log_in(self, secret: Secret) -> IssuedToken | LoginFailure:
         self.machine.step()
