@@ -89,6 +89,15 @@ async def test_what_fails_is_tried_each_hour_and_said_once(house):
     assert house.world.file.read_text() == "canary-2"
 
 
+async def test_the_day_of_the_grace_is_told_once(house):
+    await house.step()
+    told = list(house.said)
+    for _ in range(3):
+        house.clock.now += RETRY_SECONDS
+        assert not await house.step()
+    assert house.said == told
+
+
 async def test_the_old_key_is_deleted_a_day_later_whatever_else_is_near(house):
     await house.step()
     old = house.world.file.parent / "key.old-id"

@@ -99,7 +99,7 @@ class SecretRotator:
         self._before = settings.rotate_before or 0.0
         self._files = RotationFiles(settings.secret_file or "")
         self._next = 0.0
-        self._failed_with = ""
+        self._told: set[str] = set()  # since a rotation came to its end
 
     async def step(self, expires: float | None) -> bool:
         """Do what is due. `expires` is when the first of the keys ends, in wall-clock seconds; None: unknown, or never.
@@ -113,8 +113,10 @@ class SecretRotator:
         said: list[str] = []
 
         def say(level: str, message: str) -> None:
-            said.append(message)
-            self._event(level, "secret_rotation", message)
+            if message not in self._told:
+                self._told.add(message)
+                said.append(message)
+                self._event(level, "secret_rotation", message)
 
         blocking = in_rotation_thread
         rotation = make_rotation(
@@ -124,13 +126,11 @@ class SecretRotator:
             async with alone(self._settings, self._files):
                 await rotation.run(only_known_within=self._before)
         except RotationFailed as error:
-            if str(error) != self._failed_with:
-                self._failed_with = str(error)
-                say("error" if near else "warning", f"{error}; tried again each hour")
-            return rotation.in_force
-        self._failed_with = ""
+            say("error" if near else "warning", f"{error}; tried again each hour")
+            return rotation.in_force and bool(said)
         if not self._files.begun():
             self._next = self._clock() + AGAIN_SECONDS
+            self._told.clear()
         return bool(said)
 
 
