@@ -18,7 +18,7 @@ import pytest
 
 from tests.deploy.lambda_api import RUNTIME, Environment, LambdaApi
 from tests.deploy.programs import DEPLOY, PLAIN, SECRET, USER, logins, simulator
-from tests.deploy.wall_clock import WallClock
+from tests.support.wall_clock import WallClock
 from tests.support import wants
 from tests.support.form import UNDER_TEST
 from tests.support.once import made_once
