@@ -18,12 +18,12 @@ import pytest
 
 from tests.deploy.lambda_api import RUNTIME, Environment, LambdaApi
 from tests.deploy.programs import DEPLOY, PLAIN, SECRET, USER, logins, simulator
-from tests.support.wall_clock import WallClock
 from tests.support import wants
 from tests.support.form import UNDER_TEST
 from tests.support.once import made_once
 from tests.support.ports import free_port
 from tests.support.simulated_biot import simulated_biot
+from tests.support.wall_clock import WallClock
 
 LAMBDA = DEPLOY / "aws-lambda"
 HERE = Path(__file__).parent

@@ -113,6 +113,20 @@ class Silent(asyncio.Protocol):
             "refused with 407",
             "It wants Negotiate, NTLM, and the sidecar speaks Basic alone",
         ),
+        (
+            b'HTTP/1.1 407 Auth\r\nproxy-authenticate: Negotiate, NTLM TlRM==, Basic realm="a, b", x=y\r\n\r\n',
+            "",
+            "",
+            "refused with 407",
+            "It wants a user and a password",
+        ),
+        (
+            b'HTTP/1.1 407 Auth\r\nProxy-Authenticate: Digest realm="Basic", qop=auth\r\nVia: Basic\r\n\r\n',
+            "canary:canary@",
+            "",
+            "refused with 407",
+            "It wants Digest, and the sidecar speaks Basic alone",
+        ),
         (b"HTTP/1.1 401 No\r\n\r\n", "canary:canary@", "", "refused with 401", "does not take the user and password"),
         (b"HTTP/1.1 403 Forbidden\r\n\r\n", "", "", "refused with 403", f"Its rules forbid {NAME}:443"),
         (b"HTTP/1.0 502 Bad Gateway\r\n\r\n<html>", "", "connect", "refused with 502", f"could not reach {NAME}:443"),
@@ -125,6 +139,7 @@ class Silent(asyncio.Protocol):
         (b"HTTP/1.1 99 Odd\r\n\r\n", "", "", "not HTTP", "HTTPS_PROXY"),
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", "", "", "a page of its own", "a web server or a sign-in page"),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 12_000, "", "", "larger than 64 KiB", "HTTPS_PROXY"),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" * 3_000, "", "", "larger than 64 KiB", "HTTPS_PROXY"),
     ],
 )
 async def test_a_proxy_that_says_no_or_nonsense_is_named_with_a_hint(answer, login, retryable, message, hint):

@@ -52,6 +52,20 @@ def test_a_damaged_certificate_does_not_take_the_good_ones_along(tmp_path):
     assert len(tls_context(str(file)).get_ca_certs()) == 1
 
 
+@pytest.mark.parametrize("before", [b"    ", b"CA: "])
+def test_a_certificate_that_does_not_begin_its_line_counts_too(tmp_path, before):
+    """As when it was cut out of a YAML file; OpenSSL passes over it in silence."""
+    (tmp_path / "other").mkdir()
+    file = Authority(tmp_path).ca_file
+    lines = file.read_bytes().splitlines(keepends=True)
+    if before.isspace():
+        lines = [before + line for line in lines]
+    file.write_bytes(before * (not before.isspace()) + b"".join(lines))
+    assert len(tls_context(str(file)).get_ca_certs()) == 1
+    file.write_bytes(file.read_bytes() + Authority(tmp_path / "other").ca_file.read_bytes())
+    assert len(tls_context(str(file)).get_ca_certs()) == 2
+
+
 @pytest.mark.parametrize("host", ["api.example", "api.example."])
 def test_a_final_dot_of_a_name_stands_in_no_certificate(host):
     assert certified_name(host) == "api.example"

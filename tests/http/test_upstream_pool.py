@@ -668,3 +668,22 @@ async def test_a_fetch_gives_up_in_time():
         with pytest.raises(UpstreamError) as caught:
             await fetch(port, timeout=0.05)
     assert caught.value.code is Code.UPSTREAM_TIMEOUT
+
+
+@pytest.mark.interpreted("puts a method of its own into an object of a compiled class")
+async def test_a_fetch_whose_time_is_up_while_it_connects_again_tells_why_it_could_not_at_first():
+    wires = Wires(9)
+    deadlines = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
+    failures = [errors.lost_before_sending()]
+
+    async def dial(wakeup):
+        if failures:
+            raise failures.pop()
+        await asyncio.Event().wait()
+
+    wires.pool.dial = dial
+    fetcher = Fetcher(wires.pool, wires.address, deadlines, b"agent/1")
+    with pytest.raises(UpstreamError) as raised:
+        await fetcher(b"POST", b"/login", [], b"{}", timeout=0.3, limit=10)
+    deadlines.close()
+    assert raised.value.code is Code.UPSTREAM_UNREACHABLE

@@ -27,7 +27,7 @@ class WallClock:
         }
 
     def move_on(self, seconds: int) -> None:
-        """From now on it is that many seconds later than on this machine, or earlier; the file is never half written."""
+        """From now on it is so many seconds later than on this machine, or earlier; the file is never half written."""
         fresh = self._file.with_name(self._file.name + ".new")
         fresh.write_text(f"{seconds:+d}s\n")
         fresh.replace(self._file)

@@ -91,7 +91,7 @@ def no_response(error: UpstreamError) -> LoginFailure:
         outcome = "proxy_refused" if error.code is Code.PROXY_REFUSED else "network"
         return LoginFailure(error.code, outcome, f"The login did not get through. {error.message}", error.hint)
     if error.code is Code.UPSTREAM_TIMEOUT:
-        message = f"BioT's login gave no answer in time: {error.message}"
+        message = f"BioT's login gave no answer in time: {error.message}."
         return LoginFailure(Code.LOGIN_TIMEOUT, "timeout", message, TRIED_AGAIN)
     if error.code is Code.UPSTREAM_PROTOCOL:
         return malformed(f"BioT's answer to the login is broken. {error.message}")

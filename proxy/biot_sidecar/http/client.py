@@ -54,12 +54,14 @@ class Fetcher:
         """
         wakeup = Wakeup(asyncio.get_running_loop())
         self._deadlines.register(wakeup)
+        unconnected: list[UpstreamError] = []
         try:
             with patience(timeout):
                 request = self._bytes(method, path, headers, body)
-                return await self._try_twice(wakeup, request, method, limit, repeatable or method in IDEMPOTENT)
-        except TimeoutError:
-            failure = upstream_timeout(timeout, via=self._pool.via)
+                repeatable = repeatable or method in IDEMPOTENT
+                return await self._try_twice(wakeup, request, method, limit, repeatable, unconnected)
+        except TimeoutError:  # as long as there is no connection, the failure of the first one tells more
+            failure = unconnected[0] if unconnected else upstream_timeout(timeout, via=self._pool.via)
         finally:
             self._deadlines.unregister(wakeup)
         raise failure
@@ -72,18 +74,31 @@ class Fetcher:
         lines.append(b"Content-Length: %d" % len(body))
         return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
-    async def _try_twice(self, wakeup: Wakeup, request: bytes, method: bytes, limit: int, repeatable: bool) -> Response:
+    async def _try_twice(
+        self,
+        wakeup: Wakeup,
+        request: bytes,
+        method: bytes,
+        limit: int,
+        repeatable: bool,
+        unconnected: list[UpstreamError],
+    ) -> Response:
         try:
-            return await self._fetch(wakeup, request, method, limit)
+            return await self._fetch(wakeup, request, method, limit, unconnected)
         except UpstreamError as failure:
             if failure.retryable != "connect" and not (failure.retryable and repeatable):
                 raise
+            if failure.retryable == "connect":
+                unconnected.append(failure)
         await asyncio.sleep(FIRST_PAUSE)
-        return await self._fetch(wakeup, request, method, limit)
+        return await self._fetch(wakeup, request, method, limit, unconnected)
 
-    async def _fetch(self, wakeup: Wakeup, request: bytes, method: bytes, limit: int) -> Response:
+    async def _fetch(
+        self, wakeup: Wakeup, request: bytes, method: bytes, limit: int, unconnected: list[UpstreamError]
+    ) -> Response:
         # A new connection: a login must not be lost to a pooled one that died unseen.
         connection = await self._pool.dial(wakeup)
+        unconnected.clear()
         self._dialled(connection)
         keep = False
         try:

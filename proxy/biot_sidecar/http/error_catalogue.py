@@ -286,9 +286,11 @@ def upstream_timeout(seconds: float, *, sent: bool = True, via: str = "") -> Ups
     return UpstreamError(Code.UPSTREAM_TIMEOUT, text, hint=hint, sent=sent)
 
 
-def login_timeout(seconds: float) -> Failure:
+def login_timeout(seconds: float, *, via: str = "") -> Failure:
+    """A call's time was up before the login it waited for; `via` is the proxy on the way."""
+    through = f", through the proxy {via}," if via else ""
     return Failure(
         Code.LOGIN_TIMEOUT,
-        f"The login at BioT took longer than the {seconds:g}s that this route allows.",
+        f"The login at BioT{through} took longer than the {seconds:g}s that this route allows.",
         hint="The login goes on; the next call may find its token.",
     )

@@ -171,7 +171,7 @@ class ForwardedRequest(Relay):
             exchange.token_wait += ended - began
             if exchange.trace is not None:
                 exchange.trace.token_awaited(began, ended)
-        raise errors.login_timeout(self._route.timeout)
+        raise errors.login_timeout(self._route.timeout, via=shared.pool.via)
 
     async def _try_again(self, reason: str, response: ResponseHead | None) -> bool:
         """Whether another try follows; if so the pause before it, which `response` may ask for, is over."""

@@ -21,7 +21,9 @@ HEAD_LIMIT: Final = 64 * 1024
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
 _BEGINNING: Final = b"HTTP/1."
 _END: Final = re.compile(rb"\r?\n\r?\n")
-_OFFERED: Final = re.compile(rb"^proxy-authenticate:[ \t]*([A-Za-z]+)", re.IGNORECASE | re.MULTILINE)
+_CHALLENGES: Final = re.compile(rb"^proxy-authenticate:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+# Of a list whose items are schemes, each perhaps with its first parameter, and further parameters (RFC 9110, 11.6.1).
+_SCHEME: Final = re.compile(rb"(?:^|,)[ \t]*([A-Za-z]+)(?=[ \t]*(?:,|$)|[ \t]+[^ \t=,])")
 _TLS_ALERT: Final = 0x15
 _OTHER_LOGINS: Final = {b"negotiate": "Negotiate", b"ntlm": "NTLM", b"digest": "Digest", b"kerberos": "Kerberos"}
 
@@ -48,6 +50,7 @@ class ProxyTunnel(asyncio.Protocol):
         self._above = above
         self._refusals = refusals
         self._head = b""
+        self._received = 0  # bytes
         self._transport: Any = None
         self.stands = False
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -60,7 +63,8 @@ class ProxyTunnel(asyncio.Protocol):
         if self.ready.done():
             return
         self._head += bytes(data)
-        refusal = self._judge()
+        self._received += len(data)
+        refusal = self._refusals.endless() if self._received > HEAD_LIMIT else self._judge()
         if refusal is not None:
             self.ready.set_exception(refusal)
 
@@ -78,7 +82,7 @@ class ProxyTunnel(asyncio.Protocol):
                 return self._refusals.no_http(tls=self._head[0] == _TLS_ALERT)
             end = _END.search(self._head)
             if end is None:
-                return self._refusals.endless() if len(self._head) > HEAD_LIMIT else None
+                return None
             line = _STATUS_LINE.match(self._head)
             if line is None:
                 return self._refusals.no_http()
@@ -158,7 +162,7 @@ class ProxyRefusals:
 
     def _login_hint(self, head: bytes) -> str:
         source = self._proxy.source
-        offered = {scheme.lower() for scheme in _OFFERED.findall(head)}
+        offered = {one.lower() for line in _CHALLENGES.findall(head) for one in _SCHEME.findall(line)}
         if offered and b"basic" not in offered:
             named = (
                 ", ".join(text for name, text in _OTHER_LOGINS.items() if name in offered) or "another kind of login"

@@ -17,6 +17,8 @@ MOST: Final = 64 * 1024 * 1024
 _BLOCK: Final = re.compile(
     rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----.*?(?:-----END \1-----|(?=-----BEGIN )|\Z)", re.DOTALL
 )
+# OpenSSL passes over what does not begin its line, and says nothing.
+_WITHIN_LINE: Final = re.compile(rb"[^\r\n]-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----")
 
 
 def trust_file(context: ssl.SSLContext, path: str) -> tuple[int, int]:
@@ -25,7 +27,8 @@ def trust_file(context: ssl.SSLContext, path: str) -> tuple[int, int]:
     before = context.cert_store_stats()["x509"]
     with contextlib.suppress(OSError):  # ssl.SSLError is one: something in it is damaged
         context.load_verify_locations(cafile=path)
-        return context.cert_store_stats()["x509"] - before, 0
+        if not _WITHIN_LINE.search(text):
+            return context.cert_store_stats()["x509"] - before, 0
     good = damaged = 0
     for block in _BLOCK.finditer(text):
         if _trust(context, block[0]):
@@ -36,8 +39,9 @@ def trust_file(context: ssl.SSLContext, path: str) -> tuple[int, int]:
 
 
 def _trust(context: ssl.SSLContext, block: bytes) -> bool:
+    lines = [line.strip() for line in block.splitlines()]  # indented, as in YAML
     try:
-        context.load_verify_locations(cadata=block.decode("ascii"))
+        context.load_verify_locations(cadata=b"\n".join(lines).decode("ascii"))
     except (OSError, ValueError):
         return False
     return True
