@@ -124,6 +124,26 @@ async def test_the_only_key_is_never_deleted(world):
     assert world.biot.secrets == {"key-1": FIRST}
 
 
+async def test_the_only_key_is_not_the_files_where_the_file_does_not_log_in(world):
+    """Somebody deleted the file's key and made another, for himself; a token of before is still good."""
+    world.biot.secrets = {"key-other": "somebody's"}
+    rotation = world.process(token=b"Bearer a.b.c")
+    with pytest.raises(RotationFailed, match="not known which one is in use"):
+        await rotation.run(only_known_within=7 * 86_400.0)
+    (world.file.parent / "key.new").write_text("left")
+    (world.file.parent / "key.new-id").write_text("key-2")
+    world.biot.secrets["key-2"] = "left"
+    await world.run()
+    assert (world.file.read_text(), sorted(world.biot.secrets)) == ("left", ["key-2", "key-other"])
+
+
+async def test_a_key_that_ended_a_moment_ago_is_replaced_with_a_token_of_before(world):
+    world.biot.ends["key-1"] = world.now - 5
+    rotation = world.process(token=b"Bearer a.b.c")
+    await rotation.run(only_known_within=7 * 86_400.0)
+    assert world.biot.secrets == {"key-2": "canary-2"}
+
+
 # ---- killed
 
 

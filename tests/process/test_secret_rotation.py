@@ -55,10 +55,14 @@ async def test_a_key_near_its_end_is_replaced_and_the_old_one_kept_for_a_day(hou
     assert not [message for _, message in house.said if "canary" in message or FIRST in message]
 
 
-async def test_the_token_in_hand_asks_and_no_login_is_made_for_it(house):
+async def test_the_token_in_hand_asks_and_logins_prove_the_old_secret_and_the_new_one(house):
     await house.step()
-    assert house.world.biot.asked[0] == "GET /ums/v2/services/self"
-    assert [one for one in house.world.biot.asked if "accessToken" in one] == ["POST /ums/v2/services/accessToken"]
+    assert [one.rpartition("/")[2] for one in house.world.biot.asked] == [
+        "self",
+        "accessToken",
+        "secret-keys",
+        "accessToken",
+    ]
 
 
 @pytest.mark.parametrize("days", [8, None])
@@ -80,7 +84,7 @@ async def test_what_fails_is_tried_each_hour_and_said_once(house):
         assert not await house.step()
         assert not await house.step()
         house.clock.now += RETRY_SECONDS
-    assert len([one for one in house.world.biot.asked if one.startswith("POST")]) == 4
+    assert len([one for one in house.world.biot.asked if one.endswith("secret-keys")]) == 4
     ((level, message),) = house.said
     assert level == "error"
     assert message.endswith("tried again each hour")

@@ -160,7 +160,9 @@ class World:
             self.in_force = rotation.in_force
         return True
 
-    def process(self, dies_at: int | None = None, *, grace: float = 0.0, named: str = "") -> Rotation:
+    def process(
+        self, dies_at: int | None = None, *, grace: float = 0.0, named: str = "", token: bytes = b""
+    ) -> Rotation:
         self.machine = Machine(dies_at)
         full = self.system.full
         self.system = System(self.machine)
@@ -176,6 +178,7 @@ class World:
             say=lambda level, message: self.said.append(message),
             grace=grace,
             named=named,
+            token=token,
         )
 
     async def fetch(self, method: bytes, path: bytes, *args: Any, **more: Any) -> Response:

@@ -22,7 +22,8 @@ from biot_sidecar.auth.secret_keys import (
     read_keys,
 )
 from biot_sidecar.auth.secret_rotation import (
-    InUse,
+    ONLY,
+    UNKNOWN,
     OnDisk,
     SoFar,
     Step,
@@ -90,7 +91,8 @@ class Rotation:
         self._untold = ""  # why BioT did not tell them
         self._asked = False
         self._so_far = SoFar()
-        self._in_use = InUse("", "")
+        self._in_use = UNKNOWN
+        self._file_logs_in: bool | None = None  # None: not tried
         self.in_force = False  # the new key is
 
     # ---- the run
@@ -148,8 +150,23 @@ class Rotation:
     async def _find_in_use(self, disk: OnDisk) -> None:
         await self._learn_keys()
         self._in_use = key_in_use(self._keys, disk, self._named)
+        if self._in_use.because == ONLY and not self._has_ended(self._in_use.id) and not await self._try_file():
+            self._in_use = UNKNOWN  # the only one is somebody else's
         if self._named and self._in_use.id != self._named:
             raise RotationFailed(f"BioT knows no other secret key {self._named}; there are {self._listed()}")
+
+    def _has_ended(self, identity: str) -> bool:
+        """True for a key that nobody can log in with any more."""
+        return any(key.id == identity and key.expires <= self._wall() for key in self._keys or ())
+
+    async def _try_file(self) -> bool:
+        """True if FILE's secret logs in now, which a token in hand does not tell."""
+        if self._file_logs_in is None:
+            result = await self._log_in(await self._blocking(lambda: self._files.secret(self._files.path)))
+            if isinstance(result, LoginFailure) and not _is_rejected(result):
+                raise RotationFailed(f"the login with {self._files.path} failed: {result.text}")
+            self._file_logs_in = isinstance(result, IssuedToken)
+        return self._file_logs_in
 
     def _next(self, disk: OnDisk) -> Step:
         return next_step(disk, self._so_far, now=self._wall(), grace=self._grace)
@@ -177,7 +194,7 @@ class Rotation:
     # ---- the steps
 
     async def _create(self) -> None:
-        if self._in_use.because == "the only one":
+        if self._in_use.because == ONLY:
             # Should the answer be lost, there are two keys, and still it is known which one FILE holds.
             await self._blocking(lambda: self._files.note_id(self._in_use.id))
         made = read_created(*await self._ask(b"POST", KEYS_PATH, "no new secret key was made"))
@@ -311,6 +328,7 @@ class Rotation:
         if isinstance(result, LoginFailure):
             raise RotationFailed(f"the login with {self._files.path} failed: {result.text}")
         self._token = bearer(result.jwt)
+        self._file_logs_in = True
 
     def _why_unknown(self) -> str:
         if self._keys is None:

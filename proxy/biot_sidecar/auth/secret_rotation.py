@@ -15,7 +15,8 @@ FILE.new is written before FILE.new-id and goes before it, so FILE.new-id alone 
 written again by the run that renames: the grace begins when the new key comes into force. The old key works until it is
 deleted, so at every moment FILE holds a secret that logs in.
 
-BioT does not tell which key is in use. It is known if it is named (--delete), stands in FILE.id, or is the only one.
+BioT does not tell which key is in use. It is known if it is named (--delete), stands in FILE.id, or is the only one
+(and FILE logs in: else the only one is somebody else's).
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class InUse(msgspec.Struct, frozen=True):
 
 
 UNKNOWN: Final = InUse("", "")
+ONLY: Final = "the only one"
 
 
 def next_step(disk: OnDisk, so_far: SoFar, *, now: float, grace: float) -> Step:
@@ -104,7 +106,7 @@ def key_in_use(keys: Sequence[SecretKey] | None, disk: OnDisk, named: str) -> In
             return InUse(identity, because)
     # Where FILE.new is there without its id, its key is one of these.
     if others is not None and len(others) == 1 and keys is not None and (disk.new_id or not disk.new):
-        return InUse(others[0], "the only one")
+        return InUse(others[0], ONLY)
     return UNKNOWN
 
 
