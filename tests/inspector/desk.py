@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.local_endpoints import LocalEndpoints
+from biot_sidecar.inspector.event_feed import ToldEvent, event_record
 from biot_sidecar.inspector.recorder import Recorder
 from biot_sidecar.inspector.server import make_app
 
@@ -82,6 +83,11 @@ class Desk:
                 self._recorder.finished(exchange)
 
         self._loop.call_soon_threadsafe(tell)
+
+    def show_event(self, **facts: Any) -> None:
+        """An event of the plugin's, as `lambda` tells of it."""
+        record = event_record(ToldEvent(**facts))
+        self._loop.call_soon_threadsafe(self._recorder.keep, record)
 
     def drop_streams(self) -> None:
         """Cut every connection, as a network would."""

@@ -11,7 +11,7 @@ from biot_sidecar.timestamps import iso
 
 from tests.inspector.browser import Browser
 from tests.inspector.desk import Desk, sidecar_status
-from tests.inspector.examples import FILES, OBSERVED, TRACE, finished, verdict
+from tests.inspector.examples import AT, FILES, OBSERVED, TRACE, finished, verdict
 from tests.support import wants
 
 if wants.importable("selenium"):
@@ -541,3 +541,20 @@ def test_copy_as_curl_has_placeholders_for_every_value_and_the_token(page: Brows
         '-H "X-Key: $X_KEY"',
         '-d "$BODY"',
     ]
+
+
+def test_an_event_its_calls_and_its_reply_are_one_story(page: Browser, desk: Desk) -> None:
+    call_inside = finished(method=b"GET", at=AT + 0.1)
+    desk.show_event(about="NOTIFICATION patient._update", status=200, at=AT, seconds=0.3, trace_id=TRACE)
+    desk.show(call_inside)
+    page.until(lambda: len(page.rows()) == 2)
+    assert "EVENT NOTIFICATION patient._update" in page.rows()[1]
+    page.all("#list tbody tr")[1].click()
+    page.until(lambda: page.all("#details .story"))
+    assert page.text(".of-trace h3") == "An event and its 1 call, 300 ms in all"
+    assert [" ".join(item.text.split()) for item in page.all(".story li")] == [
+        "+0.0 ms NOTIFICATION patient._update this one",
+        "+100 ms GET /organization/v1/users/patients/{id} 200 50 ms",
+        "+300 ms the plugin replied 200 300 ms",
+    ]
+    assert len(page.all("#details .head button")) == 1  # to close; an event is no call to explain or to paste

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from biot_sidecar.cli.event_feed import EventFeed
 from biot_sidecar.cli.exec import cannot_run, command_environment, refuse_unix_only
 from biot_sidecar.cli.flags import add_setting_flags, flags_of
 from biot_sidecar.cli.plugin_process import PluginProcess, start_own_process, start_process
@@ -22,6 +23,7 @@ from biot_sidecar.settings.names import LISTEN, SECRET
 from biot_sidecar.settings.table import FLAGS
 
 if TYPE_CHECKING:
+    from biot_sidecar.simulator.aws_lambda.front import ServedEvent
     from biot_sidecar.simulator.aws_lambda.server import FunctionSetup
 
 _EPILOG: Final = """\
@@ -78,13 +80,18 @@ class _Run:
     def __init__(self, settings: LambdaSettings, env: Mapping[str, str], *, tells: bool) -> None:
         self._settings = settings
         self._tells = tells
+        self._feed = EventFeed()
         self._env = env
 
     async def run(self, words: Sequence[str]) -> int:
         """From the sidecar's start to its end; the exit status."""
         stop = stop_request()
         own = {name: value for name, value in self._env.items() if name != "NOTIFY_SOCKET"}
-        sidecar = await start_own_process(["serve", *words], own, may_freeze=self._settings.freeze)
+        given = {**own, **self._feed.variables}
+        sidecar = await start_own_process(
+            ["serve", *words], given, may_freeze=self._settings.freeze, descriptors=self._feed.descriptors
+        )
+        self._feed.handed_over()
         try:
             starting = asyncio.ensure_future(sidecar.first_line())
             await first(starting, stop)
@@ -143,9 +150,10 @@ class _Run:
             allowed_origins=settings.allowed_origins,
         )
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, event: ServedEvent) -> None:
         if self._tells:
-            print(f"event {line}", file=sys.stderr, flush=True)
+            print(event.line(), file=sys.stderr, flush=True)
+        self._feed.tell(event)
 
 
 def _status(over: asyncio.Future[int], stop: asyncio.Future[int]) -> int:

@@ -67,14 +67,17 @@ async def start_process(words: Sequence[str], env: Mapping[str, str], *, may_fre
     return PluginProcess(await asyncio.create_subprocess_exec(*words, env=env, **keywords))
 
 
-async def start_own_process(words: Sequence[str], env: Mapping[str, str], *, may_freeze: bool = False) -> PluginProcess:
-    """Start a command of this program, whose standard output we read."""
+async def start_own_process(
+    words: Sequence[str], env: Mapping[str, str], *, may_freeze: bool = False, descriptors: Sequence[int] = ()
+) -> PluginProcess:
+    """Start a command of this program, whose standard output we read; it gets these descriptors of ours."""
     process = await asyncio.create_subprocess_exec(
         *own_command(words),
         env=respawn.environment(env),
         stdin=subprocess.PIPE if children.LIFELINE else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         limit=_LONGEST_LINE,
+        pass_fds=descriptors,
         **children.group_keywords(may_freeze),
     )
     return PluginProcess(process)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 
 from aiohttp import web
 
 from biot_sidecar.errors import BadSettings
+from biot_sidecar.inspector.event_feed import read_events
 from biot_sidecar.inspector.recorder import Recorder
 from biot_sidecar.inspector.server import Report, start
 
@@ -26,10 +28,18 @@ class Inspector:
         self.path = f"{self._folder.name}/inspector"
         self._report = report
         self._runner: web.AppRunner | None = None
+        self._events: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Serve, until stop()."""
+    async def start(self, events_fd: int | None = None) -> None:
+        """Serve, until stop(); of the plugin's events a pipe tells, if there is one."""
         self._runner = await start(self.path, self.recorder, self._report)
+        if events_fd is not None:
+            self._events = asyncio.get_running_loop().create_task(read_events(events_fd, self.recorder))
+            self._events.add_done_callback(self._ended)
+
+    def _ended(self, events: asyncio.Task[None]) -> None:
+        if not events.cancelled() and (error := events.exception()) is not None:
+            self._report(error)
 
     def end_streams(self) -> None:
         """Let go of the pages that watch, so that they do not hold up a sidecar that drains."""
@@ -37,6 +47,8 @@ class Inspector:
 
     async def stop(self) -> None:
         """Serve no more and leave nothing behind."""
+        if self._events is not None:
+            self._events.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
         self._folder.cleanup()

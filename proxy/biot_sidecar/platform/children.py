@@ -37,6 +37,9 @@ reap = system.reap
 
 # ---- processes under an event loop
 
+open_feed = system.open_feed
+"""A pipe for a process that is started with it: its end, and ours, which never waits. Twice -1 where a process can get
+no descriptors but the standard ones."""
 CAN_FREEZE = system.CAN_FREEZE
 """Whether processes can be stopped and continued."""
 group_keywords = system.group_keywords

@@ -154,6 +154,12 @@ def group_keywords(may_freeze: bool) -> dict[str, Any]:
     return {"start_new_session": True, "preexec_fn": _ends_with_us(signal.SIGKILL if may_freeze else signal.SIGTERM)}
 
 
+def open_feed() -> tuple[int, int]:
+    theirs, ours = os.pipe()
+    os.set_blocking(ours, False)
+    return theirs, ours
+
+
 def kill_group(pid: int) -> None:
     _send_group(pid, signal.SIGKILL)
 

@@ -143,6 +143,10 @@ def group_keywords(may_freeze: bool) -> dict[str, Any]:
     return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
 
 
+def open_feed() -> tuple[int, int]:
+    return -1, -1
+
+
 def kill_group(pid: int) -> None:
     with contextlib.suppress(OSError):  # it has ended
         os.kill(pid, signal.SIGTERM)  # TerminateProcess

@@ -81,6 +81,7 @@ class SingleProcess(ProcessContext):
         self.loops = make_loop_limiter(settings.loop_limit)
         self.rejections = LocalRejections(make_clock())
         self.inspector = make_inspector(report) if settings.inspect else None
+        self._events_fd = settings.events_fd
         self.request_observer = None if self.inspector is None else self.inspector.recorder
         self.inspector_path = "" if self.inspector is None else self.inspector.path
 
@@ -92,7 +93,7 @@ class SingleProcess(ProcessContext):
 
     async def start(self) -> None:
         if self.inspector is not None:
-            await self.inspector.start()
+            await self.inspector.start(self._events_fd)
 
     def drain(self) -> None:
         if self.inspector is not None:

@@ -20,6 +20,7 @@ from biot_sidecar.settings.names import (
     ALLOWED_UIDS,
     BASE_URL,
     CA_FILE,
+    EVENTS_FD,
     EXTRA_CA_FILE,
     LISTEN,
     OTLP_ENDPOINT,
@@ -323,6 +324,12 @@ SETTINGS: Final = (
         parse=parsers.switch,
         extra="inspector",
         help="`1` opens the inspector at `/_sidecar/`. Needs `biot-sidecar[inspector]`",
+    ),
+    Setting(
+        name=EVENTS_FD,
+        field="events_fd",
+        parse=parsers.whole_number(3, 1_000_000),
+        help="set by `lambda`: the descriptor on which it tells the inspector of the plugin's events",
     ),
     Setting(
         name=ALLOW_PLAIN_HTTP,

@@ -83,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str  # debug | info | warning | error
     log_format: str  # json | text; empty: text on a terminal, else json
     inspect: bool
+    events_fd: int | None = None  # where `lambda` tells of events
     rotate_before: float | None = None  # None: never by itself
     traces: bool = False  # to where OTEL_* say
     upstream_max_age: float = 0.0  # 0: no limit

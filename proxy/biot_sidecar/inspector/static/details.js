@@ -28,7 +28,7 @@ class Details {
     fill(this.#pane,
       el("div", { class: "head" },
         el("h2", null, el("b", null, record.method), " ", record.template || unnamed(record)),
-        record.template ? explain : null, record.template ? curl : null, close),
+        ...(record.template && !isEvent(record) ? [explain, curl] : []), close),
       place, storyOf(record, this.#records()) ?? "",
       el("div", { class: "columns" },
         el("div", null, el("h3", null, `Took ${duration(record.durations.total)}`), largeBar(record.durations), facts(about(record))),

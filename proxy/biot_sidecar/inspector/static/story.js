@@ -20,20 +20,34 @@ function curlOf(record) {
   ].join(" \\\n  ");
 }
 
-/** The calls of a record's trace, when there are others than itself: what one event made a plugin do. */
+/** Tells an event of the plugin's, which `lambda` has told of, from a call of the plugin's. */
+const isEvent = ({ method }) => method === "EVENT";
+
+/** What belongs to one trace, when there is more than the record itself: the event, the calls inside it, the reply. */
 function storyOf(record, records) {
-  const calls = records.filter(({ trace_id: trace }) => trace === record.trace_id).sort((one, other) => one.at - other.at);
-  if (calls.length < 2) return null;
-  const began = calls[0].at;
+  const all = records.filter(({ trace_id: trace }) => trace === record.trace_id).sort((one, other) => one.at - other.at);
+  if (all.length < 2) return null;
+  const began = all[0].at;
+  const calls = all.filter((one) => !isEvent(one));
+  const steps = all.flatMap((one) => (isEvent(one) ? [[one.at, eventStep(one, record)], [ended(one), replyStep(one)]] : [[one.at, callStep(one, record)]]));
+  const total = duration(Math.max(...all.map(ended)) - began);
+  const title = calls.length < all.length ? `An event and its ${plural(calls.length, "call")}` : `${plural(calls.length, "call")} of this trace`;
   return el("section", { class: "of-trace" },
-    el("h3", null, `${plural(calls.length, "call")} of this trace, ${duration(Math.max(...calls.map(ended)) - began)} in all`),
-    el("ol", { class: "story", "aria-label": "The calls of this trace, in order" }, ...calls.map((one) =>
-      el("li", { class: `${one === record ? "event" : "call"}${one.status >= 400 || !one.status ? " failed" : ""}` },
-        el("span", { class: "when" }, `+${duration(one.at - began)}`),
-        el("span", { class: "what" }, el("b", null, one.method), " ", one.template || unnamed(one), " ",
-          el("span", { class: `s${Math.floor(one.status / 100)}` }, one.status || "–"), " ",
-          el("span", { class: "note" }, one === record ? "this one" : "")),
-        el("span", { class: "took" }, duration(one.durations.total))))));
+    el("h3", null, `${title}, ${total} in all`),
+    el("ol", { class: "story", "aria-label": "What happened in this trace, in order" },
+      ...steps.sort(([one], [other]) => one - other).map(([at, step]) => step(`+${duration(at - began)}`))));
 }
+
+const step = (kind, what, took) => (when) =>
+  el("li", { class: kind }, el("span", { class: "when" }, when), el("span", { class: "what" }, ...what), el("span", { class: "took" }, took));
+
+const status = ({ status: number }) => el("span", { class: `s${Math.floor(number / 100)}` }, number || "–");
+const note = (one, record) => el("span", { class: "note" }, one === record ? "this one" : "");
+const failing = (one) => (one.status >= 400 || !one.status ? " failed" : "");
+
+const eventStep = (one, record) => step("event", [el("b", null, one.template), " ", note(one, record)], "");
+const replyStep = (one) => step(`reply${failing(one)}`, ["the plugin replied ", status(one)], duration(one.durations.total));
+const callStep = (one, record) =>
+  step(`call inside${failing(one)}`, [el("b", null, one.method), " ", one.template || unnamed(one), " ", status(one), " ", note(one, record)], duration(one.durations.total));
 
 const ended = (record) => record.at + record.durations.total;

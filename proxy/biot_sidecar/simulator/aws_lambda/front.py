@@ -6,10 +6,12 @@ import asyncio
 import json
 import uuid
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
 
+from biot_sidecar.http.traceparent import trace_id_of
 from biot_sidecar.simulator.aws_lambda.environment import Event, Outcome
 from biot_sidecar.simulator.aws_lambda.function import Function
 from biot_sidecar.simulator.aws_lambda.function_url import LARGEST, FrontRequest, Invocation, event_of, has_body
@@ -20,20 +22,37 @@ from biot_sidecar.telemetry.redact import printable
 _HEAD: Final = 128 * 1024  # bytes of a request line or header field
 
 
+@dataclass(frozen=True)
+class ServedEvent:
+    """One event as it may be told of: names and figures. `at` is wall-clock seconds; `error` Lambda's error type."""
+
+    about: str
+    status: int
+    error: str
+    at: float
+    seconds: float
+    trace_id: str
+
+    def line(self) -> str:
+        """For a log."""
+        error = f" {self.error}" if self.error else ""
+        return f"event {self.about} {self.status}{error} in {self.seconds * 1000:.0f} ms"
+
+
 class Front:
-    """Over one function. `clock` is the wall clock in seconds; `say` gets one line for each event."""
+    """Over one function. `clock` is the wall clock in seconds; `told` gets each event when it has ended."""
 
     def __init__(
         self,
         function: Function,
         clock: Callable[[], float],
-        say: Callable[[str], None],
+        told: Callable[[ServedEvent], None],
         region: str,
         allowed_origins: Collection[str] = (),
     ) -> None:
         self._function = function
         self._clock = clock
-        self._say = say
+        self._told = told
         self._region = region
         self._allowed_origins = allowed_origins
 
@@ -55,7 +74,7 @@ class Front:
         began = self._clock()
         request_id = str(uuid.uuid4())
         outcome = await self._invoke(_front_request(request, body), request_id)
-        self._say(self._line(request, body, outcome, self._clock() - began))
+        self._told(_served(request, body, outcome, began, self._clock() - began))
         return _response(outcome, request_id)
 
     async def _invoke(self, request: FrontRequest, request_id: str) -> Outcome:
@@ -65,11 +84,12 @@ class Front:
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         return await self._function.invoke(Event(request_id, json.dumps(event).encode(), root, future))
 
-    def _line(self, request: web.Request, body: bytes, outcome: Outcome, seconds: float) -> str:
-        name = event_name_of(request.headers.get("hooktype", ""), body)
-        about = name or f"{request.method} {printable(request.rel_url.raw_path)}"
-        error = f" {printable(outcome.error_type)}" if outcome.error_type else ""
-        return f"{about} {outcome.response.status}{error} in {seconds * 1000:.0f} ms"
+
+def _served(request: web.Request, body: bytes, outcome: Outcome, at: float, seconds: float) -> ServedEvent:
+    name = event_name_of(request.headers.get("hooktype", ""), body)
+    about = name or f"{request.method} {printable(request.rel_url.raw_path)}"
+    trace_id = trace_id_of(request.headers.get("traceparent", "").encode("latin-1", "replace")) or ""
+    return ServedEvent(about, outcome.response.status, printable(outcome.error_type), at, seconds, trace_id)
 
 
 def _front_request(request: web.Request, body: bytes) -> FrontRequest:

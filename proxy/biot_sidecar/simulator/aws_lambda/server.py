@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from biot_sidecar.settings import ListenAddress
 from biot_sidecar.simulator.aws_lambda.environment import Environment, PluginProcess
-from biot_sidecar.simulator.aws_lambda.front import Front
+from biot_sidecar.simulator.aws_lambda.front import Front, ServedEvent
 from biot_sidecar.simulator.aws_lambda.function import Function, FunctionOptions, Neighbour
 from biot_sidecar.simulator.aws_lambda.runtime_api import RuntimeApi
 from biot_sidecar.simulator.listening import listen
@@ -19,15 +19,15 @@ Spawn = Callable[[str], Awaitable[PluginProcess]]
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSetup:
-    """What a function needs from around it. `clock` is the wall clock; `say` hears what a user should know, `told` gets
-    a line for each event.
+    """What a function needs from around it. `clock` is the wall clock; `say` hears what a user should know, `told`
+    gets each event when it has ended.
     """
 
     spawn: Spawn
     neighbour: Neighbour
     clock: Callable[[], float]
     say: Callable[[str], None]
-    told: Callable[[str], None]
+    told: Callable[[ServedEvent], None]
     region: str
     name: str
     options: FunctionOptions = field(default_factory=FunctionOptions)
