@@ -116,7 +116,7 @@ async def ask(desk: Desk, operation: Operation, **changes: Any) -> Answer:
     """Ask the operation rightly, but for the changes to the request."""
     request = request_of(operation)
     for method, path, body in request.before:
-        made = await desk.ask(method, path.format(**request.variables), body)
+        made = await sent(desk, method, path.format(**request.variables), body)
         assert made.status < 300, (path, made.body)
         kept = {name: _at(made.body, place) for name, place in request.keep.items()}
         request.variables |= {name: value for name, value in kept.items() if value}
@@ -124,7 +124,29 @@ async def ask(desk: Desk, operation: Operation, **changes: Any) -> Answer:
     query = {name: value if isinstance(value, str) else json.dumps(value) for name, value in request.query.items()}
     path = path_of(operation, request.variables | changes.get("variables", {}))
     token = desk.user_token(request.user) if request.user else ""
-    return await desk.ask(operation.method, path, body, query=query, token=token)
+    return await sent(desk, operation.method, path, body, query=query, token=token)
+
+
+async def sent(desk: Desk, method: str, path: str, body: Any, **more: Any) -> Answer:
+    """Ask with the body as JSON, or as a form where the body is a Form."""
+    if not isinstance(body, Form):
+        return await desk.ask(method, path, body, **more)
+    return await desk.ask(method, path, body.encoded(), headers={"Content-Type": body.content_type}, **more)
+
+
+@dataclass
+class Form:
+    """A multipart/form-data body: JSON parts, and files by name."""
+
+    parts: dict[str, Any]
+    files: dict[str, bytes] = field(default_factory=dict)
+    content_type: str = "multipart/form-data; boundary=line"
+
+    def encoded(self) -> bytes:
+        told = [(f'name="{name}"', json.dumps(value).encode()) for name, value in self.parts.items()]
+        told += [(f'name="{name}"; filename="{name}.bin"', content) for name, content in self.files.items()]
+        head = b"--line\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n"
+        return b"".join(head % (one.encode(), content) for one, content in told) + b"--line--\r\n"
 
 
 def _at(document: Any, place: str) -> Any:
@@ -213,6 +235,27 @@ _HOOK = {
 }
 _NOTIFICATIONS = "/dispatcher/v1/hooks/notifications"
 _NOTIFICATION = {"entityTypeName": "patient", "actionName": "_update", "endpoint": "http://127.0.0.1:9/"}
+_TEMPLATE = {
+    "name": "trial",
+    "displayName": "Trial",
+    "entityType": "patient",
+    "customAttributes": [{"name": "arm", "displayName": "Arm", "type": "LABEL", "category": "REGULAR"}],
+}
+_TEMPLATED = ("POST", "/settings/v1/templates", _TEMPLATE)
+_PLUGIN = Form({"config": {"name": "mine", "displayName": "Mine", "version": 1}}, {"code": b"zip"})
+_PLUGGED = ("POST", "/settings/v2/plugins", _PLUGIN)
+_GERMAN = ("POST", "/settings/v1/locales", {"code": "de-de"})
+_SNIPPED = ("POST", "/settings/v1/code-snippets", {"name": "one", "language": "JAVASCRIPT", "code": "1"})
+_REPORT = {"queries": [{"dataType": "patient"}], "outputMetadata": {"exportFormat": "JSON"}}
+_REPORTED = ("POST", "/dms/v1/data/reports/export", _REPORT)
+_SIGN_UP = {
+    "_name": NAME,
+    "_email": "nora@example.org",
+    "_username": "nora@example.org",
+    "_password": "long-enough",
+    "_caregiver": {"id": seed.CAREGIVER_ID},
+    "_deviceRegistrationCode": "demo-code-2",
+} | OWNER
 
 SPECIAL: dict[str, Request] = {
     "PUT/organization/v1/landing-pages/{landingPageType}": Request(body=_PAGE),
@@ -262,6 +305,39 @@ SPECIAL: dict[str, Request] = {
     f"DELETE{_PARTS}/{{id}}/cancel": Request(before=(_IN_PARTS,), keep={"id": "id"}),
     f"POST{_HOOKS}/subscribe": Request(body=_HOOK),
     f"POST{_HOOKS}/unsubscribe": Request(body=_HOOK, before=(("POST", _HOOKS + "/subscribe", _HOOK),)),
+    "POST/settings/v1/templates": Request(body=_TEMPLATE),
+    "PUT/settings/v1/templates/{templateId}": Request(
+        body=_TEMPLATE | {"builtInAttributes": [], "templateAttributes": []},
+        before=(_TEMPLATED,),
+        keep={"templateId": "id"},
+    ),
+    "GET/settings/v1/templates/{templateId}": Request(before=(_TEMPLATED,), keep={"templateId": "id"}),
+    "GET/settings/v1/templates/{templateId}/overview": Request(before=(_TEMPLATED,), keep={"templateId": "id"}),
+    "DELETE/settings/v1/templates/{templateId}": Request(before=(_TEMPLATED,), keep={"templateId": "id"}),
+    "POST/settings/v2/plugins": Request(body=_PLUGIN),
+    "GET/settings/v2/plugins/{name}": Request(before=(_PLUGGED,), keep={"name": "name"}),
+    "PATCH/settings/v2/plugins/{name}": Request(
+        body=Form({"config": {"version": 2}}, {"code": b"zip"}), before=(_PLUGGED,), keep={"name": "name"}
+    ),
+    "DELETE/settings/v2/plugins/{name}": Request(before=(_PLUGGED,), keep={"name": "name"}),
+    "POST/settings/v1/locales": Request(body={"code": "de-de"}),
+    "DELETE/settings/v1/locales/{id}": Request({"id": "de-de"}, before=(_GERMAN,)),
+    "PATCH/settings/v1/locales/configuration": Request(
+        body={"availableLocales": [{"code": "en-us"}, {"code": "de-de"}], "defaultLocaleCode": "de-de"}
+    ),
+    "GET/settings/v1/code-snippets/{id}": Request(before=(_SNIPPED,), keep={"id": "id"}),
+    "DELETE/settings/v1/code-snippets/{id}": Request(before=(_SNIPPED,), keep={"id": "id"}),
+    "POST/notification/v1/sms/send": Request(body={"message": "invented", "phoneNumber": "+15550100"}),
+    "POST/notification/v1/attachment": Request(body=Form({}, {"file": b"bytes"})),
+    "GET/dms/v1/data/reports": Request(before=(_REPORTED,)),
+    "GET/dms/v1/data/reports/{id}": Request(before=(_REPORTED,), keep={"id": "id"}),
+    "DELETE/dms/v1/data/reports/{id}": Request(before=(_REPORTED,), keep={"id": "id"}),
+    "POST/dms/v1/data/reports/{id}/cancel": Request(before=(_REPORTED,), keep={"id": "id"}),
+    "POST/api-gateway/v1/sign-up": Request(body=_SIGN_UP),
+    "POST/api-gateway/v1/sign-up/anonymous": Request(
+        body={"_username": "nobody@example.org", "_password": "long-enough", "_deviceRegistrationCode": "demo-code-2"}
+    ),
+    "POST/api-gateway/v1/devices/assign": Request(body={"deviceRegistrationCode": "demo-code-2"}, user=_PATIENT),
     f"POST{_NOTIFICATIONS}/subscribe": Request(body=_NOTIFICATION),
     f"POST{_NOTIFICATIONS}/unsubscribe": Request(
         body=_NOTIFICATION, before=(("POST", _NOTIFICATIONS + "/subscribe", _NOTIFICATION),)

@@ -28,7 +28,8 @@ class Door:
     def __init__(self, signer: Signer, options: SimulatorOptions | None = None) -> None:
         self.tokens = Tokens(signer)
         options = options or SimulatorOptions()
-        self.login = ServiceLogin(options, self.tokens, SecretKeys(options, NOW))
+        keys = {options.service_user_id: SecretKeys(options, NOW)}
+        self.login = ServiceLogin(options, self.tokens, keys.get)
 
     def enter(self, credentials: Any = CREDENTIALS, at: float = NOW) -> Answer:
         return self.login.log_in(Call(body=credentials, now=at))

@@ -153,7 +153,7 @@ async def test_every_search_and_every_create_of_the_organization_sdk_fits_its_mo
         device = devices.register_device(organization_sdk.RegisterDeviceRequest(_id="dev-1_x", _templateId=uuid4()))
         assert devices.get_device(device.id).caption == "dev-1_x"
         assert devices.update_device(organization_sdk.UpdateDeviceRequest(_timezone="UTC"), device.id).timezone == "UTC"
-        assert {entry.id for entry in devices.search_devices().data} == {"dev-1_x", seed.DEVICE_ID}
+        assert {entry.id for entry in devices.search_devices().data} == {"dev-1_x", seed.DEVICE_ID, seed.FREE_DEVICE_ID}
         devices.delete_device(device.id)
 
         generics = api(organization_sdk, "GenericEntityAPIApi")

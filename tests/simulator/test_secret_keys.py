@@ -30,7 +30,7 @@ def test_a_new_keys_secret_is_shown_once_and_logs_in(keys):
     shown = keys.read_self(call()).body["secretKeys"]
     assert [key["id"] for key in shown][1] == made.body["id"]
     assert made.body["secretKey"] not in str(shown)
-    login = ServiceLogin(SimulatorOptions(), Tokens(Signer()), keys)
+    login = ServiceLogin(SimulatorOptions(), Tokens(Signer()), lambda user: keys)
     for secret in (CREDENTIALS["secretKey"], made.body["secretKey"]):
         assert login.log_in(Call(now=NOW, body=CREDENTIALS | {"secretKey": secret})).status == 200
 

@@ -36,7 +36,7 @@ class Entities:
     def create(self, kind: Kind, body: Json, call: Call, template: str = "", **system: Any) -> Json:
         """A new entity as BioT shows it; `template` is a name that the path gave, `system` what BioT sets itself."""
         found = self._template(kind, body, call, template)
-        identity = str(system.pop("id", "") or (body.get(kind.own("id")) if kind.given_id else "") or uuid.uuid4())
+        identity = str(system.pop("id", "") or (body.get(kind.id_attribute) if kind.given_id else "") or uuid.uuid4())
         entity = self._attributes(kind, found, body, call) | self._system(kind, found, identity, call) | system
         if found is not None:
             entity = found.defaults | entity
@@ -49,7 +49,7 @@ class Entities:
         """The entity as it is kept; it must be of the parent and of the template that the path names."""
         entity = self.of(kind.name).get(identity)
         if entity is None or not self._is_of_template(entity, call):
-            detail = {"id": identity}
+            detail = {kind.id_detail: identity}
             raise refusal_404(call, kind.not_found, f"{kind.name} with id [{identity}] not found", detail)
         self._check_parent(kind, entity, call)
         return entity
@@ -152,8 +152,8 @@ class Entities:
             refuse(call, BiotError(400, "ATTRIBUTE_NOT_VALID_FOR_TEMPLATE", message, details))
 
     def _system(self, kind: Kind, template: Template | None, identity: str, call: Call) -> Json:
-        names = {"id": identity, "creationTime": timestamp(call.now), "lastModifiedTime": timestamp(call.now)}
-        system: Json = {kind.own(name): value for name, value in names.items()}
+        names = {"creationTime": timestamp(call.now), "lastModifiedTime": timestamp(call.now)}
+        system: Json = {kind.own(name): value for name, value in names.items()} | {kind.id_attribute: identity}
         return system | ({"_template": template.reference} if template else {})
 
     def _complete(self, kind: Kind, entity: Json, old: Json | None, call: Call) -> None:

@@ -71,6 +71,12 @@ class Files:
         del self._files[call.variables["id"]]
         return Answer(204)
 
+    def keep(self, name: str, mime_type: str, content: bytes, call: Call) -> str:
+        """Keep a file of the simulator's own; returns its signed URL."""
+        file = self._add({"name": name, "mimeType": mime_type})
+        file.content[0] = content
+        return _signed(call, file)
+
     def stored(self, identity: str, key: str) -> File | None:
         """The file behind a signed URL, or None if the URL is not one of ours."""
         file = self._files.get(identity)

@@ -72,7 +72,8 @@ class Kind:
 
     `shape` is the answer's in the table of facts; `template` the name of its first template, empty for what has none;
     `references` say which kinds an attribute may refer to; `mandatory` attributes cannot be taken away by an update;
-    `prefix` stands before BioT's own names (`_id`, `id`). With `given_id` a create names the id. `guard` keeps
+    `prefix` stands before BioT's own names (`_id`, `id`), of which `id_name` is the id's and `id_detail` what errors
+    call it. With `given_id` a create names the id. `guard` keeps
     an entity from being deleted.
     """
 
@@ -90,6 +91,8 @@ class Kind:
     parent_template: str = ""
     given_id: bool = False
     prefix: str = "_"
+    id_name: str = "id"
+    id_detail: str = "id"
     display: str = ""
 
     @cached_property
@@ -105,8 +108,13 @@ class Kind:
         """BioT's own attribute of this name, such as `id`, as this kind writes it."""
         return self.prefix + name
 
+    @property
+    def id_attribute(self) -> str:
+        """Where the id stands."""
+        return self.own(self.id_name)
+
     def id_of(self, entity: Mapping[str, Any]) -> str:
-        return str(entity[self.own("id")])
+        return str(entity[self.id_attribute])
 
 
 OWNER: Mapping[str, Sequence[str]] = {"_ownerOrganization": ("organization",)}

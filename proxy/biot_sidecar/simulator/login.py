@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+
 from biot_sidecar.simulator.history import log
 from biot_sidecar.simulator.options import MANUFACTURER_ID, SimulatorOptions
 from biot_sidecar.simulator.secret_keys import SecretKeys
@@ -10,48 +13,47 @@ from biot_sidecar.simulator.values import Answer, BiotError, Call, Initiator, ti
 
 
 class ServiceLogin:
-    """Knows one service user and gives it tokens."""
+    """Gives service users tokens. `keys_of` has the secret keys of those that may log in."""
 
-    def __init__(self, options: SimulatorOptions, tokens: Tokens, keys: SecretKeys) -> None:
-        self._keys = keys
+    def __init__(self, options: SimulatorOptions, tokens: Tokens, keys_of: Callable[[str], SecretKeys | None]) -> None:
+        self._keys_of = keys_of
         self._options = options
         self._tokens = tokens
-        self._failures = 0  # in a row
-        self._locked_until = 0.0
+        self._failures: Counter[str] = Counter()  # in a row, by user
+        self._locked_until: dict[str, float] = {}
         self.logins = 0
         self.failed = 0
-        self.initiator = Initiator(options.service_user_id, MANUFACTURER_ID, "SERVICE_INTERNAL")
 
     def log_in(self, call: Call) -> Answer:
         """`POST /ums/v2/services/accessToken`."""
         user, secret = _credentials(call)
-        known = user == self._options.service_user_id
-        if known and call.now < self._locked_until:
+        keys = self._keys_of(user)
+        if keys is not None and call.now < self._locked_until.get(user, 0.0):
             self.failed += 1
             raise service_locked()
-        if not known or not self._keys.accept(secret, call.now):
-            self._count_failure(known, call.now)
+        if keys is None or not keys.accept(secret, call.now):
+            self._count_failure(user, keys is not None, call.now)
             raise login_failed()
-        self._failures = 0
+        del self._failures[user]
         self.logins += 1
         expires = call.now + self._options.token_life
-        body = {"accessToken": self._issue(expires), "accessTokenExpiration": timestamp(expires)}
+        body = {"accessToken": self._issue(user, expires), "accessTokenExpiration": timestamp(expires)}
         return Answer(200, body)
 
     def public_key(self, call: Call) -> Answer:
         """`GET /ums/v1/security/public-key`."""
         return Answer(200, {"publicKey": self._tokens.public_key()})
 
-    def _issue(self, expires: float) -> str:
-        claims = {"serviceUserId": self._options.service_user_id}
-        return self._tokens.issue(self.initiator, self._options.scopes, expires, claims)
+    def _issue(self, user: str, expires: float) -> str:
+        initiator = Initiator(user, MANUFACTURER_ID, "SERVICE_INTERNAL")
+        return self._tokens.issue(initiator, self._options.scopes, expires, {"serviceUserId": user})
 
-    def _count_failure(self, known: bool, now: float) -> None:
+    def _count_failure(self, user: str, known: bool, now: float) -> None:
         self.failed += 1
-        self._failures += known
-        if self._failures >= self._options.lock_after:
-            self._failures = 0
-            self._locked_until = now + self._options.lock_seconds
+        self._failures[user] += known
+        if self._failures[user] >= self._options.lock_after:
+            del self._failures[user]
+            self._locked_until[user] = now + self._options.lock_seconds
             message = "the service user is locked for %gs after %d failed logins in a row"
             log.warning(message, self._options.lock_seconds, self._options.lock_after)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from statistics import fmean, pstdev
@@ -92,6 +93,10 @@ class Measurements:
             for start, attributes in sorted(bins.items())
         ]
         return _token_page(call, data)
+
+    def between(self, start: float | None, end: float | None) -> list[Json]:
+        """The measurements of a range of time."""
+        return [one for _, one in self._found(Wanted({}, start or 0.0, math.inf if end is None else end))]
 
     def _found(self, wanted: Wanted) -> Iterator[tuple[float, Json]]:
         """The measurements that are wanted, with their moments."""

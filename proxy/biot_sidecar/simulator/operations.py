@@ -18,10 +18,15 @@ from biot_sidecar.simulator.login import ServiceLogin
 from biot_sidecar.simulator.measurements import Measurements
 from biot_sidecar.simulator.organizations import ORGANIZATION, Organizations
 from biot_sidecar.simulator.people import CAREGIVER, ORGANIZATION_USER, PATIENT, People
+from biot_sidecar.simulator.platform_settings import CODE_SNIPPET, Locales, Messages, snippet_operations
+from biot_sidecar.simulator.plugins_api import PLUGIN, PluginsApi
+from biot_sidecar.simulator.reports import REPORT, Reports
 from biot_sidecar.simulator.router import SERVICES, Operation
-from biot_sidecar.simulator.secret_keys import SecretKeys
+from biot_sidecar.simulator.service_users import SERVICE_USER, ServiceUsers
 from biot_sidecar.simulator.sessions import COMMAND, SESSION, Sessions
+from biot_sidecar.simulator.sign_up import SignUp
 from biot_sidecar.simulator.subscriptions import Subscriptions
+from biot_sidecar.simulator.template_operations import TemplateOperations
 from biot_sidecar.simulator.users import Users
 from biot_sidecar.simulator.values import Answer, Call, timestamp
 
@@ -40,8 +45,12 @@ KINDS = (
     SESSION,
     COMMAND,
     GENERIC,
+    SERVICE_USER,
+    PLUGIN,
+    REPORT,
+    CODE_SNIPPET,
 )
-"""Every entity type."""
+"""Every entity type; the last ones have no templates, and no notifications tell of them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class Parts:
     people: People
     users: Users
     login: ServiceLogin
-    keys: SecretKeys
+    service_users: ServiceUsers
     files: Files
     measurements: Measurements
     subscriptions: Subscriptions
@@ -61,7 +70,7 @@ class Parts:
 def operations(parts: Parts) -> Iterator[Operation]:
     """Every operation that is simulated; `catalogue` knows the rest of them."""
     yield from _platform(parts.login)
-    yield from _secret_keys(parts.keys)
+    yield from parts.service_users.operations()
     yield from _users(parts.users)
     yield from _people(parts.entities, parts.people)
     yield from _organizations(parts.entities)
@@ -73,6 +82,13 @@ def operations(parts: Parts) -> Iterator[Operation]:
     yield from _files(parts.files)
     yield from _measurements(parts.measurements)
     yield from _subscriptions(parts.subscriptions)
+    yield from TemplateOperations(parts.entities).operations()
+    yield from PluginsApi(parts.entities, parts.subscriptions).operations()
+    yield from Reports(parts.entities, parts.measurements, parts.files).operations()
+    yield from SignUp(parts.entities, parts.users).operations()
+    yield from Locales().operations()
+    yield from Messages().operations()
+    yield from snippet_operations(parts.entities)
 
 
 def _collection(handlers: EntityOperations, kind: Kind, path: str) -> Iterator[Operation]:
@@ -222,15 +238,6 @@ def _platform(login: ServiceLogin) -> Iterator[Operation]:
     yield Operation("GET", "/settings/v1/system/properties", _properties)
     for service in SERVICES:
         yield Operation("GET", f"/{service}/system/healthCheck", _health)
-
-
-def _secret_keys(keys: SecretKeys) -> Iterator[Operation]:
-    yield Operation("GET", "/ums/v2/services/self", keys.read_self)
-    yield Operation("POST", "/ums/v2/services/self/secret-keys", keys.create)
-    yield Operation("DELETE", "/ums/v2/services/self/secret-keys/{secretKeyId}", keys.delete)
-    yield Operation("GET", "/ums/v2/services/{id}", keys.read)
-    yield Operation("POST", "/ums/v2/services/{id}/secret-keys", keys.create_for)
-    yield Operation("DELETE", "/ums/v2/services/{id}/secret-keys/{secretKeyId}", keys.delete_for)
 
 
 def _files(files: Files) -> Iterator[Operation]:

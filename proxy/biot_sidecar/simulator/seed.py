@@ -19,6 +19,8 @@ ADMIN_ID = "22222222-2222-2222-2222-222222222223"
 USER_ID = "22222222-2222-2222-2222-222222222224"
 GENERIC_ID = "44444444-4444-4444-4444-444444444444"
 DEVICE_ID = "demo-device-1"
+FREE_DEVICE_ID = "demo-device-2"
+FREE_CODE_ID = "55555555-5555-5555-5555-555555555556"
 REGISTRATION_CODE_ID = "55555555-5555-5555-5555-555555555555"
 PATIENT_ALERT_ID = "66666666-6666-6666-6666-666666666666"
 DEVICE_ALERT_ID = "66666666-6666-6666-6666-666666666667"
@@ -98,6 +100,16 @@ _SEEDS: tuple[tuple[Kind, str, Json], ...] = (
             "_description": "A device that measures nothing",
             "_patient": {"id": PATIENT_ID},
             "_registrationCode": {"id": REGISTRATION_CODE_ID},
+        },
+    ),
+    (REGISTRATION_CODE, FREE_CODE_ID, {"_code": "demo-code-2"}),
+    (
+        DEVICE,
+        FREE_DEVICE_ID,
+        {
+            "_id": FREE_DEVICE_ID,
+            "_description": "A device without a patient",
+            "_registrationCode": {"id": FREE_CODE_ID},
         },
     ),
     (PATIENT_ALERT, PATIENT_ALERT_ID, {"_name": "Demo alert", "_patient": {"id": PATIENT_ID}, "_severity": "MINOR"}),

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from biot_sidecar.http.traceparent import trace_id_of
-from biot_sidecar.simulator import catalogue, permissions, seed
+from biot_sidecar.simulator import catalogue, multipart, permissions, seed
 from biot_sidecar.simulator.entities import Entities
 from biot_sidecar.simulator.facts import facts_of
 from biot_sidecar.simulator.faults import FaultBook
@@ -27,6 +27,7 @@ from biot_sidecar.simulator.people import People
 from biot_sidecar.simulator.plugin_events import PluginEvents
 from biot_sidecar.simulator.router import SERVICES, Found, Operation, Router, service_of
 from biot_sidecar.simulator.secret_keys import SecretKeys
+from biot_sidecar.simulator.service_users import ServiceUsers
 from biot_sidecar.simulator.subscriptions import Subscriptions
 from biot_sidecar.simulator.tokens import Issued, Signer, Tokens
 from biot_sidecar.simulator.users import Users
@@ -57,7 +58,7 @@ class Simulator:
         self.clock = clock
         self.secret_keys = SecretKeys(options, clock())
         self.tokens = Tokens(signer)
-        self.login = ServiceLogin(options, self.tokens, self.secret_keys)
+        self.login = ServiceLogin(options, self.tokens, lambda user: self.service_users.keys(user))
         self.files = Files()
         self.faults = FaultBook(options.faults)
         self.history = History(options.history)
@@ -65,6 +66,7 @@ class Simulator:
         self.entities = Entities(KINDS, clock())
         seed.plant(self.entities, clock())
         people = People(self.entities)
+        self.service_users = ServiceUsers(self.entities, options, self.secret_keys, clock())
         self.users = Users(self.entities, people, self.tokens, options)
         simulated = operations(
             Parts(
@@ -72,7 +74,7 @@ class Simulator:
                 people=people,
                 users=self.users,
                 login=self.login,
-                keys=self.secret_keys,
+                service_users=self.service_users,
                 files=self.files,
                 measurements=Measurements(self.entities.of("device")),
                 subscriptions=self.subscriptions,
@@ -183,6 +185,9 @@ def _parsed(incoming: Incoming, operation: Operation) -> Any:
     has_body = incoming.method in ("POST", "PUT", "PATCH") or facts_of(operation.api_id).body is not None
     if not has_body or not incoming.body:
         return None
+    kind = incoming.headers.get("Content-Type", "")
+    if facts_of(operation.api_id).multipart and kind.startswith("multipart/form-data"):
+        return multipart.parts_of(kind, incoming.body)
     try:
         return json.loads(incoming.body)
     except ValueError:

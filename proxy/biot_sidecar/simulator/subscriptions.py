@@ -30,6 +30,10 @@ class Subscriptions:
         self._registered = [entry for entry in self._registered if identity and entry.id != identity]
         return before - len(self._registered)
 
+    def is_interceptable(self, api_id: str) -> bool:
+        """Whether there is an operation of this name that can be intercepted."""
+        return any(one.api_id == api_id and one.interceptable for one in self._operations())
+
     def configurations(self, call: Call) -> Answer:
         """`GET /settings/v1/interceptions`: what can be intercepted."""
         found = [_configuration(operation) for operation in self._operations() if operation.interceptable]
