@@ -36,7 +36,7 @@ def ran(bare: dict[str, str], *words: str, **env: str) -> subprocess.CompletedPr
 def test_an_extra_names_the_modules_that_it_installs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = {
-        extra: {re.split("[>=]", one)[0] for one in needs}
+        extra: {re.split("[<>=]", one)[0] for one in needs}
         for extra, needs in project["optional-dependencies"].items()
         if extra != "all"
     }

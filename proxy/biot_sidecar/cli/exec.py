@@ -74,6 +74,7 @@ def _run_beside(sidecar: Child, words: Sequence[str], env: Mapping[str, str], si
         command = start(words, env, signals)
     except (OSError, ValueError) as error:
         return cannot_run(words[0], error)
+    sidecar.take_along(command.pid)
     lost = False
     while command.status is None:
         number, from_terminal = signals.next()
@@ -87,6 +88,7 @@ def _run_beside(sidecar: Child, words: Sequence[str], env: Mapping[str, str], si
             lost = True
             say(f"the sidecar ended (status {sidecar.status}), so {words[0]} is told to end too")
             command.send(signal.SIGTERM)
+    sidecar.take_along(0)
     return 1 if lost else command.status
 
 

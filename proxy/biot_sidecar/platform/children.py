@@ -4,7 +4,7 @@
 signals come         blocked, by sigwaitinfo      blocked, by sigwait          by handlers, which wake select
 the terminal's are   told apart by si_code        those of the foreground      all of them
 our own end with us  prctl(2)                     by a pipe to them (cli.lifeline)
-others end with us   prctl(2)                     not if we are killed
+others end with us   prctl(2)                     ours, which the pipe tells, end them
 """
 
 from __future__ import annotations

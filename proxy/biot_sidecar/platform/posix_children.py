@@ -100,6 +100,17 @@ class Child:
         if self.status is None:
             os.kill(self._process.pid, number)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def take_along(self, pid: int) -> None:
+        """Let one of ours end that process, too, should we be killed; 0: none any more. On Linux the kernel does."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(b"%d\n" % pid)
+                self._process.stdin.flush()
+
     def first_line(self, signals: Signals) -> str:
         """The first line that it prints; empty if it ends before, or if we are told to end meanwhile."""
         stdout = self._process.stdout

@@ -102,10 +102,22 @@ class Child:
             return
         if self._process.stdin is None:
             self._process.terminate()
-            return
-        with contextlib.suppress(OSError):
-            self._process.stdin.write(b"\n")
-            self._process.stdin.flush()
+        else:
+            self._write(b"\n")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def take_along(self, pid: int) -> None:
+        """Let one of ours end that process, too, should we be killed; 0: none any more."""
+        self._write(b"%d\n" % pid)
+
+    def _write(self, line: bytes) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(line)
+                self._process.stdin.flush()
 
     def first_line(self, signals: Signals) -> str:
         """The first line that it prints; empty if it ends before, or if we are told to end meanwhile."""

@@ -22,6 +22,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import sysconfig
 import types
 import urllib.request  # noqa: F401 - looks at sys.platform
 import uuid  # noqa: F401 - looks at sys.platform
@@ -197,6 +198,7 @@ def become_mac() -> None:
 
 
 if EMULATED:
+    sysconfig.get_config_vars()  # of this very system
     KILL, SIGKILL, SIGBREAK, SOCKETPAIR = os.kill, signal.SIGKILL, signal.SIGUSR1, socket.socketpair
     POLL, POLLIN, POLLOUT = select.poll, select.POLLIN, select.POLLOUT
     hide(EVERYWHERE)
