@@ -24,7 +24,7 @@ from biot_sidecar.threads import in_thread
 if TYPE_CHECKING:
     from biot_sidecar.http.client import Fetcher
 
-LOCK_SECONDS: Final = 300.0
+LOCK_SECONDS: Final = 120.0
 """For how long one sidecar of many may rotate: longer than all that it asks can take."""
 GRACE_SECONDS: Final = 24 * 3600.0
 """For how long the old key stays after a rotation that came about by itself."""
@@ -182,7 +182,10 @@ async def alone(settings: Settings, files: RotationFiles) -> AsyncIterator[None]
         owner, key = os.urandom(16), _lock_name(settings)
         try:
             if not await store.acquire_lock(key, owner, LOCK_SECONDS):
-                raise RotationFailed("another sidecar is rotating this service user's secret now")
+                raise RotationFailed(
+                    "another sidecar is rotating this service user's secret now, or was interrupted; its lock ends "
+                    f"within {LOCK_SECONDS:g}s"
+                )
         except StoreUnavailable:
             raise RotationFailed("the token store does not say whether another sidecar is rotating now") from None
         finally:
