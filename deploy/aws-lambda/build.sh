@@ -57,7 +57,7 @@ echo 'from biot_sidecar.__main__ import main; raise SystemExit(main())' > "$out/
 # The folder is read-only on Lambda and its time stamps are lost on the way: byte code that is trusted as it is.
 "$python" -m compileall -q --invalidation-mode unchecked-hash "$out/lib"
 
-cp -r "$here/bin" "$here/extension.py" "$here/start.py" "$here/start.mjs" "$repo/config/routes.yaml" "$out/"
+cp -r "$here/bin" "$here/launch.py" "$here/start.py" "$here/start.mjs" "$repo/config/routes.yaml" "$out/"
 # `import biot_sidecar.start` is about this folder, also where a plugin has the package biot_sidecar installed.
 echo '"""The sidecar beside a plugin on AWS Lambda: import biot_sidecar.start"""' > "$out/__init__.py"
 sed "s/^version=.*/version=$version/" "$here/bin/python" > "$out/bin/python"

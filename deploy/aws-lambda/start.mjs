@@ -5,12 +5,12 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 const listen = (process.env.SIDECAR_LISTEN ?? "127.0.0.1:8787").split(",")[0];
-const program = fileURLToPath(new URL("bin/biot-sidecar", import.meta.url));
-const sidecar = spawn(program, ["serve"], { stdio: ["ignore", "pipe", "inherit"] });
+const file = (name) => fileURLToPath(new URL(name, import.meta.url));
+const sidecar = spawn(file("bin/python"), [file("launch.py")], { stdio: ["ignore", "pipe", "inherit"] });
 // The sidecar has BioT's address and the secret; from here on, the plugin has neither.
 process.env.BIOT_BASE_URL = `http://${listen}`;
 process.env.BIOT_SERVICE_USER_SECRET_KEY = "kept-by-biot-sidecar";
-// Its first output is the ready line.
+// Its first output says that it listens: the first call waits for what is left of its start.
 await Promise.race([
   once(sidecar.stdout, "data"),
   once(sidecar, "exit").then(() => Promise.reject(new Error("biot-sidecar did not start"))),

@@ -11,12 +11,14 @@ from pathlib import Path
 
 LISTEN = os.environ.get("SIDECAR_LISTEN", "127.0.0.1:8787").split(",")[0]
 
+_home = Path(__file__).parent
 _process = subprocess.Popen(
-    [Path(__file__).with_name("bin") / "biot-sidecar", "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    [_home / "bin/python", _home / "launch.py"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
 )
 # The sidecar has BioT's address and the secret; from here on, the plugin has neither.
 os.environ["BIOT_BASE_URL"] = f"http://{LISTEN}"
 os.environ["BIOT_SERVICE_USER_SECRET_KEY"] = "kept-by-biot-sidecar"
+# It listens: the first call waits for what is left of its start.
 if not _process.stdout.readline():
     raise SystemExit("biot-sidecar did not start")
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +30,13 @@ class LambdaApi:
         self._events: list[tuple[str, dict[str, Any]]] = []
         self._asked = 0
         self.names: dict[str, str] = {}  # extension identifier -> name
+        self.events: dict[str, list[str]] = {}  # name -> what it registered for
+        self.external: set[str] = set()  # names in /opt/extensions
+        self.refuses = False  # registrations, as once the runtime has asked for its first event
+        self.refused = 0
+        self._deadline = 0.0  # of the event under way, wall-clock seconds
+        self._told: dict[str, int] = {}  # extension identifier -> how many events it has heard of
+        self._invoked = 0
         self.waiting: set[str] = set()  # who asks for the next event right now
         self.answers: dict[str, Any] = {}
         self.errors: list[str] = []  # error types that were reported
@@ -47,21 +55,41 @@ class LambdaApi:
 
     # ---- what the processes of an environment ask
 
-    def register(self, name: str) -> str:
+    def register(self, name: str, events: list[str]) -> str:
+        """Raises ValueError: Lambda tells of the end only those that do not end with the runtime."""
+        if self.refuses:
+            with self._changed:
+                self.refused += 1
+                self._changed.notify_all()
+            raise ValueError("Extension.RegistrationClosed")
+        if name not in self.external and "SHUTDOWN" in events:
+            raise ValueError("Extension.ShutdownEventNotSupportedForInternalExtension")
         identifier = str(uuid.uuid4())
         with self._changed:
             self.names[identifier] = name
+            self.events[name] = events
+            self._told[identifier] = self._invoked
             self._changed.notify_all()
         return identifier
 
     def next_for_extension(self, identifier: str) -> dict[str, Any]:
-        self._wait_as(self.names[identifier], lambda: self.ending)
+        name = self.names[identifier]
+        invoked = "INVOKE" in self.events[name]
+        self._wait_as(name, lambda: self.ending or (invoked and self._told[identifier] < self._invoked))
+        if not self.ending:
+            self._told[identifier] = self._invoked
+            return {"eventType": "INVOKE", "deadlineMs": round(self._deadline * 1000), "requestId": str(uuid.uuid4())}
+        if "SHUTDOWN" not in self.events[name]:
+            threading.Event().wait()  # an internal one ends with its runtime
         return {"eventType": "SHUTDOWN", "shutdownReason": "spindown", "deadlineMs": 2000}
 
     def next_for_runtime(self) -> tuple[str, dict[str, Any]] | None:
         self._wait_as(RUNTIME, lambda: bool(self._events) or self.ending)
         with self._changed:
             return self._events.pop(0) if self._events else None
+
+    def deadline_field(self) -> tuple[str, str]:
+        return "Lambda-Runtime-Deadline-Ms", str(round(self._deadline * 1000))
 
     def answer(self, request_id: str, body: Any) -> None:
         with self._changed:
@@ -89,15 +117,24 @@ class LambdaApi:
             self._changed.wait_for(lambda: ready() or bool(self.errors), DEADLINE)
             return bool(ready())
 
-    def invoke(self, event: dict[str, Any]) -> Any:
-        """The handler's answer, once the runtime has asked for the next event."""
-        request_id = str(uuid.uuid4())
+    def invoke(self, event: dict[str, Any], timeout: float = DEADLINE) -> Any:
+        """The handler's answer, once the runtime and the extensions have asked for the next event."""
         with self._changed:
             asked = self._asked
+            hear = sum("INVOKE" in events for events in self.events.values())
+            request_id = self.begin(event, timeout)
+        assert self.wait_for(lambda: request_id in self.answers and self._asked > asked + hear), self.errors
+        return self.answers[request_id]
+
+    def begin(self, event: dict[str, Any], timeout: float) -> str:
+        """Tell everybody of an event; its identifier."""
+        request_id = str(uuid.uuid4())
+        with self._changed:
+            self._deadline = time.time() + timeout
+            self._invoked += 1
             self._events.append((request_id, event))
             self._changed.notify_all()
-        assert self.wait_for(lambda: request_id in self.answers and self._asked > asked), self.errors
-        return self.answers[request_id]
+        return request_id
 
     def end(self) -> None:
         with self._changed:
@@ -130,15 +167,17 @@ def _handler_of(api: LambdaApi) -> type[BaseHTTPRequestHandler]:
             found = api.next_for_runtime()
             if found is None:
                 return self.close()
-            return self._reply(200, found[1], ("Lambda-Runtime-Aws-Request-Id", found[0]))
+            return self._reply(200, found[1], ("Lambda-Runtime-Aws-Request-Id", found[0]), api.deadline_field())
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             match self.path.split("/")[2:]:
                 case ["extension", "register"]:
                     name = self.headers["Lambda-Extension-Name"]
-                    assert body == {"events": ["SHUTDOWN"]}, body
-                    identifier = ("Lambda-Extension-Identifier", api.register(name))
+                    try:
+                        identifier = ("Lambda-Extension-Identifier", api.register(name, body["events"]))
+                    except ValueError as error:
+                        return self._reply(403, {"errorType": str(error)})
                     return self._reply(200, {"functionName": "plugin", "handler": "index.handler"}, identifier)
                 case ["extension", "init" | "exit", "error"]:
                     api.fail(self.headers["Lambda-Extension-Function-Error-Type"])
@@ -179,16 +218,20 @@ class Environment:
 
     def start(self, runtime: list[str], *extensions: Path) -> bool:
         """The init phase: True once everyone has asked for the next event, False when one reported an error."""
+        self._api.external = {path.name for path in extensions}
         self.extensions = [self._spawn([str(path)]) for path in extensions]
+        for extension in self.extensions:
+            threading.Thread(target=self._watch, args=(extension, "Extension.Crash"), daemon=True).start()
         if not self._api.wait_for(lambda: len(self._api.names) == len(extensions)):
             return False
         self.runtime = self._spawn(runtime)
-        threading.Thread(target=self._watch, args=(self.runtime,), daemon=True).start()
-        return self._api.wait_for(lambda: len(self._api.waiting) == len(extensions) + 1)
+        threading.Thread(target=self._watch, args=(self.runtime, "Runtime.ExitError"), daemon=True).start()
+        return self._api.wait_for(lambda: self._api.waiting == {RUNTIME, *self._api.names.values()})
 
-    def _watch(self, runtime: subprocess.Popen[bytes]) -> None:
-        runtime.wait()
-        self._api.fail("Runtime.ExitError")
+    def _watch(self, process: subprocess.Popen[bytes], kind: str) -> None:
+        process.wait()
+        if not self._api.ending:
+            self._api.fail(kind)
 
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -204,18 +205,38 @@ def test_the_extension_ends_with_its_sidecar_when_lambda_shuts_down(bundle: Path
         assert plugin.environment.processes() == {}
 
 
-def test_the_first_event_waits_until_the_sidecar_is_ready(bundle: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    (home / "bin").mkdir(parents=True)
+def gated(bundle: Path, home: Path) -> Path:
+    """The bundle, whose sidecar goes on once something is written into the file `gate`, when it has launched."""
+    package = home / "lib" / "biot_sidecar"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(
+        f"""import sys
+def main():
+    open({str(home / "gate")!r}).read()
+    sys.path[0] = {str(bundle / "lib")!r}
+    del sys.modules["biot_sidecar"], sys.modules["biot_sidecar.__main__"]
+    from biot_sidecar.__main__ import main
+    return main()
+"""
+    )
     os.mkfifo(home / "gate")
-    shutil.copy(bundle / "extension.py", home)
-    shutil.copy(bundle / "bin" / "python", home / "bin")
-    held = home / "bin" / "biot-sidecar"
-    held.write_text(f'#!/bin/sh\nread open < {home}/gate\nexec {bundle}/bin/biot-sidecar "$@"\n')
-    held.chmod(0o755)
+    shutil.copytree(bundle / "bin", home / "bin")
+    for name in ("launch.py", "start.py", "start.mjs", "routes.yaml", "__init__.py"):
+        shutil.copy(bundle / name, home)
+    return home
+
+
+@pytest.mark.parametrize(
+    ("language", "way"), [("python", "image"), ("python", "wrapper"), ("python", "import"), ("node", "import")]
+)
+def test_the_runtime_starts_beside_the_sidecar_and_the_first_event_waits_until_that_is_ready(
+    language: str, way: str, bundle: Path, tmp_path: Path
+) -> None:
+    home = gated(bundle, tmp_path / "home")
     with (
         simulated_biot() as biot,
-        function(tmp_path, bundle, "python", "image", biot, SIDECAR_HOME=str(home)) as plugin,
+        function(tmp_path, home, language, way, biot) as plugin,
         ThreadPoolExecutor() as pool,
     ):
         started = pool.submit(plugin.start)
@@ -224,6 +245,39 @@ def test_the_first_event_waits_until_the_sidecar_is_ready(bundle: Path, tmp_path
         assert started.result() is True
         assert plugin.api.waiting == {RUNTIME, "biot-sidecar"}
         plugin.age()
+
+
+CALLS = """
+import json, os
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+
+def handler(event, context):
+    try:
+        with urlopen(os.environ["BIOT_BASE_URL"] + "/organization/v1/users/patients/1") as answer:
+            return {"statusCode": answer.status}
+    except HTTPError as error:
+        return {"statusCode": error.code, "code": json.load(error)["code"]}
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_biot_that_hangs_is_a_504_before_each_events_deadline(way: str, bundle: Path, tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        function(
+            tmp_path, bundle, "python", way, f"http://127.0.0.1:{silent.getsockname()[1]}", CALLS,
+            SIDECAR_LOGIN_AT_START="0",
+        ) as plugin,
+    ):  # fmt: skip
+        assert plugin.start(), (plugin.api.errors, plugin.environment.log())
+        for seconds in (1.0, 2.0):
+            began = time.time()
+            answer = plugin.api.invoke(EVENT, seconds)
+            assert answer == {"statusCode": 504, "code": "SIDECAR_UPSTREAM_TIMEOUT"}
+            assert time.time() - began < seconds
+        assert plugin.api.events["biot-sidecar"] == ["INVOKE", "SHUTDOWN"][: 2 if way == "image" else 1]
 
 
 def test_the_extension_needs_nothing_but_a_shell_and_the_sidecars_interpreter(bundle: Path, tmp_path: Path) -> None:
@@ -272,16 +326,16 @@ def test_outside_of_lambda_an_image_without_the_emulator_says_so(bundle: Path, t
 def test_lambda_hears_of_a_sidecar_that_cannot_start(bundle: Path, tmp_path: Path) -> None:
     with function(tmp_path, bundle, "python", "image", "ftp://not.a.biot") as plugin:
         assert not plugin.start()
-        assert plugin.api.errors == ["Extension.SidecarDidNotStart"]
+        assert plugin.api.errors[0] == "Extension.SidecarDidNotStart"
         assert "BIOT_BASE_URL" in plugin.environment.log()
 
 
 def test_lambda_hears_of_a_sidecar_that_ended_and_replaces_the_environment(bundle: Path, tmp_path: Path) -> None:
     with simulated_biot() as biot, function(tmp_path, bundle, "python", "image", biot) as plugin:
         assert plugin.start(), plugin.api.errors
-        os.kill(plugin.pid("__main__.py serve"), 9)
-        assert plugin.environment.extensions[0].wait(10) == 1
-        assert plugin.api.errors == ["Extension.SidecarEnded"]
+        os.kill(plugin.pid("launch.py"), 9)
+        assert not plugin.api.wait_for(lambda: False)
+        assert plugin.api.errors == ["Extension.Crash"]
 
 
 @pytest.mark.parametrize("way", ["wrapper", "import"])
@@ -292,7 +346,7 @@ def test_a_plugin_ends_with_its_sidecar_and_lambda_replaces_the_environment(
     with simulated_biot() as biot, function(tmp_path, bundle, language, way, biot) as plugin:
         assert plugin.start(), plugin.api.errors
         plugin.age()
-        os.kill(plugin.pid("__main__.py serve"), 9)
+        os.kill(plugin.pid("launch.py"), 9)
         assert not plugin.api.wait_for(lambda: False)
         assert plugin.api.errors == ["Runtime.ExitError"]
 

@@ -21,9 +21,9 @@ def test_no_name_and_no_flag_of_a_command_is_given_twice() -> None:
 
 
 def test_every_field_of_the_settings_has_its_row() -> None:
-    """But for those that are put together from several."""
+    """But for those that are put together from several, and what AWS Lambda sets."""
     fields = [row.field for row in SETTINGS if row.field]
-    assert sorted([*fields, "routes", "warnings"]) == sorted(Settings.__struct_fields__)
+    assert sorted([*fields, "lambda_api", "routes", "warnings"]) == sorted(Settings.__struct_fields__)
 
 
 @pytest.mark.parametrize("name", BY_NAME)

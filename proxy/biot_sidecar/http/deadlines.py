@@ -95,6 +95,12 @@ class timeout:  # noqa: N801 - named and used as asyncio's
         self._cancelling = task.cancelling()
         self._after = After(task.get_loop(), max(0.0, self._delay), self._expire)
 
+    def reschedule(self, delay: float) -> None:
+        """Let the time be over in so many seconds from now, unless it is already."""
+        if not self._expired:
+            self._after.cancel()
+            self._after = After(self._task.get_loop(), max(0.0, delay), self._expire)
+
     def _expire(self) -> None:
         self._expired = True
         self._task.cancel()

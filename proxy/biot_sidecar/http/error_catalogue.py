@@ -286,6 +286,13 @@ def upstream_timeout(seconds: float, *, sent: bool = True, via: str = "") -> Ups
     return UpstreamError(Code.UPSTREAM_TIMEOUT, text, hint=hint, sent=sent)
 
 
+def time_is_up(seconds: float) -> UpstreamError:
+    """No call may last longer, whatever its route says."""
+    text = f"BioT did not answer within the {seconds:.1f}s that were left."
+    hint = "SIDECAR_TIMEOUT_MOST ends every call, and on AWS Lambda the event's deadline does, 0.5 s before it."
+    return UpstreamError(Code.UPSTREAM_TIMEOUT, text, hint=hint, sent=True)
+
+
 def login_timeout(seconds: float, *, via: str = "") -> Failure:
     """A call's time was up before the login it waited for; `via` is the proxy on the way."""
     through = f", through the proxy {via}," if via else ""

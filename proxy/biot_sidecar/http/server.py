@@ -43,6 +43,7 @@ from biot_sidecar.http.messages import RequestHead
 from biot_sidecar.http.proxy import Forwarder
 from biot_sidecar.http.request_limits import ASKS, within_request
 from biot_sidecar.http.request_trace import RequestTracer
+from biot_sidecar.http.time_limit import TimeLimit
 from biot_sidecar.http.trace_context import TraceContexts
 from biot_sidecar.routing.local_paths import LOCAL_PREFIX, local_path
 from biot_sidecar.routing.route import Authorization, Retry, Route, Verdict
@@ -90,10 +91,12 @@ class ConnectionHandler:
         loops: LoopJudge,
         callers: AllowedCallers | None = None,
         inspector: Forwarder | None = None,
+        time_limit: TimeLimit | None = None,
         tracer: RequestTracer | None = None,
         numbering: tuple[int, int] = (0, 1),
     ) -> None:
         self._inspector = inspector
+        self._time_limit = time_limit
         self._callers = callers
         self._routes = routes
         self._admission = admission
@@ -208,7 +211,10 @@ class ConnectionHandler:
             raise errors.draining()
         self.in_flight += 1
         try:
-            return await self._forward(self._forwarder, client, head, target, exchange, traceparent)
+            if self._time_limit is None:
+                return await self._forward(self._forwarder, client, head, target, exchange, traceparent)
+            forwarding = self._forward(self._forwarder, client, head, target, exchange, traceparent)
+            return await self._time_limit.forward(forwarding, client, exchange)
         finally:
             self.in_flight -= 1
 

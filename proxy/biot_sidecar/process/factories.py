@@ -21,6 +21,7 @@ from biot_sidecar.http.ca_watcher import CaWatcher
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.deadlines import DeadlineTimer
 from biot_sidecar.http.interfaces import LoginObserver
+from biot_sidecar.http.time_limit import TimeLimit
 from biot_sidecar.http.tls import tls_context
 from biot_sidecar.http.upstream_pool import Pool
 from biot_sidecar.platform import new_event_loop
@@ -75,6 +76,13 @@ def make_pool(
         ended=ended,
         idle_most=in_flight_limit(settings),
     )
+
+
+def make_time_limit(settings: Settings) -> TimeLimit | None:
+    """What ends every call; none where there is no such limit, nor events that set one."""
+    if settings.timeout_most is None and not settings.lambda_api:
+        return None
+    return TimeLimit(settings.timeout_most or float("inf"), time.monotonic)
 
 
 def make_ca_watcher(settings: Settings) -> CaWatcher:

@@ -57,15 +57,39 @@ async def _run_single(settings: Settings, env: Mapping[str, str], log: Log, stac
     admin = _owned(stack, _bind_single(settings, _ADMIN, settings.admin_addresses))
     stop = StopSignals(asyncio.get_running_loop(), on_hangup=sidecar.reload)
     stack.callback(sidecar.close_acceptors)
+
+    def ready() -> None:
+        _announce_ready(sockets, admin, len(sidecar.routes.table.routes), settings, env, log)
+        _follow_lambda(settings, env, sidecar, stop, stack, log)
+
     await sidecar.serve(
         stop,
         sockets,
         admin,
-        on_ready=lambda: _announce_ready(sockets, admin, len(sidecar.routes.table.routes), settings, env, log),
+        on_ready=ready,
         on_drain=lambda: _announce_draining(env, log),
     )
     log.event("info", "stopped", "stopped")
     return 0
+
+
+def _follow_lambda(
+    settings: Settings,
+    env: Mapping[str, str],
+    sidecar: Sidecar,
+    stop: StopSignals,
+    stack: contextlib.ExitStack,
+    log: Log,
+) -> None:
+    """On AWS Lambda: let each event's deadline end its calls, and the environment's end stop the sidecar."""
+    if sidecar.time_limit is None or not settings.lambda_api:
+        return
+    from biot_sidecar.process.lambda_events import follow_events  # for those who are on Lambda only
+
+    following = asyncio.ensure_future(
+        follow_events(settings.lambda_api, env, sidecar.time_limit.event_came, log, ended=stop.drain_requested.set)
+    )
+    stack.callback(following.cancel)
 
 
 async def _run_supervisor(

@@ -43,6 +43,7 @@ from biot_sidecar.process.factories import (
     make_pool,
     make_secret_key_watch,
     make_secret_source,
+    make_time_limit,
 )
 from biot_sidecar.process.memory_trim import MemoryTrimmer
 from biot_sidecar.process.process_context import ProcessContext
@@ -83,6 +84,7 @@ class Sidecar:
         self._metrics = make_metrics()
         self._deadlines = make_deadline_timer()
         self._ca_watcher = make_ca_watcher(settings)
+        self.time_limit = make_time_limit(settings)
         self._pool = make_pool(settings, self._metrics.connected, self._metrics.disconnected)
         self.report = bug_reporter(log)
         observer = LoginObservers(self._metrics, log, report=self.report)
@@ -198,6 +200,7 @@ class Sidecar:
             loops=context.loops,
             callers=make_allowed_callers(settings) if everything else None,
             inspector=inspector,
+            time_limit=self.time_limit,
             tracer=self._traces if everything else None,
             numbering=(context.number + 1 - context.size, context.size),
         )

@@ -36,6 +36,7 @@ def load(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     fields["allowed_hosts"] = fields["allowed_hosts"] or _own_hosts(fields["upstream"])
     fields["upstream_proxy"] = proxy
     fields["traces"] = traces
+    fields["lambda_api"] = env.get("AWS_LAMBDA_RUNTIME_API", "").strip()
     # Frozen between events, a function is no place for work in the background.
     fields["secret_key_check"] &= bool(env.get(SECRET_KEY_CHECK, "").strip()) or "AWS_LAMBDA_FUNCTION_NAME" not in env
     return Settings(**fields, routes=find_routes_file(env, flags), warnings=(*reader.misspelt(), *reader.warnings))

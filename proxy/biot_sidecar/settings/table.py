@@ -238,6 +238,12 @@ SETTINGS: Final = (
         help="requests in flight; beyond it requests wait up to 1 s, then get 503",
     ),
     Setting(
+        name="SIDECAR_TIMEOUT_MOST",
+        field="timeout_most",
+        parse=parse_duration,
+        help="a ceiling over every route's timeout, and over the answer's body",
+    ),
+    Setting(
         name="SIDECAR_DRAIN_TIMEOUT",
         field="drain_timeout",
         default="25s",

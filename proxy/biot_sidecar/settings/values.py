@@ -77,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     plugin_login: str  # local | forward | deny
     token_store: Secret | None  # a redis:// URL may carry a password
     max_in_flight: int
+    timeout_most: float | None  # None: what the routes say
     drain_timeout: float
     workers: int
     loop_limit: int
@@ -88,6 +89,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     traces: bool = False  # to where OTEL_* say
     upstream_max_age: float = 0.0  # 0: no limit
     upstream_proxy: UpstreamProxy | None = None  # None: straight
+    lambda_api: str = ""  # HOST:PORT of AWS Lambda's Extensions API; empty elsewhere
     warnings: tuple[str, ...] = ()  # what is odd but no error
 
     @property
