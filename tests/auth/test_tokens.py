@@ -356,6 +356,33 @@ async def test_a_changed_secret_lifts_a_block():
     assert house.watch.blocks == [house.clock.now + 60, 0.0]
 
 
+async def test_a_secret_that_changes_while_biot_rejects_the_old_one_costs_no_caller_an_error():
+    """A rotation: the login went out with the key that was deleted a moment later."""
+    house = House()
+    house.answers = [failed(blocks=True)]
+    house.hold = asyncio.Event()
+    calls = [asyncio.ensure_future(house.call()) for _ in range(3)]
+    await house.settle()
+    house.secret.text = "two"
+    house.hold.set()
+    assert set(await asyncio.gather(*calls)) == {"token.2"}
+    assert house.secret.was_read == "two"
+    assert (house.logins, house.watch.blocks) == (2, [])
+
+
+async def test_after_that_the_new_secret_is_not_tried_a_third_time():
+    house = House()
+    house.answers = [failed(blocks=True), failed(blocks=True)]
+    house.hold = asyncio.Event()
+    call = asyncio.ensure_future(house.call())
+    await house.settle()
+    house.secret.text = "two"
+    house.hold.set()
+    with pytest.raises(LoginError):
+        await call
+    assert (house.logins, house.watch.blocks) == (2, [house.clock.now + 60])
+
+
 async def test_a_good_token_goes_on_being_used_while_no_other_can_be_had():
     house = House(gap=10_000)
     await house.call()

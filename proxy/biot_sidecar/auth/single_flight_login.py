@@ -95,6 +95,9 @@ class SingleFlightLogin:
         at, began = self._wall(), self._clock()
         try:
             result = await self._obtain(request)
+            if _is_rejected(result) and self._secret.changed():
+                # It was rotated while BioT was asked: those who wait need not hear of the one that is no more.
+                result = await self._obtain(request)
         finally:
             self.under_way = None
         now = self._clock()
@@ -125,3 +128,8 @@ class SingleFlightLogin:
         if backoff != self.backoff:
             self.backoff = backoff
             self._backoff_changed(backoff)
+
+
+def _is_rejected(result: LoginResult) -> bool:
+    """True where BioT says that the secret, or the user, is wrong; a locked user is locked whatever the secret."""
+    return isinstance(result, LoginFailure) and result.blocks and result.outcome == "rejected"
