@@ -91,6 +91,17 @@ def test_the_plugin_gets_the_events_and_its_calls_belong_to_them(tmp_path):
     assert "Traceback" not in log
 
 
+def test_a_change_is_told_to_the_plugin_whether_interceptors_run_or_not(tmp_path):
+    with demo(tmp_path, "--subscribe", "patient._update", "--", sys.executable, "-c", PLUGIN) as one:
+        urls = introduced(one)
+        changed(urls)
+        assert json.loads(one.until("told ").removeprefix("told "))["hook"] == "NOTIFICATION"
+        (event,) = call("GET", urls["simulator"] + "/_simulator/events")["events"]
+        data = event["body"]["data"]
+        assert (data["entity"]["age"], data["additionalData"]["oldEntity"]["age"]) == (43, 42)
+        assert event["body"]["metadata"]["traceId"] == event["traceId"]
+
+
 def test_with_lambda_it_is_run_as_lambda_runs_it(tmp_path):
     (tmp_path / "index.py").write_text(HANDLER)
     words = ["--lambda", "--subscribe", PRE, "--", sys.executable, str(RUNTIME)]
