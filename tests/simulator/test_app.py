@@ -166,7 +166,7 @@ async def test_an_interceptor_plugin_is_called_and_may_block(http: Client, token
         assert await ask(http, "PATCH", DEMO, token, json={"age": 1}, headers=headers) == (409, {"code": "NOT_TODAY"})
     ((hook, event),) = events
     assert hook == "INTERCEPTOR_PRE"
-    assert event["request"]["headers"]["Authorization"] == f"Bearer {token}"
+    assert event["request"]["headers"]["authorization"] == f"Bearer {token}"
     # The plugin is gone now.
     status, body = await ask(http, "PATCH", DEMO, token, json={"age": 1}, headers=headers)
     assert (status, body["code"]) == (500, "INTERNAL_SERVER_ERROR")

@@ -56,10 +56,16 @@ async def test_what_an_interceptor_adds_to_an_answer_is_not_stored(desk: Desk) -
 
 
 async def test_an_operation_that_cannot_be_intercepted_runs_none(desk: Desk) -> None:
-    body = {"_name": {"firstName": "Nora", "lastName": "New"}} | judging.OWNER
-    answer = await desk.ask("POST", f"{PATIENTS}/templates/trial", body, interception=("1",))
-    assert answer.status == 201
+    body = {"name": "x.txt", "mimeType": "text/plain"}
+    answer = await desk.ask("POST", "/file/v1/files/upload", body, interception=("1",))
+    assert answer.status == 200
     assert (desk.seen.interception, desk.seen.interceptors) == (True, [])
+
+
+async def test_a_create_by_a_templates_name_is_intercepted_as_one_by_its_id(desk: Desk) -> None:
+    body = {"_name": {"firstName": "Nora", "lastName": "New"}} | judging.OWNER
+    await desk.ask("POST", f"{PATIENTS}/templates/trial", body, interception=("1",))
+    assert desk.seen.interceptors == ["sample-adapt-patient"]
 
 
 async def test_a_call_without_token_is_refused_before_any_interceptor(desk: Desk) -> None:
@@ -200,3 +206,111 @@ async def test_the_settings_service_lists_what_can_be_intercepted(desk: Desk) ->
     assert listed[UPDATE] == {"entityTypeName": "patient", "servicePrefix": "organization", "apiId": UPDATE}
     assert "POST/ums/v2/services/accessToken" not in listed
     assert "POST/file/v1/files/upload" not in listed
+
+
+# ---- what a PRE_REQUEST interceptor may change, and what an event always holds
+
+
+async def test_an_event_has_header_names_in_lower_case_a_trace_and_a_language(signer: Signer) -> None:
+    post = ScriptedPost((200, {}))
+    desk = desk_with(signer, hook(PRE, url=URL), post=post)
+    await desk.ask("PATCH", DEMO, {"age": 1}, headers={"X-Mine": "1"}, interception=("1",))
+    ((_, event, sent),) = post.asked
+    headers = event["request"]["headers"]
+    assert headers["x-mine"] == "1"
+    assert headers["authorization"].startswith("Bearer ")
+    assert {"accept-language", "traceparent", "x-forwarded-for", "x-amzn-trace-id"} <= headers.keys()
+    assert not [name for name in headers if name != name.lower()]
+    assert sent["traceparent"] == headers["traceparent"]
+    assert sent["traceparent"].split("-")[1] == desk.seen.trace_id
+    assert sent["accept-language"] == "en-us"
+
+
+async def test_a_replys_path_navigates_the_call_to_another_operation_of_the_service(signer: Signer) -> None:
+    elsewhere = f"{PATIENTS}/{seed.PATIENT_ID}"
+    reply = {"request": {"path": elsewhere, "body": {"age": 77}, "headers": {"accept-language": "es-es"}}}
+    post = ScriptedPost((200, reply), (200, {}))
+    desk = desk_with(signer, hook(PRE, url=URL), hook(POST, url=URL), post=post)
+    other = next(one["_id"] for one in (await desk.ask("GET", PATIENTS)).body["data"] if one["_id"] != seed.PATIENT_ID)
+    answer = await desk.ask("PATCH", f"{PATIENTS}/{other}", {"age": 1}, interception=("1",))
+    assert (answer.status, answer.body["_id"], answer.body["age"]) == (200, seed.PATIENT_ID, 77)
+    after = post.asked[1][1]["request"]
+    assert (after["path"], after["headers"]["accept-language"]) == (elsewhere, "es-es")
+    assert after["pathVariables"] == [{"name": "id", "value": seed.PATIENT_ID}]
+    assert (await desk.ask("GET", f"{PATIENTS}/{other}")).body["age"] != 1
+
+
+@pytest.mark.parametrize("path", ["/device/v2/devices/1", "/organization/v1/nowhere"])
+async def test_a_reply_cannot_send_the_call_to_what_is_not_of_the_service(signer: Signer, path: str) -> None:
+    desk = desk_with(signer, hook(PRE, url=URL), post=ScriptedPost((200, {"request": {"path": path}})))
+    assert (await desk.ask("PATCH", DEMO, {"age": 1}, interception=("1",))).status == 404
+
+
+async def test_a_replys_query_may_be_texts_or_lists_of_texts(signer: Signer) -> None:
+    search = json.dumps({"filter": {"_id": {"eq": seed.PATIENT_ID}}})
+    for value in (search, [search]):
+        reply = (200, {"request": {"queryParameters": {"searchRequest": value}}})
+        entry = {"type": PRE, "apiId": "GET/organization/v1/users/patients", "url": URL}
+        desk = desk_with(signer, entry, post=ScriptedPost(reply))
+        found = await desk.ask("GET", PATIENTS, interception=("1",))
+        assert [one["_id"] for one in found.body["data"]] == [seed.PATIENT_ID]
+
+
+# ---- subscriptions
+
+
+SUBSCRIBE = "/dispatcher/v1/hooks/interceptions/subscribe"
+
+
+async def subscribed(desk: Desk, **more: Any) -> Any:
+    document = {"type": PRE, "apiId": UPDATE, "entityName": "", "endpoint": URL} | more
+    return await desk.ask("POST", SUBSCRIBE, document)
+
+
+async def test_no_two_subscriptions_have_one_order_and_older_ones_move_on_in_a_chain(signer: Signer) -> None:
+    desk = desk_with(signer)
+    for number, order in enumerate((5, 6, 5, None, None)):
+        more = {} if order is None else {"executionOrder": order}
+        assert (await subscribed(desk, endpoint=f"{URL}{number}", **more)).status == 201
+    orders = {one.url[-1]: one.order for one in desk.simulator.subscriptions.registered()}
+    assert orders == {"2": 5, "0": 6, "1": 7, "4": 1000, "3": 1001}
+
+
+async def test_subscribing_again_overrides_and_path_filters_tell_subscriptions_apart(signer: Signer) -> None:
+    desk = desk_with(signer)
+    by_template = "POST/organization/v1/users/patients/templates/{templateName}"
+    first = await subscribed(desk, apiId=by_template, pathFilters={"templateName": "adult"}, executionOrder=1)
+    await subscribed(desk, apiId=by_template, pathFilters={"templateName": "adult"}, executionOrder=9)
+    await subscribed(desk, apiId=by_template.replace("{templateName}", "child"), executionOrder=3)
+    assert first.status == 201
+    shown = [(one.order, dict(one.path_filters)) for one in desk.simulator.subscriptions.registered()]
+    assert sorted(shown, key=str) == [(3, {"templateName": "child"}), (9, {"templateName": "adult"})]
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "detail"),
+    [
+        ({"apiId": "PATCH/organization/v1/nowhere"}, "INVALID_API_ID", "validApiIds"),
+        ({"apiId": "POST/file/v1/files/upload"}, "INVALID_API_ID", "validApiIds"),
+        ({"type": ADAPT, "entityName": "spaceship"}, "INVALID_ENTITY_TYPE_NAME", "validEntityTypes"),
+    ],
+)
+async def test_what_cannot_be_intercepted_is_refused_with_what_can(
+    desk: Desk, document: Any, code: str, detail: str
+) -> None:
+    refused = await subscribed(desk, **document)
+    assert (refused.status, refused.body["code"]) == (400, code)
+    assert refused.body["details"][detail]
+
+
+async def test_every_operation_of_biots_list_and_every_entity_can_be_subscribed_to(signer: Signer) -> None:
+    desk = desk_with(signer)
+    listed = (await desk.ask("GET", "/settings/v1/interceptions", query={"searchRequest": '{"limit": 500}'})).body[
+        "data"
+    ]
+    assert len(listed) >= 97
+    for one in listed:
+        assert (await subscribed(desk, apiId=one["apiId"])).status == 201, one
+    for entity in ("patient", "caregiver", "organization-user", "organization", "device", "generic-entity",
+                   "patient-alert", "device-alert", "command", "usage-session"):  # fmt: skip
+        assert (await subscribed(desk, type=ADAPT, apiId="", entityName=entity)).status == 201, entity

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 from biot_sidecar.simulator.delivery import MOST_PER_TRACE, Delivery
-from biot_sidecar.simulator.notifications import NOTIFIABLE, NotificationSubscriptions, Subscriber, from_control
+from biot_sidecar.simulator.notifications import (
+    NOTIFIABLE,
+    NotificationSubscriptions,
+    Subscriber,
+    from_control,
+    told_as,
+)
 from biot_sidecar.simulator.values import BiotError, Call, Change, Initiator
 
 from tests.simulator.helpers import NOW, Desk
@@ -208,3 +214,18 @@ async def test_a_plugin_that_notifies_itself_comes_to_an_end(caplog: pytest.LogC
     assert len(post.begun) == MOST_PER_TRACE
     assert caplog.text.count("probably a loop") == 1
     await delivery.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "api_id", "action"),
+    [
+        (Change("command", "_create", {}), "POST/device/v1/devices/{deviceId}/commands/start", "_start"),
+        (Change("usage-session", "_create", {}), "POST/x/usage-sessions/remote-control/start", "_remoteStart"),
+        (Change("usage-session", "_create", {}), "POST/x/usage-sessions", "_create"),
+        (Change("patient-alert", "_update", {"_state": "CLEARED"}, {"_state": "ACTIVE"}), "PATCH/x", "_clear"),
+        (Change("patient-alert", "_update", {"_state": "CLEARED"}, {"_state": "CLEARED"}), "PATCH/x", "_update"),
+        (Change("patient", "_update", {"_state": "CLEARED"}, {}), "PATCH/x", "_update"),
+    ],
+)
+def test_a_start_is_told_as_a_start_and_a_clearing_as_one(change: Change, api_id: str, action: str) -> None:
+    assert told_as(change, api_id).action == action

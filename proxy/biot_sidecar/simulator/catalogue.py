@@ -14,6 +14,9 @@ from biot_sidecar.simulator.refusals import check_body
 from biot_sidecar.simulator.router import Handler, Operation
 from biot_sidecar.simulator.values import Answer, BiotError, Call
 
+_BY_TEMPLATE = "/templates/{templateName}"
+"""The way to create by a template's name: as interceptable as that by its id, though BioT's list is silent about it."""
+
 
 def completed(simulated: Iterable[Operation]) -> list[Operation]:
     """Every operation of BioT's: the simulated ones with what the catalogue knows of them, and the others."""
@@ -21,9 +24,9 @@ def completed(simulated: Iterable[Operation]) -> list[Operation]:
     known = {one.method + one.path: one for one in biot_operations.operations()}
     for api_id, one in known.items():
         operation = ours.get(api_id) or Operation(one.method, one.path, _not_simulated, simulated=False)
-        ours[api_id] = replace(
-            operation, public=one.public, permission=one.permission, interceptable=one.interceptable is True
-        )
+        by_template = known.get(one.method + one.path.replace(_BY_TEMPLATE, ""))
+        interceptable = one.interceptable is True or (by_template is not None and by_template.interceptable is True)
+        ours[api_id] = replace(operation, public=one.public, permission=one.permission, interceptable=interceptable)
     return list(ours.values())
 
 

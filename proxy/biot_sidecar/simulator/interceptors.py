@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -131,13 +131,42 @@ def _checked(entry: Interceptor, operations: Iterable[Operation]) -> Interceptor
     interceptable = [operation for operation in operations if operation.interceptable]
     if entry.type not in TYPES:
         raise _bad(f"[type] must be one of {', '.join(TYPES)}")
-    if entry.type == ADAPT and entry.entity not in {operation.entity for operation in interceptable}:
-        raise _bad("[entityName] must name an entity type whose operations can be intercepted")
-    if entry.type != ADAPT and entry.api_id not in {operation.api_id for operation in interceptable}:
-        raise _bad("[apiId] must name an interceptable operation, such as PATCH/organization/v1/users/patients/{id}")
+    if entry.type == ADAPT:
+        _check_entity(entry, interceptable)
+    else:
+        entry = _of_operation(entry, interceptable)
     if entry.url and not is_loopback(entry.url):
         raise _bad("the simulator calls interceptors on loopback only, such as http://127.0.0.1:9000/")
     return entry
+
+
+def _check_entity(entry: Interceptor, interceptable: Iterable[Operation]) -> None:
+    known = sorted({operation.entity for operation in interceptable if operation.entity})
+    if entry.entity not in known:
+        details = {"invalidEntityType": entry.entity, "validEntityTypes": known}
+        message = "[entityName] must name an entity type whose operations can be intercepted"
+        raise _bad(message, "INVALID_ENTITY_TYPE_NAME", details)
+
+
+def _of_operation(entry: Interceptor, interceptable: Sequence[Operation]) -> Interceptor:
+    """The interceptor with the operation's own apiId. One with values in the path is narrowed to them."""
+    known = [operation.api_id for operation in interceptable]
+    if entry.api_id in known:
+        return entry
+    for api_id in known:
+        fixed = _values_in(api_id.split("/"), entry.api_id.split("/"))
+        if fixed is not None:
+            return replace(entry, api_id=api_id, path_filters={**fixed, **entry.path_filters})
+    message = "[apiId] must name an interceptable operation, such as PATCH/organization/v1/users/patients/{id}"
+    raise _bad(message, "INVALID_API_ID", {"invalidApiId": entry.api_id, "validApiIds": known})
+
+
+def _values_in(template: Sequence[str], path: Sequence[str]) -> dict[str, str] | None:
+    """The values that a path has in place of a template's variables; None if it is no such path."""
+    if len(template) != len(path):
+        return None
+    pairs = [(name, value) for name, value in zip(template, path, strict=True) if name != value]
+    return {name[1:-1]: value for name, value in pairs} if all(name.startswith("{") for name, _ in pairs) else None
 
 
 def _subject(document: Json) -> Json:
@@ -172,5 +201,5 @@ def _path_filters(document: Json) -> dict[str, str]:
     return {str(name): str(value) for name, value in filters.items()}
 
 
-def _bad(reason: str) -> BiotError:
-    return BiotError(400, "BAD_REQUEST", f"This interceptor cannot be registered: {reason}")
+def _bad(reason: str, code: str = "BAD_REQUEST", details: Json | None = None) -> BiotError:
+    return BiotError(400, code, f"This interceptor cannot be registered: {reason}", details)

@@ -10,7 +10,7 @@ from biot_sidecar.simulator.delivery import Delivery
 from biot_sidecar.simulator.event_log import EventLog
 from biot_sidecar.simulator.event_maker import EventMaker
 from biot_sidecar.simulator.interception import Post
-from biot_sidecar.simulator.notifications import NotificationSubscriptions
+from biot_sidecar.simulator.notifications import NotificationSubscriptions, told_as
 from biot_sidecar.simulator.options import ORGANIZATION_ID
 from biot_sidecar.simulator.router import Router
 from biot_sidecar.simulator.tokens import Tokens
@@ -42,12 +42,12 @@ class PluginEvents:
     def announce(self, call: Call, source: str) -> None:
         """Tell what a call has changed; `source` is where it came from, `HOST:PORT`."""
         self._delivery.announce(
-            call.changes,
+            [told_as(change, call.api_id) for change in call.changes],
             call.initiator,
             began=call.now,
             ended=self._clock(),
             trace_id=call.trace_id,
-            traceparent=call.headers.get("traceparent") or f"00-{call.trace_id}-{uuid.uuid4().hex[:16]}-01",
+            traceparent=traceparent_of(call),
             source=source,
         )
 
@@ -59,3 +59,9 @@ class PluginEvents:
 
     def _initiator_of_made_events(self) -> Initiator:
         return self.chosen_initiator or Initiator(_INVENTED_USER, ORGANIZATION_ID, "USER")
+
+
+def traceparent_of(call: Call) -> str:
+    """The call's traceparent; one that came without, or with none that can be read, is given one of its trace."""
+    given = call.headers.get("traceparent", "")
+    return given if call.trace_id in given else f"00-{call.trace_id}-{uuid.uuid4().hex[:16]}-01"

@@ -24,7 +24,7 @@ from biot_sidecar.simulator.notifications import notification_operations
 from biot_sidecar.simulator.operations import KINDS, Parts, operations
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
 from biot_sidecar.simulator.people import People
-from biot_sidecar.simulator.plugin_events import PluginEvents
+from biot_sidecar.simulator.plugin_events import PluginEvents, traceparent_of
 from biot_sidecar.simulator.router import SERVICES, Found, Operation, Router, service_of
 from biot_sidecar.simulator.secret_keys import SecretKeys
 from biot_sidecar.simulator.service_users import ServiceUsers
@@ -87,6 +87,7 @@ class Simulator:
             self.subscriptions.registered,
             self.plugin_events.log,
             lambda: self.tokens.platform_token(clock(), "PLUGIN_INTERCEPTOR"),
+            lambda method, path: self.router.find(method, path),
         )
 
     async def answer(self, incoming: Incoming, seen: Seen) -> Answer:
@@ -148,7 +149,8 @@ class Simulator:
             path=incoming.path,
             headers=incoming.headers,
             initiator=_initiator_data(call.initiator),
-            traceparent=incoming.headers.get("traceparent", ""),
+            traceparent=traceparent_of(call),
+            source=incoming.source.rpartition(":")[0],
             ran=seen.interceptors,
         )
         return await self._chain.run(request)

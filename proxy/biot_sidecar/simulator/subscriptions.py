@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from biot_sidecar.simulator import search
 from biot_sidecar.simulator.interceptors import SAMPLES, Interceptor, from_subscription
@@ -21,8 +22,9 @@ class Subscriptions:
         return list(self._registered)
 
     def add(self, entry: Interceptor) -> None:
-        """Register; one of the same name and hook is replaced."""
-        self._registered = [other for other in self._registered if _key(other) != _key(entry)] + [entry]
+        """Register; one of the same name and hook is replaced. No two have one order: older ones move on."""
+        others = [other for other in self._registered if _key(other) != _key(entry)]
+        self._registered = [*_moved_on(others, entry.order), entry]
 
     def remove(self, identity: str | None = None) -> int:
         """Remove one by id, or all; returns how many went."""
@@ -65,5 +67,16 @@ def _configuration(operation: Operation) -> Json:
     return {"entityTypeName": operation.entity or service, "servicePrefix": service, "apiId": operation.api_id}
 
 
-def _key(entry: Interceptor) -> Sequence[str]:
-    return (entry.name, entry.type, entry.api_id, entry.entity)
+def _moved_on(others: Iterable[Interceptor], taken: int) -> list[Interceptor]:
+    """The others, with orders that leave `taken` alone."""
+    moved = []
+    for other in sorted(others, key=lambda one: one.order):
+        if other.order == taken:
+            taken += 1
+            other = replace(other, order=taken)
+        moved.append(other)
+    return moved
+
+
+def _key(entry: Interceptor) -> Sequence[object]:
+    return (entry.name, entry.type, entry.api_id, entry.entity, sorted(entry.path_filters.items()))
