@@ -18,7 +18,9 @@ from biot_sidecar.simulator.server import running_simulator
 
 from tests.cli.support import Ran, ran
 from tests.deploy.programs import PLAIN, ROOT, call
+from tests.support.exchanges import Exchange
 from tests.support.redis import NEEDS_REDIS, redis_server
+from tests.support.scripted_upstream import ScriptedUpstream
 
 KILLED_BEFORE = (7, 20, 26, 32, 37, 39)
 """Steps: a copy takes the place of FILE; FILE.new, FILE.new-id, FILE.old-id, the new FILE and FILE.id are there."""
@@ -196,3 +198,30 @@ async def test_an_output_that_is_lost_stops_nothing(file):
             )
         assert len(await keys(url)) == 1
     assert (said.returncode, said.stderr.count("biot-sidecar: ")) == (0, 3)
+
+
+@pytest.mark.parametrize("command", ["rotate-secret", "login"])
+async def test_a_crash_would_leave_no_core_with_the_secret_in_it(file, command):
+    """Its limits, as they are once it has asked BioT."""
+    asked = asyncio.Event()
+
+    async def wait(exchange: Exchange) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async with ScriptedUpstream() as upstream:
+        upstream.login_script = wait
+        process = await asyncio.create_subprocess_exec(
+            *("sh", "-c", 'ulimit -c "$(ulimit -Hc)"; exec "$@"', "sh"),
+            *(sys.executable, "-m", "biot_sidecar", command),
+            env=PLAIN | settings(upstream.url, file),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(20):
+            await asked.wait()
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        process.kill()
+        await process.wait()
+    (limit,) = [line for line in limits.splitlines() if "core" in line]
+    assert limit.split()[4] in {"0", "1"}, limit

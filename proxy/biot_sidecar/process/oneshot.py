@@ -15,7 +15,7 @@ from biot_sidecar.auth.token import bearer
 from biot_sidecar.http.client import Fetcher
 from biot_sidecar.http.tls import describe_handshake
 from biot_sidecar.http.upstream_connection import UpstreamConnection
-from biot_sidecar.platform import run_once
+from biot_sidecar.platform import forbid_core_dumps, run_once
 from biot_sidecar.process.factories import (
     USER_AGENT,
     close_upstream,
@@ -46,6 +46,7 @@ async def fetching(
     settings: Settings, dialled: Callable[[UpstreamConnection], None] = lambda connection: None
 ) -> AsyncIterator[Fetcher]:
     """A way to BioT for as long as the block runs; `dialled` is told of its connections. Raises BadSettings."""
+    forbid_core_dumps()
     deadlines = make_deadline_timer()
     pool = make_pool(settings, lambda success: None)
     try:

@@ -14,6 +14,7 @@ from biot_sidecar.auth.login_failure import LoginFailure
 from biot_sidecar.auth.redis_store import StoreUnavailable, TokenStore
 from biot_sidecar.auth.rotate_secret import Blocking, LogIn, Rotation, Say
 from biot_sidecar.auth.rotation_files import RotationFailed, RotationFiles
+from biot_sidecar.platform import run_once
 from biot_sidecar.process.factories import make_login
 from biot_sidecar.process.oneshot import fetching
 from biot_sidecar.settings import Settings
@@ -47,11 +48,11 @@ class RotationByHand:
 
     def run(self) -> bool:
         """True once the new key is in force. Raises BadSettings."""
-        return asyncio.run(self._run())
+        return run_once(self._run())
 
     def describe(self) -> list[str]:
         """What run() would do. Raises BadSettings, RotationFailed."""
-        return asyncio.run(self._describe())
+        return run_once(self._describe())
 
     async def _run(self) -> bool:
         async with fetching(self._settings) as fetch:
