@@ -79,4 +79,75 @@ async def test_part_urls_outside_of_the_file_are_refused(desk: Desk) -> None:
 
 async def test_an_unknown_file_is_not_found(desk: Desk) -> None:
     missing = await desk.ask("GET", "/file/v1/files/nothing/download")
-    assert (missing.status, missing.body["code"]) == (404, "FILE_NOT_FOUND")
+    assert (missing.status, missing.body["code"]) == (404, "FILE_ID_NOT_FOUND")
+    assert missing.body["details"] == {"ids": ["nothing"]}
+
+
+PARTS = f"{UPLOAD}/parts"
+
+
+async def in_parts(desk: Desk, number: int = 3) -> str:
+    return str((await desk.ask("POST", PARTS, NOTE | {"parts": number})).body["id"])
+
+
+def etags(*numbers: int) -> Any:
+    return {"parts": [{"partNumber": number, "etag": f"e{number}"} for number in numbers]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code", "details"),
+    [
+        ("PUT", "", {"parts": []}, "PARTS_MUST_NOT_BE_EMPTY", {}),
+        ("PUT", "", etags(1, 1), "MULTIPLE_PART_UPLOAD_REPEATING_PART_NUMBERS", {"repeatingPartNumbers": [1]}),
+        ("PUT", "", etags(1, 4), "MULTIPLE_PART_UPLOAD_INVALID_PART_NUMBER", {"invalidPartNumbers": [4]}),
+        ("PUT", "", etags(0), "MULTIPLE_PART_UPLOAD_INVALID_PART_NUMBER", {"invalidPartNumbers": [0]}),
+        (
+            "POST",
+            "/complete",
+            etags(2, 2),
+            "MULTIPLE_PART_UPLOAD_REPEATING_PART_NUMBERS",
+            {"repeatingPartNumbers": [2]},
+        ),
+        ("POST", "/complete", etags(9), "MULTIPLE_PART_UPLOAD_INVALID_PART_NUMBER", {"invalidPartNumbers": [9]}),
+        ("POST", "", {"fromPart": 3, "toPart": 2}, "FROM_PART_LARGER_THAN_TO_PART", {"fromPart": 3, "toPart": 2}),
+    ],
+)
+async def test_parts_that_are_none_are_refused(
+    desk: Desk, method: str, path: str, body: Any, code: str, details: Any
+) -> None:
+    refused = await desk.ask(method, f"{PARTS}/{await in_parts(desk)}{path}", body)
+    assert (refused.status, refused.body["code"]) == (400, code)
+    assert details.items() <= refused.body["details"].items()
+
+
+@pytest.mark.parametrize("body", [None, {"parts": []}, {"parts": [{"partNumber": 1}]}])
+async def test_an_upload_without_etags_cannot_be_completed(desk: Desk, body: Any) -> None:
+    identity = await in_parts(desk)
+    refused = await desk.ask("POST", f"{PARTS}/{identity}/complete", body)
+    assert (refused.status, refused.body["code"]) == (409, "MULTIPLE_PART_UPLOAD_HAS_NO_UPLOADED_ETAGS")
+    assert refused.body["details"] == {"id": identity}
+
+
+async def test_only_the_parts_whose_etags_were_said_become_the_file(desk: Desk) -> None:
+    identity = await in_parts(desk)
+    file = desk.simulator.files._files[identity]
+    file.content = {1: b"one ", 2: b"two ", 3: b"three"}
+    assert (await desk.ask("PUT", f"{PARTS}/{identity}", etags(3))).status == 200
+    assert (await desk.ask("POST", f"{PARTS}/{identity}/complete", etags(1))).status == 200
+    assert file.content == {0: b"one three"}
+
+
+async def test_what_is_whole_is_no_upload_in_parts(desk: Desk) -> None:
+    whole = (await desk.ask("POST", UPLOAD, NOTE)).body["id"]
+    done = await in_parts(desk)
+    await desk.ask("POST", f"{PARTS}/{done}/complete", etags(1))
+    for identity in (whole, done):
+        for method, path, body in (
+            ("PUT", "", etags(1)),
+            ("POST", "", {"fromPart": 1, "toPart": 1}),
+            ("POST", "/complete", etags(1)),
+            ("DELETE", "/cancel", None),
+        ):
+            refused = await desk.ask(method, f"{PARTS}/{identity}{path}", body)
+            expected = (403, "FILE_IS_NOT_UNCOMPLETED_MULTIPLE_PART_UPLOAD")
+            assert (refused.status, refused.body["code"]) == expected

@@ -44,6 +44,7 @@ NAME = {"fields": {"first": "string", "last": "string"}, "must": ["first"]}
         ({"map": "integer"}, {"a": 1, "b": None}, [], shapes.TYPE),
         (NAME, {"first": "a", "other": 1}, "a", shapes.TYPE),
         ("@Name", {"firstName": "a", "lastName": "b"}, {"firstName": "a"}, shapes.MISSING),
+        ("@Name", {"firstName": "a", "lastName": "b"}, {"firstName": "a", "lastName": ""}, shapes.MISSING),
     ],
 )
 def test_a_value_has_its_shape_or_one_problem(shape: Any, right: Any, wrong: Any, kind: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Times, durations, trace ids, mandatory attributes and BioT's error shape."""
+"""Times, durations, trace ids attributes and BioT's error shape."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from biot_sidecar.simulator.values import BiotError, Call, instant, mandatory, timestamp
+from biot_sidecar.simulator.values import BiotError, Call, instant, timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,27 +55,6 @@ def test_dates_and_date_times_of_iso_8601_are_moments(text: str, moment: datetim
 )
 def test_everything_else_is_no_moment(value: object) -> None:
     assert instant(value) is None
-
-
-def test_a_mandatory_text_is_found_at_its_path() -> None:
-    assert mandatory({"_name": {"firstName": "Anna"}}, "_name.firstName") == "Anna"
-
-
-@pytest.mark.parametrize(
-    ("document", "code"),
-    [
-        ({}, "ATTRIBUTE_IS_MANDATORY"),
-        ({"_name": None}, "ATTRIBUTE_IS_MANDATORY"),
-        ({"_name": "Anna"}, "ATTRIBUTE_IS_MANDATORY"),
-        ({"_name": {"firstName": ""}}, "ATTRIBUTE_IS_MANDATORY"),
-        ({"_name": {"firstName": 5}}, "ATTRIBUTE_VALUE_TYPE_MISMATCH"),
-    ],
-)
-def test_a_mandatory_text_that_is_missing_or_no_text_is_named(document: dict[str, Any], code: str) -> None:
-    with pytest.raises(BiotError) as refusal:
-        mandatory(document, "_name.firstName")
-    assert (refusal.value.status, refusal.value.code) == (400, code)
-    assert refusal.value.details["attributeName"] == "_name.firstName"
 
 
 @pytest.mark.parametrize("body", [None, [], "text", 5])

@@ -91,6 +91,6 @@ def details_of(code: str) -> Sequence[str]:
     return names
 
 
-def refusal(facts: OperationFacts, code: str, message: str, **details: Any) -> BiotError:
+def refusal(facts: OperationFacts, code: str, message: str, /, **details: Any) -> BiotError:
     """BioT's error with the status that the operation declares for the code, else 400."""
     return BiotError(facts.status_of(code) or 400, code, message, details)

@@ -37,21 +37,23 @@ def refuse(call: Call, error: BiotError) -> None:
     log.warning("%s: BioT would refuse this: %s %s", call.api_id, error.code, printable(str(about)))
 
 
-def check_body(call: Call) -> None:
-    """Refuse a body that does not have the shape that the operation's facts say."""
+def check_body(call: Call) -> BiotError | None:
+    """Refuse a body that does not have the shape that the operation's facts say; returns what was only warned of."""
     facts = facts_of(call.api_id)
     if facts.body is None or (call.body is None and not facts.required):
-        return
+        return None
     if not isinstance(call.body, dict):
         raise BiotError(400, "BAD_REQUEST", "The request body must be a JSON object")
-    check_value(call, call.body, facts.body)
+    return check_value(call, call.body, facts.body)
 
 
-def check_value(call: Call, value: Any, shape: Any, path: str = "") -> None:
+def check_value(call: Call, value: Any, shape: Any, path: str = "") -> BiotError | None:
     """Refuse a value that does not have the shape; `path` is where it stands in the body."""
     facts = facts_of(call.api_id)
-    for problem in problems(value, shape, path):
-        refuse(call, refusal_of(problem, facts))
+    errors = [refusal_of(problem, facts) for problem in problems(value, shape, path)]
+    for error in errors:
+        refuse(call, error)
+    return errors[0] if errors else None
 
 
 def refusal_of(problem: Problem, facts: OperationFacts) -> BiotError:

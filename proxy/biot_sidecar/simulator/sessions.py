@@ -17,7 +17,7 @@ _TIMEOUT = 60  # seconds for which a command may run
 def _session(entity: Json, old: Json | None, call: Call, stored: Stored) -> None:
     entity.setdefault("_initiator", "EXTERNAL")
     entity.setdefault("_requiredMeasurementIntervalMilliseconds", _INTERVAL)
-    entity.setdefault("_sessionContext", "")
+    entity.setdefault("_sessionContext", "simulator")
     entity["_summary"] = {"_stopReason": None, "_stopReasonCode": None} | (entity.get("_summary") or {})
     entity.setdefault("_state", "ACTIVE")
     _check_times(entity, call)

@@ -43,7 +43,10 @@ class Problem:
 
 
 def problems(value: Any, shape: Shape, path: str = "") -> Iterator[Problem]:
-    """Everything that is wrong with a value. Null is right wherever the field may be missing."""
+    """Everything that is wrong with a value.
+
+    Null is right wherever the field may be missing; an empty text in a field that must be there counts as missing.
+    """
     shape = resolved(shape)
     if isinstance(shape, str):
         shape = {"is": shape}
@@ -62,10 +65,10 @@ def _object(value: Any, shape: Shape, path: str) -> Iterator[Problem]:
         yield Problem(path, TYPE, value, shape)
         return
     for name in shape["must"]:
-        if value.get(name) is None:
-            yield Problem(_join(path, name), MISSING, shape=shape["fields"].get(name))
+        if value.get(name) in (None, ""):
+            yield Problem(_join(path, name), MISSING, value.get(name), shape["fields"].get(name))
     for name, inner in shape["fields"].items():
-        if value.get(name) is not None:
+        if value.get(name) is not None and not (name in shape["must"] and value[name] == ""):
             yield from problems(value[name], inner, _join(path, name))
 
 

@@ -101,19 +101,6 @@ class BiotError(Exception):
         )
 
 
-def mandatory(document: Json, path: str) -> str:
-    """The text at a dotted path, or BioT's 400 for an attribute that is missing or no text."""
-    value: Any = document
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
-    if value is None or value == "":
-        raise BiotError(400, "ATTRIBUTE_IS_MANDATORY", f"Attribute [{path}] is mandatory", {"attributeName": path})
-    if not isinstance(value, str):
-        message = f"Attribute [{path}] must be a text"
-        raise BiotError(400, "ATTRIBUTE_VALUE_TYPE_MISMATCH", message, {"attributeName": path, "type": "LABEL"})
-    return value
-
-
 def timestamp(now: float) -> str:
     """ISO 8601 in UTC with three fraction digits and `Z`, as BioT writes times."""
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
