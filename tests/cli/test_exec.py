@@ -25,15 +25,21 @@ PATIENT = "/organization/v1/users/patients/11111111-1111-1111-1111-111111111111"
 TELL = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]), flush=True)"
 # Says that it is there, then which signals it gets; SIGTERM ends it with a status of its own.
 LISTENER = """
-import os, signal, sys
+import os, select, signal, sys
+told, tell_us = os.pipe()
+os.set_blocking(tell_us, False)
+signal.set_wakeup_fd(tell_us)
 names = [n for n in "HUP INT QUIT USR1 USR2 WINCH TERM".split()]
 def tell(number, _):
     print("got", signal.Signals(number).name, flush=True)
     if number == signal.SIGTERM: sys.exit(42)
 for name in names: signal.signal(getattr(signal, "SIG" + name), tell)
 print("here", os.getpid(), flush=True)
-while True: signal.pause()
+while True:
+    select.select([told], [], [])
+    os.read(told, 1)
 """
+"""Tells each signal. (In pause() one that came a moment before would wait for the next.)"""
 
 
 @pytest.fixture(scope="module")
