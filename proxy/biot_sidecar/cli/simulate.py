@@ -38,6 +38,7 @@ what it shows of itself:
   PUT  /_simulator/initiator      {"id": ..., "tokenType": "USER"}: who events name; DELETE: the token's owner
   GET  /_simulator/faults         the faults and what is left of them; PUT {"faults": [...]}, DELETE
   GET  /_simulator/stats          logins, requests, uses of each token
+  GET  /_simulator/secret-keys    the service user's secret keys; PUT {"expirationTime": ..., "life": seconds, "max": 2}
   DELETE /_simulator/tokens       makes every token given so far invalid
   *    /_simulator/echo           sends the body back
 
