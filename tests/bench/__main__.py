@@ -16,10 +16,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench import guard, measure
-from tests.bench.contestants import MAKERS, Job, routes, sidecar
+from tests.bench.contestants import DIALLERS, MAKERS, Job, routes, sidecar
 from tests.bench.measure import CONNECTIONS, FULL, QUICK, TLS_CONNECTIONS, Figures, Pace
 from tests.bench.program import Program
 from tests.bench.report import markdown
+from tests.bench.slow_names import NAME, SlowNames
 from tests.bench.upstream import Upstream
 from tests.bench.workshop import BUILD, HERE, PYTHON, ROOT, Missing, compile_sidecar, debian, make_venv
 
@@ -47,6 +48,7 @@ class Bench:
                 self._round(_turned(tls, number), suffix="_tls")
                 self._variants(variants)
                 self._start_ups()
+                self._dials()
 
     # ---- starting
 
@@ -120,6 +122,28 @@ class Bench:
         for name in self._names:
             if name not in self.missing:
                 measure.startup(self.figures, MAKERS[name](self._job(f"{name} start", tls=False)))
+
+    def _dials(self) -> None:
+        """What new connections cost: many calls in one moment, and an upstream that keeps none."""
+        print("  new connections", flush=True)
+        names = [name for name in DIALLERS if name in self._names and name not in self.missing]
+        for name in names:
+            job = Job(self._upstream, True, _folder(f"{name.replace(' ', '-')}-storm"), closing=True)
+            measure.storm(self.figures, MAKERS[name](job), seconds=self.pace.seconds)
+        try:
+            slow_names = SlowNames(_folder("names"))
+        except Missing as reason:
+            print(f"no calls at once: {reason}", file=sys.stderr)
+            return
+        upstream = Upstream(_folder("named-upstream"), NAME)
+        with slow_names, ExitStack() as running:
+            upstream.program.start()
+            running.callback(upstream.program.stop)
+            upstream.program.wait_until_up()
+            for _ in range(self.pace.bursts):
+                for name in names:
+                    program = MAKERS[name](Job(upstream, True, _folder(f"{name.replace(' ', '-')}-burst")))
+                    measure.burst(self.figures, slow_names.seen_by(program))
 
 
 def _folder(name: str) -> Path:

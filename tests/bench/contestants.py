@@ -22,9 +22,12 @@ class Job:
     upstream: Upstream
     tls: bool
     folder: Path
+    closing: bool = False  # the upstream ends each connection after its answer
 
     @property
     def url(self) -> str:
+        if self.closing:
+            return f"https://{self.upstream.name}:{self.upstream.closing}"
         return self.upstream.url(tls=self.tls)
 
     @property
@@ -84,7 +87,7 @@ def nginx(job: Job) -> Program:
     temporary = " ".join(
         f"{kind}_temp_path {folder}/nginx-{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    trust = f"proxy_ssl_protocols TLSv1.3; proxy_ssl_verify on; proxy_ssl_name 127.0.0.1; {trusted}"
+    trust = f"proxy_ssl_protocols TLSv1.3; proxy_ssl_verify on; proxy_ssl_name {job.upstream.name}; {trusted}"
     config = job.write(
         "nginx.conf",
         f"""\
@@ -93,7 +96,7 @@ events {{ worker_connections 4096; }}
 http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 1h; client_max_body_size 0; {temporary}
   proxy_http_version 1.1; proxy_request_buffering off; proxy_max_temp_file_size 0;
-  upstream biot {{ server 127.0.0.1:{job.upstream_port}; keepalive 1024; keepalive_requests 1000000000; }}
+  upstream biot {{ server {job.address}; keepalive 1024; keepalive_requests 1000000000; }}
   server {{
     listen 127.0.0.1:{port} backlog=4096;
     location / {{
@@ -259,3 +262,5 @@ MAKERS: Final[dict[str, Callable[[Job], Program]]] = {
     "plain aiohttp": aiohttp,
     "mitmproxy": mitmproxy,
 }
+DIALLERS: Final = ("sidecar", "nginx", "Go ReverseProxy", "Go, one thread")
+"""Whose new connections are measured."""

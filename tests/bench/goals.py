@@ -38,6 +38,8 @@ GOALS: Final = (
     Goal("64 MB up, CPU per GB", "cpu_gb_up", 1.2, "Go ReverseProxy"),
     Goal("64 MB down over TLS, CPU per GB", "cpu_gb_down_tls", 1.2, "Go ReverseProxy"),
     Goal("64 MB up over TLS, CPU per GB", "cpu_gb_up_tls", 1.2, "Go ReverseProxy"),
+    Goal("p99 of 200 calls at once", "p99_burst", 1.0, "Go ReverseProxy"),
+    Goal("CPU per request and new TLS connection", "us_32_storm", 1.15, "Go ReverseProxy"),
     Goal("5,000 rules against 10", "us_paths", 1.03, "10 rules", who="5,000 rules"),
 )
 

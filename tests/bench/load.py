@@ -68,6 +68,31 @@ async def _calm_connection(port: int, number: int, pause: float, count: int) -> 
     return count
 
 
+def burst(port: int, count: int) -> list[float]:
+    """So many requests in one moment, each on a connection that is open already; their times in seconds, the shortest
+    first.
+    """
+    return sorted(asyncio.run(_burst(port, count)))
+
+
+async def _burst(port: int, count: int) -> list[float]:
+    connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
+    began = time.monotonic()
+    for number, (_, writer) in enumerate(connections):
+        writer.write(_request(number))
+
+    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+        head = await reader.readuntil(_END)
+        if not head.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(f"not a good answer: {head!r}")
+        await reader.readexactly(_length(head))
+        ended = time.monotonic()
+        writer.close()
+        return ended - began
+
+    return await asyncio.gather(*(answered(*one) for one in connections))
+
+
 def download(port: int) -> float:
     """Seconds that a download of BIG bytes took."""
     began = time.monotonic()

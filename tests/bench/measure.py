@@ -20,6 +20,9 @@ CONNECTIONS: Final = (1, 32, 128, 256)
 TLS_CONNECTIONS: Final = (32, 128, 256)
 IDLE_CONNECTIONS: Final = 1000
 WARM_UPS_MOST: Final = 10
+CALLS_AT_ONCE: Final = 200
+SETTLED: Final = 0.5
+"""Seconds in which a sidecar has read its files again."""
 _MIB: Final = 1024 * 1024
 
 
@@ -31,10 +34,11 @@ class Pace(NamedTuple):
     seconds: float  # of wrk, in a turn
     calm: float
     bodies: int  # large ones, each way
+    bursts: int
 
 
-QUICK: Final = Pace(rounds=1, turns=1, seconds=1, calm=1, bodies=1)
-FULL: Final = Pace(rounds=5, turns=3, seconds=1, calm=3, bodies=3)
+QUICK: Final = Pace(rounds=1, turns=1, seconds=1, calm=1, bodies=1, bursts=1)
+FULL: Final = Pace(rounds=5, turns=3, seconds=1, calm=3, bodies=3, bursts=3)
 
 
 class Figures:
@@ -115,6 +119,34 @@ def under_load(figures: Figures, program: Program, *, suffix: str, seconds: floa
     figures.add(program.name, f"p99_{connections}{suffix}", run.p99)
     if connections == max(CONNECTIONS):
         figures.add(program.name, f"rss_load{suffix}", program.memory() / _MIB)
+
+
+def burst(figures: Figures, program: Program) -> None:
+    """CALLS_AT_ONCE calls to a program that has just started, when all that it knows of BioT is forgotten."""
+    program.start()
+    program.wait_until_up()
+    try:
+        if program.name.startswith("sidecar"):
+            program.hang_up()  # its connection goes, and the name's addresses
+            time.sleep(SETTLED)
+        before = program.cpu()
+        times = load.burst(program.port, CALLS_AT_ONCE)
+        figures.add(program.name, "ms_burst", (program.cpu() - before) * 1e3)
+        figures.add(program.name, "p50_burst", statistics.median(times) * 1e3)
+        figures.add(program.name, "p99_burst", times[int(len(times) * 0.99) - 1] * 1e3)
+    finally:
+        program.stop()
+
+
+def storm(figures: Figures, program: Program, *, seconds: float) -> None:
+    """CPU per request when the upstream ends each connection after its answer. Starts and stops the program."""
+    program.start()
+    program.wait_until_up()
+    try:
+        load.wrk(program.port, connections=32, seconds=1)
+        under_load(figures, program, suffix="_storm", seconds=seconds)
+    finally:
+        program.stop()
 
 
 def with_paths(figures: Figures, program: Program, *, patients: int, seconds: float) -> None:

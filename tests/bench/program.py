@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
@@ -79,6 +80,11 @@ class Program:
     def memory(self) -> int:
         """Resident bytes."""
         return sum(int((_PROC / str(pid) / "statm").read_text().split()[1]) for pid in self._processes()) * 4096
+
+    def hang_up(self) -> None:
+        """SIGHUP."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         if self.process is None:

@@ -39,11 +39,23 @@ _BODIES = {
     for way in ("down", "up")
     for title, figure, digits in (("MB/s", "mb_s", 0), ("CPU s/GB", "cpu_gb", 2))
 }
+_DIALS = {
+    "us/request, a connection each": ("us_32_storm", 0),
+    "req/s": ("rps_32_storm", 0),
+    "200 at once, p50 ms": ("p50_burst", 0),
+    "p99 ms": ("p99_burst", 0),
+    "CPU ms": ("ms_burst", 0),
+}
 _PARTS = (
     ("CPU time of the proxy per request", _REQUESTS),
     ("Added latency in microseconds", _LATENCY),
     ("With many connections: CPU time per request, and the latency, the upstream's own included", _CROWDED),
     ("Start and memory", _HOUSE),
+    (
+        "New connections over TLS: an upstream that closes after each answer, and 200 calls at once on an empty pool "
+        "where the name's look-up takes 30 ms",
+        _DIALS,
+    ),
     ("64 MB bodies", _BODIES),
 )
 

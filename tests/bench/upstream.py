@@ -23,11 +23,16 @@ http {{
   keepalive_requests 1000000000; keepalive_timeout 1h; client_max_body_size 0; client_body_buffer_size 65m;
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
   uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  ssl_certificate {certificate}; ssl_certificate_key {certificate};
+  # One cipher for all, the one that AWS's load balancers choose first: no peer wins by its taste in ciphers.
+  ssl_protocols TLSv1.3; ssl_prefer_server_ciphers on; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+  server {{
+    listen 127.0.0.1:{closing} ssl backlog=4096; keepalive_timeout 0; # closes after each answer
+    location / {{ return 200 '{patient}'; }}
+    location = /ums/v2/services/accessToken {{ return 200 '{login}'; }}
+  }}
   server {{
     listen 127.0.0.1:{plain} backlog=4096; listen 127.0.0.1:{tls} ssl backlog=4096;
-    ssl_certificate {certificate}; ssl_certificate_key {certificate};
-    # One cipher for all, the one that AWS's load balancers choose first: no peer wins by its taste in ciphers.
-    ssl_protocols TLSv1.3; ssl_prefer_server_ciphers on; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
     location / {{
       if ($http_authorization !~ "^Bearer ") {{ return 401; }}
       return 200 '{patient}';
@@ -44,12 +49,15 @@ http {{
 
 
 class Upstream:
-    """One nginx; `url(tls)` is where it answers, `ca_file` whom to trust, `token` what its login gives."""
+    """One nginx at 127.0.0.1; `name` is what its certificate says and what its peers call it, `url(tls)` is where it
+    answers, `ca_file` whom to trust, `token` what its login gives. At `closing` each answer ends its connection.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "127.0.0.1") -> None:
         authority = Authority(folder)
         self.ca_file = authority.ca_file
-        self.plain, self.tls = free_port(), free_port()
+        self.name = name
+        self.plain, self.tls, self.closing = free_port(), free_port(), free_port()
         self.token = _jwt()
         big = folder / "big"
         big.write_bytes(bytes(range(256)) * (BIG // 256))
@@ -59,7 +67,8 @@ class Upstream:
                 folder=folder,
                 plain=self.plain,
                 tls=self.tls,
-                certificate=authority.server_file("127.0.0.1"),
+                closing=self.closing,
+                certificate=authority.server_file(name),
                 patient=_patient(),
                 login=_login(self.token),
                 big=big,
@@ -69,7 +78,7 @@ class Upstream:
         self.program = Program("the upstream", command, self.plain, folder / "upstream.out", good=b"HTTP/1.1 401")
 
     def url(self, *, tls: bool) -> str:
-        return f"https://127.0.0.1:{self.tls}" if tls else f"http://127.0.0.1:{self.plain}"
+        return f"https://{self.name}:{self.tls}" if tls else f"http://{self.name}:{self.plain}"
 
 
 def _patient() -> str:

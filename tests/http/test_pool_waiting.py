@@ -23,7 +23,7 @@ class Dials:
         self.gates: list[asyncio.Future[None]] = []
         wires.pool.dial = self
 
-    async def __call__(self, wakeup) -> UpstreamConnection:
+    async def __call__(self, wakeup, needed=None) -> UpstreamConnection:
         gate = asyncio.get_running_loop().create_future()
         self.gates.append(gate)
         await gate

@@ -23,6 +23,7 @@ from biot_sidecar.http.connect_errors import (
     unreachable,
 )
 from biot_sidecar.http.deadlines import timeout
+from biot_sidecar.http.handshake_pacing import HandshakePacer
 from biot_sidecar.http.proxy_tunnel import ProxyRefusals, ProxyTunnel, connect_request
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.sockets import hand_over
@@ -74,6 +75,7 @@ class Dialer:
         self._address_failed = address_failed
         self._connect_timeout = connect_timeout
         self._look_up_timeout = look_up_timeout
+        self._pacer = HandshakePacer()
         self._make_sessions = make_sessions
         self.forget()
         self._connect_request = b"" if proxy is None else connect_request(self.server, proxy, user_agent)
@@ -91,9 +93,13 @@ class Dialer:
         self.sessions: TlsSessions | None = None if make is None else make()
         self.proxy_sessions: TlsSessions | None = None if make is None else make()
 
-    async def connect(self, protocol: asyncio.Protocol) -> str:
-        """Connect `protocol` and tell the address that took us. Raises UpstreamError; nothing is left open then."""
-        dial = _Dial(protocol)
+    async def connect(self, protocol: asyncio.Protocol, needed: Callable[[], bool] | None = None) -> str:
+        """Connect `protocol` and tell the address that took us.
+
+        Raises UpstreamError, or NotNeeded: a dial that knows whether it is `needed` waits its turn for the handshake,
+        and is given up if it is not. Nothing is left open then.
+        """
+        dial = _Dial(protocol, needed)
         addresses: Sequence[str] = ()
         try:
             if self._path:
@@ -134,10 +140,12 @@ class Dialer:
         return self._proxy.host, self._proxy.port
 
     async def _connect(self, dial: _Dial, addresses: Sequence[str]) -> str:
-        """Raises OSError, TimeoutError and ProxyError."""
+        """Raises OSError, TimeoutError, ProxyError and NotNeeded."""
         proxy, server = self._proxy, self._server
         port = server.port if proxy is None else proxy.port
         dial.transport, address = await self._race(addresses, port)
+        if dial.needed is not None and (self.tls is not None or self.proxy_tls is not None):
+            await self._pacer.turn(dial.needed)
         hand_over(dial.transport, dial.layers(self, server, proxy))
         for stage in dial.stages:
             dial.stage = stage
@@ -185,8 +193,9 @@ class _Handshake:
 class _Dial:
     """One dial under way: what stands on the socket, from TLS with the proxy up to `protocol`."""
 
-    def __init__(self, protocol: asyncio.Protocol) -> None:
+    def __init__(self, protocol: asyncio.Protocol, needed: Callable[[], bool] | None) -> None:
         self._protocol = protocol
+        self.needed = needed
         self.transport: Any = None
         self.stages: list[_Handshake | ProxyTunnel] = []
         self.stage: _Handshake | ProxyTunnel | None = None

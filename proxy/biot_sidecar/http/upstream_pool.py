@@ -17,6 +17,7 @@ from biot_sidecar.elapsed_clock import ElapsedClock
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http.deadlines import NOBODY, Wakeup
 from biot_sidecar.http.dialing import Dialer
+from biot_sidecar.http.handshake_pacing import NotNeeded
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.tls_sessions import TlsSessions
 from biot_sidecar.http.upstream_connection import ConnectionOwner, UpstreamConnection
@@ -134,7 +135,7 @@ class Pool(ConnectionOwner):
                 return connection
 
     def _start_dial(self) -> None:
-        dial = asyncio.ensure_future(self.dial(NOBODY))
+        dial = asyncio.ensure_future(self.dial(NOBODY, lambda: len(self._dials) <= len(self._waiting)))
         self._dials.add(dial)
         dial.add_done_callback(self._dialled)
 
@@ -144,7 +145,10 @@ class Pool(ConnectionOwner):
         if dial.cancelled():
             return
         error = dial.exception()
-        if error is None:
+        if isinstance(error, NotNeeded):
+            if len(self._dials) < len(self._waiting):  # somebody has come since
+                self._start_dial()
+        elif error is None:
             waiter = self._waiting.next()
             if waiter is None:
                 self.release(dial.result(), keep=True)
@@ -155,12 +159,12 @@ class Pool(ConnectionOwner):
             if waiter is not None:
                 waiter.set_exception(error)
 
-    async def dial(self, wakeup: Wakeup) -> UpstreamConnection:
-        """A new connection. Raises UpstreamError."""
+    async def dial(self, wakeup: Wakeup, needed: Callable[[], bool] | None = None) -> UpstreamConnection:
+        """A new connection. Raises UpstreamError; NotNeeded if it may wait for others and is not `needed` then."""
         connection = UpstreamConnection(wakeup, self)
         try:
             connection.generation = self._generation
-            connection.address = await self._dialer.connect(cast(asyncio.Protocol, connection))
+            connection.address = await self._dialer.connect(cast(asyncio.Protocol, connection), needed)
         except UpstreamError:
             self._connected(False)
             raise
