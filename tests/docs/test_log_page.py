@@ -31,15 +31,22 @@ def test_every_field_of_a_requests_line_is_told() -> None:
 
 
 def events_in_the_code() -> set[str]:
-    """The second argument of whatever is called `event` and has a level before it."""
-    calls = [
-        node
-        for path in (ROOT / "proxy" / "biot_sidecar").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("event")
-    ]
-    told = [call.args[1] for call in calls if len(call.args) > 1]
-    return {one.value for one in told if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    """The second argument of whatever is called `event` and has a level before it, or the constant that it names."""
+    found = set()
+    for path in (ROOT / "proxy" / "biot_sidecar").rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            node.target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("event"):
+                told = node.args[1] if len(node.args) > 1 else None
+                told = constants.get(told.id) if isinstance(told, ast.Name) else told
+                if isinstance(told, ast.Constant) and isinstance(told.value, str):
+                    found.add(told.value)
+    return found
 
 
 def test_every_event_of_the_log_is_told() -> None:
