@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -16,6 +17,8 @@ from biot_sidecar.simulator.values import BiotError, Json
 
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment shows that the stream lives."""
+PACE: Final = 0.1
+"""Seconds between two messages: all events go with each, so that a burst of them is told once."""
 TOKEN_TYPES: Final = ("USER", "DEVICE", "SERVICE_INTERNAL", "SERVICE_EXTERNAL")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -54,6 +57,7 @@ class EventControl:
                     await self._events.log.changed()
             except TimeoutError:
                 await response.write(b": still here\n\n")
+            await asyncio.sleep(PACE)
         return response
 
     async def make(self, request: web.Request) -> web.StreamResponse:

@@ -42,6 +42,13 @@ def test_header_names_are_lower_case_and_repeated_ones_joined_by_commas():
     assert (made["headers"]["hooktype"], made["headers"]["x-a"]) == ("NOTIFICATION", "1,2")
 
 
+def test_what_is_about_the_connection_is_none_of_the_functions_business():
+    made = event(("Connection", "close"), ("Transfer-Encoding", "chunked"), body=b"abc")
+    assert not {"connection", "transfer-encoding"} & made["headers"].keys()
+    assert made["headers"]["content-length"] == "3"
+    assert "content-length" not in event()["headers"]
+
+
 def test_cookies_stand_apart_from_the_headers():
     made = event(("Cookie", "a=1; b=2"), ("cookie", "c=3"))
     assert made["cookies"] == ["a=1", "b=2", "c=3"]

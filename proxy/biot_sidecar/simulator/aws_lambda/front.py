@@ -94,10 +94,11 @@ def _served(request: web.Request, body: bytes, outcome: Outcome, at: float, seco
 
 def _front_request(request: web.Request, body: bytes) -> FrontRequest:
     fields = tuple((name.decode("latin-1"), value.decode("utf-8", "replace")) for name, value in request.raw_headers)
+    path, _, query = request.raw_path.partition("?")
     return FrontRequest(
         method=request.method,
-        path=request.rel_url.raw_path,
-        query=request.rel_url.raw_query_string,
+        path=path if path.startswith("/") else request.rel_url.raw_path,
+        query=query,
         fields=fields,
         body=body,
         source_ip=request.remote or "127.0.0.1",

@@ -18,8 +18,10 @@ LARGEST: Final = 6 * 1024 * 1024
 """Bytes of a request's body and of a reply; Lambda takes no more."""
 
 _TEXT: Final = re.compile(r"text/|application/(?:json|xml|javascript|[\w.-]+\+(?:json|xml))\s*(?:;|$)", re.IGNORECASE)
-_CONNECTION_FIELDS: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length"})
-"""Header fields of a reply that the function does not decide."""
+_CONNECTION_FIELDS: Final = frozenset(
+    {"connection", "content-length", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
+)
+"""Header fields that are about a connection: the function neither gets nor decides them."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ def event_of(request: FrontRequest, invocation: Invocation) -> Json:
     body, encoded = _body(request)
     url_id = "biotsidecar"
     domain = f"{url_id}.lambda-url.{invocation.region}.on.aws"
-    fields = _joined((name.lower(), value) for name, value in request.fields)
+    lowered = ((name.lower(), value) for name, value in request.fields)
+    fields = _joined((name, value) for name, value in lowered if name not in _CONNECTION_FIELDS)
+    if request.body:
+        fields["content-length"] = str(len(request.body))
     cookies = [cookie.strip() for cookie in fields.pop("cookie", "").split(";") if cookie.strip()]
     at = datetime.fromtimestamp(invocation.at, UTC)
     event: Json = {
