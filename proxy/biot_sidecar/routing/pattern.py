@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -12,6 +13,8 @@ from biot_sidecar.routing.path_normalization import BadPath, check_segment
 
 LONGEST: Final = 1024
 METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._~-]*")
+"""A segment that stands for itself, whoever reads it."""
 _NAMED: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_.-]*\}")
 _BROKEN_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # Methods in any enumeration, the address of a server, a path without its slash: close enough to say what was meant.
@@ -84,7 +87,10 @@ def _methods(text: str) -> frozenset[str] | None:
     return frozenset(methods)
 
 
+@lru_cache(maxsize=1024)  # most of a file's are in many of its patterns
 def _segment(text: str) -> bytes | None:
+    if _PLAIN.fullmatch(text):
+        return text.encode()
     if _NAMED.fullmatch(text):
         return None
     if "**" in text:

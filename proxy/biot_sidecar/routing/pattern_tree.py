@@ -23,14 +23,10 @@ class _Node:
 
 
 class PatternTree:
-    """Finds the lowest number among the patterns that match; `folded` takes segments and methods in any case.
-
-    `plain` says that folding changed no pattern: a folded tree of them is the plain one.
-    """
+    """Finds the lowest number among the patterns that match; `folded` takes segments and methods in any case."""
 
     def __init__(self, patterns: Iterable[tuple[int, Pattern]], *, folded: bool = False, pace: Pace = no_pause) -> None:
         self._root = _Node()
-        self.plain = True
         for number, pattern in patterns:
             pace()
             self._add(number, pattern, folded)
@@ -39,7 +35,6 @@ class PatternTree:
         node = self._root
         for segment in pattern.segments:
             key = fold(segment) if folded and segment is not None else segment
-            self.plain = self.plain and key == segment
             node = _child(node, key)
         ends = node.rests if pattern.rest else node.ends
         for method in pattern.methods or ("",):
@@ -104,6 +99,12 @@ def fold(segment: bytes) -> bytes:
     if segment.isascii():
         return segment.lower()
     return fold_case(segment.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def folds_to_itself(pattern: Pattern, pace: Pace) -> bool:
+    """True if a folded tree would hold the pattern as it is."""
+    pace()
+    return all(segment is None or fold(segment) == segment for segment in pattern.segments)
 
 
 def fold_all(segments: tuple[bytes, ...]) -> tuple[bytes, ...]:

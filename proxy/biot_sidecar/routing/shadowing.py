@@ -11,7 +11,7 @@ look-up's tree exists folded as well, and this one is freed once the file is jud
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from biot_sidecar.pacing import Pace, no_pause
@@ -19,6 +19,7 @@ from biot_sidecar.routing.pattern import Pattern
 
 ANY: Final = ""
 NEVER: Final = 1 << 60
+_NONE: Final[frozenset[str]] = frozenset()
 
 
 class _Node:
@@ -78,16 +79,16 @@ class Coverage:
     def _covering(self, method: str, pattern: Pattern, before: int) -> set[int] | None:
         level = [self._root]
         for segment in pattern.segments:
-            rest = _first((node.rests for node in level), method, before)
+            rest = _first([node.rests for node in level if node.rests], method, before)
             if rest is not None:
                 return {rest}
             level = _below(level, segment)
         found: set[int] = set()
         while True:
-            rest = _first((node.rests for node in level), method, before)
+            rest = _first([node.rests for node in level if node.rests], method, before)
             if rest is not None:
                 return found | {rest}
-            end = _first((node.ends for node in level), method, before)
+            end = _first([node.ends for node in level if node.ends], method, before)
             if end is None:
                 return None
             found.add(end)
@@ -104,27 +105,33 @@ class Coverage:
             self._pace()
             node, depth = todo.pop()
             self.visits += 1 + len(node.here)
-            found.update(
-                number
-                for number, other in node.here
-                if (other.rest or depth >= length) and common_methods(pattern, other) != frozenset()
-            )
+            for number, other in node.here:
+                if (other.rest or depth >= length) and common_methods(pattern, other) != _NONE:
+                    found.add(number)
             if depth < length or pattern.rest:
                 segment = pattern.segments[depth] if depth < length else None
                 todo += [(child, depth + 1) for child in _meeting(node, segment)]
         return sorted(found)
 
 
-def _first(tables: Iterable[dict[str, int]], method: str, before: int) -> int | None:
-    numbers = [table.get(name, NEVER) for table in tables for name in {method, ANY}]
-    least = min(numbers, default=NEVER)
+def _first(tables: Sequence[dict[str, int]], method: str, before: int) -> int | None:
+    least = before
+    for table in tables:
+        least = min(least, table.get(method, NEVER), table.get(ANY, NEVER))
     return least if least < before else None
 
 
 def _below(level: list[_Node], segment: bytes | None) -> list[_Node]:
     """The nodes that take every request with this segment next; None stands for any."""
-    wanted = (None,) if segment is None else (None, segment)
-    return [node.children[name] for node in level for name in wanted if name in node.children]
+    found = []
+    for node in level:
+        child = node.children.get(None)
+        if child is not None:
+            found.append(child)
+        child = None if segment is None else node.children.get(segment)
+        if child is not None:
+            found.append(child)
+    return found
 
 
 def _meeting(node: _Node, segment: bytes | None) -> list[_Node]:

@@ -34,7 +34,9 @@ class RouteTable:
         deny_unmatched: bool = False,
         observe_unmatched: bool = False,
         pace: Pace = no_pause,
+        patterns: Sequence[tuple[int, Pattern]] | None = None,
     ) -> None:
+        """`patterns`: each route's, by its number, if they are known already."""
         operations()  # reads a file, which no request should wait for
         self.routes = tuple(routes)
         if deny_unmatched:
@@ -43,7 +45,7 @@ class RouteTable:
             unmatched = dataclasses.replace(unmatched, observe=OBSERVED_UNMATCHED)
         self.unmatched = unmatched
         self.deny_unmatched = deny_unmatched
-        self._patterns = _compiled(self.routes, pace)
+        self._patterns = _compiled(self.routes, pace) if patterns is None else list(patterns)
         deciding = [(number, pattern) for number, pattern in self._patterns if self.routes[number].observe is None]
         self._tree = PatternTree(deciding, pace=pace)
         denies = any(route.deny is not None for route in (*self.routes, unmatched))

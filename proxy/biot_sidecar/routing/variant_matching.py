@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from biot_sidecar.pacing import Pace
 from biot_sidecar.routing.path_normalization import Segments, is_canonical, path_variants
 from biot_sidecar.routing.pattern import Pattern
-from biot_sidecar.routing.pattern_tree import PatternTree, fold_all
+from biot_sidecar.routing.pattern_tree import PatternTree, fold_all, folds_to_itself
 
 
 class VariantMatcher:
     """Finds which patterns come first, one for each variant; `plain` is the tree of the same patterns."""
 
-    def __init__(self, plain: PatternTree, patterns: Iterable[tuple[int, Pattern]], pace: Pace) -> None:
+    def __init__(self, plain: PatternTree, patterns: Sequence[tuple[int, Pattern]], pace: Pace) -> None:
         self._plain = plain
-        self._folded = PatternTree(patterns, folded=True, pace=pace)
+        self._same = all(folds_to_itself(pattern, pace) for _, pattern in patterns)
+        self._folded = plain if self._same else PatternTree(patterns, folded=True, pace=pace)
 
     def parts(self, pace: Pace) -> list[object]:
         """What this is made of beside `plain`, for pace.let_go()."""
-        return self._folded.parts(pace)
+        return [] if self._same else self._folded.parts(pace)
 
     def is_plain(self, method: str, path: bytes) -> bool:
         """True when every variant of `path` falls under the same pattern as its plain one."""
-        return self._folded.plain and is_canonical(path) and method.upper() == method
+        return self._same and is_canonical(path) and method.upper() == method
 
     def first_matches(self, method: str, path: bytes, segments: Segments) -> set[int | None]:
         """The number of the first pattern in each variant of `path`, None for one that matches no pattern.

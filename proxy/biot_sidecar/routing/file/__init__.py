@@ -69,6 +69,7 @@ def _checked(root: Mapping, report: Diagnostics) -> tuple[RouteTable | None, Sec
         deny_unmatched=sections.policy is Unmatched.DENY,
         observe_unmatched=sections.policy is Unmatched.OBSERVE,
         pace=report.pace,
+        patterns=[(number, pattern) for number, one in enumerate(sections.routes) for pattern, _ in one.matches],
     )
     run_tests(table, sections.tests, report)
     return table, sections

@@ -14,6 +14,8 @@ from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Interception, Operation
 from biot_sidecar.routing.unknown_operations import odd_method, operations_of, why_unknown
 
+Known = Sequence[list[Operation]]
+"""The operations that each of a route's patterns matches."""
 _HINTS_MOST: Final = 20  # looking for the likeliest operation costs milliseconds each
 
 
@@ -21,22 +23,23 @@ def check_operations(routes: Sequence[ParsedRoute], report: Diagnostics) -> None
     """Report what is probably not meant, as warnings."""
     hints = 0
     for parsed in routes:
-        hints += _warn_of_unknown_operations(parsed, report, hint=hints < _HINTS_MOST)
-        _warn_of_vain_interception(parsed, report)
+        known = [operations_of(pattern) for pattern, _ in parsed.matches]
+        hints += _warn_of_unknown_operations(parsed, known, report, hint=hints < _HINTS_MOST)
+        _warn_of_vain_interception(parsed, known, report)
         _warn_of_vain_settings(parsed, report)
 
 
-def _warn_of_unknown_operations(parsed: ParsedRoute, report: Diagnostics, *, hint: bool) -> int:
+def _warn_of_unknown_operations(parsed: ParsedRoute, known: Known, report: Diagnostics, *, hint: bool) -> int:
     """Report patterns that no known operation fits; how many there were."""
     found = 0
-    for pattern, position in parsed.matches:
+    for (pattern, position), operations in zip(parsed.matches, known, strict=True):
         report.pace()
         odd = odd_method(pattern)
         if odd:
             report.warning(position, f"{pattern.text}: {odd}")
         elif _is_local(pattern):
             report.warning(position, f"{pattern.text}: the sidecar answers this path itself and never forwards it")
-        elif not operations_of(pattern):
+        elif not operations:
             _warn_of_unknown_operation(pattern, position, report, hint=hint)
             found += 1
     return found
@@ -52,13 +55,13 @@ def _is_local(pattern: Pattern) -> bool:
     return is_local(path) and not (pattern.rest and path in LOCAL_PATHS)
 
 
-def _warn_of_vain_interception(parsed: ParsedRoute, report: Diagnostics) -> None:
+def _warn_of_vain_interception(parsed: ParsedRoute, known: Known, report: Diagnostics) -> None:
     if "interception" not in parsed.explicit_keys:
         return
     route = parsed.route
     if route.interception is Interception.OFF or route.deny or route.observe:
         return
-    operations = [(*match, _never_intercepted(match[0])) for match in parsed.matches]
+    operations = [(*match, _never_intercepted(found)) for match, found in zip(parsed.matches, known, strict=True)]
     vain = [(pattern, position, found) for pattern, position, found in operations if found]
     if len(vain) < len(parsed.matches):
         for pattern, position, _ in vain:
@@ -80,7 +83,6 @@ def _warn_of_vain_settings(parsed: ParsedRoute, report: Diagnostics) -> None:
             report.warning(position, f"{key} has no effect beside observe: this route decides nothing")
 
 
-def _never_intercepted(pattern: Pattern) -> list[Operation]:
-    """The operations that a pattern matches, if BioT intercepts none of them."""
-    found = operations_of(pattern)
+def _never_intercepted(found: list[Operation]) -> list[Operation]:
+    """These operations, if BioT intercepts none of them."""
     return found if all(operation.interceptable is False for operation in found) else []

@@ -86,14 +86,16 @@ class _ShadowingLint:
         return f"{listed(names)} {'comes first and takes' if len(found) == 1 else 'come first and take'}"
 
     def _add(self, number: int, parsed: ParsedRoute) -> None:
+        several = len(parsed.matches) > 1
         keys = Coverage()
         for pattern, position in parsed.matches:
             self._report.pace()
-            if keys.covering(pattern) is not None:
+            if several and keys.covering(pattern) is not None:
                 self._report.warning(
                     position, f"{pattern.text} adds nothing: what stands before it in this match takes all of it"
                 )
-            keys.add(0, pattern)
+            if several:
+                keys.add(0, pattern)
             (self._earlier if parsed.route.observe is None else self._observing).add(number, pattern)
 
     # ---- overlaps

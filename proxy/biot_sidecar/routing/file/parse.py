@@ -85,16 +85,16 @@ def _defaults(entries: Entries, report: Diagnostics) -> tuple[Route, Unmatched]:
         return plain, Unmatched.ALLOW
     key, node = entries["defaults"]
     keys = values.mapping(node, report, "defaults", "defaults is a mapping, such as timeout: 60s")
-    unmatched = _settings(keys, dataclasses.replace(plain, source=f"{report.file}:{key.line}"), report)
+    unmatched = dataclasses.replace(plain, source=f"{report.file}:{key.line}", **_settings(keys, report))
     if "unmatched" not in keys:
         return unmatched, Unmatched.ALLOW
     return unmatched, values.word(keys["unmatched"][1], report, "unmatched", Unmatched) or Unmatched.ALLOW
 
 
-def _settings(keys: Entries, fallback: Route, report: Diagnostics) -> Route:
-    """`fallback` with the settings that stand in `keys`."""
+def _settings(keys: Entries, report: Diagnostics) -> dict[str, Any]:
+    """What stands in `keys` of a route's fields, and is right."""
     read = {key: setting(key, keys[key][1], report) for key in keys if key in _WORDS or key == "timeout"}
-    return dataclasses.replace(fallback, **{key: value for key, value in read.items() if value is not None})
+    return {key: value for key, value in read.items() if value is not None}
 
 
 def setting(key: str, node: Node, report: Diagnostics) -> Any:
@@ -117,7 +117,7 @@ def _route(node: Node, unmatched: Route, lines: dict[str, int], report: Diagnost
     _insist(node, keys, _NEEDED_BY_ROUTE, "this route", report)
     name = _unique_name(keys, lines, report)
     found = values.matches(keys["match"][1], report) if "match" in keys else []
-    route = _settings(keys, dataclasses.replace(unmatched, source=f"{report.file}:{node.line}"), report)
+    settings = _settings(keys, report)
     deny = values.reason("deny", keys["deny"][1], report) if "deny" in keys else None
     observe = values.reason("observe", keys["observe"][1], report) if "observe" in keys else None
     if "deny" in keys and "observe" in keys:
@@ -125,7 +125,13 @@ def _route(node: Node, unmatched: Route, lines: dict[str, int], report: Diagnost
     if name is None or not found:
         return None
     route = dataclasses.replace(
-        route, name=name, patterns=tuple(one.text for one, _ in found), deny=deny, observe=observe
+        unmatched,
+        name=name,
+        source=f"{report.file}:{node.line}",
+        patterns=tuple(one.text for one, _ in found),
+        deny=deny,
+        observe=observe,
+        **settings,
     )
     return ParsedRoute(route, node, tuple(found), keys)
 

@@ -76,7 +76,7 @@ def read_document(data: bytes, report: Diagnostics) -> Node | None:
     lines = _LINE_END.split(text)
     report.pace()
     try:
-        return _Builder(yaml.parse(text, Loader=_LOADER), lines, report).document()
+        return _Builder(iter(_LOADER(text).get_event, None), lines, report).document()
     except _Stop:
         return None
     except yaml.YAMLError as error:
@@ -147,23 +147,24 @@ class _Builder:
 
     def _node(self, event: Any, depth: int) -> Node:
         self._report.pace()
-        position = self._position(event)
+        line, column = position_of(event.start_mark, self._lines)
         if depth > DEEPEST:
-            self._report.error(position, TOO_DEEP)
+            self._report.error(Node(line, column), TOO_DEEP)
             raise _Stop
         if isinstance(event, yaml.AliasEvent):
             anchor = self._report.excerpt(str(event.anchor))
             self._report.error(
-                position,
+                Node(line, column),
                 f'*{anchor} is an alias to YAML; write it out, or put quotes around a match: "* /file/**"',
             )
-            return Broken(position.line, position.column)
-        self._refuse_decoration(event, position)
+            return Broken(line, column)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_decoration(event, Node(line, column))
         if isinstance(event, yaml.ScalarEvent):
-            return Scalar(position.line, position.column, event.value, event.style is None or event.style == "")
+            return Scalar(line, column, event.value, event.style is None or event.style == "")
         if isinstance(event, yaml.SequenceStartEvent):
-            return Sequence(position.line, position.column, tuple(self._items(yaml.SequenceEndEvent, depth)))
-        return Mapping(position.line, position.column, tuple(self._entries(depth)))
+            return Sequence(line, column, tuple(self._items(yaml.SequenceEndEvent, depth)))
+        return Mapping(line, column, tuple(self._entries(depth)))
 
     def _refuse_decoration(self, event: Any, position: Node) -> None:
         if event.anchor is not None:
