@@ -195,7 +195,25 @@ async def test_behind_the_tunnel_it_is_biot_that_is_named(authority):
         raised.value.message
         == f"BioT cannot be reached at {NAME}:443 through the proxy 127.0.0.1:{port}: it speaks no TLS."
     )
+    assert raised.value.hint.endswith(f"BIOT_BASE_URL. What answers may also be the proxy 127.0.0.1:{port} itself.")
     assert wires.connects == [False]
+
+
+async def test_a_tunnel_that_closes_at_once_points_behind_the_proxy(authority):
+    """As of a proxy that says 200 before it has reached BioT."""
+
+    async def closes(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await writer.drain()
+
+    async with server(closes) as port:
+        wires = Wires(443, tls_context(str(authority.ca_file)), NAME, proxy=proxy_at(port))
+        with pytest.raises(UpstreamError) as raised:
+            await wires.dial()
+    assert "it closed the connection before TLS was agreed upon" in raised.value.message
+    assert raised.value.hint == f"Check BIOT_BASE_URL and the network between the proxy 127.0.0.1:{port} and BioT."
+    assert raised.value.retryable == "connect"
 
 
 async def test_an_https_proxy_is_verified_by_the_same_authorities(authority, tmp_path):

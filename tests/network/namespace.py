@@ -54,9 +54,9 @@ class Namespace:
         self.enter = ["nsenter", f"--target={self._holder.pid}", "--net", "--mount"]
         try:
             self._lay_cable()
-        except BaseException:
+        except AssertionError as error:
             self.close()
-            raise
+            pytest.skip(f"this kernel has not what a network of our own is made of: {error}")
 
     def _lay_cable(self) -> None:
         self.ip("link set lo up")

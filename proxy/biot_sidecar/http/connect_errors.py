@@ -70,7 +70,10 @@ def unreachable(error: OSError | TimeoutError, server: str, seconds: float, via:
 
     `via` is the proxy whose tunnel stood.
     """
-    reason, hint = _reason(error, seconds, "BIOT_BASE_URL", CHECK)
+    check = f"Check BIOT_BASE_URL and the network between the proxy {via} and BioT." if via else CHECK
+    reason, hint = _reason(error, seconds, "BIOT_BASE_URL", check)
+    if via and isinstance(error, NoTls):
+        hint = f"{hint} What answers may also be the proxy {via} itself."
     through = f" through the proxy {via}" if via else ""
     return UpstreamError(
         Code.UPSTREAM_UNREACHABLE,
