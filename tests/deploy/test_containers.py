@@ -76,11 +76,11 @@ def test_the_image_runs_as_a_numbered_user_and_takes_signals_itself(stage: str) 
     assert "pip" not in image
 
 
-def test_the_image_that_is_made_if_none_is_named_is_the_sidecar_with_redis_and_no_more() -> None:
+def test_the_image_that_is_made_if_none_is_named_is_the_sidecar_with_redis_and_traces_and_no_more() -> None:
     assert list(STAGES)[-1] == "sidecar"
-    assert re.findall(r'biot-sidecar\[(\w+)\]"', layers("build")) == ["redis"]
+    assert re.findall(r'biot-sidecar\[([\w,]+)\]"', layers("build")) == ["redis,otel"]
     assert re.findall(r"--from=(\S+)", layers("sidecar")) == ["build"]
-    assert re.findall(r'biot-sidecar\[(\w+)\]"', layers("build-all")) == ["redis", "all"]
+    assert re.findall(r'biot-sidecar\[([\w,]+)\]"', layers("build-all")) == ["redis,otel", "all"]
     assert re.findall(r"--from=(\S+)", layers("simulator")) == ["build-all"]
 
 
