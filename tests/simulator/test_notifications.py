@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from biot_sidecar.simulator import seed
 from biot_sidecar.simulator.delivery import MOST_PER_TRACE, Delivery
 from biot_sidecar.simulator.notifications import (
     NOTIFIABLE,
@@ -15,6 +16,7 @@ from biot_sidecar.simulator.notifications import (
     from_control,
     told_as,
 )
+from biot_sidecar.simulator.options import USER_PASSWORD
 from biot_sidecar.simulator.values import BiotError, Call, Change, Initiator
 
 from tests.simulator.helpers import NOW, Desk
@@ -106,6 +108,20 @@ def test_a_chosen_initiator_stands_in_the_events(desk: Desk) -> None:
     assert events.initiator(Initiator("u1")).token_type == "DEVICE"
     events.chosen_initiator = None
     assert events.initiator(Initiator("u1")).id == "u1"
+
+
+async def test_a_person_who_logs_in_is_named_by_what_follows(desk: Desk) -> None:
+    desk.post.replies += [(200, None)] * 2
+    desk.simulator.plugin_events.notifications.add(from_control({"type": "NOTIFICATION", "url": URL}))
+    credentials = {"username": "demo.patient@example.org", "password": USER_PASSWORD}
+    login = await desk.ask("POST", "/ums/v2/users/login", credentials, token=None)
+    path = f"/organization/v1/users/patients/{seed.PATIENT_ID}"
+    await desk.ask("PATCH", path, {"age": 5}, token=login.body["accessJwt"]["token"])
+    while len(desk.post.asked) < 2:
+        await asyncio.sleep(0)
+    told = [event["metadata"] for _, event, _ in desk.post.asked]
+    assert [one["actionName"] for one in told] == ["_login", "_update"]
+    assert [one["initiator"]["subject"]["id"] for one in told] == [seed.PATIENT_ID] * 2
 
 
 def announced(desk: Desk, *changes: Change) -> list[tuple[str, Any, dict[str, str]]]:

@@ -59,8 +59,11 @@ class Delivery:
             for url in self._subscriptions.wanting(change):
                 if self._is_loop(trace_id, change):
                     return
+                who = (
+                    initiator if initiator.id else Initiator(str(change.entity.get("_id", "")))
+                )  # logs in, or signs up
                 body = notification(
-                    change, initiator,
+                    change, who,
                     began=began, ended=ended, trace_id=trace_id, source=source, jwt=self._token(SCOPE),
                 )  # fmt: skip
                 self._enqueue(url, body, {"hooktype": HOOK_TYPE, "traceparent": traceparent})
