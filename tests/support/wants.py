@@ -20,7 +20,7 @@ PREFIX = "for want of "
 TEST_ALL = "make test-all"
 BROUGHT_BY = {
     "aws-lambda-ric": "npm: aws-lambda-ric (its build wants autoconf, automake, libtool, cmake)",
-    "awslambdaric": "PyPI: awslambdaric",
+    "awslambdaric": f"{TEST_ALL}, on Linux on x86-64",
     "atheris": f"{TEST_ALL}, on Linux on x86-64",
     "check-jsonschema": TEST_ALL,
     "cyclonedx-py": TEST_ALL,
