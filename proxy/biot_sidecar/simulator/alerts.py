@@ -31,6 +31,12 @@ def _alert(entity: Json, old: Json | None, call: Call, stored: Stored) -> None:
             entity["_clearedBy"] = {"id": call.initiator.id}
 
 
+def _cleared(entity: Json, old: Json | None) -> Sequence[str]:
+    """An update that clears an alert is told as that, too."""
+    is_cleared, was_cleared = entity["_state"] == "CLEARED", old is None or old["_state"] == "CLEARED"
+    return ("_clear",) if is_cleared and not was_cleared else ()
+
+
 def _of(parent: str, variable: str) -> tuple[Mapping[str, Sequence[str]], Parent]:
     """The references and the parent of an alert."""
     attribute = "_" + parent
@@ -49,6 +55,7 @@ PATIENT_ALERT = Kind(
     template="PatientAlert",
     caption=lambda entity: entity.get("_name") or entity["_template"]["displayName"],
     derive=_alert,
+    also=_cleared,
     references=_PATIENT_REFERENCES,
     parent=_PATIENT,
     parent_template="patient",

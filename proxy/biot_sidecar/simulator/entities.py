@@ -33,7 +33,9 @@ class Entities:
     def of(self, kind: str) -> Collection:
         return self._collections[kind]
 
-    def create(self, kind: Kind, body: Json, call: Call, template: str = "", **system: Any) -> Json:
+    def create(
+        self, kind: Kind, body: Json, call: Call, template: str = "", action: str = "_create", **system: Any
+    ) -> Json:
         """A new entity as BioT shows it; `template` is a name that the path gave, `system` what BioT sets itself."""
         found = self._template(kind, body, call, template)
         identity = str(system.pop("id", "") or (body.get(kind.id_attribute) if kind.given_id else "") or uuid.uuid4())
@@ -43,7 +45,7 @@ class Entities:
             entity.setdefault("_ownerOrganization", {"id": self._owner(kind, entity)})
         self._complete(kind, entity, None, call)
         self.of(kind.name).put(identity, entity)
-        return self._announced(kind, "_create", entity, None, call)
+        return self._announced(kind, action, entity, None, call)
 
     def get(self, kind: Kind, identity: str, call: Call) -> Json:
         """The entity as it is kept; it must be of the parent and of the template that the path names."""
@@ -157,12 +159,12 @@ class Entities:
         return system | ({"_template": template.reference} if template else {})
 
     def _complete(self, kind: Kind, entity: Json, old: Json | None, call: Call) -> None:
+        kind.derive(entity, old, call, self)
         for name, kinds in kind.references.items():
             if entity.get(name) is not None and entity[name] != (old or {}).get(name):
                 entity[name] = self._referenced(name, entity, kinds, call)
         for unique in kind.unique:
             self._check_unique(kind, unique, entity, old, call)
-        kind.derive(entity, old, call, self)
         if kind.template:
             entity["_caption"] = kind.caption(entity)
 
@@ -219,7 +221,8 @@ class Entities:
         shown = self.shown(kind, entity)
         if kind.template:
             before = self.shown(kind, old) if old is not None else None
-            call.changes.append(Change(kind.name, action, shown, before))
+            actions = [action, *kind.also(entity, old)] if action != "_delete" else [action]
+            call.changes.extend(Change(kind.name, one, shown, before) for one in actions)
         return shown
 
 
@@ -262,9 +265,10 @@ def template_of(variables: Mapping[str, str]) -> str:
 class EntityOperations:
     """The operations of one kind as handlers."""
 
-    def __init__(self, entities: Entities, kind: Kind) -> None:
+    def __init__(self, entities: Entities, kind: Kind, created: str = "_create") -> None:
         self._entities = entities
         self._kind = kind
+        self._created = created  # the action that a create is to who is notified
 
     def create(self, call: Call) -> Answer:
         return self.create_with(call)
@@ -272,7 +276,7 @@ class EntityOperations:
     def create_with(self, call: Call, **system: Any) -> Answer:
         """A create in which BioT sets something beside the body."""
         name, system = template_of(call.variables), self._parent(call) | system
-        return Answer(201, self._entities.create(self._kind, call.document(), call, name, **system))
+        return Answer(201, self._entities.create(self._kind, call.document(), call, name, self._created, **system))
 
     def read(self, call: Call) -> Answer:
         return Answer(200, self._entities.shown(self._kind, self._entities.get(self._kind, call.variables["id"], call)))

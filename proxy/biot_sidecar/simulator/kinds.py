@@ -66,6 +66,11 @@ def may_go(entity: Json, call: Call, stored: Stored) -> None:
     """What keeps an entity from being deleted where a kind has nothing of its own."""
 
 
+def nothing_else(entity: Json, old: Json | None) -> Sequence[str]:
+    """What else a change is, to who is notified, where a kind has nothing of its own."""
+    return ()
+
+
 @dataclass(frozen=True, eq=False)
 class Kind:
     """An entity type.
@@ -73,7 +78,7 @@ class Kind:
     `shape` is the answer's in the table of facts; `template` the name of its first template, empty for what has none;
     `references` say which kinds an attribute may refer to; `mandatory` attributes cannot be taken away by an update;
     `prefix` stands before BioT's own names (`_id`, `id`), of which `id_name` is the id's and `id_detail` what errors
-    call it. With `given_id` a create names the id. `guard` keeps
+    call it. With `given_id` a create names the id. A change is `also` other actions. `guard` keeps
     an entity from being deleted.
     """
 
@@ -84,6 +89,7 @@ class Kind:
     caption: Callable[[Json], str | None] = no_caption
     derive: Derive = nothing
     guard: Guard = may_go
+    also: Callable[[Json, Json | None], Sequence[str]] = nothing_else
     references: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unique: Sequence[Unique] = ()
     mandatory: Sequence[str] = ()

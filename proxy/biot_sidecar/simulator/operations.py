@@ -172,8 +172,10 @@ def _sessions(entities: Entities) -> Iterator[Operation]:
     handlers, sessions, kind = EntityOperations(entities, SESSION), Sessions(entities), SESSION.name
     path = "/device/v1/devices/{deviceId}/usage-sessions"
 
+    remote = EntityOperations(entities, SESSION, "_remoteStart")
+
     def start(call: Call) -> Answer:
-        return handlers.create_with(call, _initiator="REMOTE_CONTROL", _startTime=timestamp(call.now))
+        return remote.create_with(call, _initiator="REMOTE_CONTROL", _startTime=timestamp(call.now))
 
     running = {"_state": {"not": "DONE"}}
     yield Operation("GET", "/device/v1/devices/usage-sessions", handlers.search, kind)
@@ -197,7 +199,7 @@ def _sessions(entities: Entities) -> Iterator[Operation]:
 
 
 def _commands(entities: Entities) -> Iterator[Operation]:
-    handlers, kind = EntityOperations(entities, COMMAND), COMMAND.name
+    handlers, kind = EntityOperations(entities, COMMAND, "_start"), COMMAND.name
     path = "/device/v1/devices/{deviceId}/commands"
     yield Operation("GET", "/device/v1/devices/commands", handlers.search, kind)
     yield Operation("POST", path + "/start", handlers.create, kind)

@@ -37,8 +37,8 @@ def _patient(entity: Json, old: Json | None, call: Call, stored: Stored) -> None
     caregiver = stored.of("caregiver").get((entity.get("_caregiver") or {}).get("id", ""))
     if caregiver is None:
         return
-    theirs, ours = caregiver["_ownerOrganization"].get("id"), entity["_ownerOrganization"].get("id")
-    if theirs != ours:
+    theirs, ours = ((one.get("_ownerOrganization") or {}).get("id") for one in (caregiver, entity))
+    if theirs != ours and stored.of("organization").get(str(ours)) is not None:
         message = "A patient's caregiver must be of the same organization"
         details = {"patientOrganizationId": ours, "caregiverOrganizationId": theirs}
         refuse(call, BiotError(409, "CAREGIVER_MUST_BE_IN_SAME_ORGANIZATION_AS_PATIENT", message, details))
