@@ -11,7 +11,8 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -72,16 +73,17 @@ async def answer(*asked: object) -> tuple[int, str]:
 REFUSED = (403, "SIDECAR_CALLER_REFUSED")
 
 
-def readable_by_all(folder: Path) -> None:
-    for one in [folder, *folder.parents]:
-        if one.stat().st_uid == os.geteuid() and not one.stat().st_mode & stat.S_IXOTH:
-            one.chmod(0o755)
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Any user gets into it. Not so into pytest's, which each run of pytest on this machine closes anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_only_listed_users_may_call_over_tcp_and_over_a_unix_socket(tmp_path, workers):
-    readable_by_all(tmp_path)
-    path = str(tmp_path / "s")
+async def test_only_listed_users_may_call_over_tcp_and_over_a_unix_socket(tmp_path, open_folder, workers):
+    path = str(open_folder / "s")
     listen = f"unix:{path},127.0.0.1:0"
     async with program(
         tmp_path, SIDECAR_ALLOWED_UIDS=str(NOBODY_ELSE), SIDECAR_LISTEN=listen, SIDECAR_WORKERS=workers
