@@ -200,8 +200,8 @@ build/ship: requirements.lock $(VENV)/.dev wheel
 sbom: build/ship ## deploy/sbom/*.cdx.json, the lists of what wheel and image hold, with each component's support (CycloneDX)
 	@SOURCE_DATE_EPOCH= $(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --of JSON \
 	    -o build/environment.cdx.json build/ship/bin/python
-	@$(BIN)/python deploy/sbom.py build/environment.cdx.json wheel > build/biot-sidecar.cdx.json
-	@$(BIN)/python deploy/sbom.py build/environment.cdx.json image > build/image.cdx.json
+	@$(BIN)/python deploy/sbom.py build/ship build/environment.cdx.json wheel > build/biot-sidecar.cdx.json
+	@$(BIN)/python deploy/sbom.py build/ship build/environment.cdx.json image > build/image.cdx.json
 	@mv build/biot-sidecar.cdx.json build/image.cdx.json deploy/sbom/
 
 notices: build/ship ## THIRD-PARTY-NOTICES.txt, the licences of what ships

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,7 +38,8 @@ def test_a_list_names_what_ships_in_the_locked_versions(name: str) -> None:
     locked = sbom.locked("requirements.lock") | sbom.locked("requirements-compile.lock")
     found = {key: one["version"] for key, one in components(name).items() if key not in NOT_PACKAGES}
     assert found == {key: locked.get(key) for key in found}, "run `make sbom`"
-    assert shipped("biot-sidecar", *MODULES) - {"biot-sidecar"} | {"mypy"} <= found.keys(), "run `make sbom`"
+    extras = sbom.image_extras() if name == "image.cdx.json" else MODULES
+    assert shipped("biot-sidecar", *extras) - {"biot-sidecar"} | {"mypy"} == found.keys(), "run `make sbom`"
 
 
 @each_list
@@ -56,8 +58,8 @@ def test_each_component_has_a_level_of_support_and_its_end(name: str) -> None:
 
 
 def test_the_image_has_python_and_debian_beside_the_packages_and_both_are_those_of_its_base() -> None:
-    beside = components("image.cdx.json").keys() - components("biot-sidecar.cdx.json").keys()
-    assert beside == NOT_PACKAGES
+    assert components("image.cdx.json").keys() - components("biot-sidecar.cdx.json").keys() == NOT_PACKAGES
+    assert "aiohttp" not in components("image.cdx.json")  # the simulator's
     python = components("image.cdx.json")["python"]["version"]
     assert f"python:{python}-slim-trixie@sha256:" in (ROOT / "Dockerfile").read_text()
 
@@ -81,14 +83,41 @@ def test_a_lists_bytes_depend_on_nothing_but_what_was_found() -> None:
         "serialNumber": "urn:uuid:1",
         "metadata": {"component": {"bom-ref": "root", "name": "biot-sidecar"}, "timestamp": "today"},
         "components": [
-            {"bom-ref": name, "name": name, "version": "1", "externalReferences": []} for name in ("PyYAML", "attrs")
+            {"bom-ref": name, "name": name, "version": "1", "externalReferences": []}
+            for name in ("PyYAML", "attrs", "redis")
         ],
-        "dependencies": [{"ref": "root"}, {"ref": "gone"}],
+        "dependencies": [],
     }
-    made = sbom.completed(found, "wheel")
+    made = sbom.completed(found, {"biot-sidecar": {"pyyaml", "attrs"}, "pyyaml": set(), "attrs": set()}, "wheel")
     assert [one["name"] for one in made["components"]] == ["attrs", "mypy", "PyYAML"]
-    assert made["dependencies"] == [{"ref": "root"}]
+    assert made["dependencies"] == [
+        {"ref": "attrs", "dependsOn": []},
+        {"ref": "root", "dependsOn": ["PyYAML", "attrs"]},
+        {"ref": "PyYAML", "dependsOn": []},
+    ]
     assert "serialNumber" not in made
+
+
+def test_what_an_extra_needs_is_followed_and_what_another_wants_is_not(tmp_path: Path) -> None:
+    needs = {
+        "biot-sidecar": ["a", "b; extra == 'x'", "c; extra == 'y'", "biot-sidecar[x]; extra == 'all'"],
+        "a": ["d[z]", "e; extra == 'w'", "f; python_version < '3'"],
+        "b": [],
+        "c": [],
+        "d": ["g; extra == 'z'"],
+        "g": ["a"],
+    }
+    for name, wanted in needs.items():
+        folder = tmp_path / f"{name.replace('-', '_')}-1.dist-info"
+        folder.mkdir()
+        lines = [f"Requires-Dist: {one}" for one in wanted]
+        (folder / "METADATA").write_text(
+            "\n".join(["Metadata-Version: 2.1", f"Name: {name}", "Version: 1", *lines, ""])
+        )
+    with_x = {"biot-sidecar": {"a", "b"}, "a": {"d"}, "b": set(), "d": {"g"}, "g": {"a"}}
+    assert sbom.needs_of(str(tmp_path), ["x"]) == with_x
+    assert sbom.needs_of(str(tmp_path), ["all"]) == with_x
+    assert sbom.needs_of(str(tmp_path), []).keys() == {"biot-sidecar", "a", "d", "g"}
 
 
 @pytest.mark.parametrize("name", [*LISTS, "vex.cdx.json"])
