@@ -165,7 +165,7 @@ def state(pid: int) -> str:
 
 
 def test_freeze_stops_plugin_and_sidecar_between_events(tmp_path, biot):
-    with plain(tmp_path, "--freeze", BIOT_BASE_URL=biot) as function:
+    with plain(tmp_path, "--freeze", BIOT_BASE_URL=biot, SIDECAR_WORKERS="2") as function:
         address(function)
         children = function.children
         assert set(children) == {"serve", "command"}
@@ -174,6 +174,25 @@ def test_freeze_stops_plugin_and_sidecar_between_events(tmp_path, biot):
             until_stopped(*children.values())
         function.send(signal.SIGTERM)
         assert function.ended() == 0
+        assert all(gone(pid) for pid in children.values())
+
+
+def test_a_sidecar_that_is_lost_ends_the_command_with_status_1(tmp_path):
+    with plain(tmp_path) as function:
+        address(function)
+        children = function.children
+        os.kill(children["serve"], signal.SIGKILL)
+        assert function.ended() == 1
+        assert "the sidecar ended by itself" in function.log()
+        assert gone(children["command"])
+
+
+def test_a_command_that_is_killed_takes_plugin_and_sidecar_along(tmp_path):
+    with plain(tmp_path, "--freeze") as function:
+        address(function)
+        children = function.children
+        until_stopped(*children.values())
+        function.send(signal.SIGKILL)
         assert all(gone(pid) for pid in children.values())
 
 

@@ -19,7 +19,7 @@ from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.cli.stop_request import first, stop_request
 from biot_sidecar.settings.lambda_function import LambdaSettings, load_lambda
-from biot_sidecar.settings.names import LISTEN, SECRET
+from biot_sidecar.settings.names import LISTEN, SECRET, WORKERS
 from biot_sidecar.settings.table import FLAGS
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     settings = load_lambda(env, command, args.listen, args.timeout, args.concurrency, freeze=args.freeze)
     flags = flags_of(args)
     own = {**env, LISTEN: env.get(LISTEN, "").strip() or "127.0.0.1:0"}
+    if settings.freeze:
+        own[WORKERS] = "1"  # Lambda freezes one process; several would each have to be found
     refuse_unix_only(flags, own)
     words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
     return asyncio.run(_Run(settings, own, tells=not args.quiet).run(words))

@@ -35,6 +35,7 @@ from biot_sidecar.settings.names import (
     TRACES,
     UPSTREAM_PROXY,
     USER_ID,
+    WORKERS,
 )
 from biot_sidecar.settings.proxy_address import parse_upstream_proxy
 from biot_sidecar.settings.secret_command import parse_command
@@ -251,7 +252,7 @@ SETTINGS: Final = (
         help="how long a stopping sidecar lets requests end",
     ),
     Setting(
-        name="SIDECAR_WORKERS",
+        name=WORKERS,
         field="workers",
         default="1",
         parse=parsers.whole_number(1, 256),
