@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.deploy.programs import PLAIN, ROOT, SECRET, USER
+from tests.support.sidecar import skip_where_lacking
 
 COMMAND = [sys.executable, "-m", "biot_sidecar"]
 PATIENCE = 30.0
@@ -70,6 +71,7 @@ def running(
     folder: Path, *words: str, command: list[str] = COMMAND, folder_of_work: Path = ROOT, **env: str
 ) -> Iterator[Running]:
     """A process; at the end it and all that it started are killed."""
+    skip_where_lacking(env)
     log = folder / "log"
     with (
         log.open("ab") as stderr,

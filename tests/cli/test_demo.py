@@ -48,7 +48,10 @@ def test_the_three_calls_do_what_is_said_of_them(tmp_path):
         assert demo.ended() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.not_on("windows", why="SIGHUP"))],
+)
 def test_a_signal_ends_both_and_is_a_clean_end(tmp_path, number):
     with running(tmp_path, *DEMO, **ANYWHERE) as demo:
         introduced(demo)
@@ -84,6 +87,7 @@ def test_a_biot_of_the_environment_is_not_called_and_that_is_said(tmp_path):
         assert "the demo brings its own BioT along; BIOT_BASE_URL is not called" in demo.log()
 
 
+@pytest.mark.not_on("windows", why="unix sockets")
 def test_behind_a_unix_socket_the_calls_say_so(tmp_path):
     where = tmp_path / "a b.sock"
     with running(tmp_path, *DEMO, "--listen", f"unix:{where}") as demo:

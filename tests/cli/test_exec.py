@@ -40,6 +40,7 @@ while True:
     os.read(told, 1)
 """
 """Tells each signal. (In pause() one that came a moment before would wait for the next.)"""
+SIGNALS = pytest.mark.not_on("windows", why="signals between processes")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,9 @@ def ran(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    "workers", ["1", pytest.param("2", marks=pytest.mark.not_on("windows", why="several workers"))]
+)
 def test_a_flags_value_reaches_the_sidecar_whatever_it_begins_with(tmp_path, workers):
     (tmp_path / "-routes.yaml").write_text("version: 1\n")
     words = [*COMMAND, "exec", "--routes=-routes.yaml", "--", "true"]
@@ -127,6 +130,7 @@ def test_flags_before_the_command_are_the_sidecars(biot):
     assert (done.returncode, done.stdout) == (0, f"http://{where}\n")
 
 
+@pytest.mark.not_on("windows", why="unix sockets")
 def test_beside_a_unix_socket_the_command_gets_the_address_that_a_url_can_name(tmp_path):
     listen = f"unix:{tmp_path}/socket,[::1]:0"
     done = ran(*python("import os; print(os.environ['BIOT_BASE_URL'])"), SIDECAR_LISTEN=listen)
@@ -142,6 +146,7 @@ def test_the_exit_status_is_the_commands(status):
     assert ran(*python(f"raise SystemExit({status})")).returncode == status
 
 
+@SIGNALS
 def test_a_command_killed_by_a_signal_is_128_and_its_number():
     assert ran(*python("import os; os.kill(os.getpid(), 9)")).returncode == 128 + 9
 
@@ -162,6 +167,7 @@ def test_no_command_is_a_wrong_command_line(words):
     assert "there is no command to run" in done.stderr
 
 
+@pytest.mark.not_on("windows", why="unix sockets")
 def test_a_sidecar_that_cannot_start_says_why_and_the_command_never_runs(tmp_path):
     mark = tmp_path / "ran"
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -181,6 +187,7 @@ def test_a_sidecar_that_cannot_start_says_why_and_the_command_never_runs(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH"])
+@SIGNALS
 def test_a_signal_reaches_the_command_once_and_the_sidecar_never(tmp_path, name):
     with running(tmp_path, *python(LISTENER), **NOBODY) as both:
         both.until("here")
@@ -195,6 +202,7 @@ def test_a_signal_reaches_the_command_once_and_the_sidecar_never(tmp_path, name)
         assert "Traceback" not in both.log()
 
 
+@SIGNALS
 def test_a_command_that_knows_no_signals_ends_by_them(tmp_path):
     with running(tmp_path, *python("print('here'); import time; time.sleep(60)"), **NOBODY) as both:
         both.until("here")
@@ -202,6 +210,7 @@ def test_a_command_that_knows_no_signals_ends_by_them(tmp_path):
         assert both.ended() == 128 + signal.SIGTERM
 
 
+@SIGNALS
 def test_ctrl_c_at_a_terminal_reaches_the_command_once(tmp_path):
     """The terminal sends it to every process in the foreground; a second one from exec would be one too many."""
     pid, terminal = pty.fork()
@@ -227,6 +236,7 @@ def test_ctrl_c_at_a_terminal_reaches_the_command_once(tmp_path):
 # ---- whose end comes first
 
 
+@pytest.mark.not_on("windows", why="os.fork")
 def test_the_sidecar_ends_after_the_command_and_after_what_is_under_way(tmp_path, biot):
     """The command leaves a child behind, whose call BioT takes its time over."""
     slow = {"fault": "slow", "delay": "2s", "match": "GET /device/**", "count": 1}
@@ -247,6 +257,7 @@ os.read(asked, 1)
         assert both.ended() == 0
 
 
+@SIGNALS
 def test_a_command_killed_midway_takes_the_sidecar_along(tmp_path):
     with running(tmp_path, *python(LISTENER), **NOBODY) as both:
         pid = int(both.until("here").split()[1])
@@ -256,6 +267,7 @@ def test_a_command_killed_midway_takes_the_sidecar_along(tmp_path):
         assert gone(sidecar)
 
 
+@SIGNALS
 def test_a_sidecar_lost_midway_ends_the_command_with_status_1(tmp_path):
     with running(tmp_path, *python(LISTENER), **NOBODY) as both:
         both.until("here")
@@ -265,6 +277,7 @@ def test_a_sidecar_lost_midway_ends_the_command_with_status_1(tmp_path):
         assert f"the sidecar ended (status {128 + signal.SIGKILL})" in both.log()
 
 
+@SIGNALS
 def test_nothing_is_left_of_an_exec_that_is_killed(tmp_path):
     with running(tmp_path, *python(LISTENER), **NOBODY) as both:
         pid = int(both.until("here").split()[1])
@@ -285,6 +298,7 @@ def gate(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@SIGNALS
 def test_a_signal_while_the_sidecar_starts_ends_exec_without_the_command(tmp_path, gate, number):
     mark = tmp_path / "ran"
     with running(tmp_path, "exec", "--", "touch", str(mark), PYTHONPATH=str(gate.parent), **NOBODY) as both:
@@ -297,6 +311,7 @@ def test_a_signal_while_the_sidecar_starts_ends_exec_without_the_command(tmp_pat
     assert not mark.exists()
 
 
+@SIGNALS
 def test_a_signal_that_does_not_end_waits_for_the_command(tmp_path, gate):
     """A window that changes its size while the sidecar starts, say."""
     with running(tmp_path, *python(LISTENER), PYTHONPATH=str(gate.parent), **NOBODY) as both:

@@ -164,6 +164,7 @@ def state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
+@pytest.mark.not_on("windows", why="no process can be stopped and go on")
 def test_freeze_stops_plugin_and_sidecar_between_events(tmp_path, biot):
     with plain(tmp_path, "--freeze", BIOT_BASE_URL=biot, SIDECAR_WORKERS="2") as function:
         address(function)

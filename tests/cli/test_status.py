@@ -19,6 +19,7 @@ from tests.cli.processes import COMMAND, DUMB, PATIENCE, running
 from tests.cli.support import ran
 from tests.cli.test_status_view import READY, route, status
 from tests.deploy.programs import PLAIN, ROOT
+from tests.support.form import SYSTEM
 from tests.support.ports import free_port
 
 NOBODY = DUMB | {"BIOT_BASE_URL": "http://127.0.0.1:9", "SIDECAR_LOGIN_AT_START": "0"}
@@ -126,7 +127,7 @@ def test_where_there_never_was_one_it_ends():
 @pytest.fixture(scope="module")
 def sidecar(tmp_path_factory):
     """A sidecar with an inspector that has refused one request; its address."""
-    env = NOBODY | {"SIDECAR_INSPECT": "1"}
+    env = NOBODY | {"SIDECAR_INSPECT": "01"[SYSTEM != "windows"]}
     with running(tmp_path_factory.mktemp("status"), "serve", **env) as process:
         where = process.until("biot-sidecar ready on ").split()[3]
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -152,6 +153,7 @@ def test_status_as_json_is_what_the_sidecar_answers(sidecar):
 
 
 @pytest.mark.e2e
+@pytest.mark.not_on("windows", why="the inspector")
 def test_top_below_one_another_where_there_is_no_terminal(sidecar):
     done = said("top", "--count=2", "--interval=100ms", "--listen", sidecar)
     assert done.returncode == 0

@@ -12,6 +12,7 @@ import pytest
 
 from tests.deploy.programs import program, seen
 from tests.e2e.clients.asked import Client, Curl, talker
+from tests.support.form import SYSTEM
 from tests.support.sidecar import SECRET, USER
 from tests.support.simulated_biot import simulated_biot
 
@@ -39,11 +40,12 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
             "BIOT_BASE_URL": biot,
             "BIOT_SERVICE_USER_ID": USER,
             "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
-            "SIDECAR_LISTEN": f"127.0.0.1:0, [::1]:0, unix:{socket}",
+            "SIDECAR_LISTEN": "127.0.0.1:0, [::1]:0" + f", unix:{socket}" * (SYSTEM != "windows"),
         }
         with program(folder, "sidecar", [sys.executable, "-m", "biot_sidecar"], env) as running:
-            four, six, unix = running.first_line.removeprefix("biot-sidecar ready on ").partition(" -> ")[0].split(", ")
-            assert unix == f"unix:{socket}"
+            where = running.first_line.removeprefix("biot-sidecar ready on ").partition(" -> ")[0]
+            four, six, *unix = where.split(", ")
+            assert unix == [f"unix:{socket}"] * (SYSTEM != "windows")
             yield Stage(biot, f"http://{four}", f"http://{six}", socket)
             assert running.stop() == 0
             assert "Traceback" not in running.log()

@@ -60,6 +60,7 @@ def test_http_1_0_is_told_of_an_error_of_the_sidecars_own(curl: Curl, stage: Sta
     assert (answer.status, answer.json["code"]) == (403, "SIDECAR_ROUTE_DENIED")
 
 
+@pytest.mark.not_on("windows", why="unix sockets")
 def test_a_unix_socket_serves_as_a_port_does(curl: Curl, stage: Stage) -> None:
     words = f"--unix-socket {stage.socket}"
     for host in ("localhost", "127.0.0.1"):
@@ -69,6 +70,7 @@ def test_a_unix_socket_serves_as_a_port_does(curl: Curl, stage: Stage) -> None:
     assert refused.json["code"] == "SIDECAR_HOST_REFUSED"
 
 
+@pytest.mark.not_on("windows", why="unix sockets")
 def test_a_unix_socket_belongs_to_one_user(stage: Stage) -> None:
     assert stage.socket.stat().st_mode & 0o777 == 0o600
 

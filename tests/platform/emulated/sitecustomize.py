@@ -17,6 +17,7 @@ import io
 import os
 import select
 import selectors
+import shutil
 import signal
 import socket
 import ssl
@@ -170,7 +171,17 @@ def windows_runtime() -> types.ModuleType:
     return module
 
 
+def which(*args: Any, **kwargs: Any) -> str | None:
+    """Programs have no endings here."""
+    sys.platform = "linux"
+    try:
+        return WHICH(*args, **kwargs)
+    finally:
+        sys.platform = "win32"
+
+
 def become_windows() -> None:
+    shutil.which = which
     sys.modules["msvcrt"] = windows_runtime()
     hide(ON_WINDOWS)
     sys.modules |= dict.fromkeys(NO_MODULES)  # importing one of them fails
@@ -200,6 +211,7 @@ def become_mac() -> None:
 if EMULATED:
     sysconfig.get_config_vars()  # of this very system
     KILL, SIGKILL, SIGBREAK, SOCKETPAIR = os.kill, signal.SIGKILL, signal.SIGUSR1, socket.socketpair
+    WHICH = shutil.which
     POLL, POLLIN, POLLOUT = select.poll, select.POLLIN, select.POLLOUT
     hide(EVERYWHERE)
     hide_proc()
