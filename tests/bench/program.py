@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.bench.workshop import Missing
 
-PATIENCE = 30.0
+PATIENCE = 300.0
+"""Seconds in which a program is up, also under valgrind on a busy machine; one that has ended is not waited for."""
 _PROC = Path("/proc")
 
 
