@@ -11,7 +11,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ import pytest
 
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.sidecar import House, start_sidecar
-from tests.support.users import NOBODY_ELSE, STRANGER, acting_as, can_unshare_users, needs_root
+from tests.support.users import NOBODY_ELSE, STRANGER, acting_as, can_unshare_users, folder_for_all, needs_root
 
 pytestmark = [
     pytest.mark.e2e,
@@ -54,9 +53,10 @@ def ask(where: int | str, path: str, uid: int, method: str = "GET") -> tuple[int
     """Status and code of an answer, asked for by a socket of `uid`; `where` is a port or a unix socket's path."""
     with acting_as(uid):
         sock = socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET)
-        sock.settimeout(20)
-        sock.connect(where if isinstance(where, str) else ("127.0.0.1", where))
     with sock:
+        sock.settimeout(20)
+        with acting_as(uid):
+            sock.connect(where if isinstance(where, str) else ("127.0.0.1", where))
         sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         raw = b""
         while data := sock.recv(65536):
@@ -75,10 +75,8 @@ REFUSED = (403, "SIDECAR_CALLER_REFUSED")
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """Any user gets into it. Not so into pytest's, which each run of pytest on this machine closes anew."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        yield Path(folder)
+    with folder_for_all() as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 from biot_sidecar.platform import UNKNOWN_UID, peer_uid, why_peers_untold
 
-from tests.support.users import NOBODY_ELSE, acting_as, needs_root
+from tests.support.users import NOBODY_ELSE, acting_as, folder_for_all, needs_root
 
 
 class Transport:
@@ -24,12 +24,11 @@ class Transport:
 
 
 @pytest.fixture(params=["127.0.0.1", "::1", "unix"])
-def connect(request, tmp_path):
+def connect(request):
     """Makes a connection; the client's socket and ours."""
     with ExitStack() as stack:
         if request.param == "unix":
-            tmp_path.chmod(0o755)
-            path = str(tmp_path / "s")
+            path = str(stack.enter_context(folder_for_all()) / "s")
             listening = stack.enter_context(socket.socket(socket.AF_UNIX))
             listening.bind(path)
             os.chmod(path, 0o666)
@@ -54,10 +53,7 @@ def test_it_is_us(connect):
 
 
 @needs_root
-def test_it_is_another_user(connect, tmp_path):
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == os.geteuid() and str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
+def test_it_is_another_user(connect):
     with acting_as(NOBODY_ELSE):
         _, ours = connect()
     assert peer_uid(Transport(ours)) == NOBODY_ELSE

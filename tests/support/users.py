@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -27,6 +29,15 @@ def acting_as(uid: int) -> Iterator[None]:
         yield
     finally:
         os.seteuid(before)
+
+
+@contextmanager
+def folder_for_all() -> Iterator[Path]:
+    """A folder that every user may enter; pytest's own is closed to others again by each other run that begins."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 def can_unshare_users() -> bool:
