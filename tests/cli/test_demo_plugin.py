@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.processes import Running, gone, running
+from tests.cli.processes import PATIENCE, Running, gone, running
 from tests.cli.support import ran
 from tests.deploy.programs import ROOT, call, free_port
 
@@ -47,6 +48,14 @@ def handler(event, context):
     request["body"]["age"] = 77
     return {"statusCode": 200, "body": json.dumps({"request": request})}
 """
+CALLER = """
+import os, urllib.request
+def handler(event, context):
+    patient = urllib.request.Request(os.environ["BIOT_BASE_URL"] + "PATIENT")
+    patient.add_header("traceparent", event["headers"]["traceparent"])
+    urllib.request.urlopen(patient).close()
+    return {"statusCode": 200, "body": "{}"}
+""".replace("PATIENT", PATIENT)
 PRE = "pre PATCH /organization/v1/users/patients/{id}"
 
 
@@ -100,6 +109,28 @@ def test_a_change_is_told_to_the_plugin_whether_interceptors_run_or_not(tmp_path
         data = event["body"]["data"]
         assert (data["entity"]["age"], data["additionalData"]["oldEntity"]["age"]) == (43, 42)
         assert event["body"]["metadata"]["traceId"] == event["traceId"]
+
+
+@pytest.mark.parametrize("words", [[], ["--lambda"]])
+def test_the_inspector_knows_both_directions(tmp_path, words):
+    (tmp_path / "index.py").write_text(CALLER)
+    command = [sys.executable, str(RUNTIME)] if words else [sys.executable, "-c", PLUGIN]
+    env = {"SIDECAR_INSPECT": "1", "LAMBDA_TASK_ROOT": str(tmp_path)}
+    with demo(tmp_path, *words, "--subscribe", "patient._update", "--", *command, **env) as one:
+        urls = introduced(one)
+        changed(urls)
+        end = time.monotonic() + PATIENCE
+        while (
+            len(records := [r for r in call("GET", urls["sidecar"] + "/_sidecar/requests") if r["method"] != "PATCH"])
+            < 2
+        ):
+            assert time.monotonic() < end, records
+            time.sleep(0.02)
+        event = next(record for record in records if record["method"] == "EVENT")
+        inside = next(record for record in records if record["method"] == "GET")
+        assert (event["template"], event["status"]) == ("NOTIFICATION patient._update", 200)
+        assert event["trace_id"] == inside["trace_id"]
+        assert event["at"] <= inside["at"] <= event["at"] + event["durations"]["total"]
 
 
 def test_with_lambda_it_is_run_as_lambda_runs_it(tmp_path):

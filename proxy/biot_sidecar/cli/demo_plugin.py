@@ -14,9 +14,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
 
+from biot_sidecar.cli.event_feed import EventFeed
 from biot_sidecar.cli.exec import cannot_run, command_environment
 from biot_sidecar.cli.plugin_process import PluginProcess, start_own_process, start_process
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
+from biot_sidecar.cli.simulator_events import follow
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.cli.stop_request import first, stop_request
 from biot_sidecar.errors import BadSettings
@@ -91,7 +93,12 @@ class DemoRun:
     async def _beside(self, env: Mapping[str, str], simulator: str, stop: asyncio.Future[int]) -> int:
         """A plugin that listens by itself, beside the sidecar."""
         words = [f"{FLAGS[name]}={value}" for name, value in self._flags.items()]
-        addresses = listen_addresses(await self._own(["serve", *words], env, "biot-sidecar ready on", stop))
+        feed = EventFeed()
+        given_feed = {**env, **feed.variables}
+        ready = await self._own(["serve", *words], given_feed, "biot-sidecar ready on", stop, feed.descriptors)
+        feed.handed_over()
+        self._forwarders.append(asyncio.ensure_future(follow(simulator, feed)))
+        addresses = listen_addresses(ready)
         url = next(filter(None, map(base_url, addresses)), None)
         if url is None:
             return await self._why_not(stop)
@@ -137,11 +144,18 @@ class DemoRun:
         say("the simulator or the sidecar ended by itself, so the demo is over")
         return 1
 
-    async def _own(self, words: Sequence[str], env: Mapping[str, str], until: str, stop: asyncio.Future[int]) -> str:
+    async def _own(
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        until: str,
+        stop: asyncio.Future[int],
+        descriptors: Sequence[int] = (),
+    ) -> str:
         """Start a command of this program and print its lines up to one that begins so, which is returned; the others
         are printed as they come. Empty if it ended before.
         """
-        process = await start_own_process(words, env)
+        process = await start_own_process(words, env, descriptors=descriptors)
         self._running.append(process)
         while not stop.done():
             line = asyncio.ensure_future(process.line())

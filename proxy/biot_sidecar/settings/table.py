@@ -336,7 +336,7 @@ SETTINGS: Final = (
         name=EVENTS_FD,
         field="events_fd",
         parse=parsers.whole_number(3, 1_000_000),
-        help="set by `lambda`: the descriptor on which it tells the inspector of the plugin's events",
+        help="set by `lambda` and `demo`: the descriptor on which they tell the inspector of the plugin's events",
     ),
     Setting(
         name=ALLOW_PLAIN_HTTP,
