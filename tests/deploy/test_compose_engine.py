@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from deploy import sbom
 from tests.deploy.engine import build
 from tests.deploy.programs import ROOT
 from tests.support import wants
@@ -109,6 +110,22 @@ def test_the_next_event_is_answered_after_a_part_was_killed(engine: Engine, serv
     until(lambda: engine.state(service)["StartedAt"] != before, lambda: engine.state(service))
     until(lambda: "the plugin answered 200: " in engine.event(), lambda: engine.compose("logs"))
     until(lambda: engine.state(service)["Health"]["Status"] == "healthy", lambda: engine.state(service))
+
+
+LISTS = """
+import importlib.metadata, json
+print(json.dumps({one.metadata["Name"]: one.version for one in importlib.metadata.distributions()}))
+"""
+
+
+def test_the_image_holds_what_its_list_of_components_says(engine: Engine) -> None:
+    alone = ["--rm", "--network", "none", "--entrypoint", "/opt/biot-sidecar/bin/python"]
+    ran = engine.docker("run", *alone, "biot-sidecar:local", "-c", LISTS)
+    found = {sbom.plain(name): version for name, version in json.loads(ran.stdout).items()}
+    listed = json.loads((ROOT / "deploy" / "sbom" / "image.cdx.json").read_text())
+    told = {sbom.plain(one["name"]): one["version"] for one in [*listed["components"], listed["metadata"]["component"]]}
+    beside = {"mypy", "python", "debian"}  # its runtime alone, and what is no package
+    assert {name: version for name, version in told.items() if name not in beside} == found
 
 
 def test_a_health_check_costs_little(engine: Engine) -> None:
