@@ -78,12 +78,12 @@ class Entities:
 
     def search(self, kind: Kind, request: search.SearchRequest, within: Json | None = None) -> Json:
         """BioT's search answer; `within` is a filter that the path implies."""
-        found = self.of(kind.name).search(request)
+        asked = request
         if within:
-            inside = search.predicate(within)
-            found = [entity for entity in found if inside(entity)]
-        answer = search.page_of(found, request)
-        return answer | {"data": [self.shown(kind, entity) for entity in answer["data"]]}
+            request = replace(request, filter=within | {"$AND": {"filter": request.filter}})
+        found = self.of(kind.name).page(request)
+        data = [self.shown(kind, entity) for entity in found["data"]]
+        return search.answer(data, found["metadata"]["page"]["totalResults"], asked)
 
     def shown(self, kind: Kind, entity: Json) -> Json:
         """The entity with every attribute that it could have, unset ones as null."""

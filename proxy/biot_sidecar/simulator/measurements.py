@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from statistics import fmean, pstdev
 from typing import Any
 
 from biot_sidecar.simulator import search
@@ -150,7 +149,9 @@ def _bins(entries: Iterable[tuple[float, Any]], wanted: Wanted) -> dict[float, l
 
 
 def _aggregate(found: list[float]) -> Json:
-    return {"average": fmean(found), "standardDeviation": pstdev(found)}
+    average = math.fsum(found) / len(found)
+    variance = math.fsum((value - average) ** 2 for value in found) / len(found)
+    return {"average": average, "standardDeviation": math.sqrt(variance)}
 
 
 def _reduced(measurement: Json, attributes: set[str]) -> Json:

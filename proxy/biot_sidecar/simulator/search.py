@@ -62,20 +62,57 @@ def search(entities: Iterable[Json], request: SearchRequest) -> Json:
     return page_of(found if request.sort else ordered(found, _DEFAULT_SORT), request)
 
 
-def matching(entities: Iterable[Json], request: SearchRequest) -> list[Json]:
-    """The entities that meet the filter and hold the free text, in their order."""
-    wanted, has_text = predicate(request.filter), _text_predicate(request.free_text)
-    return [entity for entity in entities if wanted(entity) and has_text(entity)]
+def matching(
+    entities: Iterable[Json], request: SearchRequest, text_of: Callable[[Json], str] | None = None
+) -> list[Json]:
+    """The entities that meet the filter and hold a word of the free text, in their order.
+
+    `text_of` is an entity's text, from a cache of whoever has one.
+    """
+    if request.filter:
+        wanted = predicate(request.filter)
+        entities = [entity for entity in entities if wanted(entity)]
+    words, told = (request.free_text or "").casefold().split(), text_of or text_in
+    if words:
+        return [entity for entity in entities if _has_word(told(entity), words)]
+    return list(entities)
+
+
+def text_in(entity: Any) -> str:
+    """All that free text is looked for in: every value but dates, one a line."""
+    found: list[str] = []
+    waiting = [entity]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str):
+            if instant(value) is None:  # BioT searches every field but those of type date
+                found.append(value)
+        elif value is not None:
+            found.append(json.dumps(value))
+    return "\n".join(found).casefold()
+
+
+def _has_word(text: str, words: Sequence[str]) -> bool:
+    return any(word in text for word in words)
 
 
 def page_of(found: Sequence[Json], request: SearchRequest) -> Json:
-    """The page's `data`, and `metadata` that repeats the request with `totalResults`."""
+    """The page's part of what was found, and `metadata`."""
     found = ordered(found, request.sort) if request.sort else found
     first = request.page * request.limit
-    metadata: Json = {"page": {"totalResults": len(found), "page": request.page, "limit": request.limit}}
+    return answer(list(found[first : first + request.limit]), len(found), request)
+
+
+def answer(data: list[Json], total: int, request: SearchRequest) -> Json:
+    """A page's data, and `metadata` that repeats the request with `totalResults`."""
+    metadata: Json = {"page": {"totalResults": total, "page": request.page, "limit": request.limit}}
     asked = {"filter": request.filter, "sort": list(request.sort), "freeTextSearch": request.free_text}
     metadata |= {name: value for name, value in asked.items() if value}
-    return {"data": list(found[first : first + request.limit]), "metadata": metadata}
+    return {"data": data, "metadata": metadata}
 
 
 def predicate(filters: Json) -> Predicate:
@@ -239,24 +276,6 @@ _CONDITIONS: dict[str, Callable[[Any], Test]] = {
     "filter": _meets_filter,
 }
 _SHAPES: dict[str, type] = {"in": list, "notIn": list, "like": str, "isNull": bool, "isNotNull": bool, "filter": dict}
-
-
-def _text_predicate(text: str | None) -> Predicate:
-    """Whether one of the words stands anywhere in an entity."""
-    words = (text or "").casefold().split()
-    return (lambda entity: _has_text(entity, words)) if words else _everything
-
-
-def _has_text(value: Any, words: Sequence[str]) -> bool:
-    if value is None:
-        return False
-    if isinstance(value, dict):
-        return any(_has_text(inner, words) for inner in value.values())
-    if isinstance(value, list):
-        return any(_has_text(inner, words) for inner in value)
-    shown = (value if isinstance(value, str) else json.dumps(value)).casefold()
-    # BioT searches every field but those of type date.
-    return any(word in shown for word in words) and instant(value) is None
 
 
 def _checked_filter(filters: Any) -> Json:

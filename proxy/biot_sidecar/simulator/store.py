@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
-from biot_sidecar.simulator.search import SearchRequest, equalities, matching, values
+from biot_sidecar.simulator.search import SearchRequest, answer, equalities, matching, page_of, text_in, values
 from biot_sidecar.simulator.values import Json
 
 MOST_INDEXES = 16
@@ -20,6 +21,7 @@ class Collection:
         self._entities: dict[str, Json] = {}
         self._numbers: dict[str, int] = {}  # id -> when it was created, as a number that grows
         self._indexes: dict[str, dict[Any, set[str]]] = {}  # path -> value -> ids
+        self._texts: dict[int, tuple[Json, str]] = {}  # by the entity's identity as an object
         self._created = 0
 
     def __len__(self) -> int:
@@ -49,19 +51,44 @@ class Collection:
 
     def having(self, path: str, wanted: Iterable[Any]) -> list[Json]:
         """The entities with one of the values at the path, newest first; perhaps others, too."""
-        index = self._index(path)
-        found = set().union(*(index.get(key, ()) for value in wanted for key in _keys_wanted(value)))
-        return [self._entities[identity] for identity in sorted(found, key=self._numbers.__getitem__, reverse=True)]
+        return self._newest_first(self._ids(path, wanted))
 
     def search(self, request: SearchRequest) -> list[Json]:
         """The entities that a request finds, newest first."""
-        return matching(self._candidates(request), request)
+        return matching(self._candidates(request), request, self._text_of)
+
+    def page(self, request: SearchRequest) -> Json:
+        """BioT's answer to a search, with entities as they are kept."""
+        if request.filter or request.free_text or request.sort:
+            return page_of(self.search(request), request)
+        first = request.page * request.limit
+        return answer(list(islice(self, first, first + request.limit)), len(self), request)
 
     def _candidates(self, request: SearchRequest) -> Iterable[Json]:
+        """The entities that an index leaves over, if it leaves few, else all."""
+        found: set[str] | None = None
         for path, wanted in equalities(request.filter):
             if path in self._indexes or len(self._indexes) < MOST_INDEXES:
-                return self.having(path, wanted)
-        return self
+                ids = self._ids(path, wanted)
+                found = ids if found is None or len(ids) < len(found) else found
+        return self if found is None or len(found) > len(self) // 4 else self._newest_first(found)
+
+    def _ids(self, path: str, wanted: Iterable[Any]) -> set[str]:
+        if path in ("_id", "id"):
+            return {value for value in wanted if isinstance(value, str) and value in self._entities}
+        index = self._index(path)
+        found = [index[key] for value in wanted for key in _keys_wanted(value) if key in index]
+        return found[0] if len(found) == 1 else set().union(*found)
+
+    def _newest_first(self, ids: set[str]) -> list[Json]:
+        return [self._entities[identity] for identity in sorted(ids, key=self._numbers.__getitem__, reverse=True)]
+
+    def _text_of(self, entity: Json) -> str:
+        """An entity's text for searches, made once: an entity is never changed, only replaced."""
+        kept = self._texts.get(id(entity))
+        if kept is None or kept[0] is not entity:
+            kept = self._texts[id(entity)] = (entity, text_in(entity))
+        return kept[1]
 
     def _index(self, path: str) -> dict[Any, set[str]]:
         if path not in self._indexes:
@@ -75,6 +102,7 @@ class Collection:
         entity = self._entities.get(identity)
         if entity is None:
             return
+        self._texts.pop(id(entity), None)
         for path, index in self._indexes.items():
             for value in values(entity, path.split(".")):
                 index.get(_key(value), set()).discard(identity)

@@ -42,7 +42,7 @@ class TemplateOperations:
 
     def search(self, call: Call) -> Answer:
         request = search.parse(call.parameter("searchRequest"))
-        return Answer(200, search.page_of(self._templates.documents.search(request), request))
+        return Answer(200, self._templates.documents.page(request))
 
     def minimized(self, call: Call) -> Answer:
         found, names = self.search(call).body, fields_of("@TemplateMinimizedResponse")
