@@ -5,6 +5,8 @@ The table of facts is the judge. What it cannot judge (behaviour) the tests of e
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from biot_sidecar.simulator import facts
 from biot_sidecar.simulator.options import SimulatorOptions
@@ -30,3 +32,8 @@ async def test_an_operation_answers_as_it_declares(desk: Desk, operation: Operat
 
 def test_at_least_110_of_the_228_operations_are_answered() -> None:
     assert len(COUNTED) >= 110
+
+
+def test_the_page_about_tests_says_how_many() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+    assert f"answers {len(COUNTED)} of the 228 operations of BioT {facts.RELEASE}" in page

@@ -174,6 +174,12 @@ async def test_a_template_is_deleted_when_nothing_is_of_it(desk: Desk) -> None:
     assert (stays.status, stays.body["code"]) == (403, "TEMPLATE_DELETION_DISALLOWED")
 
 
+async def test_attributes_are_found_over_all_templates(desk: Desk) -> None:
+    template = await made(desk)
+    (pulse,) = await found(desk, "/settings/v1/attributes", category="MEASUREMENT")
+    assert (pulse["name"], pulse["templateId"]) == ("pulse", template["id"])
+
+
 async def test_entity_types_say_their_attributes_and_actions(desk: Desk) -> None:
     types = {one["name"]: one for one in (await desk.ask("GET", "/settings/v1/entity-types")).body["entityTypes"]}
     assert set(types) == set(NOTIFIABLE)

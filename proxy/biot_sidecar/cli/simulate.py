@@ -30,6 +30,9 @@ _EPILOG = """\
 The simulator knows the service user in BIOT_SERVICE_USER_ID and BIOT_SERVICE_USER_SECRET_KEY (or ..._KEY_FILE), else a
 default one that it prints. It listens on loopback only, unless SIDECAR_ALLOW_REMOTE=1.
 
+Its people (demo.patient@example.org, casey@example.org, olga.office@example.org) log in with simulator-password. What
+BioT has and it does not answers 501 NOT_SIMULATED; what BioT would refuse it refuses, unless --lenient.
+
 what it shows of itself:
   GET  /_simulator/               a page for browsers: the events sent to plugins, and sending one again
   GET  /_simulator/requests       the last requests: method, path, header names, whether the token was valid

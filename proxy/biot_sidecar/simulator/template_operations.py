@@ -35,6 +35,7 @@ class TemplateOperations:
         yield Operation("PUT", path + "/{templateId}", self.replace)
         yield Operation("DELETE", path + "/{templateId}", self.delete)
         yield Operation("GET", path + "/{templateId}/overview", self.overview)
+        yield Operation("GET", "/settings/v1/attributes", self.attributes)  # undocumented; BioT's own samples ask it
         yield Operation("GET", "/settings/v1/entity-types", self.entity_types)
         yield Operation("GET", "/settings/v2/entity-types", self.search_entity_types)
         for version in ("v1", "v2"):
@@ -79,6 +80,15 @@ class TemplateOperations:
     def overview(self, call: Call) -> Answer:
         statistics = {"entitiesCount": self._used(self._get(call))}
         return Answer(200, {"statistics": statistics, "referencedByAttributes": []})
+
+    def attributes(self, call: Call) -> Answer:
+        """Every attribute of every template's author, with where it is."""
+        found = [
+            attribute | {"category": attribute["category"]["name"], "templateId": template["id"]}
+            for template in self._templates.documents
+            for attribute in template["customAttributes"]
+        ]
+        return Answer(200, search.search(found, search.parse(call.parameter("searchRequest"))))
 
     def entity_types(self, call: Call) -> Answer:
         return Answer(200, {"entityTypes": [_entity_type(kind) for kind in self._templates.kinds.values()]})
