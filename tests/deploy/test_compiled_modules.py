@@ -30,7 +30,6 @@ COLD = {
     "http/retry_after.py": "reads an answer that says when to come again",
     "routing/case_folding.py": "judges paths that are not ASCII",
     "routing/observers.py": "judges routes that only observe",
-    "routing/route.py": "types; their members are fields",
 }
 """Modules that are compiled though no such request runs through them: others that are compiled use them."""
 
