@@ -160,7 +160,9 @@ def test_output_that_nobody_reads_is_no_traceback_and_a_closed_one_no_error(word
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    "workers", ["1", pytest.param("2", marks=pytest.mark.not_on("windows", why="several workers"))]
+)
 def test_a_sidecar_that_cannot_say_it_is_ready_ends(workers):
     env = NOBODY | {"SIDECAR_WORKERS": workers}
     with open("/dev/full", "wb") as full:

@@ -197,6 +197,7 @@ async def test_a_full_disk_takes_no_half_lines_and_what_is_lost_is_counted(start
 # ---- where descriptors are used up
 
 
+@pytest.mark.not_on("windows", why="a limit of open files")
 async def test_without_descriptors_nobody_is_reset_and_the_admin_listener_answers(start):
     house = await start(SIDECAR_ADMIN_LISTEN="127.0.0.1:0")
     await house.warm_up()

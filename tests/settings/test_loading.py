@@ -307,6 +307,7 @@ def test_on_lambda_the_secret_keys_end_is_asked_for_only_where_that_is_set(given
         ({}, []),
         ({"SIDECAR_WORKERS": "1", "SIDECAR_INSPECT": "0"}, []),
         ({"SIDECAR_WORKERS": "2"}, ["SIDECAR_WORKERS: no sharing here; leave it at 1"]),
+        ({"SIDECAR_TOKEN_STORE": "unix:///s"}, ["SIDECAR_TOKEN_STORE: no files here; use redis:// or rediss://"]),
         ({"SIDECAR_INSPECT": "1"}, ["SIDECAR_INSPECT: no files here, and the page is served on one; leave it at 0"]),
     ],
 )

@@ -22,6 +22,7 @@ from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.tls_sessions import TlsSessions
 from biot_sidecar.http.upstream_connection import ConnectionOwner, UpstreamConnection
 from biot_sidecar.http.waiting_line import WaitingLine
+from biot_sidecar.platform import LOOP_READS_ALL
 from biot_sidecar.settings import UpstreamProxy, UpstreamUrl
 
 IDLE_LIMIT: Final = 50.0
@@ -30,7 +31,7 @@ SPARE: Final = 32
 """Connections that may rest that long; what is beyond is a burst's, and over TLS each holds 50 KB."""
 SURPLUS_REST: Final = 15.0
 """Seconds that the others may rest."""
-PROBE_AFTER: Final = 1.0
+PROBE_AFTER: Final = 1.0 if LOOP_READS_ALL else 0.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
 IDLE_MOST: Final = 256
 """Connections that may rest where nobody says how many requests may be in flight."""

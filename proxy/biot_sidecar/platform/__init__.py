@@ -34,6 +34,8 @@ UNIX_FAMILY = system.UNIX_FAMILY
 """The address family of unix sockets; where there are none, of no socket."""
 CLIENTS_MOST = system.CLIENTS_MOST
 """Clients' connections that the event loop can watch at a time, beside those to BioT; infinity if there is no limit."""
+LOOP_READS_ALL = system.LOOP_READS_ALL
+"""True when the event loop reads all that a socket holds in one turn, its end included; asyncio's reads once a turn."""
 far_side = system.far_side
 """What is known of a transport's other side: "open"; "half-closed": it says no more, and is known to wait for an answer
 still; "gone": it says no more, and is not known to wait."""

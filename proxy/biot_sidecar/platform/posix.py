@@ -27,6 +27,7 @@ WHY_NO_WORKERS: Final = ""
 Result = TypeVar("Result")
 UNIX_FAMILY: Final = socket.AF_UNIX
 CLIENTS_MOST: Final = float("inf")
+LOOP_READS_ALL: Final = True
 OPEN_AT_ONCE: Final = os.O_NONBLOCK
 OPEN_AS_IT_IS: Final = os.O_NOFOLLOW
 PIPE_WHOLE: Final = select.PIPE_BUF

@@ -27,6 +27,7 @@ Result = TypeVar("Result")
 UNIX_FAMILY: Final = -1
 # select() of Python on Windows watches 512 sockets. A client in service may need one to BioT, and a few more are ours.
 CLIENTS_MOST: Final[float] = 240
+LOOP_READS_ALL: Final = False
 SPREADING_OPTION: Final[int | None] = None
 OPEN_AT_ONCE: Final = 0
 OPEN_AS_IT_IS: Final = os.O_BINARY

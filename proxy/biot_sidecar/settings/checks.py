@@ -25,6 +25,7 @@ from biot_sidecar.settings.names import (
     SECRET_FILE,
     SECRET_KEY_CHECK,
     SIMULATOR_LISTEN,
+    TOKEN_STORE,
     USER_ID,
     WORKERS,
 )
@@ -165,6 +166,8 @@ def check_system(reader: Reader, no_workers: str = WHY_NO_WORKERS, no_unix: str 
     """Nothing is asked for that this system does not have."""
     if no_workers and (reader.value(WORKERS) or 1) > 1:
         reader.problem(WORKERS, f"{no_workers}; leave it at 1")
+    if no_unix and (reader.text(TOKEN_STORE) or "").startswith("unix:"):
+        reader.problem(TOKEN_STORE, f"{no_unix}; use redis:// or rediss://")
     if no_unix and reader.value(INSPECT):
         reader.problem(INSPECT, f"{no_unix}, and the page is served on one; leave it at 0")
 
