@@ -112,19 +112,33 @@ def path_of(operation: Operation, variables: dict[str, str]) -> str:
     return path
 
 
-async def ask(desk: Desk, operation: Operation, **changes: Any) -> Answer:
-    """Ask the operation rightly, but for the changes to the request."""
-    request = request_of(operation)
+@dataclass
+class Ready:
+    """An operation whose state is made, to be asked with one body or another."""
+
+    desk: Desk
+    operation: Operation
+    request: Request
+    token: str
+
+    async def ask(self, *body: Any) -> Answer:
+        """Ask rightly, or with another body."""
+        variables, query = self.request.variables, self.request.query
+        asked = {name: value if isinstance(value, str) else json.dumps(value) for name, value in query.items()}
+        filled = _filled(body[0] if body else self.request.body, variables)
+        path = path_of(self.operation, variables)
+        return await sent(self.desk, self.operation.method, path, filled, query=asked, token=self.token)
+
+
+async def ready(desk: Desk, operation: Operation) -> Ready:
+    """Make the state that the operation wants."""
+    request, token = request_of(operation), desk.token()
     for method, path, body in request.before:
-        made = await sent(desk, method, path.format(**request.variables), body)
+        made = await sent(desk, method, path.format(**request.variables), body, token=token)
         assert made.status < 300, (path, made.body)
         kept = {name: _at(made.body, place) for name, place in request.keep.items()}
         request.variables |= {name: value for name, value in kept.items() if value}
-    body = _filled(changes.get("body", request.body), request.variables)
-    query = {name: value if isinstance(value, str) else json.dumps(value) for name, value in request.query.items()}
-    path = path_of(operation, request.variables | changes.get("variables", {}))
-    token = desk.user_token(request.user) if request.user else ""
-    return await sent(desk, operation.method, path, body, query=query, token=token)
+    return Ready(desk, operation, request, desk.user_token(request.user) if request.user else token)
 
 
 async def sent(desk: Desk, method: str, path: str, body: Any, **more: Any) -> Answer:

@@ -26,7 +26,7 @@ KNOWN = [one for one in SIMULATED if one.api_id in facts.operations()]
 
 @pytest.mark.parametrize("operation", KNOWN, ids=lambda operation: operation.api_id)
 async def test_an_operation_answers_as_it_declares(desk: Desk, operation: Operation) -> None:
-    answer = await judging.ask(desk, operation)
+    answer = await (await judging.ready(desk, operation)).ask()
     assert not judging.verdict(operation, answer)
 
 

@@ -21,38 +21,31 @@ from tests.simulator.judging import NAME, OWNER, TEMPLATE, UNKNOWN_ID
 from tests.simulator.test_every_operation import KNOWN
 
 PATIENTS = "/organization/v1/users/patients"
+NEW = {"_name": NAME} | OWNER | TEMPLATE
 CHECKED = [
     one for one in KNOWN if one.checked and one.method != "DELETE" and facts.facts_of(one.api_id).body is not None
 ]
-BODIES = {one.api_id: judging.request_of(one).body for one in CHECKED}
-PLAIN = [one for one in CHECKED if isinstance(BODIES[one.api_id], dict)]
+PLAIN = [one for one in CHECKED if isinstance(judging.request_of(one).body, dict)]
 """All but those that take forms."""
 
 
-def cases(kind: str) -> Iterator[Any]:
-    """Operation, body with one thing wrong, and the field that it is about."""
-    for operation in PLAIN:
-        shape = facts.resolved(facts.facts_of(operation.api_id).body)
-        for name, field in shape["fields"].items():
-            wrong = _wrong(kind, name in shape["must"], facts.resolved(field))
-            if wrong is not None:
-                yield pytest.param(operation, name, wrong, id=f"{operation.api_id} {name}")
+def wrongs(operation: Operation, kind: str) -> Iterator[tuple[str, Any]]:
+    """The fields that can be wrong in this way, each with the wrong value."""
+    shape = facts.resolved(facts.facts_of(operation.api_id).body)
+    for name, inner in shape["fields"].items():
+        field = facts.resolved(inner)
+        word = field if isinstance(field, str) else field.get("is", "")
+        if kind == "missing" and name in shape["must"]:
+            yield name, None
+        elif kind == "enum" and isinstance(field, dict) and "enum" in field:
+            yield name, "NO_SUCH_WORD"
+        elif kind == "type" and field and word != "any":
+            yield name, "text" if word in ("", "integer", "number", "boolean") else 5
 
 
-def _wrong(kind: str, is_mandatory: bool, field: Any) -> Any:
-    """A value that is wrong in this way, in a list; None where a field cannot be."""
-    word = field if isinstance(field, str) else field.get("is", "")
-    if kind == "missing":
-        return [None] if is_mandatory else None
-    if kind == "enum":
-        return ["NO_SUCH_WORD"] if isinstance(field, dict) and "enum" in field else None
-    if word == "any" or not field:
-        return None
-    return ["text"] if word in ("", "integer", "number", "boolean") else [5]
-
-
-def without(body: Any, name: str) -> Any:
-    return {key: value for key, value in body.items() if key != name}
+def having(kind: str) -> list[Any]:
+    """The operations of which a field can be wrong in this way."""
+    return [pytest.param(one, id=one.api_id) for one in PLAIN if any(wrongs(one, kind))]
 
 
 def named(operation: Operation, *codes: str) -> str:
@@ -60,14 +53,51 @@ def named(operation: Operation, *codes: str) -> str:
     return facts.facts_of(operation.api_id).declared(*codes) or "BAD_REQUEST"
 
 
-@pytest.mark.parametrize(("operation", "name", "wrong"), list(cases("missing")))
-async def test_a_missing_field_is_refused(desk: Desk, operation: Operation, name: str, wrong: Any) -> None:
-    refused = await judging.ask(desk, operation, body=without(BODIES[operation.api_id], name))
-    owner = ("OWNER_ORGANIZATION_CANNOT_BE_NULL",) if name == "_ownerOrganization" else ()
-    expected = named(operation, *owner, "ATTRIBUTE_IS_MANDATORY", "MISSING_PARAMETERS")
-    assert (refused.status, refused.body["code"]) == (400, expected), refused.body
-    if expected == "ATTRIBUTE_IS_MANDATORY":
-        assert refused.body["details"] == {"attributeName": name}
+@pytest.mark.parametrize("operation", having("missing"))
+async def test_a_missing_field_is_refused(desk: Desk, operation: Operation) -> None:
+    ready = await judging.ready(desk, operation)
+    for name, _ in wrongs(operation, "missing"):
+        refused = await ready.ask({key: value for key, value in ready.request.body.items() if key != name})
+        owner = ("OWNER_ORGANIZATION_CANNOT_BE_NULL",) if name == "_ownerOrganization" else ()
+        expected = named(operation, *owner, "ATTRIBUTE_IS_MANDATORY", "MISSING_PARAMETERS")
+        assert (refused.status, refused.body["code"]) == (400, expected), refused.body
+        if expected == "ATTRIBUTE_IS_MANDATORY":
+            assert refused.body["details"] == {"attributeName": name}
+
+
+@pytest.mark.parametrize("operation", having("type"))
+async def test_a_value_of_another_type_is_refused(desk: Desk, operation: Operation) -> None:
+    ready = await judging.ready(desk, operation)
+    for name, wrong in wrongs(operation, "type"):
+        refused = await ready.ask(ready.request.body | {name: wrong})
+        expected = (400, named(operation, "ATTRIBUTE_VALUE_TYPE_MISMATCH"))
+        assert (refused.status, refused.body["code"]) == expected, (name, refused.body)
+        if refused.body["code"] == "ATTRIBUTE_VALUE_TYPE_MISMATCH":
+            assert set(refused.body["details"]) == {"attributeName", "value", "type"}
+
+
+@pytest.mark.parametrize("operation", having("enum"))
+async def test_a_word_that_is_none_of_the_allowed_is_refused(desk: Desk, operation: Operation) -> None:
+    ready = await judging.ready(desk, operation)
+    for name, wrong in wrongs(operation, "enum"):
+        refused = await ready.ask(ready.request.body | {name: wrong})
+        special = {"entityTypeName": "INVALID_ENTITY_TYPE_NAME", "actionName": "INVALID_ACTION_NAME"}.get(name, "")
+        expected = named(operation, special, "SELECT_ATTRIBUTE_INVALID_VALUE", "ATTRIBUTE_VALUE_TYPE_MISMATCH")
+        assert (refused.status, refused.body["code"]) == (400, expected), (name, refused.body)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"_name": 5}, "ATTRIBUTE_VALUE_TYPE_MISMATCH"),
+        ({"_name": {"firstName": "A"}} | TEMPLATE, "ATTRIBUTE_IS_MANDATORY"),
+        ({"_gender": "OTHER"}, "SELECT_ATTRIBUTE_INVALID_VALUE"),
+        ({}, "ATTRIBUTE_IS_MANDATORY"),
+        ({"_name": NAME} | TEMPLATE, "OWNER_ORGANIZATION_CANNOT_BE_NULL"),
+    ],
+)
+async def test_of_several_problems_the_wrong_comes_before_the_missing(desk: Desk, body: Any, code: str) -> None:
+    assert (await desk.ask("POST", PATIENTS, body)).body["code"] == code
 
 
 async def test_null_is_no_value_for_a_field_that_must_be_there(desk: Desk) -> None:
@@ -75,25 +105,6 @@ async def test_null_is_no_value_for_a_field_that_must_be_there(desk: Desk) -> No
     assert (refused.status, refused.body["code"]) == (400, "ATTRIBUTE_IS_MANDATORY")
 
 
-@pytest.mark.parametrize(("operation", "name", "wrong"), list(cases("type")))
-async def test_a_value_of_another_type_is_refused(desk: Desk, operation: Operation, name: str, wrong: Any) -> None:
-    refused = await judging.ask(desk, operation, body=BODIES[operation.api_id] | {name: wrong[0]})
-    assert (refused.status, refused.body["code"]) == (400, named(operation, "ATTRIBUTE_VALUE_TYPE_MISMATCH"))
-    if refused.body["code"] == "ATTRIBUTE_VALUE_TYPE_MISMATCH":
-        assert set(refused.body["details"]) == {"attributeName", "value", "type"}
-
-
-@pytest.mark.parametrize(("operation", "name", "wrong"), list(cases("enum")))
-async def test_a_word_that_is_none_of_the_allowed_is_refused(
-    desk: Desk, operation: Operation, name: str, wrong: Any
-) -> None:
-    refused = await judging.ask(desk, operation, body=BODIES[operation.api_id] | {name: wrong[0]})
-    special = {"entityTypeName": "INVALID_ENTITY_TYPE_NAME", "actionName": "INVALID_ACTION_NAME"}.get(name, "")
-    expected = named(operation, special, "SELECT_ATTRIBUTE_INVALID_VALUE", "ATTRIBUTE_VALUE_TYPE_MISMATCH")
-    assert (refused.status, refused.body["code"]) == (400, expected)
-
-
-NEW = {"_name": NAME} | OWNER | TEMPLATE
 DEMO_DEVICE = "/device/v2/devices/demo-device-1"
 CODES = "/organization/v1/registration-codes"
 TAKEN_CODE = {"_code": "demo-code-1"} | OWNER | TEMPLATE
@@ -314,8 +325,8 @@ async def test_a_lenient_simulator_takes_what_biot_refuses_and_warns(
 
 @pytest.mark.parametrize("operation", PLAIN, ids=lambda operation: operation.api_id)
 async def test_a_lenient_simulator_never_fails_at_an_empty_body(lenient: Desk, operation: Operation) -> None:
-    answer = await judging.ask(lenient, operation, body={})
-    assert answer.status < 500
+    ready = await judging.ready(lenient, operation)
+    assert (await ready.ask({})).status < 500
 
 
 async def test_a_path_that_leads_nowhere_is_refused_also_by_a_lenient_simulator(lenient: Desk) -> None:

@@ -50,10 +50,18 @@ def check_body(call: Call) -> BiotError | None:
 def check_value(call: Call, value: Any, shape: Any, path: str = "") -> BiotError | None:
     """Refuse a value that does not have the shape; `path` is where it stands in the body."""
     facts = facts_of(call.api_id)
-    errors = [refusal_of(problem, facts) for problem in problems(value, shape, path)]
+    found = sorted(problems(value, shape, path), key=_turn)
+    errors = [refusal_of(problem, facts) for problem in found]
     for error in errors:
         refuse(call, error)
     return errors[0] if errors else None
+
+
+def _turn(problem: Problem) -> int:
+    """What is told first of several problems: what is wrong, then what is missing, the owner last."""
+    if problem.kind != shapes.MISSING:
+        return 0
+    return 2 if problem.path == "_ownerOrganization" else 1
 
 
 def refusal_of(problem: Problem, facts: OperationFacts) -> BiotError:
