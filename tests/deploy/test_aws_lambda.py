@@ -386,6 +386,7 @@ def test_a_bundle_may_take_a_python_along(tmp_path: Path) -> None:
     (home / "bin").mkdir(parents=True)
     for name in ("python3", f"python{sys.version_info.major}.{sys.version_info.minor}"):
         (home / "bin" / name).symlink_to(sys.executable)
+    (home / "lib").symlink_to(Path(os.__file__).parents[1])
     build = {**os.environ, "PYTHON": "/not/used", "PYTHON_HOME": str(home)}
     subprocess.run([LAMBDA / "build.sh", folder], check=True, env=build)
     nothing_else = {"PATH": "/usr/bin:/bin"}
