@@ -40,7 +40,8 @@ def operations() -> tuple[Operation, ...]:
 
 
 @cache
-def _tree() -> PatternTree:
+def operation_tree() -> PatternTree:
+    """Finds an operation's number; the methods have no HEAD, which is GET without the body."""
     return PatternTree(enumerate(patterns()))
 
 
@@ -59,7 +60,7 @@ def pattern_of(operation: Operation) -> Pattern:
 
 def find_operation(method: str, segments: tuple[bytes, ...]) -> Operation | None:
     """The operation that a request is, by its decoded path segments; HEAD is GET without the body."""
-    index = _tree().find("GET" if method == "HEAD" else method, segments)
+    index = operation_tree().find("GET" if method == "HEAD" else method, segments)
     return None if index is None else operations()[index]
 
 

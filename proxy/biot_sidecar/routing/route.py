@@ -73,7 +73,7 @@ class Verdict:
 
     `path_refused` (a 400) and `deny` (a 403) are reasons in plain English, or None. `template` is the path as logs may
     show it: the operation's or the route's pattern, never the path itself. `observed` is the route that would have
-    denied the request, had it `deny` where it has `observe`.
+    denied the request, had it `deny` where it has `observe`. `names_token`: a token stands in the path.
     """
 
     def __init__(
@@ -91,3 +91,4 @@ class Verdict:
         self.deny: Final = deny
         self.path_refused: Final = path_refused
         self.observed: Final = observed
+        self.names_token: Final = operation is not None and operation.names_token

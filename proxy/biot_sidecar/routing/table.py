@@ -8,12 +8,12 @@ from typing import Final
 
 from biot_sidecar.bounded_cache import BoundedCache
 from biot_sidecar.pacing import Pace, no_pause
-from biot_sidecar.routing.biot_operations import find_operation, operations, services
+from biot_sidecar.routing.biot_operations import operation_tree, operations, services
 from biot_sidecar.routing.observers import Observers
 from biot_sidecar.routing.path_normalization import BadPath, Segments, segments_of
 from biot_sidecar.routing.pattern import Pattern, parse_pattern
 from biot_sidecar.routing.pattern_tree import PatternTree
-from biot_sidecar.routing.route import Operation, Route, Verdict
+from biot_sidecar.routing.route import Route, Verdict
 from biot_sidecar.routing.variant_matching import VariantMatcher
 
 _CACHE_MOST: Final = 4096
@@ -37,7 +37,8 @@ class RouteTable:
         patterns: Sequence[tuple[int, Pattern]] | None = None,
     ) -> None:
         """`patterns`: each route's, by its number, if they are known already."""
-        operations()  # reads a file, which no request should wait for
+        self._operations = operations()  # reads a file, which no request should wait for
+        self._operation_tree = operation_tree()
         self.routes = tuple(routes)
         if deny_unmatched:
             unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED)
@@ -52,7 +53,7 @@ class RouteTable:
         self._variants = VariantMatcher(self._tree, deciding, pace) if denies else None
         observes = any(route.observe is not None for route in (*self.routes, unmatched))
         self._observers = Observers(self.routes, unmatched, self._patterns, pace) if observes else None
-        self._verdicts: dict[tuple[int | None, str, str, str | None], Verdict] = {}
+        self._verdicts: dict[tuple[int | None, int, str | None], Verdict] = {}
         self._cache: BoundedCache[tuple[bytes, bytes], Verdict] = BoundedCache(_CACHE_MOST)
 
     def parts(self, pace: Pace) -> list[object]:
@@ -69,7 +70,8 @@ class RouteTable:
         if known is not None:
             return known
         verdict = self._judge(method.decode("latin-1"), path)
-        if len(method) + len(path) <= _CACHED_LIMIT and not _names_a_token(verdict):
+        # A token in the path is not to lie about.
+        if len(method) + len(path) <= _CACHED_LIMIT and not verdict.names_token:
             self._cache.keep(key, verdict)
         return verdict
 
@@ -84,18 +86,18 @@ class RouteTable:
         route, observed = self._route(index), None
         if self._observers is not None:
             observed = self._observers.find(method, path, segments, None if route.deny is None else index)
-        operation = find_operation(method, segments)
+        operation = self._operation_tree.find("GET" if method == "HEAD" else method, segments)
         if operation is None:
             template = self._template(route, method, segments)
             return Verdict(route=route, template=template, deny=route.deny, observed=observed)
         return self._verdict(index, operation, observed)
 
-    def _verdict(self, index: int | None, operation: Operation, observed: Route | None) -> Verdict:
-        """The one verdict for all requests that are this operation and fall under the same routes."""
-        key = (index, operation.method, operation.path, None if observed is None else observed.name)
+    def _verdict(self, index: int | None, number: int, observed: Route | None) -> Verdict:
+        """The one verdict for all requests that are the operation of this number and fall under the same routes."""
+        key = (index, number, None if observed is None else observed.name)
         verdict = self._verdicts.get(key)
         if verdict is None:
-            route = self._route(index)
+            route, operation = self._route(index), self._operations[number]
             verdict = Verdict(
                 route=route, template=operation.path, operation=operation, deny=route.deny, observed=observed
             )
@@ -139,11 +141,6 @@ class RouteTable:
         return [
             f"{route.name}: {reason}" for route in self.routes[:first] for reason in _reasons(route, name, segments)
         ]
-
-
-def _names_a_token(verdict: Verdict) -> bool:
-    """True for BioT's operations on a token in the path: it is not to lie about."""
-    return verdict.operation is not None and verdict.operation.names_token
 
 
 def _compiled(routes: Sequence[Route], pace: Pace) -> list[tuple[int, Pattern]]:
