@@ -384,7 +384,9 @@ def test_a_bundle_for_another_python_says_so(bundle: Path, tmp_path: Path) -> No
 def test_a_bundle_may_take_a_python_along(tmp_path: Path) -> None:
     home, folder = tmp_path / "python", tmp_path / "biot_sidecar"
     (home / "bin").mkdir(parents=True)
-    for name in ("python3", f"python{sys.version_info.major}.{sys.version_info.minor}"):
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    (home / "lib" / version).mkdir(parents=True)  # build.sh looks for it
+    for name in ("python3", version):
         (home / "bin" / name).symlink_to(sys.executable)
     (home / "lib").symlink_to(Path(os.__file__).parents[1])
     build = {**os.environ, "PYTHON": "/not/used", "PYTHON_HOME": str(home)}
