@@ -228,6 +228,13 @@ def test_the_trie_agrees_with_trying_one_by_one(patterns, method, segments):
     assert PatternTree(enumerate(patterns)).find(method, segments) == naive
 
 
+def test_a_tree_is_taken_apart_in_as_many_steps_as_it_has_nodes():
+    patterns = [Pattern("", None, segments, False) for segments in ((), (b"a",), (b"a", b"b"), (None,))]
+    steps: list[int] = []
+    parts = PatternTree(enumerate(patterns)).parts(lambda: steps.append(1))
+    assert len(parts) == len(steps) == 4
+
+
 @given(st.binary(max_size=40))
 def test_every_path_gets_a_verdict(path):
     verdict = table(key="GET /a", deny_unmatched=False).verdict(b"GET", b"/" + path)

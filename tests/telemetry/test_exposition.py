@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
+from biot_sidecar.pacing import no_pause
 from biot_sidecar.telemetry.exposition import render
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.finished import exchange
-from tests.telemetry.reading import new_metrics, samples
+from tests.telemetry.reading import label_sets, new_metrics, samples
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 PROMETHEUS_2 = (
@@ -67,3 +70,23 @@ def test_both_formats_say_the_same(accept):
 @pytest.mark.parametrize("name", ["process_cpu_seconds_total", "process_resident_memory_bytes", "python_info"])
 def test_the_process_metrics_of_prometheus_client_are_there(name):
     assert name in {found for found, _ in samples(new_metrics())}
+
+
+# Queries and alerts name them: who changes one says so in docs/upgrade.md.
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 3.5, 5.0, 7.5, 10.0)
+OF_A_CALL = (0.0025, 0.005, *SECONDS, 12.5, 15, 20, 25, 30, 40, 50, 60, 90, 120, 180, 300)
+BUCKETS = {
+    "request_duration": OF_A_CALL,
+    "upstream_request_duration": OF_A_CALL,
+    "overhead": (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, *SECONDS, 15, 20, 30, 40, 60),
+    "token_wait": (*SECONDS, 15, 20, 30, 40, 60),
+    "login_duration": (*SECONDS, 15, 20, 30, 40, 60),
+}
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_the_buckets_are_those_that_queries_name(name):
+    metrics = new_metrics()
+    metrics.prepare(["one"], no_pause)
+    told = {float(dict(labels)["le"]) for labels in label_sets(samples(metrics), f"{name}_seconds_bucket")}
+    assert sorted(told) == [*BUCKETS[name], inf]
