@@ -183,6 +183,13 @@ def test_the_hooks_run_what_make_check_runs():
     assert set(re.findall(r"\$\(BIN\)/(?!python)([\w-]+)", recipe)) <= set(re.findall(r"\.venv/bin/([\w-]+)", entries))
 
 
+def test_a_part_of_a_package_that_is_not_here_is_wanted_like_the_package(monkeypatch):
+    monkeypatch.setitem(wants.BROUGHT_BY, "no_such_package", "nobody")
+    with pytest.raises(pytest.skip.Exception, match="for want of no_such_package: nobody"):
+        wants.module("no_such_package.part.of_it")
+    assert wants.module("email.message").__name__ == "email.message"
+
+
 # ---- what tests share
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -165,7 +166,7 @@ def test_one_that_leaves_something_behind_that_holds_its_output_is_told_so(tmp_p
 
 
 def test_it_has_a_process_group_of_its_own():
-    group = sh("ps -o pgid= -p $$; echo $$").split()
+    group = run(sys.executable, "-c", "import os; print(os.getpgrp(), os.getpid())").split()
     assert group[0] == group[1] != str(os.getpgrp())
 
 

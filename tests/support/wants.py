@@ -23,6 +23,7 @@ BROUGHT_BY = {
     "awslambdaric": f"{TEST_ALL}, on Linux on x86-64",
     "atheris": f"{TEST_ALL}, on Linux on x86-64",
     "check-jsonschema": TEST_ALL,
+    "cyclonedx": TEST_ALL,
     "cyclonedx-py": TEST_ALL,
     "go": f"{TEST_ALL}, on Linux on x86-64",
     "hadolint": TEST_ALL,
@@ -70,7 +71,12 @@ def found(name: str) -> str | None:
 
 
 def importable(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
+    """True if the package of that module is here; a part of one that is not would be an error, not None."""
+    return importlib.util.find_spec(_package(name)) is not None
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def reason(*names: str) -> str:
@@ -89,7 +95,7 @@ def program(name: str) -> str:
 def module(name: str) -> ModuleType:
     """That module; without it the test is skipped."""
     if not importable(name):
-        pytest.skip(reason(name))
+        pytest.skip(reason(_package(name)))
     return importlib.import_module(name)
 
 
@@ -100,4 +106,4 @@ def needs(*programs: str) -> pytest.MarkDecorator:
 
 
 def needs_module(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not importable(name), reason=reason(name))
+    return pytest.mark.skipif(not importable(name), reason=reason(_package(name)))
