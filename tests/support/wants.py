@@ -38,7 +38,7 @@ BROUGHT_BY = {
     "chromedriver": "Debian: chromium-driver",
     "curl": "Debian: curl",
     "OpenSSL 3.5": "a Python that is linked with it, such as Debian 13's",
-    "docker": "an engine that DOCKER_HOST names, with compose and buildx",
+    "docker": "make test-docker, or an engine that DOCKER_HOST names, with compose and buildx",
     "git": "Debian: git",
     "fish": "Debian: fish",
     "haproxy": "Debian: haproxy",
