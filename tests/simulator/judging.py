@@ -23,16 +23,15 @@ TEMPLATE = {"_templateId": "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"}
 _number = itertools.count()
 
 
-def body_of(shape: Any, *, whole: bool = False) -> Any:
-    """The smallest value of a shape, or the whole one: with every field that it names."""
+def body_of(shape: Any) -> Any:
+    """The smallest value of a shape."""
     shape = facts.resolved(shape)
     if isinstance(shape, str):
         shape = {"is": shape}
     if "fields" in shape:
-        names = shape["fields"] if whole else shape["must"]
-        return {name: _known(name) or body_of(shape["fields"][name], whole=whole) for name in names}
+        return {name: _known(name) or body_of(shape["fields"][name]) for name in shape["must"]}
     if "list" in shape:
-        return [body_of(shape["list"], whole=whole)]
+        return [body_of(shape["list"])]
     if "map" in shape:
         return {}
     if "enum" in shape:

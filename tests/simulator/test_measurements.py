@@ -120,7 +120,7 @@ async def test_v2_pages_by_token_until_nothing_is_left(desk: Desk) -> None:
         ({"_session.id": {"eq": SESSION}}, [3]),
         ({"timestamp": {"from": "2026-01-01T12:02:00Z", "to": "2026-01-01T12:02:30Z"}}, [2]),
         ({"attributes": {"in": ["pulse", "unheard"]}}, [1, 2, 3]),
-        ({"attributes": {"in": ["unheard"]}}, []),
+        ({"attributes": {"in": ["unheard", ["pulse"], None]}}, []),
     ],
 )
 async def test_v2_filters_by_biots_five_names(desk: Desk, filters: Any, pulses: list[int]) -> None:
@@ -178,6 +178,11 @@ BINS = {"binIntervalSeconds": {"eq": 120}}
         ),
         (
             "aggregated",
+            {"timestamp": DAY, "binIntervalSeconds": {"eq": "nan"}} | PATIENT_EQ,
+            "BIN_INTERVAL_SECONDS_IS_NOT_POSITIVE",
+        ),
+        (
+            "aggregated",
             {"timestamp": DAY, "attributes": {"eq": "pulse"}} | PATIENT_EQ | BINS,
             "ATTRIBUTES_IN_OPERATOR_IS_MISSING",
         ),
@@ -216,7 +221,7 @@ async def test_v1_aggregates_by_source_and_session(desk: Desk) -> None:
     ]
 
 
-@pytest.mark.parametrize("seconds", ["0", "-5", "many", ""])
+@pytest.mark.parametrize("seconds", ["0", "-5", "many", "", "9" * 400])
 async def test_v1_refuses_an_interval_that_is_none(desk: Desk, seconds: str) -> None:
     refused = await desk.ask("GET", f"{ONE}/aggregated", query=RANGE | {"binIntervalSeconds": seconds})
     assert (refused.status, refused.body["code"]) == (400, "INVALID_BIN_INTERVAL")

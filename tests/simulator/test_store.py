@@ -40,6 +40,12 @@ def test_a_page_says_how_many_there_are() -> None:
     assert page["metadata"] == {"page": {"totalResults": 10, "page": 1, "limit": 3}}
 
 
+@pytest.mark.parametrize("request_text", ['{"limit": 100000000}', '{"page": 1000000000000000000}'])
+def test_a_page_may_be_as_large_and_as_far_as_one_likes(request_text: str) -> None:
+    page = collection({"_id": "a"}).page(search.parse(request_text))
+    assert (len(page["data"]) <= 1, page["metadata"]["page"]["totalResults"]) == (True, 1)
+
+
 def test_what_is_replaced_or_removed_is_not_found_by_what_it_was() -> None:
     entities = collection({"_id": "a", "n": 1, "text": "old"}, {"_id": "b", "n": 2})
     assert (found(entities, filter={"n": {"eq": 1}}), found(entities, freeTextSearch="old")) == ("a", "a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ _EQUAL = {"_patient.id": "patientId", "_sourceEntity.id": "sourceEntityId", "_se
 _OPERATORS = {"timestamp": ("from", "to"), "attributes": ("in",), "binIntervalSeconds": ("eq",)} | dict.fromkeys(
     _EQUAL, ("eq",)
 )
+
+_LONGEST_INTERVAL = 9  # digits of a number of seconds
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def v1_parameters(call: Call, *, aggregated: bool = False) -> Wanted:
 
 def _seconds(call: Call) -> float:
     text = call.parameter("binIntervalSeconds") or ""
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > _LONGEST_INTERVAL or int(text) < 1:
         message = "[binIntervalSeconds] must be a whole number of at least 1"
         raise refusal(facts_of(call.api_id), "INVALID_BIN_INTERVAL", message, binIntervalSeconds=text)
     return float(text)
@@ -75,7 +78,7 @@ def aggregated_v2_filter(filters: Json, call: Call) -> Wanted:
         seconds = float(seconds)
     except (TypeError, ValueError):
         raise _refused(call, "BIN_INTERVAL_SECONDS_IS_NOT_A_NUMBER") from None
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise _refused(call, "BIN_INTERVAL_SECONDS_IS_NOT_POSITIVE")
     return _v2(filters, call, seconds)
 
@@ -94,7 +97,8 @@ def _v2(filters: Json, call: Call, seconds: float = 0.0) -> Wanted:
         if filters.get(name)
     }
     attributes = filters.get("attributes")
-    names = set(_one(filters, "attributes", "in", "ATTRIBUTES_IN_OPERATOR_IS_MISSING", call)) if attributes else None
+    wanted = _one(filters, "attributes", "in", "ATTRIBUTES_IN_OPERATOR_IS_MISSING", call) if attributes else None
+    names = None if wanted is None else {str(name) for name in wanted}
     return Wanted(equal, start, end, names, seconds)
 
 

@@ -61,8 +61,8 @@ class Collection:
         """BioT's answer to a search, with entities as they are kept."""
         if request.filter or request.free_text or request.sort:
             return page_of(self.search(request), request)
-        first = request.page * request.limit
-        return answer(list(islice(self, first, first + request.limit)), len(self), request)
+        first = min(request.page * request.limit, len(self))
+        return answer(list(islice(self, first, min(first + request.limit, len(self)))), len(self), request)
 
     def _candidates(self, request: SearchRequest) -> Iterable[Json]:
         """The entities that an index leaves over, if it leaves few, else all."""

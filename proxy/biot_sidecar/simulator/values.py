@@ -11,6 +11,7 @@ from typing import Any
 Json = dict[str, Any]
 """A JSON object."""
 
+_LAST = 253402300799.0  # seconds: the end of the year 9999
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -103,7 +104,9 @@ class BiotError(Exception):
 
 def timestamp(now: float) -> str:
     """ISO 8601 in UTC with three fraction digits and `Z`, as BioT writes times."""
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(min(max(now, 0.0), _LAST), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    )
 
 
 def instant(text: object) -> float | None:
