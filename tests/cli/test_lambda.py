@@ -188,7 +188,7 @@ def test_a_sidecar_that_is_lost_ends_the_command_with_status_1(tmp_path):
         assert gone(children["command"])
 
 
-@pytest.mark.not_on("macos", why="of a killed parent a stopped process hears nothing")
+@pytest.mark.not_on("macos", "windows", why="of a killed parent a stopped process hears nothing")
 def test_a_command_that_is_killed_takes_plugin_and_sidecar_along(tmp_path):
     with plain(tmp_path, "--freeze") as function:
         address(function)
