@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import MappingProxyType
 from typing import Any
 from urllib.request import urlopen
 
 import jwt
 import pytest
+from biot_sidecar.__main__ import main
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from tests.cli.support import Ran, ran
@@ -25,7 +28,7 @@ PATIENT = "11111111-1111-1111-1111-111111111111"
 class Plugin:
     """A plugin that answers every event in the same way and keeps it."""
 
-    def __init__(self, status: int = 200, body: bytes = b'{"done": true}') -> None:
+    def __init__(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         self.events: list[tuple[dict[str, str], Any]] = []
         plugin = self
 
@@ -34,7 +37,8 @@ class Plugin:
                 text = self.rfile.read(int(self.headers["content-length"]))
                 plugin.events.append(({k.lower(): v for k, v in self.headers.items()}, json.loads(text)))
                 self.send_response(status)
-                self.send_header("content-length", str(len(body)))
+                for name, value in {"content-length": str(len(body)), **headers}.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -46,14 +50,33 @@ class Plugin:
 
 
 @contextmanager
-def plugin(status: int = 200, body: bytes = b'{"done": true}') -> Iterator[Plugin]:
-    made = Plugin(status, body)
+def plugin(
+    status: int = 200, body: bytes = b'{"done": true}', headers: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Plugin]:
+    made = Plugin(status, body, headers)
     threading.Thread(target=made.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield made
     finally:
         made.server.shutdown()
         made.server.server_close()
+
+
+@contextmanager
+def answering(server: socket.socket, reply: bytes) -> Iterator[list[bytes]]:
+    """Whoever connects gets `reply`; what it sent is in the list."""
+    sent: list[bytes] = []
+
+    def answer() -> None:
+        connection, _ = server.accept()
+        with connection:
+            sent.append(connection.recv(65536))
+            connection.sendall(reply)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    yield sent
+    thread.join(timeout=5)
 
 
 def trigger(capsys: pytest.CaptureFixture[str], *words: str) -> Ran:
@@ -85,6 +108,43 @@ def test_no_plugin_is_status_1_and_one_line(capsys):
     assert done.err[-1].startswith(f"biot-sidecar: no plugin answers at {NOBODY}: ")
 
 
+def test_a_redirect_is_the_plugins_answer(capsys):
+    with plugin() as other, plugin(302, b"", {"location": f"{other.url}/other"}) as one:
+        done = trigger(capsys, "patient._update", "--to", one.url, "--simulator", NOBODY)
+    assert (done.status, other.events) == (1, [])
+    assert ": 302 in " in done.out[0]
+
+
+def test_what_is_no_http_is_status_1_and_one_line(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as server, answering(server, b"nonsense\r\n"):
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        done = trigger(capsys, "patient._update", "--to", url, "--simulator", NOBODY)
+    assert (done.status, done.out) == (1, [])
+    assert done.err[-1].startswith(f"biot-sidecar: no plugin answers at {url}: ")
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e999"])
+def test_what_json_has_no_number_for_is_a_text(capsys, value):
+    done = trigger(capsys, "patient._update", "--set", f"age={value}", "--simulator", NOBODY, "--print")
+    assert json.loads(done.out[-1])["data"]["entity"]["age"] == value
+
+
+def test_print_is_the_request_that_is_sent(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        where = f"127.0.0.1:{server.getsockname()[1]}"
+        words = ("patient._update", "--to", f"http://user:word@{where}/hook?x=1", "--simulator", NOBODY)
+        main(["trigger", *words, "--print"], {})
+        printed = capsys.readouterr().out.encode()
+        with answering(server, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as sent:
+            assert trigger(capsys, *words).status == 0
+    (head, _, body), (sent_head, _, _) = printed.partition(b"\r\n\r\n"), sent[0].partition(b"\r\n\r\n")
+    assert head.split(b"\r\n")[:2] == [b"POST /hook?x=1 HTTP/1.1", b"host: " + where.encode()]
+    assert b"content-length: %d" % len(body) in head.split(b"\r\n")
+    assert [line for line in head.split(b"\r\n") if b"traceparent" not in line] == [
+        line for line in sent_head.split(b"\r\n") if b"traceparent" not in line
+    ]
+
+
 def test_print_shows_the_request_and_sends_nothing(capsys):
     with plugin() as one:
         done = trigger(capsys, "patient._update", "--to", one.url + "/hook?x=1", "--simulator", NOBODY, "--print")
@@ -101,6 +161,8 @@ def test_print_shows_the_request_and_sends_nothing(capsys):
         (["patient._updated"], "did you mean _update"),
         (["patient._update", "--set", "age"], "NAME=VALUE"),
         (["patient._update", "--to", "plugin"], "no URL"),
+        (["patient._update", "--to", "http://127.0.0.1:port"], "no URL"),
+        (["patient._update", "--to", "http://:9000"], "no URL"),
         (["pre", "PATCH"], "METHOD and PATH"),
     ],
 )

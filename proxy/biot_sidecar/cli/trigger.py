@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import sys
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any, Final, NoReturn
 from urllib.error import HTTPError
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 from biot_sidecar.cli.standard_streams import say
@@ -63,18 +66,28 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     except ValueError as error:
         raise WrongCommandLine(str(error)) from None
     asked = {"event": " ".join(args.event), "id": args.id, "set": dict(map(_assignment, args.set))}
-    for flag, url in (("--to", args.to), ("--simulator", args.simulator)):
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-            raise WrongCommandLine(f"{flag}: {url!r} is no URL, such as {_PLUGIN}")
+    plugin = _url("--to", args.to)
+    _url("--simulator", args.simulator)
     made = _made(args.simulator.rstrip("/"), asked)
     if made is None:
         return 1
     body = json.dumps(made["body"]).encode()
-    headers = {"user-agent": _AGENT, "accept": "*/*", "content-type": "application/json", **made["headers"]}
+    whole = _head(plugin, made["headers"], body) + body
     if args.print:
-        print(_head(args.to, headers, body), body.decode(), sep="\n")
+        _print(whole)
         return 0
-    return _send(args.to, headers, body, made["name"])
+    return _send(args.to, plugin, whole, made["name"])
+
+
+def _url(flag: str, text: str) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is no number
+        known = False
+    if not known or any(not "!" <= letter <= "~" for letter in text):
+        raise WrongCommandLine(f"{flag}: {text!r} is no URL, such as {_PLUGIN}")
+    return url
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -83,9 +96,21 @@ def _assignment(text: str) -> tuple[str, Any]:
     if not equals or not name or not all(name.split(".")):
         raise WrongCommandLine(f"--set: {text!r} is no NAME=VALUE, such as age=42")
     try:
-        return name, json.loads(value)
+        return name, json.loads(value, parse_constant=_no_number, parse_float=_finite)
     except ValueError:
         return name, value
+
+
+def _no_number(constant: str) -> NoReturn:
+    """`NaN` is Python's, not JSON's."""
+    raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), -float("inf")):
+        raise ValueError(text)
+    return number
 
 
 def _made(simulator: str, asked: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -144,28 +169,54 @@ def _made_here(asked: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def _head(url: str, headers: Mapping[str, str], body: bytes) -> str:
-    parts = urlsplit(url)
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    fields = {"host": parts.netloc, **headers, "content-length": str(len(body))}
-    return "\n".join([f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), ""])
+def _head(plugin: SplitResult, headers: Mapping[str, str], body: bytes) -> bytes:
+    fields = {
+        "host": plugin.netloc.rpartition("@")[2],
+        "user-agent": _AGENT,
+        "accept": "*/*",
+        "content-type": "application/json",
+        **headers,
+        "content-length": str(len(body)),
+    }
+    target = (plugin.path or "/") + (f"?{plugin.query}" if plugin.query else "")
+    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
+    return "\r\n".join(lines).encode()
 
 
-def _send(url: str, headers: Mapping[str, str], body: bytes, name: str) -> int:
-    request = Request(url, body, dict(headers), method="POST")  # noqa: S310 - run() has looked at its scheme
+def _print(whole: bytes) -> None:
+    """Byte for byte, so that what is printed can be sent; on a terminal a line ending comes behind it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(newline="\n")  # Windows would write each LF as CRLF
+    print(whole.decode(), end="\n" if sys.stdout.isatty() else "")
+
+
+def _send(url: str, plugin: SplitResult, whole: bytes, name: str) -> int:
     began = time.monotonic()  # noqa: TID251 - as in wait
     try:
-        with build_opener(ProxyHandler({})).open(request, timeout=_PATIENCE) as answer:
-            status, reply = answer.status, answer.read()
-    except HTTPError as error:
-        with error:
-            status, reply = error.code, error.read()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        say(f"no plugin answers at {url}: {getattr(reason, 'strerror', None) or reason}")
+        status, reply = _reply(plugin, whole)
+    except HTTPException:
+        say(f"no plugin answers at {url}: what came is no whole HTTP response")
+        return 1
+    except OSError as error:
+        say(f"no plugin answers at {url}: {error.strerror or error}")
         return 1
     milliseconds = (time.monotonic() - began) * 1000  # noqa: TID251
     print(f"{name} -> {url}: {status} in {milliseconds:.0f} ms")
     if text := reply.decode(errors="replace"):
         print(text)
     return 0 if 200 <= status <= 299 else 1
+
+
+def _reply(plugin: SplitResult, whole: bytes) -> tuple[int, bytes]:
+    """The plugin's own reply: as BioT, it follows no redirect and uses no proxy."""
+    connect = HTTPSConnection if plugin.scheme == "https" else HTTPConnection
+    connection = connect(plugin.hostname or "", plugin.port, timeout=_PATIENCE)
+    try:
+        connection.connect()
+        connection.sock.sendall(whole)
+        # http.client reads only the reply of a request that it began itself.
+        response = connection.response_class(connection.sock, method="POST")
+        response.begin()
+        return response.status, response.read()
+    finally:
+        connection.close()
