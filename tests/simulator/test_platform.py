@@ -210,6 +210,12 @@ async def test_a_code_snippets_name_is_its_own(desk: Desk) -> None:
     assert (await desk.ask("GET", f"{path}/{UNKNOWN_ID}")).body["code"] == "CODE_SNIPPET_NOT_FOUND"
 
 
+async def test_terraforms_provider_is_told_that_it_fits(desk: Desk) -> None:
+    query = {"terraform-provider": "1.2.3", "minimum-biot": "2.0.0"}
+    told = (await desk.ask("GET", "/settings/v1/terraform/versions/validate", query=query)).body
+    assert (told["status"], told["biotVersion"]["version"]) == ("SUPPORTED", "2.4.2")
+
+
 async def test_the_sender_of_mails_is_set(desk: Desk) -> None:
     path = "/notification/v1/configuration"
     sender = {"emailSenderDisplayName": "Clinic", "emailSenderAddress": "clinic@example.org"}

@@ -66,6 +66,12 @@ def test_every_problem_says_where_it_is(value: Any, found: list[str]) -> None:
     assert [str(problem) for problem in shapes.problems(value, shape)] == found
 
 
+@pytest.mark.parametrize("word", ["uuid", "date", "date-time"])
+def test_an_empty_text_is_no_id_and_no_time(word: str) -> None:
+    assert not list(shapes.problems({"a": ""}, {"fields": {"a": word}, "must": []}))
+    assert [one.kind for one in shapes.problems({"a": ""}, {"fields": {"a": word}, "must": ["a"]})] == [shapes.MISSING]
+
+
 def test_null_stands_for_a_field_that_is_not_there() -> None:
     assert not list(shapes.problems({"first": "a", "last": None}, NAME))
     assert [str(problem) for problem in shapes.problems({"first": None}, NAME)] == ["[first]: missing"]

@@ -82,6 +82,10 @@ async def test_an_attribute_that_the_template_does_not_allow_is_refused(desk: De
     assert (refused.status, refused.body["code"]) == (400, code)
 
 
+async def test_an_empty_owner_of_a_template_is_none(desk: Desk) -> None:
+    assert (await made(desk, ownerOrganizationId="", parentTemplateId=""))["ownerOrganizationId"] is None
+
+
 async def test_templates_that_nobody_told_of_are_taken_until_somebody_tells_of_one(desk: Desk) -> None:
     taken = await desk.ask("POST", f"{PATIENTS}/templates/mine", {"_name": NAME, "own": 1} | OWNER)
     assert (taken.status, taken.body["own"]) == (201, 1)

@@ -238,6 +238,7 @@ def _platform(login: ServiceLogin) -> Iterator[Operation]:
     yield Operation("POST", "/ums/v2/services/accessToken", login.log_in, checked=False)
     yield Operation("GET", "/ums/v1/security/public-key", login.public_key)
     yield Operation("GET", "/settings/v1/system/properties", _properties)
+    yield Operation("GET", "/settings/v1/terraform/versions/validate", _terraform)  # undocumented; its provider asks it
     for service in SERVICES:
         yield Operation("GET", f"/{service}/system/healthCheck", _health)
 
@@ -274,6 +275,13 @@ def _subscriptions(subscriptions: Subscriptions) -> Iterator[Operation]:
 
 def _health(call: Call) -> Answer:
     return Answer(200, {"version": VERSION, "springVersion": "simulator", "traceId": call.trace_id})
+
+
+def _terraform(call: Call) -> Answer:
+    """Whether BioT's Terraform provider is of a version that fits: any is."""
+    provider, least = call.parameter("terraform-provider"), call.parameter("minimum-biot")
+    versions = {"providerVersion": {"version": provider, "minRequired": provider}}
+    return Answer(200, versions | {"status": "SUPPORTED", "biotVersion": {"version": VERSION, "minRequired": least}})
 
 
 def _properties(call: Call) -> Answer:

@@ -95,6 +95,8 @@ def _map(value: Any, shape: Shape, path: str) -> Iterator[Problem]:
 
 def _plain(value: Any, shape: Shape, path: str) -> Iterator[Problem]:
     word = shape["is"]
+    if value == "" and word in _EMPTY_IS_NULL:
+        return
     kind = _WORDS.get(word, str)
     if kind is not None and not _is(value, kind):
         yield Problem(path, TYPE, value, shape)
@@ -119,6 +121,9 @@ def _bounds(value: Any, shape: Shape, path: str) -> Iterator[Problem]:
 def _is(value: Any, kind: type | tuple[type, ...]) -> bool:
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
+
+_EMPTY_IS_NULL: Final = frozenset({"uuid", "date", "date-time"})
+"""What Java reads an empty text as nothing for; BioT's own tools send such."""
 
 _WORDS: Final[dict[str, Any]] = {"any": None, "integer": int, "number": (int, float), "boolean": bool}
 
