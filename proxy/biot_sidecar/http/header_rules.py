@@ -38,8 +38,6 @@ _RULED: Final = frozenset({b"authorization", b"allow-interception"})
 _TRACE_FIELDS: Final = frozenset({b"traceparent", b"tracestate"})
 _TRACEPARENT_FIELD: Final = frozenset({b"traceparent"})
 _NOTHING: Final[Set[bytes]] = frozenset()
-_TRACE_ID: Final = slice(3, 35)
-"""Where the trace id stands in a traceparent."""
 # Options of Connection that name no field to strip.
 _PERSISTENCE: Final = frozenset({b"close", b"keep-alive"})
 
@@ -104,8 +102,8 @@ def _left_behind(head: RequestHead, traceparent: bytes) -> Set[bytes]:
     sent = head.known_fields.get(_TRACEPARENT, ())
     if traceparent in sent:
         return _NOTHING
-    trace_id = traceparent[_TRACE_ID]
-    return _TRACEPARENT_FIELD if any(one[_TRACE_ID] == trace_id for one in sent) else _TRACE_FIELDS
+    trace_id = traceparent[3:35]
+    return _TRACEPARENT_FIELD if any(one[3:35] == trace_id for one in sent) else _TRACE_FIELDS
 
 
 def _takes_trailers(values: list[bytes]) -> bool:

@@ -8,15 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Protocol
 
-from biot_sidecar.traits import mypyc_attr, trait
+from biot_sidecar.traits import mypyc_attr
 
 
-@trait
 @mypyc_attr(allow_interpreted_subclasses=True)
 class RequestTrace(ABC):
-    """The trace of one request; times are monotonic seconds."""
-
-    __slots__ = ()
+    """The trace of one request; times are monotonic seconds. No trait: what is not compiled implements it."""
 
     traceparent: bytes
     """Of the request's own span, in the trace of the caller."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
-import msgspec
-
 
 class Interception(StrEnum):
     """What happens to `allow-interception`: BioT runs its interceptors when the header is merely there.
@@ -54,18 +52,28 @@ class Route:
     observe: str | None = None
 
 
-class Operation(msgspec.Struct, frozen=True, eq=False):
+class Operation:
     """A known BioT operation. `interceptable` is None where BioT's published list says nothing; `names_token`: a token
     stands in its path.
     """
 
-    method: str
-    path: str
-    service: str
-    public: bool
-    permission: str
-    interceptable: bool | None
-    names_token: bool = False
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        service: str,
+        public: bool,
+        permission: str,
+        interceptable: bool | None,
+        names_token: bool = False,
+    ) -> None:
+        self.method: Final = method
+        self.path: Final = path
+        self.service: Final = service
+        self.public: Final = public
+        self.permission: Final = permission
+        self.interceptable: Final = interceptable
+        self.names_token: Final = names_token
 
 
 class Verdict:
