@@ -1,6 +1,6 @@
 """Every sidecar on AWS Lambda begins here: launch.py [EXTENSION], in the sidecar's own interpreter.
 
-First what others wait for, which takes a tenth of the sidecar's start: its socket is bound, so that a plugin's first
+First what others wait for, which takes a sixth of the sidecar's start: its socket is bound, so that a plugin's first
 call waits instead of being refused, and it is registered for Lambda's events. A line on standard output says so, and
 the runtime may start beside the rest of the sidecar, which goes on in this process and asks for the events.
 
@@ -89,9 +89,9 @@ def main(extension: str) -> int:
     if bind():
         os.write(1, b"biot-sidecar listens\n")
         os.dup2(2, 1)  # whoever waited for the line reads no further; the ready line goes into the log
+    sys.argv = [os.path.join(os.path.dirname(sys.path[0]), "bin", "biot-sidecar"), "serve"]
     from biot_sidecar.__main__ import main
 
-    sys.argv = ["biot-sidecar", "serve"]
     status = main()
     if status:
         fail(extension, identifier, "init", "Extension.SidecarDidNotStart")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 
 if __name__ == "__main__" or sys.argv[0].endswith(("/biot-sidecar", "\\biot-sidecar.exe")):
     # While the rest is imported Ctrl-C just ends the program (Python's own handler would show where that was).
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.disable()  # for a start that collects no garbage: frugal_start
 
 import importlib
 import io
@@ -90,6 +92,8 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     command = COMMANDS.get(name) or INTERNAL[name]
     if name in {"serve", "worker"}:
         frugal_start.begin()
+    else:
+        gc.enable()
     module = importlib.import_module(module_of(name))
     try:
         args = _parse(name, module, command.help, words)

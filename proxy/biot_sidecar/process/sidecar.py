@@ -56,7 +56,6 @@ from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.settings import Settings, UpstreamUrl
 from biot_sidecar.telemetry.access_log import Log
 from biot_sidecar.telemetry.batching_observer import BatchingObserver
-from biot_sidecar.telemetry.exposition import render_in_pieces
 from biot_sidecar.telemetry.login_observers import LoginObservers
 from biot_sidecar.telemetry.prometheus_loading import PrometheusLoader
 from biot_sidecar.telemetry.status import status
@@ -272,6 +271,8 @@ class Sidecar:
     async def render_metrics(self, accept: str) -> tuple[str, bytes]:
         snapshots = await self._context.snapshots(self.snapshot, scraped=True)
         await self._prometheus.load()
+        with self._reserve.lent():
+            from biot_sidecar.telemetry.exposition import render_in_pieces  # for those who are scraped
         content_type, pieces = render_in_pieces(snapshots, accept)
         page = []
         for piece in pieces:

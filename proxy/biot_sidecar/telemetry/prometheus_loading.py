@@ -20,11 +20,12 @@ MAX_PAUSE: Final = 0.05
 
 _STANDARD: Final = (
     "base64", "compression", "compression._common._streams", "bz2", "lzma", "gzip", "compression.zstd", "http",
-    "calendar", "email._parseaddr", "email.errors", "email.encoders", "email.charset", "email.utils", "html.entities",
-    "html", "email.header", "email._policybase", "email.feedparser", "email.parser", "email._encoded_words",
-    "email.iterators", "email.message", "http.client", "mimetypes", "fnmatch", "shutil", "socketserver",
-    "http.server", "tempfile", "urllib.response", "urllib.error", "hashlib", "urllib.request", "wsgiref.util",
-    "wsgiref.headers", "wsgiref.handlers", "wsgiref.simple_server", "mmap", "timeit", "inspect", "ssl",
+    "calendar", "email._parseaddr", "email.errors", "email.encoders", "email.charset", "bisect", "random",
+    "email.utils", "html.entities", "html", "email.header", "email._policybase", "email.feedparser", "email.parser",
+    "email._encoded_words", "email.iterators", "email.message", "http.client", "mimetypes", "fnmatch", "shutil",
+    "socketserver", "http.server", "tempfile", "urllib.response", "urllib.error", "hashlib", "urllib.request",
+    "wsgiref.util", "wsgiref.headers", "wsgiref.handlers", "wsgiref.simple_server", "mmap", "timeit", "inspect",
+    "ssl",
 )  # fmt: skip
 """What the library imports, each behind what it imports itself."""
 _PACKAGE: Final = "prometheus_client"
