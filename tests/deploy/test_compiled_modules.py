@@ -28,6 +28,7 @@ COLD = {
     "http/request_limits.py": "reads Sidecar-Timeout and Sidecar-Retry, where a request has one",
     "http/request_trace.py": "types; what implements them is there for those who trace",
     "http/retry_after.py": "reads an answer that says when to come again",
+    "routing/biot_operations.py": "gives the tree of operations, which a table keeps",
     "routing/case_folding.py": "judges paths that are not ASCII",
     "routing/observers.py": "judges routes that only observe",
 }
