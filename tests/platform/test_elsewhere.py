@@ -142,3 +142,8 @@ def test_windows_has_what_its_python_gives():
 @pytest.mark.parametrize(("system", "loop"), [("macos", "uvloop"), ("windows", "sitecustomize")])
 def test_ctrl_c_wakes_the_loop_and_asks_to_stop(system, loop):
     assert asked(system, SIGNALLED) == loop
+
+
+def test_on_windows_ctrl_c_wakes_the_loop_that_runs_processes_too():
+    run = SIGNALLED[: SIGNALLED.index("with asyncio.Runner")] + "print(json.dumps(asyncio.run(main())))"
+    assert asked("windows", run) == "sitecustomize"

@@ -106,9 +106,11 @@ class DemoRun:
             where = {PLUGIN_URL: self._plugin.url, "PORT": str(urlsplit(self._plugin.url).port)}
             given = command_environment(env, url) | where | {SECRET: "kept-by-biot-sidecar"}
             try:
-                self._running.append(await start_process(self._plugin.command, given))
+                plugin = await start_process(self._plugin.command, given)
             except OSError as error:
                 return cannot_run(self._plugin.command[0], error)
+            self._running[-1].take_along(plugin)
+            self._running.append(plugin)
         return await self._serve(url, simulator, stop)
 
     async def _lambda(self, env: Mapping[str, str], simulator: str, stop: asyncio.Future[int]) -> int:

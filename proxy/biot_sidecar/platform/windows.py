@@ -132,7 +132,6 @@ def handle_signals(loop: asyncio.AbstractEventLoop, on_stop: Callable[[], None],
     ours, woken = socket.socketpair()
     for sock in (ours, woken):
         sock.setblocking(False)
-    signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
 
     def wake() -> None:
         with contextlib.suppress(OSError):
@@ -141,7 +140,12 @@ def handle_signals(loop: asyncio.AbstractEventLoop, on_stop: Callable[[], None],
     def handle(number: int, frame: object, _: socket.socket = woken) -> None:
         loop.call_soon_threadsafe(on_stop)
 
-    loop.add_reader(ours.fileno(), wake)
+    try:
+        loop.add_reader(ours.fileno(), wake)
+    except NotImplementedError:  # the loop that runs processes, which signals wake anyway
+        ours.close()
+    else:
+        signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGBREAK):
         signal.signal(number, handle)
 

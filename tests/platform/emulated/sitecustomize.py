@@ -142,6 +142,20 @@ class Loop(asyncio.selector_events.BaseSelectorEventLoop):
         super().__init__(selector or Selector())
 
 
+class ProcessLoop(asyncio.SelectorEventLoop):
+    """asyncio's other loop on Windows, the one of asyncio.run: it runs processes, and cannot watch sockets."""
+
+    def run_forever(self) -> None:
+        signal.set_wakeup_fd(self._csock.fileno())
+        super().run_forever()
+
+    def _refuse(self, *args: object) -> None:
+        raise NotImplementedError
+
+    add_reader = add_writer = add_signal_handler = _refuse  # type: ignore[assignment]
+    create_unix_connection = create_unix_server = _refuse  # type: ignore[assignment]
+
+
 class Popen(subprocess.Popen[bytes]):
     """A process as on Windows: nothing happens between fork and exec, and to end it is to kill it."""
 
@@ -194,6 +208,7 @@ def become_windows() -> None:
         *([getattr(one, "fileno", lambda one=one: one)() for one in some] for some in (read, write, error)), timeout
     )
     asyncio.SelectorEventLoop = Loop
+    asyncio.DefaultEventLoopPolicy._loop_factory = ProcessLoop
     asyncio.open_unix_connection = None
     subprocess.CREATE_NEW_PROCESS_GROUP = 0x200
     subprocess.Popen = Popen
