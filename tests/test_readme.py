@@ -79,6 +79,13 @@ def test_its_routes_file_is_right_and_passes_its_own_tests(capsys, tmp_path):
     assert (done.status, done.out) == (0, [f"{tmp_path}/routes.yaml: 2 routes, 1 test passes"])
 
 
+def test_a_newcomers_shell_finds_the_program_that_an_example_starts():
+    starting = [code for name, code in BLOCKS if name == "sh" and re.search(r"^biot-sidecar ", code, re.MULTILINE)]
+    assert starting
+    for code in starting:
+        assert ". .venv/bin/activate" in code.partition("\nbiot-sidecar ")[0]
+
+
 # ---- its examples, beside a demo as `make run` starts it
 
 
