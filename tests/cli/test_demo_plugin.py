@@ -12,7 +12,8 @@ import pytest
 
 from tests.cli.processes import PATIENCE, Running, gone, running
 from tests.cli.support import ran
-from tests.deploy.programs import ROOT, call, free_port
+from tests.deploy.programs import ROOT, call
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from tests.support.form import FORM
+from tests.support.ports import free_port as free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

@@ -12,8 +12,9 @@ from urllib.error import HTTPError
 import pytest
 
 from tests.cli.processes import Running, running
-from tests.deploy.programs import DEPLOY, ROOT, call, free_port
+from tests.deploy.programs import DEPLOY, ROOT, call
 from tests.support import wants
+from tests.support.ports import free_port
 
 EXAMPLES = DEPLOY / "examples" / "lambda"
 RUNTIMES = ROOT / "tests" / "deploy"
