@@ -385,7 +385,6 @@ def test_a_bundle_may_take_a_python_along(tmp_path: Path) -> None:
     home, folder = tmp_path / "python", tmp_path / "biot_sidecar"
     (home / "bin").mkdir(parents=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    (home / "lib" / version).mkdir(parents=True)  # build.sh looks for it
     for name in ("python3", version):
         (home / "bin" / name).symlink_to(sys.executable)
     (home / "lib").symlink_to(Path(os.__file__).parents[1])

@@ -176,7 +176,7 @@ def test_an_event_is_sent_again_with_a_trace_of_its_own(page: Browser, biot: str
     again = call("GET", biot + "/_simulator/events")["events"][-1]
     assert (again["again"], again["status"]) == (1, 200)
     assert again["traceId"] != "1" * 32
-    page.until(lambda: page.find("#list tr[aria-selected=true]").get_attribute("id") == f"event-{again['number']}")
+    page.until(lambda: page.all(f"#event-{again['number']}[aria-selected=true]"))
 
 
 @pytest.mark.e2e
