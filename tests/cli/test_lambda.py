@@ -126,6 +126,7 @@ def test_the_plugin_finds_lambdas_variables_and_no_secret(function):
     wanted = ("RUNTIME_API", "FUNCTION_NAME", "FUNCTION_VERSION", "FUNCTION_MEMORY_SIZE")
     assert all(env[f"AWS_LAMBDA_{name}"] for name in wanted)
     assert all(env[name] for name in ("AWS_REGION", "AWS_EXECUTION_ENV", "LAMBDA_TASK_ROOT"))
+    assert env["BIOT_APP_NAME"] == env["AWS_LAMBDA_FUNCTION_NAME"]
 
 
 def test_two_at_once_run_in_two_processes(function):

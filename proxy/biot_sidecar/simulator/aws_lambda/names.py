@@ -28,7 +28,7 @@ def function_name(env: Mapping[str, str], folder: str) -> str:
 
 
 def lambda_variables(env: Mapping[str, str], command: Sequence[str], folder: str) -> dict[str, str]:
-    """Lambda's own variables: those that a plugin may read or its runtime client wants. What is set stays as it is."""
+    """Lambda's own variables, and BioT's name of the plugin, which plugins demand. What is set stays as it is."""
     name = function_name(env, folder)
     region = region_of(env)
     wanted = {
@@ -44,5 +44,6 @@ def lambda_variables(env: Mapping[str, str], command: Sequence[str], folder: str
         "LAMBDA_TASK_ROOT": folder,
         "_HANDLER": command[-1],
         "TZ": ":UTC",
+        "BIOT_APP_NAME": name,  # BioT sets it to the plugin's display name
     }
     return {variable: env.get(variable) or value for variable, value in wanted.items()} | {"_HANDLER": command[-1]}
