@@ -246,4 +246,6 @@ async def until_refused(house: House) -> None:
                 client = await house.client()
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:  # it was accepted by a system that lets nobody down gently while it closes
+                continue
             client.reset()
