@@ -146,14 +146,13 @@ schema: $(VENV)/.run ## write config/routes.schema.json anew
 	@$(BIN)/python -m biot_sidecar.routing.file.schema > config/routes.schema.json.new
 	@mv config/routes.schema.json.new config/routes.schema.json
 
-readme: $(VENV)/.test ## write README's table of settings and those of docs/ anew
-	@$(BIN)/python -m tests.settings.readme_table
+docs: $(VENV)/.test ## write what docs/ lists of the code anew
 	@$(BIN)/python -m tests.docs.generated
 
 completion: $(VENV)/.test ## write the shells' completions and the manual page anew
 	@$(BIN)/python -m tests.cli.shell_files
 
-docs: readme ## the same
+readme: docs ## the same
 
 site: $(VENV)/.docs ## build/site, the pages as a web site; a link that leads nowhere ends it
 	@$(BIN)/python -m sphinx -q -W -n --keep-going -c docs -d build/site.cache . build/site

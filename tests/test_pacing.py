@@ -36,6 +36,7 @@ class Steps:
 
 def steps_of(text: str) -> Steps:
     load(text.encode(), "f")  # what is read once in a program's life is read
+    gc.collect()  # what other tests left behind is no part of a step, whoever collects it
     gc.disable()
     steps = Steps()
     sys.setprofile(steps.call)

@@ -17,7 +17,7 @@ from biot_sidecar.telemetry import snapshot as state
 from biot_sidecar.telemetry.exposition import render
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.settings import readme_table
+from tests.settings import page_table
 from tests.support.finished import exchange
 from tests.telemetry.reading import new_metrics
 
@@ -150,7 +150,7 @@ BLOCKS: Final[dict[str, dict[str, Callable[[], str]]]] = {
     "metrics.md": {"metrics": metrics, "alerts": alerts},
     "limits.md": {"limits": limits},
     "log.md": {"refusals": refusals},
-    "settings.md": {"settings": readme_table.table},
+    "settings.md": {"settings": page_table.table},
 }
 """Page -> what is made in it."""
 

@@ -1,4 +1,4 @@
-"""The table of settings: every row reaches Settings, --help, the README and the commands that it names."""
+"""The table of settings: every row reaches Settings, --help and the commands that it names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.table import BY_NAME, SETTINGS, flags_for
 
 from tests.cli.support import ran
-from tests.settings import readme_table
 
 
 def test_no_name_and_no_flag_of_a_command_is_given_twice() -> None:
@@ -53,8 +52,3 @@ def test_the_help_of_a_command_lists_the_flags_of_its_rows_and_what_they_mean(ca
 
 def test_no_row_shows_a_tick_or_a_bar_that_would_break_the_table() -> None:
     assert [row.name for row in SETTINGS if "|" in row.help or "\n" in row.help or row.help.count("`") % 2] == []
-
-
-def test_the_readme_has_the_table_as_it_is() -> None:
-    _, inside, _ = readme_table.parts(readme_table.README.read_text())
-    assert inside == readme_table.table(), "run `make readme`"
