@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from biot_sidecar.cli.child_process import CHILD_ENDED, STOPPING, Child, Signals, finish, reap, start_own
-from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.flags import add_setting_flags, command_of, flags_of
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import WrongCommandLine
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 def _plugin(args: argparse.Namespace, env: Mapping[str, str]) -> DemoPlugin | None:
     """The plugin, if there is one. Raises WrongCommandLine and BadSettings."""
-    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    command = command_of(args)
     if args.is_lambda and not command:
         raise WrongCommandLine("--lambda needs a command; write: biot-sidecar demo --lambda -- CMD ARG...")
     if not command and not args.subscribe:

@@ -17,7 +17,7 @@ import msgspec
 from biot_sidecar.cli.event_feed import EventFeed
 from biot_sidecar.cli.exec import cannot_run, command_environment
 from biot_sidecar.cli.plugin_process import PluginProcess, start_own_process, start_process
-from biot_sidecar.cli.ready_line import base_url, listen_addresses
+from biot_sidecar.cli.ready_line import first_base_url
 from biot_sidecar.cli.simulator_events import follow
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.cli.stop_request import first, stop_request
@@ -25,6 +25,7 @@ from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings.addresses import is_loopback
 from biot_sidecar.settings.names import BASE_URL, LISTEN, SECRET
 from biot_sidecar.settings.table import FLAGS
+from biot_sidecar.simulator.aws_lambda.names import SECRET_PLACEHOLDER
 
 PLUGIN_URL: Final = "PLUGIN_URL"
 _DEFAULT_PLUGIN: Final = "http://127.0.0.1:9000"
@@ -98,13 +99,12 @@ class DemoRun:
         ready = await self._own(["serve", *words], given_feed, "biot-sidecar ready on", stop, feed.descriptors)
         feed.handed_over()
         self._forwarders.append(asyncio.ensure_future(follow(simulator, feed)))
-        addresses = listen_addresses(ready)
-        url = next(filter(None, map(base_url, addresses)), None)
+        url = first_base_url(ready)
         if url is None:
             return await self._why_not(stop)
         if self._plugin.command:
             where = {PLUGIN_URL: self._plugin.url, "PORT": str(urlsplit(self._plugin.url).port)}
-            given = command_environment(env, url) | where | {SECRET: "kept-by-biot-sidecar"}
+            given = command_environment(env, url) | where | {SECRET: SECRET_PLACEHOLDER}
             try:
                 plugin = await start_process(self._plugin.command, given)
             except OSError as error:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from biot_sidecar.cli.child_process import CHILD_ENDED, FORWARDED, Child, Signals, finish, reap, start, start_own
-from biot_sidecar.cli.flags import add_setting_flags, flags_of
-from biot_sidecar.cli.ready_line import base_url, listen_addresses
+from biot_sidecar.cli.flags import add_setting_flags, command_of, flags_of
+from biot_sidecar.cli.ready_line import first_base_url
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings import load_listen
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """The command's exit status, or the sidecar's if it does not start. Raises BadSettings."""
-    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    command = command_of(args)
     if not command:
         say("there is no command to run; write: biot-sidecar exec -- CMD ARG...")
         return 2
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         if args.allow_uid:
             own[ALLOWED_UIDS] = ",".join(args.allow_uid)
         sidecar = start_own(["serve", *words], own, signals)
-        url = next(filter(None, map(base_url, listen_addresses(sidecar.first_line(signals)))), None)
+        url = first_base_url(sidecar.first_line(signals))
         if url is None:  # the command has not run
             told = signals.ending
             status = finish(sidecar, signals)

@@ -1,14 +1,16 @@
-"""The flags that settings have, for every command that reads them."""
+"""What several commands read alike: the flags that settings have, values of flags, and the command behind `--`."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, TypeVar
 
 from biot_sidecar.settings.table import SETTINGS
 
 if TYPE_CHECKING:
     import argparse
+
+Value = TypeVar("Value")
 
 
 def add_setting_flags(parser: argparse.ArgumentParser, command: str, *, but: Collection[str] = ()) -> None:
@@ -24,3 +26,25 @@ def flags_of(args: argparse.Namespace) -> dict[str, str]:
     """The flags that were given, by setting name."""
     given = vars(args)
     return {setting.name: given[setting.name] for setting in SETTINGS if given.get(setting.name) is not None}
+
+
+def value_of(parse: Callable[[str], Value]) -> Callable[[str], Value]:
+    """The `type` of a flag whose value `parse` reads, without blanks around it. What its ValueError says reaches the
+    user, where argparse would say something of its own.
+    """
+
+    def read(text: str) -> Value:
+        try:
+            return parse(text.strip())
+        except ValueError as error:
+            import argparse  # a start without flags does without
+
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+def command_of(args: argparse.Namespace) -> list[str]:
+    """The user's command and its arguments, behind `--` or not."""
+    words: list[str] = args.command
+    return words[1:] if words[:1] == ["--"] else words

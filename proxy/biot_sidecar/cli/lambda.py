@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from biot_sidecar.cli.event_feed import EventFeed
 from biot_sidecar.cli.exec import cannot_run, command_environment, refuse_unix_only
-from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.flags import add_setting_flags, command_of, flags_of
 from biot_sidecar.cli.plugin_process import PluginProcess, start_own_process, start_process
-from biot_sidecar.cli.ready_line import base_url, listen_addresses
+from biot_sidecar.cli.ready_line import first_base_url
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.cli.stop_request import first, stop_request
 from biot_sidecar.settings.lambda_function import LambdaSettings, load_lambda
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0 after a signal, CMD's exit status if it never asked for an event. Raises BadSettings and AddressInUse."""
-    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    command = command_of(args)
     if not command:
         say("there is no command to run; write: biot-sidecar lambda -- CMD ARG...")
         return 2
@@ -100,7 +100,7 @@ class _Run:
             if stop.done():
                 return 0
             ready = starting.result()
-            url = next(filter(None, map(base_url, listen_addresses(ready))), None)
+            url = first_base_url(ready)
             return await self._function(sidecar, url, ready, stop) if url else await sidecar.wait() or 1
         finally:
             sidecar.thaw()

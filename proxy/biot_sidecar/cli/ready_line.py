@@ -14,6 +14,11 @@ def listen_addresses(line: str) -> list[str]:
     return listed.removeprefix(_BEGINNING).split(", ") if arrow and listed.startswith(_BEGINNING) else []
 
 
+def first_base_url(line: str) -> str | None:
+    """What a client on this machine calls, by the ready line; None if there is no such address, or the line is none."""
+    return next(filter(None, map(base_url, listen_addresses(line))), None)
+
+
 def base_url(address: str) -> str:
     """What a client on this machine calls; empty for a unix socket, which no URL can name."""
     if address.startswith("unix:"):

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Final
 
-from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.flags import add_setting_flags, flags_of, value_of
 from biot_sidecar.cli.standard_streams import OutputLost, discard_stdout, say
 from biot_sidecar.durations import parse_days
 from biot_sidecar.errors import BadSettings
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--grace",
         metavar="DURATION",
         default=0.0,
-        type=_grace,
+        type=value_of(parse_days),
         help="keep the old key for so long, such as 24h or 7d; a later run deletes it (default 0: at once)",
     )
 
@@ -84,10 +84,3 @@ def _key_id(text: str) -> str:
     if not is_key_id(text):
         raise argparse.ArgumentTypeError("is no secret key's id")
     return text
-
-
-def _grace(text: str) -> float:
-    try:
-        return parse_days(text.strip())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

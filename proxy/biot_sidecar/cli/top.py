@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Self, TextIO
 
 from biot_sidecar.cli.colors import palette_for
-from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.flags import add_setting_flags, flags_of, value_of
 from biot_sidecar.cli.local_client import first_address, get
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.cli.status import OK, PATIENCE, NoStatus, State, ask
@@ -33,9 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's flags."""
     add_setting_flags(parser, "top")
     parser.add_argument(
-        "--interval", type=_interval, default="1s", metavar="DURATION", help="between two pictures (default 1s)"
+        "--interval",
+        type=value_of(_interval),
+        default="1s",
+        metavar="DURATION",
+        help="between two pictures (default 1s)",
     )
-    parser.add_argument("--count", type=_count, metavar="N", help="end after so many pictures (default: at Ctrl-C)")
+    parser.add_argument(
+        "--count", type=value_of(_count), metavar="N", help="end after so many pictures (default: at Ctrl-C)"
+    )
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
@@ -151,16 +157,13 @@ class Screen(Paper):
 
 
 def _interval(text: str) -> float:
-    try:
-        seconds = parse_duration(text.strip())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    seconds = parse_duration(text)
     if seconds < SHORTEST:
-        raise argparse.ArgumentTypeError(f"{text!r} is too short; at least 100ms")
+        raise ValueError(f"{text!r} is too short; at least 100ms")
     return seconds
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+        raise ValueError(f"{text!r} is no whole number from 1")
     return int(text)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.flags import add_setting_flags, flags_of, value_of
 from biot_sidecar.cli.local_client import first_address, get, printable, why_not
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.durations import parse_duration, show_duration
@@ -30,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--token", action="store_true", help="wait until a token is in hand, too: BioT has let the service user in"
     )
     parser.add_argument(
-        "--timeout", type=_duration, default="30s", metavar="DURATION", help="give up after this long (default 30s)"
+        "--timeout",
+        type=value_of(parse_duration),
+        default="30s",
+        metavar="DURATION",
+        help="give up after this long (default 30s)",
     )
 
 
@@ -91,10 +95,3 @@ def _no_token(token: object) -> str:
         return ""
     error = token.get("last_error")
     return f"no token is in hand: {printable(error) if isinstance(error, str) else token['state']}"
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text.strip())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
