@@ -36,6 +36,7 @@ and what any of them may use:
     suggest             did you mean
     timestamps          moments as ISO 8601
     regular_file        files that settings name, read without waiting
+    page_headers        header fields and media types of the pages for browsers
     threads             work in a thread of its own
     platform            what differs from one operating system to another; nothing else asks which one this is
     background_work     long work beside the loop

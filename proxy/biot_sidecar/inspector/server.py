@@ -18,25 +18,13 @@ from biot_sidecar.http.error_catalogue import CODES, status_of
 from biot_sidecar.http.local_responses import error_body
 from biot_sidecar.http.traceparent import trace_id_of
 from biot_sidecar.inspector.recorder import News, Recorder, Watcher
+from biot_sidecar.page_headers import HEADERS, media_type
 
 HEARTBEAT: Final = 15.0
 """Seconds of silence after which a comment shows that the stream lives; well below what cuts a stalled body."""
 PACE: Final = 0.1
 """Seconds between two messages: under load records come in batches, which the page can draw."""
 
-TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
-HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-    ),
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Server": "biot-sidecar",
-    "X-Content-Type-Options": "nosniff",
-}
 Report = Callable[[BaseException], None]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -79,7 +67,7 @@ class _Reports(logging.Handler):
 
 
 async def _guard(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+    response.headers.update(HEADERS | {"Server": "biot-sidecar"})
 
 
 @web.middleware
@@ -112,7 +100,7 @@ class _File:
     def __init__(self, name: str, body: bytes) -> None:
         self.path = "/_sidecar/" if name == "index.html" else f"/_sidecar/assets/{name}"
         self._body = body
-        self._type = TYPES[os.path.splitext(name)[1]]
+        self._type = media_type(name)
 
     async def serve(self, request: web.Request) -> web.Response:
         return web.Response(body=self._body, content_type=self._type, charset="utf-8")

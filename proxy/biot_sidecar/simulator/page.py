@@ -8,22 +8,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from biot_sidecar.page_headers import HEADERS, media_type
 from biot_sidecar.simulator.browser_guard import is_foreign_page, names_this_machine
 from biot_sidecar.simulator.values import BiotError
 
 PREFIX: Final = "/_simulator"
-TYPES: Final = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "html": "text/html"}
-HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-    ),
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
 _SHARED: Final = ("app.css", "clipboard.js", "dom.js", "format.js", "icon.svg")
 """Parts of the inspector's page that this one shows, too."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -57,7 +46,7 @@ def _may_be_named(host: str) -> bool:
 
 
 def _part(name: str, body: bytes) -> Handler:
-    kind = TYPES[name.rpartition(".")[2]]
+    kind = media_type(name)
 
     async def serve(request: web.Request) -> web.StreamResponse:
         options: dict[str, Any] = {"content_type": kind, "charset": "utf-8"}
