@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 
@@ -45,7 +46,12 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Plugin).serve_foreve
 HANDLER = """
 import json
 def handler(event, context):
+    if event["body"] == {"scheduled": True}:
+        print("scheduled", flush=True)
+        return {"statusCode": 200}
     request = json.loads(event["body"])["request"]
+    if request["body"]["age"] < 0:
+        return {"statusCode": 422, "body": {"code": "AGE", "message": "none is so young", "details": {}}}
     request["body"]["age"] = 77
     return {"statusCode": 200, "body": json.dumps({"request": request})}
 """
@@ -140,9 +146,30 @@ def test_with_lambda_it_is_run_as_lambda_runs_it(tmp_path):
     with demo(tmp_path, *words, LAMBDA_TASK_ROOT=str(tmp_path)) as one:
         urls = introduced(one)
         assert changed(urls)["age"] == 77
+        with pytest.raises(HTTPError) as refused:  # the seeds' error replies have an object as body
+            call("PATCH", urls["sidecar"] + PATIENT, {"age": -1})
+        with refused.value as answer:
+            told = {"code": "AGE", "message": "none is so young", "details": {}}
+            assert (answer.status, json.load(answer)) == (422, told)
         one.send(signal.SIGINT)
         assert one.ended() == 0
-    assert one.log().count("event INTERCEPTOR_PRE") == 1  # the simulator's line, not lambda's too
+    assert one.log().count("event INTERCEPTOR_PRE") == 2  # the simulator's line, not lambda's too
+
+
+def test_a_scheduled_plugin_gets_its_event_by_trigger(tmp_path, capsys):
+    (tmp_path / "index.py").write_text(HANDLER)
+    words = ["--lambda", "--subscribe", "schedule", "--", sys.executable, str(RUNTIME)]
+    with demo(tmp_path, *words, LAMBDA_TASK_ROOT=str(tmp_path)) as one:
+        one.until("  biot-sidecar trigger schedule --to ")
+        plugin = one.said[-1].split()[4]
+        registered = call("GET", one.said[0].split()[3] + "/_simulator/interceptions")
+        assert registered["notifications"] == []
+        done = ran(capsys, "trigger", "schedule", "--to", plugin)
+        assert (done.status, done.out[0].startswith(f"schedule -> {plugin}: 200 in ")) == (0, True)
+        failed = ran(capsys, "trigger", "schedule", "--to", plugin, "--set", "body=5")
+        assert (failed.status, failed.out[0].startswith(f"schedule -> {plugin}: 502 in ")) == (1, True)
+        one.until("scheduled")
+    assert "event invoke 200 in " in one.log()
 
 
 def test_without_events_named_every_notification_is_subscribed(tmp_path):
@@ -190,6 +217,7 @@ def test_a_wrong_routes_file_ends_it_with_status_1(tmp_path):
     [
         (["--lambda"], 2, "--lambda needs a command"),
         (["--subscribe", "patient._updated", "--", "true"], 2, "did you mean _update"),
+        (["--subscribe", "schedule", "--", "true"], 2, "--lambda"),
         (["--", "true"], 1, "PLUGIN_URL: 'https://plugin.example' is no http URL of this machine"),
     ],
 )

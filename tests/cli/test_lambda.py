@@ -33,6 +33,8 @@ def handler(event, context):
         case "crash": os._exit(3)
         case "hang": time.sleep(60)
         case "raise": raise KeyError("x")
+        case {"scheduled": True}: return {"statusCode": 200, "headers": {"x": "y"}, "event": event}
+        case {"fail": True}: raise KeyError("x")
         case "bad": return {"statusCode": "none"}
         case "slow": time.sleep(0.6)
         case "environment": return dict(os.environ)
@@ -77,6 +79,10 @@ def address(function: Running) -> tuple[str, int]:
     line = next(line for line in function.said if line.startswith("Lambda function on"))
     host, _, port = line.split()[3].removeprefix("http://").rstrip(",").rpartition(":")
     return host, int(port)
+
+
+def invoke(function: Running, event: str, name: str = "function", **fields: str) -> tuple[HTTPResponse, bytes]:
+    return send(function, event, f"/2015-03-31/functions/{name}/invocations", **fields)
 
 
 def send(function: Running, body: str = "", path: str = "/", **fields: str) -> tuple[HTTPResponse, bytes]:
@@ -134,6 +140,36 @@ def test_two_at_once_run_in_two_processes(function):
         answers = list(pool.map(lambda _: send(function, "slow")[0], range(2)))
     assert [answer.status for answer in answers] == [201, 201]
     assert len({answer.getheader("x-pid") for answer in answers}) == 2
+
+
+def test_invoke_hands_the_event_over_as_it_is_and_the_reply_back(function):
+    event = {"headers": {}, "body": {"scheduled": True}}
+    answer, reply = invoke(function, json.dumps(event), "any-name")
+    assert (answer.status, json.loads(reply)["event"]) == (200, event)
+    assert (answer.getheader("x"), answer.getheader("X-Amz-Function-Error")) == (None, None)
+
+
+def test_an_error_of_an_invoked_function_is_a_200_that_says_so(function):
+    answer, reply = invoke(function, '{"body": {"fail": true}}')
+    assert (answer.status, answer.getheader("X-Amz-Function-Error")) == (200, "Unhandled")
+    assert json.loads(reply)["errorType"] == "KeyError"
+
+
+def test_invoke_refuses_what_lambda_refuses(function):
+    assert invoke(function, "no json")[0].status == 400
+    assert invoke(function, "{}", **{"X-Amz-Invocation-Type": "Sometimes"})[0].status == 400
+    assert invoke(function, "{}", origin="https://elsewhere.example")[0].status == 403
+
+
+def test_invoke_may_wait_for_no_reply_or_send_nothing(tmp_path):
+    with plain(tmp_path) as function:
+        assert invoke(function, "{}", **{"X-Amz-Invocation-Type": "DryRun"})[0].status == 204
+        answer, reply = invoke(function, "{}", **{"X-Amz-Invocation-Type": "Event"})
+        assert (answer.status, reply) == (202, b"")
+        assert send(function)[0].status == 201
+        function.send(signal.SIGTERM)
+        assert function.ended() == 0
+        assert function.log().count("event invoke 200 in ") == 1
 
 
 def test_a_page_of_another_site_may_not_call(function):

@@ -164,12 +164,57 @@ def test_print_shows_the_request_and_sends_nothing(capsys):
         (["patient._update", "--to", "http://127.0.0.1:port"], "no URL"),
         (["patient._update", "--to", "http://:9000"], "no URL"),
         (["pre", "PATCH"], "METHOD and PATH"),
+        (["schedule", "--id", "1"], "about no entity"),
+        (["patient._update", "--event", "x"], "only the event of a schedule"),
     ],
 )
 def test_a_slip_is_status_2(capsys, words, told):
     done = trigger(capsys, *words)
     assert (done.status, done.out) == (2, [])
     assert told in done.err[0]
+
+
+def test_the_event_of_a_schedule_goes_raw_to_the_invoke_api(capsys):
+    with plugin(body=b'{"statusCode": 200}') as one:
+        done = trigger(capsys, "schedule", "--to", one.url, "--set", "body.dry=true")
+        ((_, event),) = one.events
+    assert (done.status, done.err) == (0, [])
+    assert event == {"headers": {}, "body": {"scheduled": True, "dry": True}}
+    printed = trigger(capsys, "schedule", "--print").out
+    assert printed[0] == "POST /2015-03-31/functions/function/invocations HTTP/1.1"
+    assert trigger(capsys, "schedule", "--to", "http://127.0.0.1:9/own", "--print").out[0] == "POST /own HTTP/1.1"
+
+
+def test_a_file_may_hold_the_event_of_a_schedule(capsys, tmp_path):
+    (tmp_path / "event.json").write_text('{"detail-type": "Scheduled Event", "detail": {}}')
+    done = trigger(capsys, "schedule", "--event", str(tmp_path / "event.json"), "--set", "detail.a=1", "--print")
+    assert json.loads(done.out[-1]) == {"detail-type": "Scheduled Event", "detail": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("[]", "an event is a JSON object"), ("no", "this is no JSON"), (None, "cannot be read")]
+)
+def test_a_file_that_holds_no_event_is_status_1(capsys, tmp_path, text, told):
+    if text is not None:
+        (tmp_path / "event.json").write_text(text)
+    done = trigger(capsys, "schedule", "--event", str(tmp_path / "event.json"))
+    assert (done.status, done.out) == (1, [])
+    assert told in done.err[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "shown"),
+    [
+        (200, {}, b'{"statusCode": 500, "body": {}}', "500"),
+        (200, {"x-amz-function-error": "Unhandled"}, b'{"errorType": "KeyError"}', "502"),
+        (404, {}, b"", "404"),
+        (200, {}, b"5", "200"),
+    ],
+)
+def test_what_the_functions_reply_says_of_itself_counts(capsys, status, headers, body, shown):
+    with plugin(status, body, headers) as one:
+        done = trigger(capsys, "schedule", "--to", one.url)
+    assert (done.status, f": {shown} in " in done.out[0]) == (0 if shown == "200" else 1, True)
 
 
 @pytest.mark.e2e

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from biot_sidecar.simulator.event_maker import MadeEvent, with_values
+from biot_sidecar.simulator.event_maker import MadeEvent
 from biot_sidecar.simulator.event_spec import EventSpec, parse_event
-from biot_sidecar.simulator.values import BiotError
+from biot_sidecar.simulator.values import BiotError, with_values
 
 from tests.simulator.helpers import Desk
 

@@ -81,9 +81,16 @@ def _plugin(args: argparse.Namespace, env: Mapping[str, str]) -> DemoPlugin | No
     if not command and not args.subscribe:
         return None
     from biot_sidecar.cli.demo_plugin import DemoPlugin, plugin_url
+    from biot_sidecar.cli.scheduled_event import SCHEDULE
     from biot_sidecar.simulator.event_spec import parse_event
 
     for event in args.subscribe:
+        if event == SCHEDULE:
+            if not args.is_lambda:
+                raise WrongCommandLine(
+                    f"--subscribe {SCHEDULE} needs --lambda: BioT has no clock for plugins elsewhere"
+                )
+            continue
         try:
             parse_event([event], wildcards=True)
         except ValueError as error:

@@ -18,6 +18,7 @@ from biot_sidecar.cli.event_feed import EventFeed
 from biot_sidecar.cli.exec import cannot_run, command_environment
 from biot_sidecar.cli.plugin_process import PluginProcess, start_own_process, start_process
 from biot_sidecar.cli.ready_line import first_base_url
+from biot_sidecar.cli.scheduled_event import SCHEDULE
 from biot_sidecar.cli.simulator_events import follow
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.cli.stop_request import first, stop_request
@@ -40,6 +41,19 @@ _LAST_WORDS: Final = 1.0
 """Seconds for the output of what has ended."""
 _SOON: Final = 5.0
 """Seconds for the simulator's answer."""
+
+
+_TRY_SCHEDULE: Final = """
+The plugin at {plugin} is told of {told}. Try, in another terminal:
+
+  # the event of its schedule
+  biot-sidecar trigger schedule --to {plugin}
+
+  # every call of the plugin's, in a browser
+  {simulator}/_simulator/
+
+Ctrl-C ends all.
+"""
 
 
 class DemoPlugin(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,7 +146,8 @@ class DemoRun:
         listening.cancel()
         if not stop.done() and not any(end.done() for end in ends):
             for event in self._plugin.subscribe or ("*",):
-                _subscribe(simulator, event, self._plugin.url)
+                if event != SCHEDULE:  # `trigger` is its clock
+                    _subscribe(simulator, event, self._plugin.url)
             print(self._try_these(sidecar, simulator), flush=True)
             await first(stop, *ends)
         return self._status(stop, ends)
@@ -191,6 +206,8 @@ class DemoRun:
         """Calls to paste into another terminal."""
         told = ", ".join(self._plugin.subscribe) or "every notification"
         event = next((one for one in self._plugin.subscribe if "*" not in one), "patient._update")
+        if event == SCHEDULE:
+            return _TRY_SCHEDULE.format(plugin=self._plugin.url, told=told, simulator=simulator)
         return f"""
 The plugin at {self._plugin.url} is told of {told}. Try, in another terminal:
 

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--concurrency", default="10", metavar="N", help="how many CMDs run at a time; more events wait; default 10"
     )
-    parser.add_argument("--quiet", action="store_true", help="no line for each event")
+    parser.add_argument("--quiet", action="store_true", help="no line for each event that a request makes")
     add_setting_flags(parser, "exec", but=(LISTEN,))
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments")
 
@@ -153,7 +153,7 @@ class _Run:
         )
 
     def _tell(self, event: ServedEvent) -> None:
-        if self._tells:
+        if self._tells or event.invoked:  # of what comes by no HTTP request nobody else tells
             print(event.line(), file=sys.stderr, flush=True)
         self._feed.tell(event)
 

@@ -15,6 +15,7 @@ from urllib.error import HTTPError
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
+from biot_sidecar.cli.scheduled_event import SCHEDULE, Reply, invoke_url, scheduled_event, status_of
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import WrongCommandLine
 
@@ -26,6 +27,7 @@ events:
   pre PATCH /organization/v1/users/patients/{id}           what a PRE_REQUEST interceptor gets
   post GET /organization/v1/users/patients/{id}            POST_REQUEST
   adapt GET /organization/v1/users/patients/{id}           ADAPT_ENTITY
+  schedule                                                 what a plugin with a cronSchedule gets (Lambda's Invoke API)
 
 The simulator lends an entity (the newest one, or that of --id) and signs the event's JWT, so that its public
 key proves it. Prints the plugin's status and body; the exit status is 0 for 2xx, else 1.
@@ -54,6 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a field of the entity, or of the request's body, such as age=42 or _name.firstName=Ann; repeatable",
     )
     parser.add_argument("--simulator", default=_SIMULATOR, metavar="URL", help=f"default {_SIMULATOR}")
+    parser.add_argument(
+        "--event", metavar="FILE", dest="file", help="the event of a schedule: a file with a JSON object"
+    )
     parser.add_argument("--print", action="store_true", help="the request that would be sent, and send nothing")
 
 
@@ -61,6 +66,10 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0 if the plugin answers with 2xx. Raises WrongCommandLine."""
     from biot_sidecar.simulator.event_spec import parse_event
 
+    if args.event == [SCHEDULE]:
+        return _schedule(args)
+    if args.file is not None:
+        raise WrongCommandLine(f"--event: only the event of a {SCHEDULE} is read from a file")
     try:
         parse_event(args.event)
     except ValueError as error:
@@ -77,6 +86,20 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         _print(whole)
         return 0
     return _send(args.to, plugin, whole, made["name"])
+
+
+def _schedule(args: argparse.Namespace) -> int:
+    """No simulator is asked: the event is about no entity and has no token. Raises WrongCommandLine, BadSettings."""
+    if args.id:
+        raise WrongCommandLine(f"--id: the event of a {SCHEDULE} is about no entity")
+    plugin = invoke_url(_url("--to", args.to))
+    event = scheduled_event(args.file, dict(map(_assignment, args.set)))
+    body = json.dumps(event).encode()
+    whole = _head(plugin, {}, body) + body
+    if args.print:
+        _print(whole)
+        return 0
+    return _send(args.to, plugin, whole, SCHEDULE)
 
 
 def _url(flag: str, text: str) -> SplitResult:
@@ -193,7 +216,7 @@ def _print(whole: bytes) -> None:
 def _send(url: str, plugin: SplitResult, whole: bytes, name: str) -> int:
     began = time.monotonic()  # noqa: TID251 - as in wait
     try:
-        status, reply = _reply(plugin, whole)
+        reply = _reply(plugin, whole)
     except HTTPException:
         say(f"no plugin answers at {url}: what came is no whole HTTP response")
         return 1
@@ -201,13 +224,14 @@ def _send(url: str, plugin: SplitResult, whole: bytes, name: str) -> int:
         say(f"no plugin answers at {url}: {error.strerror or error}")
         return 1
     milliseconds = (time.monotonic() - began) * 1000  # noqa: TID251
+    status = status_of(reply) if name == SCHEDULE else reply.status
     print(f"{name} -> {url}: {status} in {milliseconds:.0f} ms")
-    if text := reply.decode(errors="replace"):
+    if text := reply.body.decode(errors="replace"):
         print(text)
     return 0 if 200 <= status <= 299 else 1
 
 
-def _reply(plugin: SplitResult, whole: bytes) -> tuple[int, bytes]:
+def _reply(plugin: SplitResult, whole: bytes) -> Reply:
     """The plugin's own reply: as BioT, it follows no redirect and uses no proxy."""
     connect = HTTPSConnection if plugin.scheme == "https" else HTTPConnection
     connection = connect(plugin.hostname or "", plugin.port, timeout=_PATIENCE)
@@ -217,6 +241,6 @@ def _reply(plugin: SplitResult, whole: bytes) -> tuple[int, bytes]:
         # http.client reads only the reply of a request that it began itself.
         response = connection.response_class(connection.sock, method="POST")
         response.begin()
-        return response.status, response.read()
+        return Reply(response.status, dict(response.getheaders()), response.read())
     finally:
         connection.close()

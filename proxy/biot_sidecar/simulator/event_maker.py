@@ -18,7 +18,7 @@ from biot_sidecar.simulator.interceptors import ADAPT, PRE
 from biot_sidecar.simulator.notifications import SCOPE, notification
 from biot_sidecar.simulator.router import Operation, Router
 from biot_sidecar.simulator.tokens import Tokens
-from biot_sidecar.simulator.values import BiotError, Call, Change, Initiator, Json, timestamp
+from biot_sidecar.simulator.values import BiotError, Call, Change, Initiator, Json, timestamp, with_values
 
 INTERCEPTOR_SCOPE: Final = "PLUGIN_INTERCEPTOR"
 _MEASUREMENTS: Final = {"_saveMeasurement", "_saveMeasurementBulk"}
@@ -200,16 +200,6 @@ class EventMaker:
             one for one in self._router().operations if one.entity == kind and one.method == "GET" and one.simulated
         ]
         return sorted(found, key=lambda one: len(one.path))
-
-
-def with_values(document: Mapping[str, Any], sets: Mapping[str, Any]) -> Json:
-    """A copy with values put at dotted paths, such as `_name.firstName`."""
-    changed = dict(document)
-    for path, value in sets.items():
-        first, _, rest = path.partition(".")
-        inner = changed.get(first)
-        changed[first] = with_values(inner if isinstance(inner, dict) else {}, {rest: value}) if rest else value
-    return changed
 
 
 def _traceparent(trace_id: str) -> str:

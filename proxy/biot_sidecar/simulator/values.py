@@ -102,6 +102,16 @@ class BiotError(Exception):
         )
 
 
+def with_values(document: Mapping[str, Any], sets: Mapping[str, Any]) -> Json:
+    """A copy with values put at dotted paths, such as `_name.firstName`."""
+    changed = dict(document)
+    for path, value in sets.items():
+        first, _, rest = path.partition(".")
+        inner = changed.get(first)
+        changed[first] = with_values(inner if isinstance(inner, dict) else {}, {rest: value}) if rest else value
+    return changed
+
+
 def timestamp(now: float) -> str:
     """ISO 8601 in UTC with three fraction digits and `Z`, as BioT writes times."""
     return (

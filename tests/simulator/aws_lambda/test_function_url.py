@@ -119,6 +119,15 @@ def test_a_binary_reply_comes_out_of_its_base64():
 
 
 @pytest.mark.parametrize(
+    ("given", "body"),
+    [({"code": "JWT_ERROR", "message": "ä"}, '{"code":"JWT_ERROR","message":"ä"}'), ([1, "a"], '[1,"a"]'), (0, "0")],
+)
+def test_a_body_that_is_no_text_goes_out_as_json(given, body):
+    made = response_of(reply({"statusCode": 400, "body": given}))
+    assert (made.status, made.body, made.fields) == (400, body.encode(), (("Content-Type", "application/json"),))
+
+
+@pytest.mark.parametrize(
     ("value", "body"),
     [({"a": 1}, b'{"a": 1}'), ("text", b"text"), (None, b"null"), ([1], b"[1]"), ({"body": "x"}, b'{"body": "x"}')],
 )
@@ -137,7 +146,6 @@ def test_a_reply_without_a_status_is_a_200_with_that_json(value, body):
         reply({"statusCode": 99}),
         reply({"statusCode": 101}),
         reply({"statusCode": True}),
-        reply({"statusCode": 200, "body": {"not": "text"}}),
         reply({"statusCode": 200, "headers": ["a"]}),
         reply({"statusCode": 200, "headers": {"a b": "c"}}),
         reply({"statusCode": 200, "headers": {"a": "b\r\nc: d"}}),

@@ -51,7 +51,7 @@ function _shtab_biot_sidecar_using
 end
 
 set -g _shtab_biot_sidecar_commands serve demo simulate check init explain learn status top login rotate-secret wait exec lambda trigger completion version help
-set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --concurrency --count --delete --faults --grace --id --interval --listen --log-format --log-level --routes --scopes --set --simulator --simulator-listen --subscribe --timeout --to --token-life --upstream --upstream-proxy
+set -g _shtab_biot_sidecar_opts_with_value --admin-listen --allow-uid --concurrency --count --delete --event --faults --grace --id --interval --listen --log-format --log-level --routes --scopes --set --simulator --simulator-listen --subscribe --timeout --to --token-life --upstream --upstream-proxy
 
 complete -c biot-sidecar -e
 complete -c biot-sidecar -f
@@ -146,7 +146,7 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l listen -x -d '
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l timeout -x -d 'for each event; default 3s, as Lambda'"'"'s'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l freeze -d 'stop CMD and sidecar between events, as Lambda does'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l concurrency -x -d 'how many CMDs run at a time; more events wait; default 10'
-complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l quiet -d 'no line for each event'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l quiet -d 'no line for each event that a request makes'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l upstream -x -d 'BioT'"'"'s address, https://...; plain http only towards loopback, or with SIDECAR_ALLOW_PLAIN_HTTP=1 (required); BIOT_BASE_URL'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l admin-listen -x -d 'one more listener for /metrics, /healthz, /readyz only; any address (default none); SIDECAR_ADMIN_LISTEN'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using lambda' -l routes -x -d 'the routes file; without the setting and that file the program'"'"'s own, with a warning; the ready line of the log names the file in force (default config/routes.yaml); SIDECAR_ROUTES'
@@ -159,6 +159,7 @@ complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l to -x -d 'the
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l id -x -d 'the entity'"'"'s id'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l set -x -d 'a field of the entity, or of the request'"'"'s body, such as age=42 or _name.firstName=Ann; repeatable'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l simulator -x -d 'default http://127.0.0.1:8788'
+complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l event -x -d 'the event of a schedule: a file with a JSON object'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using trigger' -l print -d 'the request that would be sent, and send nothing'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using; and test $_shtab_biot_sidecar_npos -eq 0' -a completion -d 'completion: print what makes bash, zsh or fish complete these commands.'
 complete -c biot-sidecar -n '_shtab_biot_sidecar_using completion' -s h -l help -d 'show this help message and exit'

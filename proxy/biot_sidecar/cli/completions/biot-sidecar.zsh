@@ -128,7 +128,7 @@ _shtab_biot_sidecar_lambda_options=(
   "--timeout[for each event\; default 3s, as Lambda\'s]:DURATION:"
   "--freeze[stop CMD and sidecar between events, as Lambda does]"
   "--concurrency[how many CMDs run at a time\; more events wait\; default 10]:N:"
-  "--quiet[no line for each event]"
+  "--quiet[no line for each event that a request makes]"
   "--upstream[BioT\'s address, https\:\/\/...\; plain http only towards loopback, or with SIDECAR_ALLOW_PLAIN_HTTP\=1 (required)\; BIOT_BASE_URL]:VALUE:"
   "--admin-listen[one more listener for \/metrics, \/healthz, \/readyz only\; any address (default none)\; SIDECAR_ADMIN_LISTEN]:VALUE:"
   "--routes[the routes file\; without the setting and that file the program\'s own, with a warning\; the ready line of the log names the file in force (default config\/routes.yaml)\; SIDECAR_ROUTES]:VALUE:"
@@ -223,6 +223,7 @@ _shtab_biot_sidecar_trigger_options=(
   "--id[the entity\'s id]:id:"
   "*--set[a field of the entity, or of the request\'s body, such as age\=42 or _name.firstName\=Ann\; repeatable]:NAME=VALUE:"
   "--simulator[default http\:\/\/127.0.0.1\:8788]:URL:"
+  "--event[the event of a schedule\: a file with a JSON object]:FILE:"
   "--print[the request that would be sent, and send nothing]"
   "(*):which event, see below:"
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -52,12 +53,15 @@ class Outcome:
 
 @dataclass
 class Event:
-    """One event under way. `deadline` is in milliseconds since the epoch, as Lambda tells the runtime."""
+    """One event under way. `deadline` is in milliseconds since the epoch, as Lambda tells the runtime; `read` makes the
+    reply what the caller gets, and raises BadReply.
+    """
 
     request_id: str
     body: bytes
     trace_root: str
     outcome: asyncio.Future[Outcome]
+    read: Callable[[bytes], FrontResponse] = response_of
     deadline: int = 0
 
     def end(self, outcome: Outcome) -> None:
@@ -117,7 +121,7 @@ class Environment:
             event.end(lambda_error(502, TOO_LARGE, message))
             return False
         try:
-            event.end(Outcome(response_of(body)))
+            event.end(Outcome(event.read(body)))
         except BadReply as error:
             event.end(lambda_error(502, BAD_REPLY, f"RequestId: {request_id} Error: {error}"))
             raise
