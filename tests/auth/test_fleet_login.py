@@ -155,6 +155,21 @@ async def test_a_rejected_token_costs_one_login_for_all():
     assert fleet.logins == 2
 
 
+async def test_a_token_that_was_rejected_when_it_was_young_costs_one_login_for_all():
+    """Who waits for another's login finds a token that is older than the rejected one was when the wait began."""
+
+    async def sleep(seconds: float) -> None:
+        await fleet.settle()
+        fleet.clock.now += seconds
+
+    fleet = Fleet(sleep)
+    await fleet.ask()
+    fleet.clock.now += 0.01
+    request = TokenRequest("token_not_valid", 0.01, b"Bearer token.1")
+    assert jwts(await asyncio.gather(*(fleet.ask(request) for _ in range(50)))) == {"token.2"}
+    assert fleet.logins == 2
+
+
 async def test_a_rejected_token_is_taken_out_of_the_store_even_if_no_other_can_be_had():
     fleet = Fleet()
     await fleet.ask()

@@ -38,6 +38,7 @@ class Supervisor(ReadableSecret):
         self.unreadable = ""
         self.going = asyncio.Event()
         self.going.set()
+        self.age = 0.0  # of a token that another sidecar's login gave
         self.broker = TokenBroker(self, self, wall=self.wall, clock=self.clock, jitter=lambda: 0.0, observer=self)
 
     def read(self) -> Secret:
@@ -61,7 +62,7 @@ class Supervisor(ReadableSecret):
     async def obtain(self, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
         self.logins.append(request)
         await self.going.wait()
-        return self.fault or IssuedToken(f"token-{len(self.logins)}", self.wall(), self.wall() + LIFE)
+        return self.fault or IssuedToken(f"token-{len(self.logins)}", self.wall(), self.wall() + LIFE, age=self.age)
 
 
 class Straight:
@@ -145,6 +146,31 @@ async def test_a_login_that_began_for_another_worker_may_not_do(parent):
     await asyncio.sleep(0)
     parent.going.set()
     assert ((await first).jwt, (await second).jwt) == ("token-1", "token-2")
+
+
+async def test_a_token_that_was_issued_while_a_worker_waited_is_young_enough_for_it(parent):
+    await parent.broker.obtain(START)
+    parent.clock.now += 0.5
+    parent.age = 0.6
+    parent.going.clear()
+    refused = TokenRequest("token_not_valid", 0.5, b"Bearer token-1")
+    asking = [asyncio.ensure_future(parent.broker.obtain(refused)) for _ in range(3)]
+    await asyncio.sleep(0)
+    parent.clock.now += 0.7
+    parent.going.set()
+    assert {issued.jwt for issued in await asyncio.gather(*asking)} == {"token-2"}
+
+
+async def test_a_request_that_waited_for_another_ones_login_asks_for_no_younger_token_than_it_did(parent):
+    parent.going.clear()
+    first = asyncio.ensure_future(parent.broker.obtain(START))
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(parent.broker.obtain(TokenRequest("token_not_valid", 5, b"Bearer token-1")))
+    await asyncio.sleep(0)
+    parent.clock.now += 2
+    parent.going.set()
+    await asyncio.gather(first, second)
+    assert [login.younger_than for login in parent.logins] == [math.inf, 7]
 
 
 async def test_a_rejected_secret_costs_one_login_whoever_asks(parent):

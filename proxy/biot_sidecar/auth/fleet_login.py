@@ -80,26 +80,28 @@ class FleetLogin:
 
     async def _obtain(self, cipher: TokenCipher, secret: Secret, request: TokenRequest) -> IssuedToken | LoginFailure:
         owner = self._random_bytes(16)
-        deadline = self._clock() + PATIENCE_SECONDS
+        began = self._clock()
         pause = FIRST_POLL_SECONDS
         with contextlib.suppress(StoreUnavailable):
-            while self._clock() < deadline:
-                if (found := await self._look_up(cipher, request)) is not None:
+            while self._clock() < began + PATIENCE_SECONDS:
+                if (found := await self._look_up(cipher, request, began)) is not None:
                     return found
                 if not request.shareable:
                     break
                 if await self._store.acquire_lock(cipher.lock, owner, LOCK_SECONDS):
-                    return await self._log_in_for_all(cipher, owner, secret, request)
+                    return await self._log_in_for_all(cipher, owner, secret, request, began)
                 await self._sleep(pause * (1 + self._jitter()))
                 pause = min(LONGEST_POLL_SECONDS, pause * 2)
         return await self._log_in(cipher, secret, request)
 
-    async def _look_up(self, cipher: TokenCipher, request: TokenRequest) -> IssuedToken | LoginFailure | None:
-        """What the others have got: a token that will do, or a failure that holds for all."""
+    async def _look_up(
+        self, cipher: TokenCipher, request: TokenRequest, began: float
+    ) -> IssuedToken | LoginFailure | None:
+        """What the others have got: a token that will do for a request made at `began`, or a failure of all."""
         sealed_token, sealed_backoff = await self._store.get(cipher.token, cipher.backoff)
         now = self._clock()
         issued = cipher.open_token(sealed_token, self._wall())
-        if issued is not None and satisfies(issued, request):
+        if issued is not None and satisfies(issued, request.after(now - began)):
             return issued
         rejected = request.last if request.reason == "token_not_valid" else None
         if issued is not None and sealed_token is not None and bearer(issued.jwt) == rejected:
@@ -107,12 +109,12 @@ class FleetLogin:
         return cipher.open_backoff(sealed_backoff, now).failure_to_follow(now)
 
     async def _log_in_for_all(
-        self, cipher: TokenCipher, owner: bytes, secret: Secret, request: TokenRequest
+        self, cipher: TokenCipher, owner: bytes, secret: Secret, request: TokenRequest, began: float
     ) -> IssuedToken | LoginFailure:
         try:
             # Whoever held the lock before may have ended between our look and our lock.
             with contextlib.suppress(StoreUnavailable):
-                if (found := await self._look_up(cipher, request)) is not None:
+                if (found := await self._look_up(cipher, request, began)) is not None:
                     return found
             return await self._log_in(cipher, secret, request)
         finally:

@@ -37,13 +37,17 @@ class TokenRequest(msgspec.Struct, frozen=True):
     """Which token would do: one younger than `younger_than` seconds, and not the `last` one (a field value).
 
     `reason` is why one is wanted: start, string, expiring or token_not_valid. Unless `shareable`, only a token of one's
-    own will do.
+    own will do. Whoever keeps a request waiting goes on with what `after` makes of it.
     """
 
     reason: str
     younger_than: float = math.inf
     last: bytes | None = None
     shareable: bool = True
+
+    def after(self, seconds: float) -> TokenRequest:
+        """The same request that long after it was made: what was young enough then, or issued since, still is."""
+        return msgspec.structs.replace(self, younger_than=self.younger_than + seconds)
 
     def __repr__(self) -> str:
         last = "none" if self.last is None else "one"

@@ -56,7 +56,9 @@ class TokenBroker:
 
     async def obtain(self, request: TokenRequest) -> LoginResult:
         """The token that is there if it will do, the failure that is in force, or what a login gives."""
+        began, asked = self._clock(), request
         while True:
+            request = asked.after(self._clock() - began)
             issued = self._aged()
             if issued is not None and satisfies(issued, request):
                 return issued
@@ -67,7 +69,7 @@ class TokenBroker:
                 return await asyncio.shield(self._login.start(request))
             result = await asyncio.shield(login)
             # It began for another worker, who may content itself with what this one's token was rejected for.
-            if isinstance(result, LoginFailure) or satisfies(result, request):
+            if isinstance(result, LoginFailure) or satisfies(result, asked.after(self._clock() - began)):
                 return result
 
     @property
