@@ -19,13 +19,13 @@ from tests.settings.given import environment
 SPARED = {
     "argparse",
     "ast",
+    "biot_sidecar.telemetry.exposition",
     "ctypes",
     "difflib",
     "dis",
     "hashlib",
     "inspect",
     "pathlib",
-    "prometheus_client",
     "shlex",
     "shutil",
 }

@@ -13,8 +13,8 @@ OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], Any]
 
 
-def new_metrics() -> Metrics:
-    return Metrics(version="1.2.3", python="3.11.7")
+def new_metrics(python: str = "3.11.7") -> Metrics:
+    return Metrics(version="1.2.3", python=python)
 
 
 def samples(*metrics: Metrics, accept: str = "") -> Samples:

@@ -68,7 +68,7 @@ def test_both_formats_say_the_same(accept):
 
 
 @pytest.mark.parametrize("name", ["process_cpu_seconds_total", "process_resident_memory_bytes", "python_info"])
-def test_the_process_metrics_of_prometheus_client_are_there(name):
+def test_the_process_metrics_that_programs_in_python_have_are_there(name):
     assert name in {found for found, _ in samples(new_metrics())}
 
 

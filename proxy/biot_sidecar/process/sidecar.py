@@ -57,7 +57,6 @@ from biot_sidecar.settings import Settings, UpstreamUrl
 from biot_sidecar.telemetry.access_log import Log
 from biot_sidecar.telemetry.batching_observer import BatchingObserver
 from biot_sidecar.telemetry.login_observers import LoginObservers
-from biot_sidecar.telemetry.prometheus_loading import PrometheusLoader
 from biot_sidecar.telemetry.status import status
 
 if TYPE_CHECKING:
@@ -97,7 +96,6 @@ class Sidecar:
         self._observer = BatchingObserver(told, later=after_batch_interval, report=self.report)
         self._admission = Admission(settings.allowed_hosts, settings.allowed_origins)
         self._reserve = Reserve()
-        self._prometheus = PrometheusLoader(time.monotonic, self._reserve.lent)
         self._handler = self._make_handler(
             self._make_forwarder(self._pool, settings.upstream), inspector=self._make_inspector_forwarder()
         )
@@ -270,7 +268,6 @@ class Sidecar:
 
     async def render_metrics(self, accept: str) -> tuple[str, bytes]:
         snapshots = await self._context.snapshots(self.snapshot, scraped=True)
-        await self._prometheus.load()
         with self._reserve.lent():
             from biot_sidecar.telemetry.exposition import render_in_pieces  # for those who are scraped
         content_type, pieces = render_in_pieces(snapshots, accept)
@@ -357,7 +354,6 @@ class Sidecar:
         for task in self._background_tasks:
             task.cancel()
         await asyncio.gather(*self._background_tasks, return_exceptions=True)
-        await self._prometheus.close()
         self._reserve.close()
         await self._tokens.close()
         self._observer.flush()

@@ -1,35 +1,23 @@
-"""Gives the numbers their names: the Prometheus and OpenMetrics text of `/metrics`, written by prometheus_client.
+"""Gives the numbers their names: the Prometheus and OpenMetrics text of `/metrics`.
 
 It is written piece by piece, so that others have their turn in between: with a hundred routes it is 6,000 lines.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Literal
 
 from biot_sidecar.telemetry.histogram import CALL_BOUNDS, Histogram, RouteStats
 from biot_sidecar.telemetry.process_metrics import ProcessMetrics
 from biot_sidecar.telemetry.snapshot import LOGIN_BOUNDS, OVERHEAD_BOUNDS, Snapshot, merge_snapshots
-
-if TYPE_CHECKING:
-    from prometheus_client.core import HistogramMetricFamily
-    from prometheus_client.metrics_core import Metric
+from biot_sidecar.telemetry.text_format import Family, Sample, TextFormat, format_for, number, written
 
 PREFIX: Final = "biot_sidecar_"
 ROUTES_AT_ONCE: Final = 8
-"""Routes whose series are one piece of the page: a millisecond or two."""
-_END: Final = b"# EOF\n"
-_HEAD: Final = re.compile(rb"\A(?:# [^\n]*\n)*")
-# What a scraper may ask for. The library puts the client's words into the answer's Content-Type and raises on others,
-# so only words known here reach it.
-_WANTED: Final = re.compile(
-    r"(?:application/openmetrics-text|text/plain)"
-    r"(?:\s*;\s*(?:version=(?:0\.0\.1|0\.0\.4|1\.0\.0)|escaping=(?:allow-utf-8|underscores|dots|values)"
-    r"|charset=utf-8|q=(?:0\.\d{0,2}[1-9]|1(?:\.0{1,3})?)))*"
-)
+"""Routes whose series are one piece of the page: a millisecond or less."""
 
 
 def render(snapshots: Sequence[bytes], accept: str) -> tuple[str, bytes]:
@@ -39,42 +27,21 @@ def render(snapshots: Sequence[bytes], accept: str) -> tuple[str, bytes]:
 
 
 def render_in_pieces(snapshots: Sequence[bytes], accept: str) -> tuple[str, Iterator[bytes]]:
-    """Content type and text; the library is imported unless it has been (telemetry.prometheus_loading).
-
-    `accept` is the scraper's Accept field: the Prometheus text format 0.0.4, or OpenMetrics 1.0 if it asks for that.
-    """
-    from prometheus_client.exposition import choose_encoder
-
-    wanted = ",".join(part for part in map(str.strip, accept.split(",")) if _WANTED.fullmatch(part))
-    encode, content_type = choose_encoder(wanted)
-    return content_type, _pieces(encode, merge_snapshots(snapshots))
+    """Content type and text; `accept` is the scraper's Accept field."""
+    text_format = format_for(accept)
+    return text_format.content_type, _pieces(text_format, merge_snapshots(snapshots))
 
 
-class _Collector:
-    """One family for the library to write down: prometheus_client.registry.Collector."""
-
-    def __init__(self, family: Metric) -> None:
-        self._family = family
-
-    def collect(self) -> Iterator[Metric]:
-        yield self._family
-
-
-def _pieces(encode: Callable[[Any], bytes], snapshot: Snapshot) -> Iterator[bytes]:
+def _pieces(text_format: TextFormat, snapshot: Snapshot) -> Iterator[bytes]:
     """A family in several pieces has its head once; the end of an OpenMetrics page comes last."""
-    end, before = b"", ""
+    before = ""
     for family in _families(snapshot):
-        text = encode(_Collector(family))
-        if text.endswith(_END):
-            text, end = text.removesuffix(_END), _END
-        yield _HEAD.sub(b"", text) if family.name == before else text
+        yield text_format.write(family, head=family.name != before).encode()
         before = family.name
-    yield end
+    yield text_format.end.encode()
 
 
-def _families(snapshot: Snapshot) -> Iterator[Metric]:
-    from prometheus_client import PLATFORM_COLLECTOR
-
+def _families(snapshot: Snapshot) -> Iterator[Family]:
     yield from _by_route(snapshot)
     yield from _requests(snapshot)
     yield from _refusals(snapshot)
@@ -83,7 +50,7 @@ def _families(snapshot: Snapshot) -> Iterator[Metric]:
     yield from _program(snapshot)
     yield from _process(snapshot.process)
     yield from _garbage_collections(snapshot.process)
-    yield from PLATFORM_COLLECTOR.collect()
+    yield _python(snapshot.python)
 
 
 def _batches(routes: dict[str, RouteStats]) -> Iterator[list[tuple[str, RouteStats]]]:
@@ -93,7 +60,7 @@ def _batches(routes: dict[str, RouteStats]) -> Iterator[list[tuple[str, RouteSta
         yield named[start : start + ROUTES_AT_ONCE]
 
 
-def _by_route(snapshot: Snapshot) -> Iterator[Metric]:
+def _by_route(snapshot: Snapshot) -> Iterator[Family]:
     """The families of one series and more for each route."""
     for routes in _batches(snapshot.routes):
         yield _counter(
@@ -116,26 +83,26 @@ def _by_route(snapshot: Snapshot) -> Iterator[Metric]:
         )
 
 
-def _durations_by_route(snapshot: Snapshot) -> Iterator[Metric]:
+def _durations_by_route(snapshot: Snapshot) -> Iterator[Family]:
     for name, text, part in (
         ("request_duration_seconds", "From a request's head to its answer's last byte.", "duration"),
         ("upstream_request_duration_seconds", "The part of it spent with BioT, all tries.", "upstream"),
     ):
         for routes in _batches(snapshot.routes):
-            family = _histogram(name, text, ("route",))
+            family = _family("histogram", name, text)
             for route_name, route in routes:
-                _fill(family, (route_name,), getattr(route, part), CALL_BOUNDS)
+                _fill(family, getattr(route, part), CALL_BOUNDS, [("route", route_name)])
             yield family
 
 
-def _requests(snapshot: Snapshot) -> Iterator[Metric]:
-    overhead = _histogram(
+def _requests(snapshot: Snapshot) -> Iterator[Family]:
+    yield _histogram(
         "overhead_seconds",
         "The sidecar's part of a forwarded request: all but the time with BioT. Logging in, dialling and pauses "
         "between tries are the sidecar's.",
+        snapshot.overhead,
+        OVERHEAD_BOUNDS,
     )
-    _fill(overhead, (), snapshot.overhead, OVERHEAD_BOUNDS)
-    yield overhead
     yield _gauge("requests_in_flight", "Requests under way.", snapshot.in_flight)
     yield _counter("request_body_bytes", "Bytes of requests' bodies.", (), [((), snapshot.request_bytes)])
     yield _counter(
@@ -144,7 +111,7 @@ def _requests(snapshot: Snapshot) -> Iterator[Metric]:
     yield _counter("answers_cut", "Answers that broke off after their head.", (), [((), snapshot.cut)])
 
 
-def _refusals(snapshot: Snapshot) -> Iterator[Metric]:
+def _refusals(snapshot: Snapshot) -> Iterator[Family]:
     yield _counter("refused", "Requests that the sidecar refused.", ("reason",), _singles(snapshot.refused))
     yield _counter(
         "would_deny",
@@ -155,13 +122,13 @@ def _refusals(snapshot: Snapshot) -> Iterator[Metric]:
     yield _counter("retries", "Requests sent to BioT once more, by why.", ("reason",), _singles(snapshot.retries))
 
 
-def _tokens(snapshot: Snapshot) -> Iterator[Metric]:
+def _tokens(snapshot: Snapshot) -> Iterator[Family]:
     yield _counter(
         "logins", "Logins at BioT, by how they ended and why they were needed.", ("outcome", "reason"), snapshot.logins
     )
-    duration = _histogram("login_duration_seconds", "How long BioT took over a login.")
-    _fill(duration, (), snapshot.login_duration, LOGIN_BOUNDS)
-    yield duration
+    yield _histogram(
+        "login_duration_seconds", "How long BioT took over a login.", snapshot.login_duration, LOGIN_BOUNDS
+    )
     yield _counter(
         "token_requests",
         "Requests that needed the token: in hand (hit), in hand while a newer one is fetched (stale), "
@@ -169,9 +136,12 @@ def _tokens(snapshot: Snapshot) -> Iterator[Metric]:
         ("result",),
         _singles(snapshot.token_requests),
     )
-    wait = _histogram("token_wait_seconds", "How long requests waited for a token; those that did not are left out.")
-    _fill(wait, (), snapshot.token_wait, LOGIN_BOUNDS)
-    yield wait
+    yield _histogram(
+        "token_wait_seconds",
+        "How long requests waited for a token; those that did not are left out.",
+        snapshot.token_wait,
+        LOGIN_BOUNDS,
+    )
     yield _gauge("token_expiry_timestamp_seconds", "When the token expires; 0: there was none.", snapshot.token_expires)
     yield _gauge(
         "login_blocked_until_timestamp_seconds",
@@ -192,12 +162,10 @@ def _tokens(snapshot: Snapshot) -> Iterator[Metric]:
         )
 
 
-def _upstream(snapshot: Snapshot) -> Iterator[Metric]:
-    from prometheus_client.core import GaugeMetricFamily
-
-    connections = GaugeMetricFamily(PREFIX + "upstream_connections", "Open connections to BioT.", labels=("state",))
-    connections.add_metric(("idle",), snapshot.idle)
-    connections.add_metric(("active",), snapshot.active)
+def _upstream(snapshot: Snapshot) -> Iterator[Family]:
+    connections = _family("gauge", "upstream_connections", "Open connections to BioT.")
+    connections.add(snapshot.idle, [("state", "idle")])
+    connections.add(snapshot.active, [("state", "active")])
     yield connections
     yield _counter("upstream_connects", "Connections dialled to BioT.", ("outcome",), _singles(snapshot.connects))
     yield _counter(
@@ -209,9 +177,7 @@ def _upstream(snapshot: Snapshot) -> Iterator[Metric]:
     )
 
 
-def _program(snapshot: Snapshot) -> Iterator[Metric]:
-    from prometheus_client.core import InfoMetricFamily
-
+def _program(snapshot: Snapshot) -> Iterator[Family]:
     yield _counter("config_reloads", "Times the routes file was read again.", ("outcome",), _singles(snapshot.reloads))
     yield _gauge(
         "config_last_reload_successful",
@@ -234,14 +200,16 @@ def _program(snapshot: Snapshot) -> Iterator[Metric]:
         "log_lines_dropped", "Lines of the log that could not be written.", (), [((), snapshot.lines_dropped)]
     )
     yield _counter("trace_spans_dropped", "Spans of traces that could not be sent.", (), [((), snapshot.spans_dropped)])
-    build = {"version": snapshot.version, "python": snapshot.python}
-    yield InfoMetricFamily(PREFIX + "build", "The program that runs.", value=build)
+    build = _family("info", "build", "The program that runs.")
+    build.add(1, [("version", snapshot.version), ("python", snapshot.python)])
+    yield build
 
 
-def _process(process: ProcessMetrics) -> Iterator[Metric]:
-    """prometheus_client's own families, which its collector fills with what /proc says of one process."""
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+# ---- families of prometheus_client, in its words: dashboards for programs in Python know them
 
+
+def _process(process: ProcessMetrics) -> Iterator[Family]:
+    """What /proc says of the processes."""
     for name, text, size in (
         ("virtual_memory_bytes", "Virtual memory size in bytes.", process.virtual),
         ("resident_memory_bytes", "Resident memory size in bytes.", process.resident),
@@ -250,33 +218,45 @@ def _process(process: ProcessMetrics) -> Iterator[Metric]:
         ("max_fds", "Maximum number of open file descriptors.", process.files_most),
     ):
         if size:
-            yield GaugeMetricFamily("process_" + name, text, value=size)
+            yield _gauge(name, text, size, prefix="process_")
     if process.cpu:
-        yield CounterMetricFamily(
-            "process_cpu_seconds", "Total user and system CPU time spent in seconds.", value=process.cpu
-        )
+        cpu = _family("counter", "cpu_seconds", "Total user and system CPU time spent in seconds.", prefix="process_")
+        cpu.add(process.cpu)
+        yield cpu
 
 
-def _garbage_collections(process: ProcessMetrics) -> Iterator[Metric]:
-    """prometheus_client's own families, which its collector fills with what `gc` says of one process."""
-    from prometheus_client.core import CounterMetricFamily
-
+def _garbage_collections(process: ProcessMetrics) -> Iterator[Family]:
+    """What `gc` says of the processes."""
     for name, text, counts in (
         ("objects_collected", "Objects collected during gc", process.collected),
         ("objects_uncollectable", "Uncollectable objects found during GC", process.uncollectable),
         ("collections", "Number of times this generation was collected", process.collections),
     ):
-        family = CounterMetricFamily("python_gc_" + name, text, labels=["generation"])
+        family = _family("counter", name, text, prefix="python_gc_")
         for generation, count in enumerate(counts):
-            family.add_metric((str(generation),), count)
+            family.add(count, [("generation", str(generation))])
         yield family
 
 
-# ---- the library's values
+def _python(version: str) -> Family:
+    family = _family("gauge", "python_info", "Python platform information", prefix="")
+    parts = zip(("major", "minor", "patchlevel"), version.split("."), strict=False)
+    name = sys.implementation.name
+    family.add(1, [("version", version), ("implementation", "CPython" if name == "cpython" else name), *parts])
+    return family
+
+
+# ---- the families
 
 
 def _singles(counts: dict[str, int]) -> dict[tuple[str], int]:
     return {(label,): count for label, count in counts.items()}
+
+
+def _family(
+    kind: Literal["counter", "gauge", "histogram", "info"], name: str, text: str, prefix: str = PREFIX
+) -> Family:
+    return Family(prefix + name, kind, text, [])
 
 
 def _counter(
@@ -284,37 +264,35 @@ def _counter(
     text: str,
     labels: tuple[str, ...],
     values: dict[Any, int] | Iterable[tuple[Sequence[str], int]],
-) -> Metric:
-    from prometheus_client.core import CounterMetricFamily
-
-    family = CounterMetricFamily(PREFIX + name, text, labels=labels)
+) -> Family:
+    family = _family("counter", name, text)
     for key, count in values.items() if isinstance(values, dict) else values:
-        family.add_metric(key, count)
+        family.add(count, zip(labels, key, strict=True))
     return family
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    from prometheus_client.core import GaugeMetricFamily
-
-    return GaugeMetricFamily(PREFIX + name, text, value=value)
-
-
-def _histogram(name: str, text: str, labels: tuple[str, ...] = ()) -> HistogramMetricFamily:
-    from prometheus_client.core import HistogramMetricFamily
-
-    return HistogramMetricFamily(PREFIX + name, text, labels=labels)
+def _gauge(name: str, text: str, value: float, prefix: str = PREFIX) -> Family:
+    family = _family("gauge", name, text, prefix)
+    family.add(value)
+    return family
 
 
-def _fill(
-    family: HistogramMetricFamily, labels: tuple[str, ...], histogram: Histogram, bounds: tuple[float, ...]
-) -> None:
-    from prometheus_client.core import Exemplar
-    from prometheus_client.utils import floatToGoString
+def _histogram(name: str, text: str, histogram: Histogram, bounds: tuple[float, ...]) -> Family:
+    family = _family("histogram", name, text)
+    _fill(family, histogram, bounds, [])
+    return family
 
-    edges = [*map(floatToGoString, bounds), "+Inf"]
-    buckets: list[Any] = []
-    for bucket, (edge, count) in enumerate(zip(edges, accumulate(histogram.counts), strict=True)):
+
+def _fill(family: Family, histogram: Histogram, bounds: tuple[float, ...], labels: list[tuple[str, str]]) -> None:
+    """The buckets of one series, how many observations there were, and their sum."""
+    edges = [*map(number, bounds), "+Inf"]
+    count = "0"
+    for bucket, (edge, observed) in enumerate(zip(edges, accumulate(histogram.counts), strict=True)):
         latest = histogram.exemplars.get(bucket)
-        exemplar = None if latest is None else Exemplar({"trace_id": latest[0]}, latest[1], latest[2])
-        buckets.append((edge, count, exemplar))
-    family.add_metric(labels, buckets=buckets, sum_value=histogram.seconds)
+        exemplar = ""
+        if latest is not None:
+            exemplar = f" # {written([('trace_id', latest[0])])} {number(latest[1])} {latest[2]}"
+        count = number(observed)
+        family.samples.append(Sample("_bucket", written([*labels, ("le", edge)]), count, exemplar))
+    series = written(labels)
+    family.samples += [Sample("_count", series, count), Sample("_sum", series, number(histogram.seconds))]
