@@ -57,6 +57,9 @@ echo 'from biot_sidecar.__main__ import main; raise SystemExit(main())' > "$out/
 # The folder is read-only on Lambda and its time stamps are lost on the way: byte code that is trusted as it is.
 "$python" -m compileall -q --invalidation-mode unchecked-hash "$out/lib"
 
+# Lambda's Linux keeps no folder of CAs; lib/biot_sidecar/http/system_cas.py says how these are used.
+"$installer" "$repo/deploy/ca_folders.py" "$out/lib/biot_sidecar/data/ca"
+
 cp -r "$here/bin" "$here/launch.py" "$here/start.py" "$here/start.mjs" "$repo/config/routes.yaml" "$out/"
 # `import biot_sidecar.start` is about this folder, also where a plugin has the package biot_sidecar installed.
 echo '"""The sidecar beside a plugin on AWS Lambda: import biot_sidecar.start"""' > "$out/__init__.py"

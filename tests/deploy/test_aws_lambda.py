@@ -364,6 +364,19 @@ def test_a_bundle_is_spared_the_packages_that_serve_does_not_import(bundle: Path
     assert not packages & {"aiohttp", "cryptography", "redis"}
 
 
+def test_a_bundle_looks_cas_up_where_the_system_has_but_one_file_of_them(bundle: Path, tmp_path: Path) -> None:
+    """As Lambda's Linux; the program reads none of them at its start."""
+    listed = bundle / "lib" / "biot_sidecar" / "data" / "ca" / "certificates.pem"
+    file = tmp_path / "ca-bundle.crt"
+    file.write_bytes(listed.read_bytes())
+    code = "from biot_sidecar.http.tls import tls_context; print(tls_context(None).cert_store_stats())"
+    system = {**PLAIN, "SSL_CERT_FILE": str(file), "SSL_CERT_DIR": str(tmp_path), "HERE": str(bundle / "lib")}
+    command = [bundle / "bin" / "python", "-c", f"import os, sys; sys.path.insert(0, os.environ['HERE']); {code}"]
+    ran = subprocess.run(command, env=system, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str({"x509": 0, "crl": 0, "x509_ca": 0})
+    assert listed.read_bytes().count(b"BEGIN CERTIFICATE") > 0
+
+
 def test_a_bundle_is_compiled_on_request(bundle: Path) -> None:
     compiled = [path.name for path in (bundle / "lib").glob("biot_sidecar/http/*.so")]
     assert bool(compiled) is bool(UNDER_TEST)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import ssl
 from pathlib import Path
 
 import pytest
 from biot_sidecar.errors import UpstreamError
-from biot_sidecar.http.system_cas import holds_all
+from biot_sidecar.http.system_cas import certificates_in, holds_all, trust_system
 from biot_sidecar.http.tls import tls_context
 
 from tests.http.wires import Wires, server
@@ -16,6 +17,9 @@ from tests.support.authority import Authority
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows keeps its CAs in a store")
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nTUlJ{}\n-----END CERTIFICATE-----\n"
+
+
+SUBJECT = ((("commonName", "test authority"),),)
 
 
 def name_of(common_name: str) -> str:
@@ -64,6 +68,83 @@ def test_a_file_that_was_put_in_the_systems_place_is_read(system, tmp_path, monk
 
 
 @pytest.fixture
+def amazon(system: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Authority:
+    """A system that has its file alone."""
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs" / "none"))
+    return system
+
+
+def brought(folder: Path, *authorities: Authority) -> Path:
+    """What deploy/ca_folders.py makes of authorities."""
+    for number, authority in enumerate(authorities):
+        (folder / str(number)).mkdir(parents=True)
+        (folder / str(number) / name_of("test authority")).write_bytes(authority.ca_file.read_bytes())
+    listed = [f"{SUBJECT}\n".encode() + one.ca_file.read_bytes() for one in authorities]
+    (folder / "certificates.pem").write_bytes(b"".join(listed))
+    return folder
+
+
+def trusting(folder: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    trust_system(context, str(folder))
+    return context
+
+
+def another(folder: Path) -> Authority:
+    folder.mkdir()
+    return Authority(folder)
+
+
+async def dials(context: ssl.SSLContext, authority: Authority) -> bool:
+    """True if this one's server is trusted."""
+    async with server(lambda reader, writer: reader.read(), authority.server_context()) as port:
+        try:
+            await Wires(port, context).dial()
+        except UpstreamError:
+            return False
+        return True
+
+
+async def test_where_the_system_has_no_folder_its_cas_are_looked_up_among_those_that_were_brought(amazon, tmp_path):
+    context = trusting(brought(tmp_path / "ca", another(tmp_path / "other"), amazon))
+    assert context.get_ca_certs() == []
+    assert await dials(context, amazon)
+    assert len(context.get_ca_certs()) == 1
+
+
+async def test_a_ca_that_was_brought_is_not_trusted_for_that(amazon, tmp_path):
+    other = another(tmp_path / "other")
+    context = trusting(brought(tmp_path / "ca", amazon, other))
+    assert not await dials(context, other)
+
+
+async def test_a_ca_of_the_system_that_was_not_brought_is_read(amazon, tmp_path, monkeypatch):
+    new, mounted = another(tmp_path / "new"), tmp_path / "mounted.pem"
+    mounted.write_bytes(amazon.ca_file.read_bytes() + new.ca_file.read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(mounted))
+    context = trusting(brought(tmp_path / "ca", amazon))
+    assert len(context.get_ca_certs()) == 2  # they share a name, and of those OpenSSL would look up the first
+    assert await dials(context, new)
+    assert await dials(context, amazon)
+
+
+async def test_a_file_of_the_system_that_is_damaged_is_left_to_openssl_which_trusts_none_of_it(
+    amazon, tmp_path, monkeypatch
+):
+    mounted = tmp_path / "mounted.pem"
+    mounted.write_bytes(amazon.ca_file.read_bytes() + CERTIFICATE.format("A").encode())
+    monkeypatch.setenv("SSL_CERT_FILE", str(mounted))
+    assert not await dials(ssl.create_default_context(), amazon)
+    assert not await dials(trusting(brought(tmp_path / "ca", amazon)), amazon)
+
+
+async def test_a_system_without_a_file_is_asked_as_ever_whatever_was_brought(amazon, tmp_path, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    assert not await dials(trusting(brought(tmp_path / "ca", amazon)), amazon)
+
+
+@pytest.fixture
 def kept(tmp_path: Path) -> tuple[Path, Path]:
     """A folder of two certificates, and the file of both."""
     folder, file = tmp_path / "certs", tmp_path / "file.pem"
@@ -77,7 +158,7 @@ def kept(tmp_path: Path) -> tuple[Path, Path]:
 def test_a_folder_holds_what_its_files_hold_whatever_stands_around_it(kept):
     folder, file = kept
     (folder / "00000001.1").write_text(CERTIFICATE.format(2))
-    assert holds_all(str(folder), str(file))
+    assert holds_all(str(folder), certificates_in(str(file)))
 
 
 def drop_one(folder: Path, file: Path) -> None:
@@ -110,4 +191,4 @@ def empty_the_file(folder: Path, file: Path) -> None:
 def test_a_folder_in_which_something_may_be_missing_holds_not_all(kept, change):
     folder, file = kept
     change(folder, file)
-    assert not holds_all(str(folder), str(file))
+    assert not holds_all(str(folder), certificates_in(str(file)))
