@@ -9,7 +9,8 @@
 Which operations there are says `catalogue`: those of `operations`, which have a handler, completed with what BioT's
 catalogue knows (public, permission, interceptable), and all others of BioT's, which answer 501. What BioT's
 specifications say of each stands in one table (`facts`): `refusals` holds bodies to its `shapes`, before any handler,
-and names what is wrong by the codes that the operation declares. A handler gets a `values.Call`, answers a
+and names what is wrong by the codes that the operation declares (with --lenient it warns, and `lenient` puts a value in
+the place of what is missing). A handler gets a `values.Call`, answers a
 `values.Answer` or raises a `values.BiotError`, and notes each change of an entity in `Call.changes`.
 
 Entities are one engine's (`entities`, on `store`), to which each entity type is a `kinds.Kind`: `people`,

@@ -22,9 +22,13 @@ def _alert(entity: Json, old: Json | None, call: Call, stored: Stored) -> None:
     facts = facts_of(call.api_id)
     if before == "CLEARED" and not cleared:
         details = {"oldState": before, "newState": entity["_state"]}
-        refuse(call, refusal(facts, "ILLEGAL_STATE_CHANGE", "A cleared alert stays cleared", **details))
+        refuse(call, refusal(facts, "ILLEGAL_STATE_CHANGE", "A cleared alert stays cleared", **details), "_state")
     if entity.get("_clearNotes") and not cleared:
-        refuse(call, refusal(facts, "CLEAR_NOTES_GIVEN_ON_OPEN_ALERT", "Only a cleared alert has clear notes"))
+        refuse(
+            call,
+            refusal(facts, "CLEAR_NOTES_GIVEN_ON_OPEN_ALERT", "Only a cleared alert has clear notes"),
+            "_clearNotes",
+        )
     if cleared and "_clearDateTime" not in entity:
         entity |= {"_clearDateTime": timestamp(call.now), "_clearTrigger": "MANUAL"}
         if call.initiator.token_type == "USER":

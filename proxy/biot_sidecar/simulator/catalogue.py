@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from biot_sidecar.routing import biot_operations
+from biot_sidecar.simulator import lenient
 from biot_sidecar.simulator.refusals import check_body
 from biot_sidecar.simulator.router import Handler, Operation
 from biot_sidecar.simulator.values import Answer, BiotError, Call
@@ -37,7 +38,7 @@ def _checked(operation: Operation) -> Operation:
     def check_and_handle(call: Call) -> Answer:
         warned = check_body(call)
         try:
-            return handler(call)
+            return handler(call if warned is None else replace(call, body=lenient.completed(call)))
         except (LookupError, TypeError, ValueError, AttributeError):
             if warned is None:
                 raise

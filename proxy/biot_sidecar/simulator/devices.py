@@ -29,7 +29,11 @@ def _device(entity: Json, old: Json | None, call: Call, stored: Stored) -> None:
     code = (entity.get("_registrationCode") or {}).get("id")
     if code and any(found is not old for found in stored.of("device").having("_registrationCode.id", [code])):
         message = "Another device has this registration code"
-        refuse(call, BiotError(409, "REGISTRATION_CODE_ALREADY_IN_USE", message, {"registrationCodeId": code}))
+        refuse(
+            call,
+            BiotError(409, "REGISTRATION_CODE_ALREADY_IN_USE", message, {"registrationCodeId": code}),
+            "_registrationCode",
+        )
     if old is not None and (entity.get("_patient") or {}).get("id") != (old.get("_patient") or {}).get("id"):
         _refuse_while_used(entity["_id"], call, stored, "UPDATED_DEVICE_HAS_AN_ACTIVE_COMMAND", "_patient")
 
@@ -90,7 +94,7 @@ class Devices:
     def update_status(self, call: Call) -> Answer:
         """`PATCH /device/v2/devices/{id}/status`."""
         device = self._device(call)
-        status = merged(device["_status"], call.document()["data"])
+        status = merged(device["_status"], call.document().get("data") or {})
         return self._with_status(call, "_update", status)
 
     def create_certificate(self, call: Call) -> Answer:

@@ -64,7 +64,7 @@ class Entities:
         entity = merged(old, changes) | {kind.own("lastModifiedTime"): timestamp(call.now)} | system
         for name in kind.mandatory:
             if entity.get(name) is None:
-                refuse(call, mandatory(name, call))
+                refuse(call, mandatory(name, call), name)
         self._complete(kind, entity, old, call)
         self.of(kind.name).put(identity, entity)
         return self._announced(kind, action, entity, old, call)
@@ -139,7 +139,7 @@ class Entities:
         if template is not None:
             for name in template.mandatory:
                 if kept.get(name, (old or template.defaults).get(name)) is None:
-                    refuse(call, mandatory(name, call))
+                    refuse(call, mandatory(name, call), name)
         return kept if old is not None else {name: value for name, value in kept.items() if value is not None}
 
     def _check_own(self, template: Template | None, name: str, value: Any, call: Call) -> None:
@@ -177,7 +177,7 @@ class Entities:
                 target = entity | {"_caption": self.kinds[one].caption(entity)}  # the first organization is its own
             if target is not None:
                 return self.reference(self.kinds[one], target)
-        refuse(call, self._unknown_reference(name, identity, call))
+        refuse(call, self._unknown_reference(name, identity, call), name)
         return value if isinstance(value, dict) else {}
 
     def _unknown_reference(self, name: str, identity: str, call: Call) -> BiotError:
@@ -201,7 +201,7 @@ class Entities:
                 continue
             if any(found is not old for found in self.of(other.name).having(unique.path, values)):
                 message = f"Attribute [{unique.path}] has a value that exists already"
-                refuse(call, BiotError(409, unique.code, message, {unique.detail: values[0]}))
+                refuse(call, BiotError(409, unique.code, message, {unique.detail: values[0]}), unique.path)
 
     def _is_of_template(self, entity: Json, call: Call) -> bool:
         name = call.variables.get("templateName")

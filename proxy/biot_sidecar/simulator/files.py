@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from biot_sidecar.simulator.facts import facts_of, refusal
+from biot_sidecar.simulator.refusals import refuse
 from biot_sidecar.simulator.values import Answer, BiotError, Call, Json, timestamp
 
 STORAGE = "/_simulator/storage"
@@ -66,7 +67,9 @@ class Files:
         """`PUT /file/v1/files/upload/parts/{id}`: an empty 200."""
         file, parts = self._uncompleted(call), call.document()["parts"]
         if not parts:
-            raise refusal(facts_of(call.api_id), "PARTS_MUST_NOT_BE_EMPTY", "At least one part is needed")
+            refuse(
+                call, refusal(facts_of(call.api_id), "PARTS_MUST_NOT_BE_EMPTY", "At least one part is needed"), "parts"
+            )
         self._save(file, parts, call)
         return Answer(200)
 
@@ -78,7 +81,9 @@ class Files:
         if not any(file.etags.values()):
             message = "No part has been uploaded"
             details = {"id": call.variables["id"]}
-            raise refusal(facts_of(call.api_id), "MULTIPLE_PART_UPLOAD_HAS_NO_UPLOADED_ETAGS", message, **details)
+            code = "MULTIPLE_PART_UPLOAD_HAS_NO_UPLOADED_ETAGS"
+            refuse(call, refusal(facts_of(call.api_id), code, message, **details), "parts")
+            file.etags = dict.fromkeys(file.content, "taken")
         said = [number for number in sorted(file.content) if file.etags.get(number)]
         file.content = {0: b"".join(file.content[number] for number in said)}
         file.parts = 0

@@ -23,9 +23,17 @@ def _person(entity: Json, old: Json | None, call: Call, stored: Stored) -> None:
     facts = facts_of(call.api_id)
     if entity.get("_credentialType") == "OTP" and facts.declared("OTP_PHONE_CANNOT_BE_NULL"):
         if not entity.get("_phone"):
-            refuse(call, refusal(facts, "OTP_PHONE_CANNOT_BE_NULL", "A user with one-time passwords needs a phone"))
+            refuse(
+                call,
+                refusal(facts, "OTP_PHONE_CANNOT_BE_NULL", "A user with one-time passwords needs a phone"),
+                "_phone",
+            )
         if entity["_mfa"].get("enabled"):
-            refuse(call, refusal(facts, "OTP_MFA_ENABLED_CONFLICT", "One-time passwords and MFA exclude each other"))
+            refuse(
+                call,
+                refusal(facts, "OTP_MFA_ENABLED_CONFLICT", "One-time passwords and MFA exclude each other"),
+                "_mfa",
+            )
 
 
 def _patient(entity: Json, old: Json | None, call: Call, stored: Stored) -> None:
@@ -33,7 +41,7 @@ def _patient(entity: Json, old: Json | None, call: Call, stored: Stored) -> None
     entity.setdefault("_canLogin", False)
     if entity["_canLogin"] and not entity.get("_email"):
         message = "A patient who can log in needs an email"
-        refuse(call, refusal(facts_of(call.api_id), "EMAIL_CANNOT_BE_EMPTY_FOR_LOGGABLE_USER", message))
+        refuse(call, refusal(facts_of(call.api_id), "EMAIL_CANNOT_BE_EMPTY_FOR_LOGGABLE_USER", message), "_email")
     caregiver = stored.of("caregiver").get((entity.get("_caregiver") or {}).get("id", ""))
     if caregiver is None:
         return
@@ -41,7 +49,9 @@ def _patient(entity: Json, old: Json | None, call: Call, stored: Stored) -> None
     if theirs != ours and stored.of("organization").get(str(ours)) is not None:
         message = "A patient's caregiver must be of the same organization"
         details = {"patientOrganizationId": ours, "caregiverOrganizationId": theirs}
-        refuse(call, BiotError(409, "CAREGIVER_MUST_BE_IN_SAME_ORGANIZATION_AS_PATIENT", message, details))
+        refuse(
+            call, BiotError(409, "CAREGIVER_MUST_BE_IN_SAME_ORGANIZATION_AS_PATIENT", message, details), "_caregiver"
+        )
 
 
 def _named(number: str) -> Callable[[Json], str]:

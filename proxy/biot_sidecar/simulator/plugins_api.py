@@ -8,6 +8,7 @@ from biot_sidecar.simulator import search
 from biot_sidecar.simulator.entities import Entities, made_by_biot, refusal_404
 from biot_sidecar.simulator.facts import facts_of, fields_of, refusal
 from biot_sidecar.simulator.kinds import Kind
+from biot_sidecar.simulator.lenient import filled
 from biot_sidecar.simulator.refusals import refuse
 from biot_sidecar.simulator.router import Operation
 from biot_sidecar.simulator.subscriptions import Subscriptions
@@ -86,23 +87,24 @@ class PluginsApi:
             if name.startswith(_RESERVED):
                 details = {"environmentVariable": name, "reservedPrefix": _RESERVED}
                 code = "ENVIRONMENT_VARIABLES_CANNOT_START_WITH_RESERVED_PREFIX"
-                refuse(call, refusal(facts, code, "This name is BioT's", **details))
+                refuse(call, refusal(facts, code, "This name is BioT's", **details), "environmentVariables")
         for one in (config.get("subscriptions") or {}).get("interceptions") or ():
             api_id, adapts = one.get("apiId"), one["type"] == "ADAPT_ENTITY"
             if adapts is bool(api_id):
                 details = {"type": one["type"], "correctValue": None if adapts else "an apiId", "apiId": api_id}
                 code = "INTERCEPTION_MUST_HAVE_CORRECT_API_ID_NULL_VALUE_FOR_TYPE"
-                refuse(call, refusal(facts, code, "ADAPT_ENTITY has no apiId, the others need one", **details))
+                refuse(call, refusal(facts, code, "ADAPT_ENTITY has no apiId, the others need one", **details), "apiId")
             elif api_id and not self._subscriptions.is_interceptable(api_id):
                 details = {"value": api_id, "fieldName": "apiId"}
                 message = "There is no such operation that can be intercepted"
-                refuse(call, refusal_404(call, "INTERCEPTION_CONFIGURATION_NOT_FOUND", message, details))
+                refuse(call, refusal_404(call, "INTERCEPTION_CONFIGURATION_NOT_FOUND", message, details), "apiId")
 
 
 def _config(call: Call) -> Json:
     config = call.document().get("config")
     if not isinstance(config, dict):
-        raise BiotError(400, "BAD_REQUEST", "The form needs the part [config], a JSON object")
+        refuse(call, BiotError(400, "BAD_REQUEST", "The form needs the part [config], a JSON object"), "config")
+        return filled({}, fields_of(facts_of(call.api_id).body)["config"], call)
     return config
 
 
@@ -112,10 +114,10 @@ def _check_version(plugin: Json, config: Json, call: Call) -> None:
     has_code = call.document().get("code") is not None or config.get("imageTag") is not None
     if has_code and (wanted is None or wanted <= current):
         code = "PLUGIN_VERSION_MUST_BE_LARGER_WHEN_UPDATING_CODE"
-        refuse(call, refusal(facts, code, "New code needs a larger version", **details))
+        refuse(call, refusal(facts, code, "New code needs a larger version", **details), "version")
     if not has_code and wanted not in (None, current):
         code = "PLUGIN_VERSION_MUST_NOT_BE_CHANGED_WHEN_NOT_UPDATING_CODE"
-        refuse(call, refusal(facts, code, "The version changes with the code only", **details))
+        refuse(call, refusal(facts, code, "The version changes with the code only", **details), "version")
 
 
 def _defaults() -> Json:

@@ -10,6 +10,7 @@ from typing import Any
 from biot_sidecar.simulator import shapes
 from biot_sidecar.simulator.facts import OperationFacts, facts_of, refusal
 from biot_sidecar.simulator.history import log
+from biot_sidecar.simulator.lenient import NEEDED
 from biot_sidecar.simulator.shapes import Problem, problems
 from biot_sidecar.simulator.values import BiotError, Call
 from biot_sidecar.telemetry.redact import printable
@@ -29,12 +30,15 @@ _FORMAT_CODES = {"locale": "VALIDATION_LOCALE_NOT_VALID", "timezone": "VALIDATIO
 _PATTERNS = {"email": shapes.EMAIL_PATTERN, "phone": shapes.PHONE_PATTERN}
 
 
-def refuse(call: Call, error: BiotError) -> None:
-    """Raise the error, or only warn of it where the simulator is lenient."""
+def refuse(call: Call, error: BiotError, attribute: str = "") -> None:
+    """Raise the error, or only warn of it where the simulator is lenient. The warning names the attribute, unless the
+    error is about no single one.
+    """
     if not call.lenient:
         raise error
-    about = error.details.get("attributeName", "")
-    log.warning("%s: BioT would refuse this: %s %s", call.api_id, error.code, printable(str(about)))
+    about = attribute or str(error.details.get("attributeName") or "")
+    named = f" [{printable(about)}]" if about else ""
+    log.warning("%s: BioT would refuse this: %s%s", call.api_id, error.code, named)
 
 
 def check_body(call: Call) -> BiotError | None:
@@ -42,19 +46,26 @@ def check_body(call: Call) -> BiotError | None:
     facts = facts_of(call.api_id)
     if facts.body is None or (call.body is None and not facts.required):
         return None
-    if not isinstance(call.body, dict):
-        raise BiotError(400, "BAD_REQUEST", "The request body must be a JSON object")
-    return check_value(call, call.body, facts.body)
+    if isinstance(call.body, dict):
+        return check_value(call, call.body, facts.body)
+    error = BiotError(400, "BAD_REQUEST", "The request body must be a JSON object")
+    if call.body is not None:
+        raise error
+    refuse(call, error, "body")
+    check_value(call, {}, facts.body)
+    return error
 
 
 def check_value(call: Call, value: Any, shape: Any, path: str = "") -> BiotError | None:
     """Refuse a value that does not have the shape; `path` is where it stands in the body."""
     facts = facts_of(call.api_id)
     found = sorted(problems(value, shape, path), key=_turn)
-    errors = [refusal_of(problem, facts) for problem in found]
-    for error in errors:
-        refuse(call, error)
-    return errors[0] if errors else None
+    errors = [(problem.path, refusal_of(problem, facts)) for problem in found]
+    for about, error in errors:
+        if about in NEEDED.get(call.api_id, ()):
+            raise error
+        refuse(call, error, about)
+    return errors[0][1] if errors else None
 
 
 def _turn(problem: Problem) -> int:

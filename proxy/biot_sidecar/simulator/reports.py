@@ -88,16 +88,22 @@ def _check_queries(queries: list[Json], call: Call) -> None:
     types = [query.get("dataType") for query in queries]
     if len(set(types)) < len(types):
         message = "Each query must be of another entity type"
-        refuse(call, refusal(facts, "QUERIES_MUST_HAVE_DISTINCT_ENTITY_TYPE", message))
+        refuse(call, refusal(facts, "QUERIES_MUST_HAVE_DISTINCT_ENTITY_TYPE", message), "queries")
     for query in queries:
         if query.get("dataType") != "measurements":
             continue
         times = (query.get("filter") or {}).get("timestamp")
         if not times:
             details = {"missingMandatoryFilters": ["timestamp"]}
-            refuse(call, refusal(facts, "MISSING_FILTERS", "Measurements need a filter of time", **details))
+            refuse(
+                call, refusal(facts, "MISSING_FILTERS", "Measurements need a filter of time", **details), "timestamp"
+            )
         elif instant(times.get("from")) is None or instant(times.get("to")) is None:
-            refuse(call, refusal(facts, "TIMESTAMP_FROM_TO_MISSING", "The filter of time needs [from] and [to]"))
+            refuse(
+                call,
+                refusal(facts, "TIMESTAMP_FROM_TO_MISSING", "The filter of time needs [from] and [to]"),
+                "timestamp",
+            )
 
 
 def _written(data: list[Json], kind: str) -> bytes:

@@ -66,7 +66,9 @@ class ServiceUsers:
         owner = body.get("ownerOrganizationId") or MANUFACTURER_ID
         if self._entities.of("organization").get(owner) is None:
             message = "There is no such organization"
-            refuse(call, refusal_404(call, "OWNER_ORGANIZATION_NOT_FOUND", message, {"id": owner}))
+            refuse(
+                call, refusal_404(call, "OWNER_ORGANIZATION_NOT_FOUND", message, {"id": owner}), "ownerOrganizationId"
+            )
         identity, secret = str(uuid.uuid4()), secrets.token_urlsafe(32)
         options = replace(self._options, service_user_id=identity, secret=Secret(secret))
         self._keys[identity] = SecretKeys(options, call.now)

@@ -32,14 +32,18 @@ def _check_times(entity: Json, call: Call) -> None:
     start, end, state = instant(entity.get("_startTime")), instant(entity.get("_endTime")), entity["_state"]
     if start is not None and start > call.now + 60:  # a device's clock may be a little ahead
         details = {"time": entity["_startTime"], "currentTime": timestamp(call.now)}
-        refuse(call, refusal(facts, "TIME_IN_FUTURE", "A session cannot start in the future", **details))
+        refuse(call, refusal(facts, "TIME_IN_FUTURE", "A session cannot start in the future", **details), "_startTime")
     if start is not None and end is not None and start > end:
         details = {"startTime": entity["_startTime"], "endTime": entity["_endTime"]}
-        refuse(call, refusal(facts, "START_TIME_AFTER_END_TIME", "A session cannot end before it starts", **details))
+        refuse(
+            call,
+            refusal(facts, "START_TIME_AFTER_END_TIME", "A session cannot end before it starts", **details),
+            "_endTime",
+        )
     if (end is None) is (state == "DONE"):
         details = {"value": entity.get("_endTime"), "state": state}
         message = "A session that is DONE has an end, and no other has"
-        refuse(call, refusal(facts, "END_TIME_VALUE_INVALID_FOR_SESSION_STATE", message, **details))
+        refuse(call, refusal(facts, "END_TIME_VALUE_INVALID_FOR_SESSION_STATE", message, **details), "_endTime")
     for name, value in entity["_summary"].items():
         if value is not None and state != "DONE" and name in ("_stopReason", "_stopReasonCode"):
             details = {"attributeName": f"_summary.{name}", "value": value, "state": state}
@@ -55,7 +59,7 @@ def _check_device(entity: Json, call: Call, stored: Stored) -> None:
     facts, patient = facts_of(call.api_id), (entity.get("_patient") or {}).get("id")
     if patient is None:
         message = "Neither the session nor its device has a patient"
-        refuse(call, refusal(facts, "SESSION_MISSING_PATIENT_ID", message, deviceId=identity))
+        refuse(call, refusal(facts, "SESSION_MISSING_PATIENT_ID", message, deviceId=identity), "_patient")
     for other in stored.of("usage-session").having("_device.id", [identity]):
         if other["_state"] == "DONE" or entity["_state"] == "DONE":
             continue

@@ -127,14 +127,16 @@ class TemplateOperations:
         same = self._templates.named(kind, str(body.get("name")))
         if same is not None and same.id != identity:
             details = {"templateName": body["name"], "templateId": same.id}
-            refuse(call, refusal(facts, "TEMPLATE_DUPLICATE_NAME", "There is a template of this name", **details))
+            refuse(
+                call, refusal(facts, "TEMPLATE_DUPLICATE_NAME", "There is a template of this name", **details), "name"
+            )
         if body.get("parentTemplateId"):
             self._check_parent(kind, str(body["parentTemplateId"]), call)
         attributes: Sequence[Json] = body.get("customAttributes") or ()
         for name in _repeated(one.get("name") for one in attributes):
             details = {"duplicateName": name, "duplicateNameAttributeId": None}
             message = "Two attributes have the same name"
-            refuse(call, refusal(facts, "CUSTOM_ATTRIBUTES_DUPLICATE_NAME", message, **details))
+            refuse(call, refusal(facts, "CUSTOM_ATTRIBUTES_DUPLICATE_NAME", message, **details), "customAttributes")
         for attribute in attributes:
             for code, details in _wrong(attribute):
                 refuse(call, refusal(facts, code, f"Attribute [{attribute['name']}] is wrong: {code}", **details))
@@ -144,9 +146,11 @@ class TemplateOperations:
         if not kind.parent_template:
             details = {"entityTypeName": kind.name}
             message = "Templates of this entity type have no parent"
-            refuse(call, refusal(facts, "ENTITY_DOES_NOT_SUPPORT_PARENT_TEMPLATE", message, **details))
+            refuse(
+                call, refusal(facts, "ENTITY_DOES_NOT_SUPPORT_PARENT_TEMPLATE", message, **details), "parentTemplateId"
+            )
         elif parent is None:
-            refuse(call, template_not_found(identity, call))
+            refuse(call, template_not_found(identity, call), "parentTemplateId")
         elif parent["entityTypeName"] != kind.parent_template:
             details = {
                 "entityTypeName": kind.name,
@@ -154,7 +158,7 @@ class TemplateOperations:
                 "inputtedParentEntityTypeName": parent["entityTypeName"],
             }
             message = "The parent is of another entity type"
-            refuse(call, refusal(facts, "PARENT_TEMPLATE_TYPE_NOT_SUPPORTED", message, **details))
+            refuse(call, refusal(facts, "PARENT_TEMPLATE_TYPE_NOT_SUPPORTED", message, **details), "parentTemplateId")
 
 
 def _wrong(attribute: Mapping[str, Any]) -> Iterator[tuple[str, Json]]:

@@ -75,7 +75,7 @@ class Templates:
             return template
         if kind.name in self._taught:
             code = facts_of(call.api_id).declared(*_BY_NAME) or "TEMPLATE_NOT_FOUND_BY_NAME"
-            refuse(call, BiotError(404, code, f"Template [{name}] not found", {_BY_NAME[code]: name}))
+            refuse(call, BiotError(404, code, f"Template [{name}] not found", {_BY_NAME[code]: name}), "templateName")
         return self._taken(kind, name, str(uuid.uuid4()), call)
 
     def by_id(self, kind: Kind, identity: str, call: Call) -> Template:
@@ -84,12 +84,12 @@ class Templates:
         if template is not None and template.kind != kind.name:
             details = {"templateId": identity, "entityType": kind.name}
             message = f"Template [{identity}] is none of [{kind.name}]"
-            refuse(call, BiotError(403, "ENTITY_TYPE_TEMPLATE_MISMATCH", message, details))
+            refuse(call, BiotError(403, "ENTITY_TYPE_TEMPLATE_MISMATCH", message, details), "_templateId")
         if template is not None:
             return template
         if kind.name in self._taught:
             message = f"Template with id [{identity}] not found"
-            refuse(call, BiotError(404, "TEMPLATE_NOT_FOUND", message, {"templateId": identity}))
+            refuse(call, BiotError(404, "TEMPLATE_NOT_FOUND", message, {"templateId": identity}), "_templateId")
         return self._taken(kind, f"template_{identity[:8]}", identity, call)
 
     def add_attributes(self, kind: Kind, attributes: Iterable[tuple[str, str]]) -> None:

@@ -112,7 +112,9 @@ class Users:
         if name and name != _name_of(entity):
             if self._named(name):
                 details = {"username": name}
-                refuse(call, BiotError(409, "USERNAME_ALREADY_EXISTS", "Another user has this name", details))
+                refuse(
+                    call, BiotError(409, "USERNAME_ALREADY_EXISTS", "Another user has this name", details), "username"
+                )
             entity = self._changed(entity, call, _username=name)
         if body.get("active") is not None:
             entity = self._changed(entity, call, _enabled="ENABLED" if body["active"] else "DISABLED")
