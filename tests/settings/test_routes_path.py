@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from biot_sidecar.settings.routes_path import find_routes_file
+from biot_sidecar.settings.routes_path import find_routes_file, warning_about
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config" / "routes.yaml"
 
@@ -35,6 +35,16 @@ def test_the_default_lies_in_the_working_directory(folder):
 
 def test_without_one_the_shipped_file_counts():
     assert find_routes_file({}, {}) == str(SHIPPED)
+
+
+def test_the_shipped_file_is_warned_about_where_it_counts_for_want_of_another():
+    assert str(SHIPPED) in warning_about({}, {})
+    assert "SIDECAR_ROUTES: is not set" in warning_about({"SIDECAR_ROUTES": " "}, {})
+
+
+@pytest.mark.parametrize(("env", "flags"), [(str(SHIPPED), ""), ("", str(SHIPPED)), ("other.yaml", "")])
+def test_a_file_that_was_named_is_not_warned_about_even_if_it_is_the_shipped_one(env, flags):
+    assert warning_about({"SIDECAR_ROUTES": env}, {"SIDECAR_ROUTES": flags}) == ""
 
 
 def test_a_file_that_was_named_need_not_exist():

@@ -44,9 +44,10 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 def _check(args: argparse.Namespace, env: Mapping[str, str]) -> Report:
     report = Report()
-    settings = _check_settings(report, env, flags_of(args), complete=args.live)
-    path = find_routes_file(env, flags_of(args))
-    if warning := warning_about(path):
+    flags = flags_of(args)
+    settings = _check_settings(report, env, flags, complete=args.live)
+    path = find_routes_file(env, flags)
+    if warning := warning_about(env, flags):
         report.add(warning, "warning")
     table = _check_routes(report, path)
     if args.live and settings is not None and table is not None:

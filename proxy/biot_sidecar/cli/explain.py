@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     if mistake:
         raise WrongCommandLine(mistake)
     path = find_routes_file(env, flags_of(args))
-    if warning := warning_about(path):
+    if warning := warning_about(env, flags_of(args)):
         say(warning)
     try:
         loaded = load_routes_file(path)

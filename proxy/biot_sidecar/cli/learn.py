@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """0, or 1 for what is no JSON access log, or a routes file with errors."""
     path = find_routes_file(env, flags_of(args))
-    if warning := warning_about(path):
+    if warning := warning_about(env, flags_of(args)):
         say(warning)
     loaded = load_routes_file(path)
     if loaded.table is None:

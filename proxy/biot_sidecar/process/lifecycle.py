@@ -38,7 +38,7 @@ def run_sidecar(settings: Settings, env: Mapping[str, str], flags: Mapping[str, 
 
 
 async def _run(settings: Settings, env: Mapping[str, str], flags: Mapping[str, str], log: Log) -> int:
-    for warning in filter(None, [*settings.warnings, warning_about(settings.routes), warning_about_callers(settings)]):
+    for warning in filter(None, [*settings.warnings, warning_about(env, flags), warning_about_callers(settings)]):
         log.event("warning", "setting", warning)
     with contextlib.ExitStack() as stack:
         if settings.workers == 1:

@@ -18,9 +18,8 @@ _BROUGHT: Final = (os.path.join(_PACKAGE, "data"), os.path.join(os.path.dirname(
 
 def find_routes_file(env: Mapping[str, str], flags: Mapping[str, str]) -> str:
     """The path to read, flag over environment over default; only the default may be missing and is then replaced."""
-    for given in (flags.get(ROUTES), env.get(ROUTES)):
-        if given is not None and given.strip():
-            return given.strip()
+    if named := _named(env, flags):
+        return named
     default = DEFAULTS[ROUTES]
     if os.path.exists(default):
         return default
@@ -32,11 +31,16 @@ def brought(name: str) -> str:
     return next(filter(os.path.exists, (os.path.join(folder, name) for folder in _BROUGHT)), "")
 
 
-def warning_about(path: str) -> str:
-    """What to say when this is the brought routes file, found because there is none of one's own; else nothing."""
-    if path == DEFAULTS[ROUTES] or path != brought("routes.yaml"):
+def warning_about(env: Mapping[str, str], flags: Mapping[str, str]) -> str:
+    """What to say when the brought routes file counts because none was named and there is none here; else nothing."""
+    path = find_routes_file(env, flags)
+    if _named(env, flags) or path == DEFAULTS[ROUTES]:
         return ""
     return (
         f"{ROUTES}: is not set and there is no {DEFAULTS[ROUTES]} in this folder, so the program's own routes file "
         f"is in force, {path}; write one of yours with: biot-sidecar init"
     )
+
+
+def _named(env: Mapping[str, str], flags: Mapping[str, str]) -> str:
+    return next(filter(None, (source.get(ROUTES, "").strip() for source in (flags, env))), "")
