@@ -62,6 +62,14 @@ async def test_a_refused_request_gets_its_error_and_biot_hears_nothing(sidecar, 
     assert not sidecar.pool.dialled
 
 
+@pytest.mark.parametrize("method", [b"GET", b"HEAD"])
+async def test_the_body_of_an_answer_of_our_own_counts_as_those_of_biot_do(sidecar, method):
+    sidecar.routes.deny = "no"
+    plugin = await sidecar.ask(GET.replace(b"GET", method))
+    assert sidecar.exchange.response_bytes == len(plugin.got.partition(b"\r\n\r\n")[2])
+    assert bool(sidecar.exchange.response_bytes) is (method == b"GET")
+
+
 async def test_after_ambiguous_bytes_the_connection_ends_and_what_follows_is_not_read(sidecar):
     plugin = await sidecar.ask(b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1, 1\r\n\r\n" + GET)
     assert plugin.got.count(b"HTTP/1.1 ") == 1
@@ -314,6 +322,7 @@ async def test_a_plugins_login_is_answered_here_with_a_placeholder(start, cut):
     assert plugin.got.count(b'"accessToken": "') == 2
     assert not sidecar.pool.dialled
     assert sidecar.exchange.request_bytes == len(LOGIN_BODY)
+    assert sidecar.exchange.response_bytes == len(plugin.got.rpartition(b"\r\n\r\n")[2])
 
 
 async def test_a_plugins_login_that_asks_first_whether_to_send_its_body_is_told_to(start):

@@ -312,7 +312,8 @@ class ConnectionHandler:
         exchange.request_bytes = client.body_bytes
         keep = client.body_done and head.keep_alive and not self.draining
         now = self._wall()
-        client.write(local_response_bytes(200, "application/json", placeholder_answer(now), now=now, close=not keep))
+        answer = local_response_bytes(200, "application/json", placeholder_answer(now), now=now, close=not keep)
+        _write_counted(client, exchange, answer)
         return keep
 
     def _fail(self, client: ClientStream, exchange: Exchange, failure: Failure) -> bool:
@@ -328,9 +329,8 @@ class ConnectionHandler:
         exchange.request_bytes = client.body_bytes
         route = exchange.verdict.route.name if exchange.verdict is not None else ""
         method, trace_id, now = exchange.method, exchange.trace_id, self._wall()
-        client.write(
-            error_response_bytes(failure, method=method, trace_id=trace_id, route=route, now=now, close=not keep)
-        )
+        answer = error_response_bytes(failure, method=method, trace_id=trace_id, route=route, now=now, close=not keep)
+        _write_counted(client, exchange, answer)
         return keep
 
     def _body_is_here(self, client: ClientStream) -> bool:
@@ -380,6 +380,12 @@ class ConnectionHandler:
         self.draining = True
         if self._forwarder is not None:
             self._forwarder.draining = True
+
+
+def _write_counted(client: ClientStream, exchange: Exchange, answer: bytes) -> None:
+    """A whole response of our own, whose body counts as those of BioT do."""
+    client.write(answer)
+    exchange.response_bytes = len(answer.partition(b"\r\n\r\n")[2])
 
 
 def _always() -> bool:

@@ -105,9 +105,7 @@ def _requests(snapshot: Snapshot) -> Iterator[Family]:
     )
     yield _gauge("requests_in_flight", "Requests under way.", snapshot.in_flight)
     yield _counter("request_body_bytes", "Bytes of requests' bodies.", (), [((), snapshot.request_bytes)])
-    yield _counter(
-        "response_body_bytes", "Bytes of answers' bodies that were passed on.", (), [((), snapshot.response_bytes)]
-    )
+    yield _counter("response_body_bytes", "Bytes of answers' bodies.", (), [((), snapshot.response_bytes)])
     yield _counter("answers_cut", "Answers that broke off after their head.", (), [((), snapshot.cut)])
 
 
