@@ -260,9 +260,16 @@ def test_a_sidecar_that_cannot_start_ends_it_with_its_status():
 
 
 def test_wrong_flags_are_all_told_at_once():
-    done = ran("--listen", "0.0.0.0:9000", "--timeout", "1h", "--concurrency", "0", "--", "true")
-    assert done.returncode == 1
+    done = ran("--listen", "9000", "--timeout", "1h", "--concurrency", "0", "--", "true")
+    assert done.returncode == 2
     assert [line.split(": ")[1] for line in done.stderr.splitlines()] == ["--listen", "--timeout", "--concurrency"]
+    assert done.stderr.splitlines()[0].endswith("write HOST:PORT or [::1]:PORT, such as 127.0.0.1:9000")
+
+
+def test_an_address_that_is_not_loopback_is_wrong_configuration():
+    done = ran("--listen", "0.0.0.0:9000", "--", "true")
+    assert done.returncode == 1
+    assert done.stderr.endswith("--listen: 0.0.0.0:9000 is not loopback; SIDECAR_ALLOW_REMOTE=1 allows it\n")
 
 
 def test_a_port_in_use_ends_it_with_status_3(tmp_path):
@@ -270,7 +277,8 @@ def test_a_port_in_use_ends_it_with_status_3(tmp_path):
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         done = ran("--listen", where, "--", sys.executable, str(RUNTIME))
     assert done.returncode == 3
-    assert where in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"biot-sidecar: cannot listen on {where}: ")
+    assert done.stderr.endswith("; set --listen to another address\n")
 
 
 def test_its_sidecar_listens_where_the_setting_says(tmp_path, biot):

@@ -108,16 +108,10 @@ def run(*flags: str, **env: str) -> int:
 @pytest.mark.parametrize(
     ("flags", "env", "message"),
     [
-        (["--listen", "8788"], {}, "--listen: '8788' is no address; write HOST:PORT"),
-        (["--listen", "127.0.0.1:99999"], {}, "is no address; write HOST:PORT"),
-        (["--listen", ":8788"], {}, "names no host"),
-        (["--listen", "unix:/a"], {}, "--listen: 'unix:/a' is not one HOST:PORT, such as 127.0.0.1:8788"),
         ([], {"SIDECAR_SIMULATOR_LISTEN": "127.0.0.1:1,[::1]:1"}, "SIDECAR_SIMULATOR_LISTEN: '127.0.0.1:1,[::1]:1' is"),
         ([], {"SIDECAR_ALLOW_REMOTE": "maybe"}, "SIDECAR_ALLOW_REMOTE: 'maybe' is neither 1 nor 0"),
         (["--listen", "0.0.0.0:0"], {}, "--listen: '0.0.0.0' is not loopback"),
         (["--listen", "[::]:0"], {}, "set SIDECAR_ALLOW_REMOTE=1"),
-        (["--token-life", "soon"], {}, "--token-life: 'soon' is no duration"),
-        (["--token-life", "0s"], {}, "--token-life: a token lives for 1s at least"),
         ([], {"BIOT_SERVICE_USER_ID": "mine"}, "BIOT_SERVICE_USER_SECRET_KEY: is not set; set it or"),
         ([], {"SIDECAR_SECRET_COMMAND": "echo sesame", "PATH": "/bin"}, "BIOT_SERVICE_USER_ID: is not set; it is the"),
         (
@@ -146,6 +140,27 @@ def test_wrong_configuration_is_one_readable_message_and_exit_status_1(
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith("biot-sidecar: ")
     assert "sesame" not in err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--listen", "8788"], "--listen: '8788' is no address; write HOST:PORT"),
+        (["--listen", "127.0.0.1:99999"], "is no address; write HOST:PORT"),
+        (["--listen", ":8788"], "names no host"),
+        (["--listen", "unix:/a"], "--listen: 'unix:/a' is not one HOST:PORT, such as 127.0.0.1:8788"),
+        (["--token-life", "soon"], "--token-life: 'soon' is no duration"),
+        (["--token-life", "0s"], "--token-life: a token lives for 1s at least"),
+        (["--scopes", "READ_PATIENTS"], "--scopes: BioT has no permission 'READ_PATIENTS'"),
+    ],
+)
+def test_a_flag_that_cannot_be_read_is_one_readable_message_and_exit_status_2(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*flags) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert (out, err.count("\n")) == ("", 1)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from biot_sidecar.cli.child_process import CHILD_ENDED, STOPPING, Child, Signals, finish, reap, start_own
-from biot_sidecar.cli.flags import add_setting_flags, command_of, flags_of
+from biot_sidecar.cli.flags import add_setting_flags, command_of, flags_of, value_of
 from biot_sidecar.cli.ready_line import base_url, listen_addresses
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import WrongCommandLine
 from biot_sidecar.settings.names import BASE_URL, SECRET, SIMULATOR_LISTEN, USER_ID
-from biot_sidecar.settings.simulator import names_service_user
+from biot_sidecar.settings.simulator import check_simulator_listen, names_service_user
 from biot_sidecar.settings.table import FLAGS
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lambda", action="store_true", dest="is_lambda", help="CMD is run as `lambda` runs it")
     parser.add_argument(
         "--subscribe",
+        type=value_of(_event),
         action="append",
         default=[],
         metavar="EVENT",
@@ -50,12 +51,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """Run all until a signal; 0, or the exit status of the one that did not start, or 1 if one ended by itself."""
+    """Run all until a signal; 0, or the exit status of the one that did not start, or 1 if one ended by itself.
+
+    Raises BadSettings and WrongCommandLine.
+    """
     plugin = _plugin(args, env)
-    if env.get(BASE_URL, "").strip():
-        say(f"the demo brings its own BioT along; {BASE_URL} is not called")
     flags = flags_of(args)
     where = {name: flags.pop(name) for name in (SIMULATOR_LISTEN,) if name in flags}
+    check_simulator_listen(env, where)
+    if env.get(BASE_URL, "").strip():
+        say(f"the demo brings its own BioT along; {BASE_URL} is not called")
     if plugin is not None:
         from biot_sidecar.cli.demo_plugin import DemoRun
 
@@ -82,22 +87,22 @@ def _plugin(args: argparse.Namespace, env: Mapping[str, str]) -> DemoPlugin | No
         return None
     from biot_sidecar.cli.demo_plugin import DemoPlugin, plugin_url
     from biot_sidecar.cli.scheduled_event import SCHEDULE
-    from biot_sidecar.simulator.event_spec import parse_event
 
-    for event in args.subscribe:
-        if event == SCHEDULE:
-            if not args.is_lambda:
-                raise WrongCommandLine(
-                    f"--subscribe {SCHEDULE} needs --lambda: BioT has no clock for plugins elsewhere"
-                )
-            continue
-        try:
-            parse_event([event], wildcards=True)
-        except ValueError as error:
-            raise WrongCommandLine(f"--subscribe: {error}") from None
+    if SCHEDULE in args.subscribe and not args.is_lambda:
+        raise WrongCommandLine(f"--subscribe {SCHEDULE} needs --lambda: BioT has no clock for plugins elsewhere")
     return DemoPlugin(
         command=tuple(command), is_lambda=args.is_lambda, subscribe=tuple(args.subscribe), url=plugin_url(env)
     )
+
+
+def _event(text: str) -> str:
+    """As `trigger` names it, or several by `*`. Raises ValueError."""
+    from biot_sidecar.cli.scheduled_event import SCHEDULE  # for those who have a plugin
+    from biot_sidecar.simulator.event_spec import parse_event
+
+    if text != SCHEDULE:
+        parse_event([text], wildcards=True)
+    return text
 
 
 def _run_sidecar(flags: Mapping[str, str], env: Mapping[str, str], simulator: Child, signals: Signals) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from biot_sidecar.cli.child_process import CHILD_ENDED, FORWARDED, Child, Signals, finish, reap, start, start_own
-from biot_sidecar.cli.flags import add_setting_flags, command_of, flags_of
+from biot_sidecar.cli.flags import add_setting_flags, flags_of, required_command_of
 from biot_sidecar.cli.ready_line import first_base_url
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import BadSettings
@@ -44,11 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """The command's exit status, or the sidecar's if it does not start. Raises BadSettings."""
-    command = command_of(args)
-    if not command:
-        say("there is no command to run; write: biot-sidecar exec -- CMD ARG...")
-        return 2
+    """The command's exit status, or the sidecar's if it does not start. Raises BadSettings and WrongCommandLine."""
+    command = required_command_of(args, "exec")
     flags = flags_of(args)
     refuse_unix_only(flags, env)
     words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]

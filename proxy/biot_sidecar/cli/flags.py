@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, TypeVar
 
+from biot_sidecar.errors import WrongCommandLine
 from biot_sidecar.settings.table import SETTINGS
 
 if TYPE_CHECKING:
@@ -28,14 +29,14 @@ def flags_of(args: argparse.Namespace) -> dict[str, str]:
     return {setting.name: given[setting.name] for setting in SETTINGS if given.get(setting.name) is not None}
 
 
-def value_of(parse: Callable[[str], Value]) -> Callable[[str], Value]:
-    """The `type` of a flag whose value `parse` reads, without blanks around it. What its ValueError says reaches the
-    user, where argparse would say something of its own.
+def value_of(parse: Callable[[str], Value], *, keeps_blanks: bool = False) -> Callable[[str], Value]:
+    """The `type` of a flag whose value `parse` reads, without the blanks around it unless it `keeps_blanks`. What its
+    ValueError says reaches the user, where argparse would say something of its own.
     """
 
     def read(text: str) -> Value:
         try:
-            return parse(text.strip())
+            return parse(text if keeps_blanks else text.strip())
         except ValueError as error:
             import argparse  # a start without flags does without
 
@@ -48,3 +49,11 @@ def command_of(args: argparse.Namespace) -> list[str]:
     """The user's command and its arguments, behind `--` or not."""
     words: list[str] = args.command
     return words[1:] if words[:1] == ["--"] else words
+
+
+def required_command_of(args: argparse.Namespace, name: str) -> list[str]:
+    """The same for a command that cannot do without. Raises WrongCommandLine."""
+    command = command_of(args)
+    if not command:
+        raise WrongCommandLine(f"there is no command to run; write: biot-sidecar {name} -- CMD ARG...")
+    return command

@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Final
 
 from biot_sidecar.cli.event_feed import EventFeed
 from biot_sidecar.cli.exec import cannot_run, command_environment, refuse_unix_only
-from biot_sidecar.cli.flags import add_setting_flags, command_of, flags_of
+from biot_sidecar.cli.flags import add_setting_flags, flags_of, required_command_of, value_of
 from biot_sidecar.cli.plugin_process import PluginProcess, start_own_process, start_process
 from biot_sidecar.cli.ready_line import first_base_url
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.cli.stop_request import first, stop_request
-from biot_sidecar.settings.lambda_function import LambdaSettings, load_lambda
+from biot_sidecar.errors import AddressInUse
+from biot_sidecar.settings.lambda_function import (
+    DEFAULT_LISTEN,
+    LambdaSettings,
+    load_lambda,
+    parse_concurrency,
+    parse_listen,
+    parse_timeout,
+)
 from biot_sidecar.settings.names import LISTEN, SECRET, WORKERS
 from biot_sidecar.settings.table import FLAGS
 
@@ -38,7 +46,6 @@ secret. A second event at a time gets a second CMD, as at AWS. What CMD does wro
 with an error body, 504 after --timeout; then CMD is started anew. CMD that ends before it asked for an event ends this
 command with its exit status.
 """
-_LISTEN: Final = "127.0.0.1:9000"
 _TIMEOUT: Final = "3s"
 
 
@@ -47,13 +54,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = _EPILOG
     parser.usage = "%(prog)s [FLAG...] -- CMD [ARG...]"
-    parser.add_argument("--listen", default=_LISTEN, metavar="ADDRESS", help=f"the function's URL; default {_LISTEN}")
     parser.add_argument(
-        "--timeout", default=_TIMEOUT, metavar="DURATION", help=f"for each event; default {_TIMEOUT}, as Lambda's"
+        "--listen",
+        type=value_of(parse_listen),
+        default=DEFAULT_LISTEN,
+        metavar="ADDRESS",
+        help=f"the function's URL; default {DEFAULT_LISTEN}",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=value_of(parse_timeout),
+        default=_TIMEOUT,
+        metavar="DURATION",
+        help=f"for each event; default {_TIMEOUT}, as Lambda's",
     )
     parser.add_argument("--freeze", action="store_true", help="stop CMD and sidecar between events, as Lambda does")
     parser.add_argument(
-        "--concurrency", default="10", metavar="N", help="how many CMDs run at a time; more events wait; default 10"
+        "--concurrency",
+        type=value_of(parse_concurrency),
+        default="10",
+        metavar="N",
+        help="how many CMDs run at a time; more events wait; default 10",
     )
     parser.add_argument("--quiet", action="store_true", help="no line for each event that a request makes")
     add_setting_flags(parser, "exec", but=(LISTEN,))
@@ -61,11 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
-    """0 after a signal, CMD's exit status if it never asked for an event. Raises BadSettings and AddressInUse."""
-    command = command_of(args)
-    if not command:
-        say("there is no command to run; write: biot-sidecar lambda -- CMD ARG...")
-        return 2
+    """0 after a signal, CMD's exit status if it never asked for an event.
+
+    Raises BadSettings, WrongCommandLine and AddressInUse.
+    """
+    command = required_command_of(args, "lambda")
     settings = load_lambda(env, command, args.listen, args.timeout, args.concurrency, freeze=args.freeze)
     flags = flags_of(args)
     own = {**env, LISTEN: env.get(LISTEN, "").strip() or "127.0.0.1:0"}
@@ -73,7 +94,11 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         own[WORKERS] = "1"  # Lambda freezes one process; several would each have to be found
     refuse_unix_only(flags, own)
     words = [f"{FLAGS[name]}={value}" for name, value in flags.items()]
-    return asyncio.run(_Run(settings, own, tells=not args.quiet).run(words))
+    try:
+        return asyncio.run(_Run(settings, own, tells=not args.quiet).run(words))
+    except AddressInUse as error:
+        reason = str(error)
+    raise AddressInUse(f"{reason}; set --listen to another address")
 
 
 class _Run:

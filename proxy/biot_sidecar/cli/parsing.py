@@ -18,11 +18,24 @@ class Parser(argparse.ArgumentParser):
     """Tells of what is wrong as the rest of the program does, instead of printing the usage and ending."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's; raises WrongCommandLine for flags that are none, with the one that was probably meant."""
+        """As argparse's; raises WrongCommandLine with every value that cannot be read, or for flags that are none, with
+        the one that was probably meant.
+        """
+        self._unreadable: list[str] = []
         parsed, unknown = super().parse_known_args(args, namespace)
+        if self._unreadable:
+            self.error("\n".join(self._unreadable))
         if unknown:
             self.error(self._no_such(unknown[0]))
         return parsed, unknown
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """argparse's own way to each value; it would end at the first that cannot be read."""
+        try:
+            return super()._get_value(action, arg_string)
+        except argparse.ArgumentError as error:
+            self._unreadable.append(f"{error.argument_name}: {error.message}")
+            return None
 
     def _no_such(self, word: str) -> str:
         if not word.startswith("-"):

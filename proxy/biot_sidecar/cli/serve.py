@@ -33,7 +33,8 @@ def _settings(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
         return load(env, flags)
     except BadSettings as error:
         wrong = error
-    raise BadSettings(wrong.problems + _route_problems(env, flags), wrong.warnings)
+    routes = _route_problems(env, flags)
+    raise BadSettings(wrong.problems + routes, wrong.warnings, only_flags=wrong.only_flags and not routes)
 
 
 def _route_problems(env: Mapping[str, str], flags: Mapping[str, str]) -> list[str]:

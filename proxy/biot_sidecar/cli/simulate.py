@@ -11,14 +11,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from biot_sidecar.cli.flags import add_setting_flags, flags_of
+from biot_sidecar.cli.flags import add_setting_flags, flags_of, value_of
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import AddressInUse, BadSettings
 from biot_sidecar.platform import handle_signals, run_once
 from biot_sidecar.regular_file import read_file
 from biot_sidecar.settings.names import SIMULATOR_LISTEN
 from biot_sidecar.settings.secret import Secret
-from biot_sidecar.settings.simulator import TOKEN_LIFE, SimulatorSettings, load_simulator
+from biot_sidecar.settings.simulator import SimulatorSettings, load_simulator, parse_token_life
 from biot_sidecar.settings.table import set_elsewhere
 from biot_sidecar.settings.values import ListenAddress
 
@@ -63,18 +63,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lenient", action="store_true", help="only warn of bodies that BioT would refuse")
     parser.add_argument(
         "--scopes",
+        type=value_of(_permissions),
         metavar="PERMISSION,...",
         help="all that the service user may do; other operations answer 403 ACCESS_DENIED. Without it: everything",
     )
-    parser.add_argument(TOKEN_LIFE, default="30m", metavar="DURATION", help="such as 90s or 1m30s; default 30m")
+    parser.add_argument(
+        "--token-life",
+        type=value_of(parse_token_life),
+        default="30m",
+        metavar="DURATION",
+        help="such as 90s or 1m30s; default 30m",
+    )
 
 
 def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Serve until a signal. Raises BadSettings and AddressInUse."""
-    settings = load_simulator(env, flags_of(args), args.token_life, time.monotonic)  # noqa: TID251 - as in wait
+    settings = load_simulator(env, flags_of(args), time.monotonic)  # noqa: TID251 - as in wait
     say(*settings.warnings)
-    options, shown = _options(settings, args.faults, args.scopes)
-    options = dataclasses.replace(options, lenient=args.lenient)
+    options, shown = _options(settings, args)
     try:
         run_once(_serve(options, settings.listen, shown))
     except AddressInUse as error:
@@ -95,27 +101,23 @@ async def _serve(options: SimulatorOptions, address: ListenAddress, shown: str) 
         await stop.wait()
 
 
-def _options(settings: SimulatorSettings, faults_file: str | None, scopes: str | None) -> tuple[SimulatorOptions, str]:
+def _options(settings: SimulatorSettings, args: argparse.Namespace) -> tuple[SimulatorOptions, str]:
     """The options, and what may be shown of the secret; raises BadSettings."""
     # aiohttp, cryptography and jwt cost 150 ms and are of no use to the other commands.
     from biot_sidecar.simulator.options import DEFAULT_SECRET, DEFAULT_SERVICE_USER_ID, SimulatorOptions
 
-    known = _faults(faults_file) if faults_file is not None else ()
+    known = _faults(args.faults) if args.faults is not None else ()
     identity, secret = settings.user or (DEFAULT_SERVICE_USER_ID, Secret(DEFAULT_SECRET))
-    options = SimulatorOptions(identity, secret, settings.token_life, known)
-    if scopes is not None:
-        options = dataclasses.replace(options, scopes=_permissions(scopes), only_scopes=True)
+    options = SimulatorOptions(identity, secret, args.token_life, known, lenient=args.lenient)
+    if args.scopes is not None:
+        options = dataclasses.replace(options, scopes=args.scopes, only_scopes=True)
     return options, "from the environment" if settings.user else DEFAULT_SECRET
 
 
 def _permissions(text: str) -> tuple[str, ...]:
-    from biot_sidecar.simulator import permissions
+    from biot_sidecar.simulator import permissions  # reads the catalogue
 
-    try:
-        return permissions.parse(text)
-    except ValueError as error:
-        reason = str(error)
-    raise BadSettings([f"--scopes: {reason}"])
+    return permissions.parse(text)
 
 
 def _faults(path: str) -> tuple[Fault, ...]:

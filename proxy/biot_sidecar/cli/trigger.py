@@ -15,6 +15,7 @@ from urllib.error import HTTPError
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
+from biot_sidecar.cli.flags import value_of
 from biot_sidecar.cli.scheduled_event import SCHEDULE, Reply, invoke_url, scheduled_event, status_of
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import WrongCommandLine
@@ -46,16 +47,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     parser.usage = "%(prog)s EVENT [FLAG...]"
     parser.add_argument("event", nargs="+", metavar="EVENT", help="which event, see below")
-    parser.add_argument("--to", default=_PLUGIN, metavar="URL", help=f"the plugin; default {_PLUGIN}")
+    parser.add_argument(
+        "--to", type=value_of(_url), default=_PLUGIN, metavar="URL", help=f"the plugin; default {_PLUGIN}"
+    )
     parser.add_argument("--id", default="", help="the entity's id")
     parser.add_argument(
         "--set",
+        type=value_of(_assignment, keeps_blanks=True),
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="a field of the entity, or of the request's body, such as age=42 or _name.firstName=Ann; repeatable",
     )
-    parser.add_argument("--simulator", default=_SIMULATOR, metavar="URL", help=f"default {_SIMULATOR}")
+    parser.add_argument(
+        "--simulator", type=value_of(_url), default=_SIMULATOR, metavar="URL", help=f"default {_SIMULATOR}"
+    )
     parser.add_argument(
         "--event", metavar="FILE", dest="file", help="the event of a schedule: a file with a JSON object"
     )
@@ -74,42 +80,40 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
         parse_event(args.event)
     except ValueError as error:
         raise WrongCommandLine(str(error)) from None
-    asked = {"event": " ".join(args.event), "id": args.id, "set": dict(map(_assignment, args.set))}
-    plugin = _url("--to", args.to)
-    _url("--simulator", args.simulator)
-    made = _made(args.simulator.rstrip("/"), asked)
+    asked = {"event": " ".join(args.event), "id": args.id, "set": dict(args.set)}
+    made = _made(args.simulator.geturl().rstrip("/"), asked)
     if made is None:
         return 1
     body = json.dumps(made["body"]).encode()
-    whole = _head(plugin, made["headers"], body) + body
+    whole = _head(args.to, made["headers"], body) + body
     if args.print:
         _print(whole)
         return 0
-    return _send(args.to, plugin, whole, made["name"])
+    return _send(args.to.geturl(), args.to, whole, made["name"])
 
 
 def _schedule(args: argparse.Namespace) -> int:
     """No simulator is asked: the event is about no entity and has no token. Raises WrongCommandLine, BadSettings."""
     if args.id:
         raise WrongCommandLine(f"--id: the event of a {SCHEDULE} is about no entity")
-    plugin = invoke_url(_url("--to", args.to))
-    event = scheduled_event(args.file, dict(map(_assignment, args.set)))
+    plugin = invoke_url(args.to)
+    event = scheduled_event(args.file, dict(args.set))
     body = json.dumps(event).encode()
     whole = _head(plugin, {}, body) + body
     if args.print:
         _print(whole)
         return 0
-    return _send(args.to, plugin, whole, SCHEDULE)
+    return _send(args.to.geturl(), plugin, whole, SCHEDULE)
 
 
-def _url(flag: str, text: str) -> SplitResult:
+def _url(text: str) -> SplitResult:
     try:
         url = urlsplit(text)
         known = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:  # a port that is no number
         known = False
     if not known or any(not "!" <= letter <= "~" for letter in text):
-        raise WrongCommandLine(f"{flag}: {text!r} is no URL, such as {_PLUGIN}")
+        raise ValueError(f"{text!r} is no URL, such as {_PLUGIN}")
     return url
 
 
@@ -117,7 +121,7 @@ def _assignment(text: str) -> tuple[str, Any]:
     """`age=42`, `_name.firstName=Ann`: JSON where the value is some, else a text."""
     name, equals, value = text.partition("=")
     if not equals or not name or not all(name.split(".")):
-        raise WrongCommandLine(f"--set: {text!r} is no NAME=VALUE, such as age=42")
+        raise ValueError(f"{text!r} is no NAME=VALUE, such as age=42")
     try:
         return name, json.loads(value, parse_constant=_no_number, parse_float=_finite)
     except ValueError:

@@ -42,9 +42,14 @@ def parse_address(text: str, no_unix: str = WHY_NO_UNIX_SOCKETS) -> ListenAddres
         if not path or len(os.fsencode(path)) > 107:
             raise ValueError(f"{text!r} needs a path of 1 to 107 bytes after unix:")
         return ListenAddress(host="", path=path)
+    return parse_tcp_address(text, "HOST:PORT, [::1]:PORT or unix:PATH, such as 127.0.0.1:8787")
+
+
+def parse_tcp_address(text: str, expected: str) -> ListenAddress:
+    """`HOST:PORT` or `[::1]:PORT`. Raises ValueError with what is `expected`."""
     host, colon, port = text.rpartition(":")
     if not colon or not _PORT.fullmatch(port) or int(port) > 65535:
-        raise ValueError(f"{text!r} is no address; write HOST:PORT, [::1]:PORT or unix:PATH, such as 127.0.0.1:8787")
+        raise ValueError(f"{text!r} is no address; write {expected}")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:

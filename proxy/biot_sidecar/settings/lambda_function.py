@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -16,11 +16,22 @@ from biot_sidecar.settings.names import ALLOW_REMOTE, ALLOWED_ORIGINS
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.values import ListenAddress
 
-Value = TypeVar("Value")
+DEFAULT_LISTEN: Final = "127.0.0.1:9000"
 _LONGEST: Final = 900.0
 """Seconds; no Lambda function runs longer for an event."""
 _MOST: Final = 1000
 """Environments of a function; an AWS account has no more at first."""
+
+parse_listen: Final = parsers.tcp_address(DEFAULT_LISTEN)
+parse_concurrency: Final = parsers.whole_number(1, _MOST)
+
+
+def parse_timeout(text: str) -> float:
+    """Seconds. Raises ValueError."""
+    seconds = parse_duration(text)
+    if not 1 <= seconds <= _LONGEST:
+        raise ValueError("Lambda allows 1s to 15m")
+    return seconds
 
 
 class LambdaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,15 +46,12 @@ class LambdaSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_lambda(
-    env: Mapping[str, str], command: Sequence[str], listen: str, timeout: str, most: str, *, freeze: bool
+    env: Mapping[str, str], command: Sequence[str], listen: ListenAddress, timeout: float, most: int, *, freeze: bool
 ) -> LambdaSettings:
-    """The flags' texts, checked. Raises BadSettings with every problem."""
+    """The flags' values, checked against the settings and the system. Raises BadSettings with every problem."""
     reader = Reader(env, {}, "lambda")
-    address = _flag(reader, "--listen", parsers.tcp_address, listen, ListenAddress("127.0.0.1"))
-    if not is_loopback(address.host) and not reader.value(ALLOW_REMOTE):
-        reader.problems.append(f"--listen: {address} is not loopback; {ALLOW_REMOTE}=1 allows it")
-    seconds = _flag(reader, "--timeout", _timeout, timeout, 0.0)
-    environments = _flag(reader, "--concurrency", parsers.whole_number(1, _MOST), most, 0)
+    if not is_loopback(listen.host) and not reader.value(ALLOW_REMOTE):
+        reader.problems.append(f"--listen: {listen} is not loopback; {ALLOW_REMOTE}=1 allows it")
     if freeze and not CAN_FREEZE:
         reader.problems.append("--freeze: this system cannot stop processes and let them go on")
     origins = reader.value(ALLOWED_ORIGINS)
@@ -51,24 +59,9 @@ def load_lambda(
         raise BadSettings(reader.problems)
     return LambdaSettings(
         command=tuple(command),
-        listen=address,
-        timeout=seconds,
-        most=environments,
+        listen=listen,
+        timeout=timeout,
+        most=most,
         freeze=freeze,
         allowed_origins=frozenset(origin.decode("latin-1") for origin in origins),
     )
-
-
-def _flag(reader: Reader, flag: str, parse: Callable[[str], Value], text: str, otherwise: Value) -> Value:
-    try:
-        return parse(text.strip())
-    except ValueError as error:
-        reader.problems.append(f"{flag}: {error}")
-        return otherwise
-
-
-def _timeout(text: str) -> float:
-    seconds = parse_duration(text)
-    if not 1 <= seconds <= _LONGEST:
-        raise ValueError("Lambda allows 1s to 15m")
-    return seconds

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from biot_sidecar.durations import parse_days
-from biot_sidecar.settings.addresses import is_host, parse_address
+from biot_sidecar.settings.addresses import is_host, parse_address, parse_tcp_address
 from biot_sidecar.settings.secret import Secret
 from biot_sidecar.settings.secret_file import without_line_ending
 from biot_sidecar.settings.values import ListenAddress
@@ -100,10 +100,15 @@ def listen_address(text: str) -> ListenAddress:
     return parse_address(text)
 
 
-def tcp_address(text: str) -> ListenAddress:
-    if "," in text or text.startswith("unix:"):
-        raise ValueError(f"{text!r} is not one HOST:PORT, such as 127.0.0.1:8788")
-    return parse_address(text)
+def tcp_address(example: str) -> Callable[[str], ListenAddress]:
+    """Of one HOST:PORT, such as `example`."""
+
+    def parse(text: str) -> ListenAddress:
+        if "," in text or text.startswith("unix:"):
+            raise ValueError(f"{text!r} is not one HOST:PORT, such as {example}")
+        return parse_tcp_address(text, f"HOST:PORT or [::1]:PORT, such as {example}")
+
+    return parse
 
 
 def host_names(text: str) -> frozenset[bytes]:

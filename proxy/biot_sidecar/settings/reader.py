@@ -20,6 +20,7 @@ class Reader:
         self._flag_names = flags_for(command)
         self._values: dict[str, Any] = {}
         self.problems: list[str] = []
+        self.wrong_flags = 0  # problems that are a flag's value that cannot be read
         self.warnings: list[str] = []
 
     def value(self, name: str) -> Any:
@@ -42,7 +43,7 @@ class Reader:
         return next(((spelling, text) for spelling, text in spellings if text), (name, ""))
 
     def problem(self, name: str, reason: str) -> None:
-        shown = self._flag_names.get(name, name) if name in self._flags else name
+        shown = self._flag_names.get(name, name) if self._by_flag(name) else name
         self.problems.append(f"{shown}: {reason}")
 
     def warn(self, name: str, reason: str) -> None:
@@ -66,15 +67,23 @@ class Reader:
         try:
             value = row.parse(text)
         except BadItems as error:
-            for reason in error.reasons:
-                self.problem(row.name, reason)
+            self._unreadable(row.name, *error.reasons)
             return error.good
         except ValueError as error:
-            self.problem(row.name, str(error))
+            self._unreadable(row.name, str(error))
             return row.unset
         if row.extra and value and (lack := lack_of(row.extra)):
             self.problem(row.name, lack)
         return value
+
+    def _unreadable(self, name: str, *reasons: str) -> None:
+        self.wrong_flags += len(reasons) if self._by_flag(name) else 0
+        for reason in reasons:
+            self.problem(name, reason)
+
+    def _by_flag(self, name: str) -> bool:
+        """True where a flag says what the setting is; an empty one says nothing."""
+        return bool(self._flags.get(name, "").strip())
 
     def _near(self, name: str) -> str | None:
         spelled = name.upper()

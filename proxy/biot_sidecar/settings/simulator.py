@@ -1,9 +1,8 @@
-"""What the simulator is told: some of the same settings, read by the same reader, and flags of its own."""
+"""What the simulator is told: some of the same settings, read by the same reader, and the life of its tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 import msgspec
 
@@ -17,29 +16,38 @@ from biot_sidecar.settings.secret_command_run import CommandRun, without_secrets
 from biot_sidecar.settings.secret_file import UnreadableSecret, read_secret
 from biot_sidecar.settings.values import ListenAddress
 
-TOKEN_LIFE: Final = "--token-life"
-
 
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`user` is the service user's id and secret, None where the environment names none; `token_life` is seconds."""
+    """`user` is the service user's id and secret, None where the environment names none."""
 
     user: tuple[str, Secret] | None
     listen: ListenAddress
-    token_life: float
     warnings: tuple[str, ...]
 
 
-def load_simulator(
-    env: Mapping[str, str], flags: Mapping[str, str], token_life: str, clock: Callable[[], float]
-) -> SimulatorSettings:
+def load_simulator(env: Mapping[str, str], flags: Mapping[str, str], clock: Callable[[], float]) -> SimulatorSettings:
     """Flag over environment over default; `clock` tells seconds. Raises BadSettings with every problem."""
     reader = Reader(env, flags, "simulate")
     user = _user(reader, clock) if names_service_user(env) else None
     listen = reader.value(SIMULATOR_LISTEN)
     check_remote(reader, SIMULATOR_LISTEN)
-    life = _token_life(reader, token_life)
     raise_problems(reader)
-    return SimulatorSettings(user=user, listen=listen, token_life=life, warnings=tuple(reader.misspelt()))
+    return SimulatorSettings(user=user, listen=listen, warnings=tuple(reader.misspelt()))
+
+
+def check_simulator_listen(env: Mapping[str, str], flags: Mapping[str, str]) -> None:
+    """Raises BadSettings for what `demo` passes on to the simulator, and would be wrong there."""
+    reader = Reader(env, flags, "demo")
+    reader.value(SIMULATOR_LISTEN)
+    raise_problems(reader)
+
+
+def parse_token_life(text: str) -> float:
+    """Seconds. Raises ValueError."""
+    life = parse_duration(text)
+    if life < 1:
+        raise ValueError("a token lives for 1s at least")
+    return life
 
 
 def names_service_user(env: Mapping[str, str]) -> bool:
@@ -57,14 +65,3 @@ def _user(reader: Reader, clock: Callable[[], float]) -> tuple[str, Secret]:
         except UnreadableSecret as error:  # of a file: gone since it was found good
             reader.problem(error.setting, str(error))
     return identity, secret
-
-
-def _token_life(reader: Reader, text: str) -> float:
-    try:
-        life = parse_duration(text.strip())
-    except ValueError as error:
-        reader.problems.append(f"{TOKEN_LIFE}: {error}")
-        return 0.0
-    if life < 1:
-        reader.problems.append(f"{TOKEN_LIFE}: a token lives for 1s at least")
-    return life

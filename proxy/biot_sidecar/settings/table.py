@@ -64,6 +64,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     keeps_blanks: bool = False  # white space around it may belong to it
 
 
+_SIMULATOR: Final = "127.0.0.1:8788"
 _SERVING: Final = ("serve", "worker", "check", "exec")
 
 
@@ -348,8 +349,8 @@ SETTINGS: Final = (
     Setting(
         name=SIMULATOR_LISTEN,
         flags=MappingProxyType({"simulate": "--listen", "demo": "--simulator-listen"}),
-        default="127.0.0.1:8788",
-        parse=parsers.tcp_address,
+        default=_SIMULATOR,
+        parse=parsers.tcp_address(_SIMULATOR),
         help="where `simulate`, `demo` and `make run` put the simulator: `HOST:PORT`, port 0 takes any",
     ),
 )

@@ -7,13 +7,15 @@ permitted, and so is whatever a person's token does: a person's rights are their
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from biot_sidecar.routing import biot_operations
 from biot_sidecar.simulator.router import Operation
-from biot_sidecar.simulator.tokens import Issued
 from biot_sidecar.simulator.values import BiotError
 from biot_sidecar.suggest import suggest
+
+if TYPE_CHECKING:
+    from biot_sidecar.simulator.tokens import Issued  # brings packages that parse() does without
 
 _OF_NO_OPERATION: Final = frozenset({"ACTION_NOTIFICATION", "PLUGIN_INTERCEPTOR"})
 """Scopes that BioT's tokens name, too."""
