@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.upstream_connection import UpstreamConnection
-from biot_sidecar.http.upstream_pool import AGE_SPREAD
+from biot_sidecar.http.upstream_pool import AGE_SPREAD, DIALS_PER_TURN
 
 from tests.http.test_upstream_pool import answer_each, body_of, exchange
 from tests.http.wires import Basin, Wires, server, settled
@@ -110,6 +110,93 @@ async def test_who_leaves_in_the_moment_of_being_served_leaves_it_to_others():
             await leaves
         await settled(lambda: wires.pool.idle == 1)
         assert wires.pool.active == 0
+        wires.pool.close()
+
+
+async def test_what_is_given_back_belongs_to_who_was_called_for_it_and_not_to_who_comes_in_between():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        busy = wires.pool.take()
+        waiting = acquiring(wires)
+        await asyncio.sleep(0)
+        wires.pool.release(busy, keep=True)
+        assert (wires.pool.idle, wires.pool.take()) == (1, None)
+        assert await waiting is busy
+        wires.pool.release(busy, keep=True)
+        assert wires.pool.take() is busy
+        wires.pool.release(busy, keep=True)
+        wires.pool.close()
+
+
+async def test_who_was_called_and_leaves_calls_the_next_one():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        busy = wires.pool.take()
+        leaves, stays = acquiring(wires), acquiring(wires)
+        await asyncio.sleep(0)
+        wires.pool.release(busy, keep=True)
+        leaves.cancel()
+        assert await stays is busy
+        wires.pool.release(busy, keep=True)
+        assert wires.pool.take() is busy  # nobody is called any more
+        wires.pool.release(busy, keep=True)
+        wires.pool.close()
+
+
+@pytest.mark.interpreted(OWN_DIAL)
+async def test_who_was_called_for_a_connection_that_ends_in_that_moment_keeps_the_first_place():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        first, second = [await wires.dial() for _ in range(2)]
+        Dials(wires)
+        waiting = [acquiring(wires) for _ in range(2)]
+        await asyncio.sleep(0)
+        wires.pool.release(first, keep=True)
+        wires.pool.drop(first, "upstream")
+        await asyncio.sleep(0)
+        wires.pool.release(second, keep=True)
+        assert await waiting[0] is second
+        assert not waiting[1].done()
+        waiting[1].cancel()
+        wires.pool.release(second, keep=True)
+        wires.pool.close()
+
+
+@pytest.mark.interpreted(OWN_DIAL)
+async def test_nobody_is_dialled_for_who_is_served_in_the_same_turn_of_the_loop():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        busy, dials = wires.pool.take(), Dials(wires)
+        for _ in range(10):
+            waiting = acquiring(wires)
+            await asyncio.sleep(0)
+            wires.pool.release(busy, keep=True)
+            assert await waiting is busy
+        assert not dials.gates
+        wires.pool.release(busy, keep=True)
+        wires.pool.close()
+
+
+@pytest.mark.interpreted(OWN_DIAL)
+async def test_a_few_dials_begin_in_each_turn_of_the_loop_until_all_have_one_who_wait():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        dials, begun = Dials(wires), []
+        waiting = [acquiring(wires) for _ in range(3 * DIALS_PER_TURN + 1)]
+        for _ in range(2 * len(waiting)):
+            before = len(dials.gates)
+            await asyncio.sleep(0)
+            begun.append(len(dials.gates) - before)
+        assert max(begun) == DIALS_PER_TURN
+        assert sum(begun) == len(waiting)
+        for gate in dials.gates:
+            gate.set_result(None)
+        for one in waiting:
+            wires.pool.release(await one, keep=True)
+        assert len(wires.pool._dials) == 0
         wires.pool.close()
 
 

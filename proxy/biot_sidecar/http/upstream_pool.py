@@ -1,8 +1,9 @@
 """The pool of connections to the one upstream: dials, keeps them while they rest, and trusts none that may be dead.
 
-Who finds no connection at rest waits for a dial, or for one that is given back meanwhile, whichever comes first. Dials
-belong to nobody: each who waits is backed by one, and a dial's connection goes to whoever has waited longest, or
-comes to rest. A failed dial is told to one who waits, unless enough others are under way.
+Who finds no connection at rest waits for a dial, or for one that is given back meanwhile, whichever comes first, and
+before whoever comes later. Dials belong to nobody: who waits for longer than a turn of the loop is backed by one, and a
+dial's connection goes to whoever has waited longest, or comes to rest. A failed dial is told to one who waits, unless
+enough others are under way.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ SPARE: Final = 32
 """Connections that may rest that long; what is beyond is a burst's, and over TLS each holds 50 KB."""
 SURPLUS_REST: Final = 15.0
 """Seconds that the others may rest."""
+DIALS_PER_TURN: Final = 2
+"""Dials that begin in one turn of the loop: of a crowd that comes at once most are served by what is given back."""
 PROBE_AFTER: Final = 1.0 if LOOP_READS_ALL else 0.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
 IDLE_MOST: Final = 256
@@ -74,6 +77,7 @@ class Pool(ConnectionOwner):
         self._generation = 0  # connections of an earlier one are used no more
         self._waiting: WaitingLine[UpstreamConnection] = WaitingLine()
         self._dials: set[asyncio.Task[UpstreamConnection]] = set()
+        self._dials_due = False
         self._idle_most = idle_most
         self._dialer = Dialer(
             address,
@@ -101,9 +105,9 @@ class Pool(ConnectionOwner):
         return len(self._idle)
 
     def take(self) -> UpstreamConnection | None:
-        """An idle connection that looks sound, or None."""
+        """An idle connection that looks sound and that nobody was called for, or None."""
         idle = self._idle
-        if not idle:
+        if len(idle) <= self._waiting.called:
             return None
         now = self._clock()
         while idle:
@@ -121,19 +125,36 @@ class Pool(ConnectionOwner):
 
     async def acquire(self, wakeup: Wakeup) -> UpstreamConnection:
         """A new connection, or one that is given back before that is there. Raises UpstreamError."""
+        again = False
         while True:
-            waiter = self._waiting.join()
-            if len(self._dials) < len(self._waiting):
-                self._start_dial()
+            waiter = self._waiting.join(again=again)
+            self._plan_dials()
             try:
                 connection = await waiter
             except asyncio.CancelledError:
                 if (given := self._waiting.leave(waiter)) is not None:
                     self.release(given, keep=True)
                 raise
-            connection = connection or self.take()
+            if connection is None:
+                self._waiting.looks()
+                connection = self.take()
             if connection is not None:
                 return connection
+            again = True
+
+    def _plan_dials(self) -> None:
+        """Look in the next turn of the loop who waits without a dial: what ends in this one may serve them all."""
+        if not self._dials_due and len(self._dials) < len(self._waiting):
+            self._dials_due = True
+            asyncio.get_running_loop().call_soon(self._start_dials)
+
+    def _start_dials(self) -> None:
+        self._dials_due = False
+        if self._closed:
+            return
+        for _ in range(min(DIALS_PER_TURN, len(self._waiting) - len(self._dials))):
+            self._start_dial()
+        self._plan_dials()
 
     def _start_dial(self) -> None:
         dial = asyncio.ensure_future(self.dial(NOBODY, lambda: len(self._dials) <= len(self._waiting)))
@@ -147,8 +168,7 @@ class Pool(ConnectionOwner):
             return
         error = dial.exception()
         if isinstance(error, NotNeeded):
-            if len(self._dials) < len(self._waiting):  # somebody has come since
-                self._start_dial()
+            self._plan_dials()  # somebody may have come since
         elif error is None:
             waiter = self._waiting.next()
             if waiter is None:
@@ -198,7 +218,7 @@ class Pool(ConnectionOwner):
         connection.wakeup = NOBODY
         self._idle.append(connection)
         connection.resume_reading()
-        self._waiting.wake_next()
+        self._waiting.call_next()
 
     def drop(self, connection: UpstreamConnection, reason: str) -> None:
         """Never use a resting connection again, as when something arrived on it."""

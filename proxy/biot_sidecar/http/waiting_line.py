@@ -10,18 +10,25 @@ Item = TypeVar("Item")
 
 
 class WaitingLine(Generic[Item]):
-    """Futures of those who wait: each gets an item, or None for `look again`."""
+    """Futures of those who wait: each gets an item, or None for `look again`.
+
+    `called` are those who were told to look and have not looked yet: what they were called for is theirs.
+    """
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[Item | None]] = deque()
+        self.called = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def join(self) -> asyncio.Future[Item | None]:
-        """Stand at the end."""
+    def join(self, *, again: bool = False) -> asyncio.Future[Item | None]:
+        """Stand at the end; `again`, who looked in vain, at the front."""
         waiter: asyncio.Future[Item | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        if again:
+            self._waiting.appendleft(waiter)
+        else:
+            self._waiting.append(waiter)
         return waiter
 
     def next(self) -> asyncio.Future[Item | None] | None:
@@ -32,11 +39,16 @@ class WaitingLine(Generic[Item]):
                 return waiter
         return None
 
-    def wake_next(self) -> None:
-        """Let whoever has waited longest look again."""
+    def call_next(self) -> None:
+        """Let whoever has waited longest look again, and tell it by `looks`."""
         waiter = self.next()
         if waiter is not None:
+            self.called += 1
             waiter.set_result(None)
+
+    def looks(self) -> None:
+        """One who was called is looking now."""
+        self.called -= 1
 
     def leave(self, waiter: asyncio.Future[Item | None]) -> Item | None:
         """Its owner has gone; what it was given in the same moment, for others."""
@@ -46,5 +58,6 @@ class WaitingLine(Generic[Item]):
             return None
         item = waiter.result()
         if item is None:
-            self.wake_next()
+            self.looks()
+            self.call_next()
         return item
