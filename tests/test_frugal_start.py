@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import subprocess
 import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
+from urllib.request import urlopen
 
 import biot_sidecar
 import pytest
@@ -15,6 +18,8 @@ from biot_sidecar.frugal_start import Expression
 
 from tests.deploy.programs import PLAIN, program
 from tests.settings.given import environment
+from tests.support.authority import Authority
+from tests.support.scripted_upstream import ScriptedUpstream
 
 SPARED = {
     "argparse",
@@ -29,6 +34,17 @@ SPARED = {
     "shlex",
     "shutil",
 }
+NEEDED_BY_NOBODY = SPARED - {"biot_sidecar.telemetry.exposition", "hashlib"} | {
+    "_strptime",
+    "biot_sidecar.auth.redis_store",
+    "calendar",
+    "email",
+    "encodings.idna",
+    "http",
+    "stringprep",
+    "urllib.request",
+}
+"""Of one that has logged in over https, forwarded a call and shown its metrics."""
 PACKAGE = Path(biot_sidecar.__file__).parent
 
 
@@ -41,6 +57,28 @@ def test_a_start_over_https_imports_nothing_that_it_can_do_without(tmp_path):
         loaded = set(re.findall(r"^import time: .* \| +(\S+)$", running.log(), re.MULTILINE))
     assert {"ssl", "yaml._yaml", "biot_sidecar.http.server"} <= loaded
     assert loaded & SPARED == set()
+
+
+@pytest.mark.e2e
+async def test_a_login_a_call_and_a_scrape_over_https_import_little_more(tmp_path):
+    authority = Authority(tmp_path)
+    async with ScriptedUpstream(authority.server_context()) as upstream:
+        env = environment(
+            BIOT_BASE_URL=upstream.url, SIDECAR_CA_FILE=str(authority.ca_file), SIDECAR_LISTEN="127.0.0.1:0"
+        )
+        env["COVERAGE_PROCESS_CONFIG"] = ""
+        command = [sys.executable, "-X", "importtime", "-m", "biot_sidecar", "serve"]
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as stack:
+            running = await loop.run_in_executor(
+                None, lambda: stack.enter_context(program(tmp_path, "sidecar", command, env))
+            )
+            url = "http://" + running.first_line.split()[3]
+            for path in ("/organization/v1/users/patients/1", "/metrics"):
+                await loop.run_in_executor(None, lambda path=path: urlopen(url + path, timeout=30).read())
+            loaded = set(re.findall(r"^import time: .* \| +(\S+)$", running.log(), re.MULTILINE))
+    assert "biot_sidecar.telemetry.exposition" in loaded
+    assert loaded & NEEDED_BY_NOBODY == set()
 
 
 def after_a_start(code: str) -> str:

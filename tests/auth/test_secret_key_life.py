@@ -7,10 +7,10 @@ import json
 import math
 
 import pytest
+from biot_sidecar.auth.fleet_key_life import FleetKeyLife
 from biot_sidecar.auth.secret_key_life import (
     DAY_SECONDS,
     PATH,
-    FleetKeyLife,
     KeyLife,
     SecretKeyWatch,
     Unknown,

@@ -68,7 +68,7 @@ def test_a_certificate_that_does_not_begin_its_line_counts_too(tmp_path, before)
 
 @pytest.mark.parametrize("host", ["api.example", "api.example."])
 def test_a_final_dot_of_a_name_stands_in_no_certificate(host):
-    assert certified_name(host) == "api.example"
+    assert certified_name(host) == b"api.example"
 
 
 def hello_of(context: ssl.SSLContext) -> ClientHello:

@@ -13,9 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from biot_sidecar.auth.redis_store import StoreUnavailable
 from biot_sidecar.auth.secret_keys import SELF_PATH, Refusal, read_keys
-from biot_sidecar.auth.token_cipher import StoredValue
 from biot_sidecar.durations import show_duration
 from biot_sidecar.errors import UpstreamError
 from biot_sidecar.http.interfaces import Fetch
@@ -28,10 +26,6 @@ DAY_SECONDS: Final = 86_400.0
 WARNING_DAYS: Final = (1, 7, 30)
 STEP_SECONDS: Final = 60.0
 """How often it is looked whether something is due."""
-CLAIM_SECONDS: Final = DAY_SECONDS - 600.0
-"""For how long one sidecar has asked for all: less than a day, so that the next one is not a step too early."""
-_ASKING: Final = b"asking"
-_NOT_TOLD: Final = b"not told"
 
 
 class KeyLife(msgspec.Struct, frozen=True):
@@ -162,56 +156,3 @@ class SecretKeyWatch:
         if near is not None and (life.expires, near) != self._warned:
             self._warned = (life.expires, near)
             self._event("warning", "secret_key", f"{life.describe(self._wall())}; then no login succeeds with it")
-
-
-class Store(Protocol):
-    """What of auth.redis_store.TokenStore is used; every method raises StoreUnavailable."""
-
-    async def get(self, *keys: str) -> list[StoredValue | None]: ...
-    async def put(self, key: str, value: bytes, ttl: float) -> None: ...
-    async def acquire_lock(self, key: str, owner: bytes, ttl: float) -> bool: ...
-    async def close(self) -> None: ...
-
-
-class FleetKeyLife:
-    """A Look for sidecars that share a token: the first of a day asks, the others read its answer under `key`.
-
-    What the store says is not trusted beyond a warning: it holds a moment and a number, no secret.
-    """
-
-    def __init__(self, look: Look, has_token: Callable[[], bool], store: Store, key: str) -> None:
-        self._look = look
-        self._has_token = has_token
-        self._store = store
-        self._key = key
-
-    async def __call__(self, *, anew: bool = False) -> KeyLife | Unknown | None:
-        if not self._has_token():
-            return None
-        try:
-            if not anew and not await self._store.acquire_lock(self._key, _ASKING, CLAIM_SECONDS):
-                return _stored_answer(*await self._store.get(self._key))
-        except StoreUnavailable:
-            return await self._look()  # this sidecar goes on alone
-        finally:
-            await self._store.close()
-        result = await self._look()
-        try:
-            answer = msgspec.json.encode(result) if isinstance(result, KeyLife) else _NOT_TOLD
-            await self._store.put(self._key, answer, CLAIM_SECONDS)
-        except StoreUnavailable:
-            pass
-        finally:
-            await self._store.close()
-        return result
-
-
-def _stored_answer(stored: StoredValue | None) -> KeyLife | Unknown | None:
-    """What another sidecar was told; None while it is asking."""
-    if stored is None or stored.value == _ASKING:
-        return None
-    try:
-        life = msgspec.json.decode(stored.value, type=KeyLife)
-    except msgspec.MsgspecError:
-        return Unknown("another sidecar has asked today, and was not told")
-    return life if life.keys > 0 else None

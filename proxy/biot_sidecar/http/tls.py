@@ -6,6 +6,7 @@ import contextlib
 import ssl
 
 from biot_sidecar.errors import BadSettings
+from biot_sidecar.http.resolver import dns_name
 from biot_sidecar.http.system_cas import trust_system
 from biot_sidecar.settings.ca_file import trust_file
 from biot_sidecar.settings.names import CA_FILE, EXTRA_CA_FILE
@@ -49,6 +50,6 @@ def describe_handshake(tls: ssl.SSLObject) -> str:
     return ", ".join(filter(None, agreed))
 
 
-def certified_name(host: str) -> str:
+def certified_name(host: str) -> str | bytes:
     """The name in certificates and in the handshake: a final dot is DNS's alone (RFC 6066, section 3)."""
-    return host.removesuffix(".")
+    return dns_name(host.removesuffix("."))

@@ -16,6 +16,8 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
+from biot_sidecar.timestamps import read_certificate_time
+
 VERIFY_INTERVAL: Final = 3600.0
 """Seconds after which a server is verified anew, however long its tickets last."""
 READ_INTERVAL: Final = 300.0
@@ -51,7 +53,7 @@ class TlsSessions:
             return
         self._session = session
         self._ends = now + min(VERIFY_INTERVAL, session.ticket_lifetime_hint or VERIFY_INTERVAL)
-        self._certificate_ends = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
+        self._certificate_ends = read_certificate_time(str(certificate["notAfter"])) or 0.0
 
     def broken(self) -> None:
         """A connection that had offered the session was lost before the server's first data."""

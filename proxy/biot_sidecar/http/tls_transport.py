@@ -57,7 +57,7 @@ class TlsTransport:
         self,
         protocol: asyncio.Protocol,
         context: ssl.SSLContext,
-        host: str,
+        host: str | bytes,
         ready: asyncio.Future[None],
         sessions: TlsSessions | None = None,
     ) -> None:

@@ -162,7 +162,7 @@ def make_secret_key_watch(
     found: Callable[[float | None, int], None],
 ) -> SecretKeyWatch:
     """`in_hand` gives the token's Authorization value. Raises BadSettings."""
-    from biot_sidecar.auth.secret_key_life import FleetKeyLife, KeyLife, SecretKeyWatch, Unknown, ask_key_life
+    from biot_sidecar.auth.secret_key_life import KeyLife, SecretKeyWatch, Unknown, ask_key_life
 
     async def look(*, anew: bool = False) -> KeyLife | Unknown | None:
         authorization = in_hand()
@@ -172,7 +172,8 @@ def make_secret_key_watch(
     if settings.token_store is not None:
         from hashlib import sha256  # loads OpenSSL, which a start over http need not
 
-        from biot_sidecar.auth.redis_store import TokenStore  # for those who share tokens only
+        from biot_sidecar.auth.fleet_key_life import FleetKeyLife  # for those who share tokens only
+        from biot_sidecar.auth.redis_store import TokenStore
 
         # A store that fails is told of where tokens are shared.
         store = TokenStore(settings.token_store, clock=time.monotonic, event=lambda level, kind, text: None)
