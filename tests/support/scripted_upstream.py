@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from tests.support.exchanges import Exchange, Held, Script, UpstreamConnection, insist_on_clean
 from tests.support.ports import reserved_port
-from tests.support.wire import Cut, Head, RecordingReader, parse_head, response
+from tests.support.wire import Cut, Head, RecordingReader, abort, parse_head, response
 
 LOGIN = b"/ums/v2/services/accessToken"
 TOKEN_CANARY = "c2VjcmV0LXNpZ25hdHVyZQ"
@@ -118,7 +118,7 @@ class ScriptedUpstream:
             self._server.close()
         self._reserved.close()
         for connection in self.connections:
-            connection.writer.transport.abort()
+            abort(connection.writer)
         await self._finish()
         assert not self.failures, self.failures
 

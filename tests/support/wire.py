@@ -189,17 +189,23 @@ class Stream:
         sock = self.writer.get_extra_info("socket")
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
+        abort(self.writer)
 
     def cut_off(self) -> None:
         """Ends a TLS connection without close_notify, a plain one without ceremony."""
         self.gone = True
-        self.writer.transport.abort()
+        abort(self.writer)
 
     async def wait_closed(self) -> None:
         with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError):
             async with asyncio.timeout(1):
                 await self.writer.wait_closed()
+
+
+def abort(writer: asyncio.StreamWriter) -> None:
+    """End a connection at once, also one that was closed before: a TLS transport of Python 3.11.2 fails then."""
+    with contextlib.suppress(AttributeError):
+        writer.transport.abort()
 
 
 def _chunk_size(line: bytes) -> int:
