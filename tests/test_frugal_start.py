@@ -23,7 +23,7 @@ from tests.support.scripted_upstream import ScriptedUpstream
 
 SPARED = {
     "argparse",
-    "ast",
+    *(() if sys.version_info >= (3, 14) else ("ast",)),  # its dataclasses import it
     "biot_sidecar.telemetry.exposition",
     "ctypes",
     "difflib",
@@ -102,7 +102,15 @@ def after_a_start(code: str) -> str:
         ("import typing_extensions; print(typing_extensions.__name__)", "typing_extensions"),
         ("import gc, re; print(gc.isenabled(), re.compile('').flags)", "True 32"),
         ("import sys; print([one for one in sys.meta_path if 'Submodule' in str(one)])", "[]"),
-        ("import sys; print('typing_extensions' in sys.modules, 'ast' in sys.modules)", "False False"),
+        ("import sys; print('typing_extensions' in sys.modules, 'dis' in sys.modules)", "False False"),
+        (
+            "import sys, dataclasses\n@dataclasses.dataclass\nclass A:\n    'It.'\n    b: int = 1\n"
+            "print(A(), 'dis' in sys.modules)",
+            "A(b=1) False",
+        ),
+        ("import inspect\ndef f(a: int): ...\nprint(inspect.get_annotations(f))", "{'a': <class 'int'>}"),
+        ("import inspect\nclass A:\n    a: '1'\nprint(inspect.get_annotations(A, eval_str=True))", "{'a': 1}"),
+        ("import inspect\nclass A:\n    a: int\nclass B(A): ...\nprint(inspect.get_annotations(B))", "{}"),
     ],
 )  # fmt: skip
 def test_what_a_start_has_not_loaded_is_loaded_for_whoever_asks(code, printed):
@@ -120,7 +128,7 @@ def test_what_a_start_has_not_loaded_is_loaded_for_whoever_asks(code, printed):
 )
 def test_a_coroutine_function_is_told_from_others_without_inspect(function, printed):
     pytest.importorskip("uvloop")
-    code = f"import sys, asyncio\n{function}\nprint(asyncio.iscoroutinefunction(it), 'ast' in sys.modules)"
+    code = f"import sys, asyncio\n{function}\nprint(asyncio.iscoroutinefunction(it), 'dis' in sys.modules)"
     assert after_a_start(code) == f"{printed} False"
 
 

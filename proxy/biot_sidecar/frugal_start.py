@@ -25,13 +25,20 @@ _LIBRARIES: Final = ("asyncio", "msgspec", "yaml", "urllib.parse", "json")
 _COMPILED: Final = tuple(EXTENSION_SUFFIXES)
 _CO_COROUTINE: Final = 0x80
 """The flag of a function that was defined by `async def` (inspect.CO_COROUTINE)."""
+_CLASSES_HOLD_ANNOTATIONS: Final = sys.version_info < (3, 14)
+"""Since then a class makes them when it is asked; its dataclasses import `annotationlib`, and that `ast`."""
 
 
 def begin() -> None:
     """Import what a serving process needs of others, and collect no garbage until `end`."""
     gc.disable()
     sys.meta_path.insert(0, _FINDER)
-    defer("inspect", iscoroutinefunction=_is_coroutine_function, isgenerator=_is_generator)
+    defer(
+        "inspect",
+        iscoroutinefunction=_is_coroutine_function,
+        isgenerator=_is_generator,
+        **({"get_annotations": _annotations} if _CLASSES_HOLD_ANNOTATIONS else {}),
+    )
     defer("msgspec.inspect")
     with _expressions_compiled_when_used(), _hidden("typing_extensions"):
         for name in _LIBRARIES:
@@ -110,6 +117,15 @@ def _is_coroutine_function(function: Any) -> bool:
 def _is_generator(value: Any) -> bool:
     """inspect.isgenerator, which uvloop takes hold of."""
     return isinstance(value, GeneratorType)
+
+
+def _annotations(value: Any, **how: Any) -> Any:
+    """inspect.get_annotations, which dataclasses asks for each of their classes since Python 3.12."""
+    if isinstance(value, type) and not how:
+        return dict(value.__dict__.get("__annotations__") or {})  # noqa: RUF063 - this is it
+    module = sys.modules["inspect"]
+    ask = module.__getattr__("get_annotations") if isinstance(module, _Deferred) else module.get_annotations
+    return ask(value, **how)
 
 
 class Expression:
