@@ -105,13 +105,13 @@ test-emulated: $(VENV)/.test ## the tests that start the program, on Linux that 
 	@BIOT_SIDECAR_EMULATED=macos $(PYTEST) $(EMULATED_TESTS)
 	@BIOT_SIDECAR_EMULATED=windows $(PYTEST) $(EMULATED_TESTS)
 
-COVER_TESTS ?= -m "not thorough"
+# Those of what ships (wheels, images, pages) run little of the package, and long.
+COVER_TESTS ?= -m "not thorough and not slow" $(foreach folder,deploy docs fuzz network,--ignore=tests/$(folder))
 
 cover: $(VENV)/.dev ## measure what the tests run through, branches and other processes included; COVER_TESTS says which
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m coverage run -m pytest -n auto --dist worksteal $(COVER_TESTS)
-	@$(BIN)/python -m coverage combine -q
-	@$(BIN)/python -m coverage report
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m coverage run -m pytest -n auto --dist worksteal --timeout=900 $(COVER_TESTS); \
+	    ended=$$?; $(BIN)/python -m coverage combine -q && $(BIN)/python -m tests.covered && exit $$ended
 
 mutants: $(VENV)/.test ## change decisions and counts one by one, and see whether a test notices; SEED, COUNT
 	@$(BIN)/python -m tests.mutants $(or $(SEED),14) $(or $(COUNT),50)

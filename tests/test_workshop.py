@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from tests import covered
 from tests.conftest import slow_ones_first, summed
 from tests.support import wants
 from tests.support.once import made_once
@@ -158,6 +159,30 @@ def test_a_mypy_that_failed_has_found_nothing_good(status):
 def test_linux_has_no_error_and_no_platform_is_forgotten():
     assert allowed()["linux"] == 0
     assert allowed().keys() == {"linux", "darwin", "win32"}
+
+
+# ---- coverage
+
+
+def test_a_part_below_its_floor_is_not_enough():
+    least = {"the whole": 90, "the forwarding path": 99}
+    told, enough = covered.verdict({"the whole": 90.0, "the forwarding path": 98.994}, least)
+    assert told[1] == "the forwarding path: 98.99 % of lines and branches; floor 99 %"
+    assert not enough
+    assert covered.verdict({"the whole": 90.0, "the forwarding path": 99.0}, least)[1]
+
+
+def test_there_is_a_floor_for_the_whole_and_a_higher_one_for_the_forwarding_path():
+    whole, path = covered.floors().values()
+    assert 50 < whole < path <= 100
+    assert all((ROOT / module).is_file() for module in covered.FORWARDING_PATH)
+
+
+def test_what_no_test_runs_through_has_a_reason_there():
+    pragmas = re.compile(r"# pragma: no (?:cover|branch)(.*)")
+    found = [line for file in (ROOT / "proxy").rglob("*.py") for line in pragmas.findall(file.read_text())]
+    assert found
+    assert [line for line in found if not re.match(r" - \w+", line)] == []
 
 
 # ---- what runs elsewhere

@@ -251,3 +251,16 @@ def test_an_asterisk_is_for_options_alone():
 )
 def test_an_absolute_target_must_name_an_allowed_host(target, code):
     assert refusal(line=b"GET " + target + b" HTTP/1.1").code is code
+
+
+def test_options_of_an_address_without_a_path_asks_about_the_server():
+    assert ADMISSION.admit(request(line=b"OPTIONS http://localhost HTTP/1.1")) == b"*"
+    assert ADMISSION.admit(request(line=b"GET http://localhost HTTP/1.1")) == b"/"
+
+
+def test_more_hosts_than_are_remembered_are_judged_all_the_same():
+    admission = Admission(ALLOWED, frozenset())
+    for number in range(1, 100):
+        assert admission.admit(request(host=b"127.0.0.%d" % number)) == b"/"
+    with pytest.raises(ClientError):
+        admission.admit(request(host=b"evil"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from biot_sidecar.errors import Code
 from biot_sidecar.http.connection import HOLD_LIMIT
 from biot_sidecar.http.messages import BodyFraming, Framing
 
 from tests.http.wires import Basin
-from tests.support.fakes import FakeSidecar
+from tests.support.fakes import FakeSidecar, SourceBase
 
 HEAD = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -129,3 +130,38 @@ async def test_discarded_bytes_are_forgotten(made):
     connection.discard()
     transport.say(b"more")
     assert connection.leftover == b""
+
+
+async def test_nothing_leaves_a_cork_that_held_nothing_and_nothing_a_connection_that_is_lost(made):
+    connection, transport = made
+    connection.cork()
+    connection.uncork()
+    connection.lost = True
+    connection.write_body([b"a", b"b"])
+    connection.finish_writing()
+    connection.pause_reading()
+    assert (transport.out, transport.ended, transport.paused) == (b"", False, False)
+
+
+async def test_who_starts_to_write_to_a_connection_that_is_full_is_paused_at_once(made):
+    class Source(SourceBase):
+        paused = False
+
+        def pause_reading(self):
+            self.paused = True
+
+    connection, _ = made
+    source = Source()
+    connection.pause_writing()
+    connection.attach(source)
+    assert source.paused
+
+
+async def test_the_body_of_a_client_that_will_say_no_more_is_broken_off_when_it_is_asked_for(made):
+    connection, transport = made
+    connection.expect_head()
+    transport.say(HEAD + b"hal")
+    connection.expect_body(Framing(BodyFraming.LENGTH, 4))
+    connection.half_closed = True
+    connection.relay_to(Basin())
+    assert connection.failure.code is Code.BAD_REQUEST

@@ -163,3 +163,16 @@ async def test_a_wait_that_somebody_cancels_as_its_time_ends_is_cancelled():
     task = loop.create_task(wait())
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_time_that_is_over_is_not_given_again():
+    async def wait() -> None:
+        limit = timeout(0.0)
+        with limit:
+            try:
+                await asyncio.sleep(30)
+            finally:
+                limit.reschedule(30)
+
+    with pytest.raises(TimeoutError):
+        await wait()

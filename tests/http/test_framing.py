@@ -8,12 +8,16 @@ from biot_sidecar.http.framing import (
     FIELDS_LIMIT,
     HEAD_LIMIT,
     START_LINE_LIMIT,
+    BadFraming,
+    _request_framing,
     connection_options,
+    content_length,
     hopeless,
     oversized_request,
     request_head,
     response_head,
 )
+from biot_sidecar.http.header_fields import Kind
 from biot_sidecar.http.messages import NO_BODY, BodyFraming, Framing
 from hypothesis import given
 from hypothesis import strategies as st
@@ -486,3 +490,29 @@ def test_an_answers_head_has_limits_too():
 )
 def test_the_options_of_connection_are_read_as_one_list_in_lower_case(values, options):
     assert connection_options(values) == options
+
+
+def test_the_options_of_a_long_field_are_read_each_time():
+    value = b"close, " + b"x" * 64
+    assert connection_options([value]) == connection_options([value]) == {b"close", b"x" * 64}
+
+
+# ---- what the parser of fields refuses first
+
+
+def test_what_ends_a_body_twice_is_refused_without_the_parsers_help():
+    with pytest.raises(BadFraming, match="repeated"):
+        content_length([b"5", b"5"])
+    with pytest.raises(BadFraming, match="together"):
+        _request_framing({Kind.TRANSFER_ENCODING: [b"chunked"], Kind.CONTENT_LENGTH: [b"5"]}, True)
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 204 No Content", b"HTTP/1.1 103 Early Hints"])
+def test_a_status_without_a_body_may_announce_no_more_than_an_empty_one(line):
+    distrust(line + b"\r\nContent-Length: 5\r\n\r\n")
+    assert response(b"Content-Length: 0", line=line).framing is NO_BODY
+
+
+def test_framings_are_values():
+    assert {Framing(BodyFraming.LENGTH, 5)} == {Framing(BodyFraming.LENGTH, 5)}
+    assert Framing(BodyFraming.LENGTH, 5) != Framing(BodyFraming.LENGTH, 6)

@@ -602,3 +602,41 @@ async def test_the_answer_to_head_has_no_body_whatever_its_length(sidecar):
     await sidecar.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
     await sidecar.answer(OK)
     assert plugin.got == b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + OK
+
+
+# ---- what BioT may do
+
+
+async def test_what_comes_before_the_request_is_no_answer_to_it(sidecar):
+    sidecar.pool.on_dial = lambda transport: transport.say(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    plugin = await sidecar.ask(GET)
+    assert plugin.got.startswith(b"HTTP/1.1 502 ")
+    assert b"before the request" in plugin.got
+
+
+async def test_a_head_that_never_ends_is_a_502(sidecar):
+    plugin = await sidecar.ask(GET)
+    await sidecar.answer(b"HTTP/1.1 200 OK\r\nx: " + b"y" * 140_000)
+    assert plugin.got.startswith(b"HTTP/1.1 502 ")
+    assert b"64 KiB" in plugin.got
+
+
+async def test_nothing_more_is_sent_to_one_who_says_no_more(sidecar):
+    await sidecar.ask(GET)
+    sidecar.upstream.backlog = 5
+    sidecar.upstream.end()
+    assert sidecar.upstream.aborted
+
+
+async def test_an_answer_that_is_cut_reaches_a_slow_client_as_far_as_it_came(sidecar):
+    plugin = await sidecar.ask(GET)
+    plugin.transport.backlog = 5
+    await sidecar.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+    sidecar.upstream.lose()
+    await sidecar.settle()
+    assert plugin.got.endswith(b"half")
+    assert not plugin.transport.closed
+    plugin.transport.backlog = 0
+    await sidecar.advance(1.0)
+    await sidecar.advance(60.0)
+    assert plugin.transport.closed

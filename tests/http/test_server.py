@@ -208,6 +208,18 @@ async def test_a_place_given_to_one_who_has_just_left_goes_to_the_next(start):
     assert third.got == OK
 
 
+async def test_a_place_given_to_one_who_leaves_in_that_moment_is_given_back():
+    one = slots.Slots(1, lambda: True)
+    await one.take(False)
+    waiting = asyncio.ensure_future(one.take(False))
+    await asyncio.sleep(0)
+    one.leave()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert one.taken == 0
+
+
 async def test_those_that_wait_for_a_token_leave_a_quarter_of_the_places_to_those_that_need_none(start):
     sidecar = start(limits=Limits(in_flight_requests=8))
     sidecar.tokens.token, sidecar.tokens.hangs = None, True
@@ -363,6 +375,15 @@ async def test_a_plugins_login_with_a_bad_body_is_a_400(start):
     assert error(plugin.got) == (400, "SIDECAR_BAD_REQUEST")
 
 
+async def test_a_plugins_login_whose_body_turns_bad_is_a_400(start):
+    sidecar = with_login(start(plugin_login="local"))
+    head, _, _ = LOGIN.replace(b"Content-Length: 26", b"Transfer-Encoding: chunked").partition(LOGIN_BODY)
+    plugin = await sidecar.ask(head)
+    assert plugin.got == b""
+    await plugin.say(b"no length\r\n")
+    assert error(plugin.got) == (400, "SIDECAR_BAD_REQUEST")
+
+
 async def test_a_plugins_login_may_be_passed_on_without_our_token(start):
     sidecar = with_login(start(plugin_login="forward"))
     await sidecar.ask(LOGIN)
@@ -425,3 +446,13 @@ async def test_a_resting_connection_is_closed_when_the_sidecar_closes(sidecar):
     sidecar.listener.wake_all()
     await sidecar.settle()
     assert plugin.transport.closed
+
+
+async def test_room_is_made_by_closing_what_has_rested_since_it_was_asked_for_last(sidecar):
+    rests, busy = await sidecar.ask(HEALTH), await sidecar.ask(GET)
+    sidecar.listener.make_room()
+    fresh = await sidecar.ask(HEALTH)
+    await sidecar.settle()
+    assert not rests.transport.closed
+    sidecar.listener.make_room()
+    assert [one.transport.closed for one in (rests, busy, fresh)] == [True, False, False]

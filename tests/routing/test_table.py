@@ -267,3 +267,7 @@ def test_a_path_that_is_read_in_one_way_has_no_other_reading(path):
 )
 def test_what_a_server_might_decode_cut_or_fold_is_not_read_in_one_way(path, one):
     assert is_canonical(path) is one
+
+
+def test_why_says_nothing_of_a_path_that_is_refused():
+    assert table("PUT /a").why(b"GET", b"/%00") == []

@@ -383,3 +383,10 @@ def test_the_text_form_tells_it_too():
     first, second = written.lines
     assert 'would_deny="not for plugins"' in first
     assert "would_deny" not in second
+
+
+def test_a_log_of_errors_alone_tells_of_no_request():
+    log, written = new_log(level="error")
+    log.finished(exchange(0.1))
+    log.finished(exchange(0.1, status=502, code=Code.UPSTREAM_PROTOCOL))
+    assert written.lines == []

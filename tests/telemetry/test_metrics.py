@@ -231,6 +231,21 @@ def test_logins_are_told_by_outcome_and_reason():
     assert value(seen, "login_duration_seconds_count") == 2
 
 
+def test_a_login_for_which_there_was_no_secret_took_no_time():
+    metrics = new_metrics()
+    metrics.login_finished("secret", "start", 5.0)
+    seen = samples(metrics)
+    assert value(seen, "logins_total", outcome="secret", reason="start") == 1
+    assert value(seen, "login_duration_seconds_count") == 0
+
+
+def test_each_time_that_descriptors_run_out_counts():
+    metrics = new_metrics()
+    metrics.descriptors_short()
+    metrics.descriptors_short()
+    assert value(samples(metrics), "descriptor_shortages_total") == 2
+
+
 def test_expiry_and_block_are_moments_of_the_wall_clock():
     metrics = new_metrics()
     metrics.token_obtained(1_700_000_900.0)

@@ -183,8 +183,7 @@ class Tokens(interfaces.Tokens):
         return hint_while_blocked(failure.hint, self._on_wall(self._login.backoff.until, now), self._secret.remedy)
 
     def _count_call(self) -> None:
-        if self._login.history:
-            self._login.history[-1].calls += 1
+        self._login.history[-1].calls += 1  # the token is a login's, and that stands there before it
 
     def _keep_old_token(self) -> bool:
         """After a login that failed: True if the old token may still be sent. It serves this string then."""

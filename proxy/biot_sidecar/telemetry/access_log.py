@@ -279,9 +279,7 @@ def _ms(seconds: float) -> float:
 def _text(values: dict[str, Any]) -> bytes:
     """For people: time, level and event, then `name=value` for all that says something. ASCII throughout."""
     start = [values.pop("ts"), values.pop("level").upper(), values.pop("event")]
-    message = values.pop("message", None)
-    if message is not None:
-        start.append(json.dumps(message)[1:-1].replace('\\"', '"'))
+    start.append(json.dumps(values.pop("message"))[1:-1].replace('\\"', '"'))
     rest = [f"{name}={_word(value)}" for name, value in values.items() if value not in (None, "", False, [], ())]
     return " ".join(start + rest).encode("ascii")
 
