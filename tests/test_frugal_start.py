@@ -18,6 +18,7 @@ from biot_sidecar.frugal_start import Expression
 
 from tests.deploy.programs import PLAIN, program
 from tests.settings.given import environment
+from tests.support import wants
 from tests.support.authority import Authority
 from tests.support.scripted_upstream import ScriptedUpstream
 
@@ -116,6 +117,40 @@ def after_a_start(code: str) -> str:
 def test_what_a_start_has_not_loaded_is_loaded_for_whoever_asks(code, printed):
     pytest.importorskip("uvloop")
     assert after_a_start(code) == printed
+
+
+@pytest.mark.e2e
+def test_the_simulators_start_imports_no_client_and_nothing_that_it_can_do_without(tmp_path):
+    wants.module("aiohttp")
+    command = [sys.executable, "-X", "importtime", "-m", "biot_sidecar", "simulate", "--listen", "127.0.0.1:0"]
+    with program(tmp_path, "simulator", command, {"COVERAGE_PROCESS_CONFIG": ""}) as running:
+        loaded = set(re.findall(r"^import time: .* \| +(\S+)$", running.log(), re.MULTILINE))
+    assert {"aiohttp.web", "biot_sidecar.simulator.app"} <= loaded
+    assert loaded & {"aiohttp.client", "aiohttp.connector", "cryptography.x509", "jwt", "yaml", "zoneinfo"} == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        ("from aiohttp import web; print('aiohttp.client' in sys.modules, web.Request.__name__)", "False Request"),
+        ("import aiohttp.web; print(aiohttp.__version__[0] > '2', aiohttp.web.View.__name__)", "True View"),
+        ("from aiohttp import web, ClientError; import aiohttp; print(aiohttp.ClientError is ClientError)", "True"),
+        ("from aiohttp import web, ClientError; print(sys.modules['aiohttp'].web is web)", "True"),
+        ("import aiohttp; print(hasattr(aiohttp, 'no_such_thing'))", "False"),
+    ],
+)
+def test_of_a_package_that_was_put_off_all_is_there(code, printed):
+    wants.module("aiohttp")
+    begun = "import sys\nfrom biot_sidecar import frugal_start\nfrugal_start.defer_package('aiohttp')\n"
+    ran = subprocess.run([sys.executable, "-c", begun + code], env=PLAIN, capture_output=True, text=True, timeout=60)
+    assert (ran.stdout.strip(), ran.stderr) == (printed, "")
+
+
+def test_what_is_there_already_or_not_at_all_is_not_put_off():
+    for name in ("re", "no_such_package"):
+        before = sys.modules.get(name)
+        frugal_start.defer_package(name)
+        assert sys.modules.get(name) is before
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,9 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     command = COMMANDS.get(name) or INTERNAL[name]
     if name in {"serve", "worker"}:
         frugal_start.begin()
+    elif name in {"simulate", "lambda"}:
+        frugal_start.begin("yaml")
+        frugal_start.defer_package("aiohttp")  # its client, that is
     else:
         gc.enable()
     module = importlib.import_module(module_of(name))

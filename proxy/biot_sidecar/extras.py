@@ -9,7 +9,7 @@ from typing import Final
 
 MODULES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "simulator": ("aiohttp", "cryptography", "jwt"),
+        "simulator": ("aiohttp", "cryptography"),
         "inspector": ("aiohttp",),
         "redis": ("cryptography", "redis"),
         "otel": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),

@@ -13,10 +13,11 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, SourceFileLoader
+from importlib.util import find_spec
 from types import GeneratorType, ModuleType
 from typing import Any, Final
 
@@ -29,8 +30,8 @@ _CLASSES_HOLD_ANNOTATIONS: Final = sys.version_info < (3, 14)
 """Since then a class makes them when it is asked; its dataclasses import `annotationlib`, and that `ast`."""
 
 
-def begin() -> None:
-    """Import what a serving process needs of others, and collect no garbage until `end`."""
+def begin(*but: str) -> None:
+    """Import what a serving process needs of others, all `but` these, and collect no garbage until `end`."""
     gc.disable()
     sys.meta_path.insert(0, _FINDER)
     defer(
@@ -42,7 +43,8 @@ def begin() -> None:
     defer("msgspec.inspect")
     with _expressions_compiled_when_used(), _hidden("typing_extensions"):
         for name in _LIBRARIES:
-            importlib.import_module(name)
+            if name not in but:
+                importlib.import_module(name)
 
 
 def end() -> None:
@@ -104,6 +106,36 @@ def defer(name: str, **known: Any) -> None:
     if name not in sys.modules:
         stand_in = sys.modules[name] = _Deferred(name)
         stand_in.__dict__.update(known)
+
+
+class _DeferredPackage(_Deferred):
+    """Stands for a package whose modules are imported one by one, and for all of it once somebody asks for more."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or find_spec(f"{self.__name__}.{name}") is not None:
+            raise AttributeError(name)  # the import of a module looks here first
+        value = super().__getattr__(name)
+        whole, inside = sys.modules[self.__name__], f"{self.__name__}."
+        for loaded, module in list(sys.modules.items()):
+            if loaded.startswith(inside) and "." not in (last := loaded.removeprefix(inside)):
+                whole.__dict__.setdefault(last, module)
+        return value
+
+
+def defer_package(name: str) -> None:
+    """Let a package's modules be imported without all that the package imports for its other users."""
+    spec = None if name in sys.modules else find_spec(name)
+    if spec is None or spec.origin is None or spec.submodule_search_locations is None:
+        return
+    stand_in = sys.modules[name] = _DeferredPackage(name)
+    stand_in.__dict__.update(__spec__=spec, __file__=spec.origin, __path__=list(spec.submodule_search_locations))
+    with open(spec.origin, encoding="utf-8") as source:
+        stand_in.__dict__["__version__"] = _version_in(source)
+
+
+def _version_in(source: Iterable[str]) -> str:
+    line = next((line for line in source if line.startswith("__version__")), "")
+    return line.partition("=")[2].strip().strip("\"'")
 
 
 def _is_coroutine_function(function: Any) -> bool:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from biot_sidecar import frugal_start
 from biot_sidecar.cli.event_feed import EventFeed
 from biot_sidecar.cli.exec import cannot_run, command_environment, refuse_unix_only
 from biot_sidecar.cli.flags import add_setting_flags, flags_of, required_command_of, value_of
@@ -143,6 +144,7 @@ class _Run:
             over = (stop, function.over, asyncio.ensure_future(sidecar.wait()))
             await first(environment.ready, *over)
             if not any(one.done() for one in over):
+                frugal_start.end()
                 print(ready, f"Lambda function on {address}, calls BioT at {url}", sep="\n", flush=True)
                 await first(*over)
             return _status(function.over, stop)

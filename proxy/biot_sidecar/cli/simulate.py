@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from biot_sidecar import frugal_start
 from biot_sidecar.cli.flags import add_setting_flags, flags_of, value_of
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.errors import AddressInUse, BadSettings
@@ -91,12 +92,16 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 
 async def _serve(options: SimulatorOptions, address: ListenAddress, shown: str) -> None:
+    from biot_sidecar.simulator.tokens import Signer
+
+    signer = Signer()  # its key pair is made while the rest is imported
     from biot_sidecar.simulator.server import running_simulator
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     stop = asyncio.Event()
     handle_signals(asyncio.get_running_loop(), on_stop=stop.set, on_hangup=stop.set)
-    async with running_simulator(options, address.host, address.port) as base_url:
+    async with running_simulator(options, address.host, address.port, signer=signer) as base_url:
+        frugal_start.end()
         print(f"BioT simulator on {base_url} (service user {options.service_user_id}, secret {shown})", flush=True)
         await stop.wait()
 

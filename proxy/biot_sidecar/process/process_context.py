@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from biot_sidecar import frugal_start
 from biot_sidecar.auth.incurable_routes import IncurableRoutes, Judgement, RouteKey
 from biot_sidecar.auth.single_flight_login import LoginRecord
 from biot_sidecar.auth.token_provider import TokenProvider
@@ -207,7 +208,8 @@ def make_loop_limiter(limit: int) -> LoopJudge:
 def make_inspector(report: Report) -> Inspector:
     """Raises BadSettings."""
     try:
-        from biot_sidecar.inspector.inspector import Inspector  # aiohttp: 100 ms and 12 MB for those who look
+        frugal_start.defer_package("aiohttp")  # its client
+        from biot_sidecar.inspector.inspector import Inspector  # aiohttp: 80 ms and 10 MB for those who look
     except ModuleNotFoundError as error:
         missing = error.name
     else:

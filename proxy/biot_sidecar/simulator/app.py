@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import traceback
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
 
-import aiohttp
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from biot_sidecar.simulator import control
+from biot_sidecar.simulator.event_poster import post_event
 from biot_sidecar.simulator.files import STORAGE
 from biot_sidecar.simulator.history import GONE, Seen, log
 from biot_sidecar.simulator.injection import inject
@@ -19,48 +16,23 @@ from biot_sidecar.simulator.options import Clock, SimulatorOptions
 from biot_sidecar.simulator.page import check_caller
 from biot_sidecar.simulator.simulator import Incoming, Simulator
 from biot_sidecar.simulator.tokens import Signer
-from biot_sidecar.simulator.values import Answer, BiotError, Json
+from biot_sidecar.simulator.values import Answer, BiotError
 
 __all__ = ["SimulatorOptions", "make_app"]
 
 _SEEN = web.RequestKey("seen", Seen)
 _LARGEST_BODY = 64 * 1024 * 1024
-_INTERCEPTOR_TIMEOUT = 30.0  # seconds; BioT does not publish its own
 
 
 def make_app(options: SimulatorOptions, clock: Clock, signer: Signer | None = None) -> web.Application:
     """The whole simulator. Making a `signer` takes a fraction of a second; tests share one."""
-    caller = InterceptorCaller()
-    simulator = Simulator(options, clock, caller, signer or Signer())
+    simulator = Simulator(options, clock, post_event, signer or Signer())
     front = Front(simulator)
     app = web.Application(middlewares=[front.watch], client_max_size=_LARGEST_BODY)
-    app.cleanup_ctx.append(caller.session)
     app.on_shutdown.append(front.close)
     control.add_routes(app, simulator)
     app.router.add_route("*", "/{path:.*}", front.biot)
     return app
-
-
-class InterceptorCaller:
-    """POSTs events to interceptors, without redirects and without any proxy of the environment."""
-
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-
-    async def session(self, app: web.Application) -> AsyncIterator[None]:
-        timeout = aiohttp.ClientTimeout(total=_INTERCEPTOR_TIMEOUT)
-        connector = aiohttp.TCPConnector(limit=0)  # the chain has a limit of its own
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False) as self._session:
-            yield
-
-    async def __call__(self, url: str, event: Json, headers: Mapping[str, str]) -> tuple[int, Any]:
-        if self._session is None:
-            raise OSError("the simulator is not running")
-        try:
-            async with self._session.post(url, json=event, headers=headers, allow_redirects=False) as response:
-                return response.status, await _json_of(response)
-        except aiohttp.ClientError as error:
-            raise OSError("the interceptor's answer cannot be had") from error
 
 
 class Front:
@@ -155,10 +127,3 @@ def _response(answer: Answer) -> web.Response:
     if answer.body is None:
         return web.Response(status=answer.status)
     return web.json_response(answer.body, status=answer.status)
-
-
-async def _json_of(response: aiohttp.ClientResponse) -> Any:
-    try:
-        return await response.json(content_type=None)
-    except (ValueError, asyncio.IncompleteReadError):
-        return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import uuid
-import zoneinfo
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -153,6 +152,8 @@ def _is_locale(text: str) -> bool:
 
 @cache
 def _timezones() -> frozenset[str]:
+    import zoneinfo  # which nobody has asked about yet
+
     return frozenset(zoneinfo.available_timezones())
 
 

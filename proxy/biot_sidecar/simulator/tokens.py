@@ -7,42 +7,82 @@ simulator are not valid at this one, since the key pair is made at start.
 from __future__ import annotations
 
 import base64
+import json
+import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from biot_sidecar.simulator.values import Initiator, Json, timestamp
 
 
 class Signer:
-    """An RSA key pair of 2048 bits, made at start: tokens of an earlier simulator are not valid at this one."""
+    """An RSA key pair of 2048 bits and the RS512 (RFC 7518, section 3.3) of the JWTs that it signs.
+
+    The pair is made at start, in a thread while other things are imported: tokens of an earlier simulator are not valid
+    at this one.
+    """
 
     def __init__(self) -> None:
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._made: list[rsa.RSAPrivateKey] = []
+        self._making = threading.Thread(target=self._make, name="key pair", daemon=True)
+        try:
+            self._making.start()
+        except RuntimeError:  # no thread can be started: at once, then
+            self._make()
 
     def sign(self, claims: Json) -> str:
-        # BioT's header is exactly {"alg": "RS512"}; PyJWT leaves `typ` out when it is empty.
-        return jwt.encode(claims, self._key, algorithm="RS512", headers={"typ": None})
+        """A JWT in the compact form (RFC 7515, section 7.1)."""
+        signed = b"%b.%b" % (_HEADER, _encoded(json.dumps(claims, separators=(",", ":")).encode()))
+        return (b"%b.%b" % (signed, _encoded(self._key.sign(signed, *_RS512)))).decode()
 
     def claims(self, token: str) -> Json | None:
         """The claims of a token signed with this key, or None. Expiry is not looked at: the clock is the caller's."""
+        signed, _, signature = token.rpartition(".")
         try:
-            options = {"verify_signature": True, "verify_exp": False}
-            claims: Json = jwt.decode(token, self._key.public_key(), algorithms=["RS512"], options=options)  # type: ignore[arg-type]
-        except jwt.InvalidTokenError:
+            self._key.public_key().verify(_decoded(signature), signed.encode("ascii"), *_RS512)
+            header, claims = (json.loads(_decoded(part)) for part in signed.split("."))
+        except (ValueError, InvalidSignature):  # no ASCII, no base64, no JSON, not two parts
             return None
-        return claims
+        is_ours = isinstance(header, dict) and header.get("alg") == "RS512" and isinstance(claims, dict)
+        return claims if is_ours else None
 
     def public_key(self) -> str:
         """The public key as base64 of its DER form, without PEM armour."""
+        from cryptography.hazmat.primitives import serialization  # 10 ms, with all of SSH's formats
+
         der = self._key.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
         return base64.b64encode(der).decode("ascii")
+
+    @property
+    def _key(self) -> rsa.RSAPrivateKey:
+        if not self._made:
+            self._making.join()
+        return self._made[0]
+
+    def _make(self) -> None:
+        self._made.append(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+
+
+def _encoded(data: bytes) -> bytes:
+    """base64url without padding (RFC 7515, section 2)."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _decoded(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+_RS512: Final = (padding.PKCS1v15(), hashes.SHA512())
+_HEADER: Final = _encoded(b'{"alg":"RS512"}')
+"""BioT's header is exactly this."""
 
 
 @dataclass
