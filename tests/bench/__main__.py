@@ -1,6 +1,6 @@
 """`make bench`: the sidecar and its peers side by side on loopback, round after round, each in turn.
 
-BENCH_QUICK=1 runs one short round (about two minutes); BENCH_ROUNDS=N sets their number; BENCH_ONLY=a,b names the
+BENCH_QUICK=1 runs one short round (about three minutes); BENCH_ROUNDS=N sets their number; BENCH_ONLY=a,b names the
 proxies; BENCH_KEEP=1 puts the result where the README shows it.
 """
 
@@ -15,8 +15,8 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import guard, measure
-from tests.bench.contestants import DIALLERS, MAKERS, Job, routes, sidecar
+from tests.bench import crowd, guard, measure
+from tests.bench.contestants import ALL_IN_FLIGHT, CROWDED, DIALLERS, LIMITED, MAKERS, Job, routes, sidecar
 from tests.bench.measure import CONNECTIONS, FULL, QUICK, TLS_CONNECTIONS, Figures, Pace
 from tests.bench.program import Program
 from tests.bench.report import markdown
@@ -49,6 +49,7 @@ class Bench:
                 self._variants(variants)
                 self._start_ups()
                 self._dials()
+                self._crowds()
 
     # ---- starting
 
@@ -122,6 +123,40 @@ class Bench:
         for name in self._names:
             if name not in self.missing:
                 measure.startup(self.figures, MAKERS[name](self._job(f"{name} start", tls=False)))
+
+    def _crowds(self) -> None:
+        """Many clients: what a request costs, and whether each client gets its share."""
+        for suffix in ("", "_tls"):
+            with ExitStack() as running:
+                programs = [self._crowded(name, suffix) for name in (*CROWDED, LIMITED) if self._can_be_crowded(name)]
+                for program in programs:
+                    program.start()
+                    running.callback(program.stop)
+                    program.wait_until_up()
+                few: dict[str, float] = {}
+                for connections in crowd.CONNECTIONS:
+                    print(f"  {connections} clients{suffix.replace('_', ' ')}", flush=True)
+                    for program in programs:
+                        us = measure.crowded(self.figures, program, self._upstream, suffix, connections, self.pace.each)
+                        if connections == crowd.FEW:
+                            few[program.name] = us
+                        elif few:
+                            self.figures.add(program.name, f"grown_{connections}{suffix}", us / few[program.name])
+
+    def _can_be_crowded(self, name: str) -> bool:
+        maker = name if name in MAKERS else "sidecar"
+        return maker in self._names and maker not in self.missing
+
+    def _crowded(self, name: str, suffix: str) -> Program:
+        job = self._job(f"{name} crowd", tls=bool(suffix))
+        if name == LIMITED:
+            program = sidecar(job)
+            program.name = LIMITED
+            return program
+        program = MAKERS[name](job)
+        if name.startswith("sidecar"):
+            program.environment["SIDECAR_MAX_IN_FLIGHT"] = ALL_IN_FLIGHT
+        return program
 
     def _dials(self) -> None:
         """What new connections cost: many calls in one moment, and an upstream that keeps none."""

@@ -264,3 +264,9 @@ MAKERS: Final[dict[str, Callable[[Job], Program]]] = {
 }
 DIALLERS: Final = ("sidecar", "nginx", "Go ReverseProxy", "Go, one thread")
 """Whose new connections are measured."""
+CROWDED: Final = ("sidecar", "sidecar, interpreted", "nginx", "Go ReverseProxy")
+"""Who is measured with many clients."""
+ALL_IN_FLIGHT: Final = "1024"
+"""SIDECAR_MAX_IN_FLIGHT of a sidecar that answers 1,000 clients at once."""
+LIMITED: Final = "sidecar, 256 in flight"
+"""The sidecar as it comes, which answers the others with 503 after a second in its queue."""

@@ -40,6 +40,21 @@ GOALS: Final = (
     Goal("64 MB up over TLS, CPU per GB", "cpu_gb_up_tls", 1.2, "Go ReverseProxy"),
     Goal("p99 of 200 calls at once", "p99_burst", 1.0, "Go ReverseProxy"),
     Goal("CPU per request and new TLS connection", "us_32_storm", 1.15, "Go ReverseProxy"),
+    *(
+        goal
+        for connections in (256, 1000)
+        for over, suffix in (("", ""), (", TLS", "_tls"))
+        for goal in (
+            Goal(f"CPU per request, {connections} clients to 32{over}", f"grown_{connections}{suffix}", 1.3, unit="x"),
+            Goal(f"p99, {connections} clients{over}", f"p99_crowd_{connections}{suffix}", 1.0, "Go ReverseProxy"),
+            Goal(
+                f"most to least requests of {connections} clients{over}",
+                f"uneven_crowd_{connections}{suffix}",
+                1.3,
+                unit="x",
+            ),
+        )
+    ),
     Goal("5,000 rules against 10", "us_paths", 1.03, "10 rules", who="5,000 rules"),
 )
 

@@ -59,7 +59,7 @@ async def _calm_connection(port: int, number: int, pause: float, count: int) -> 
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     due = time.monotonic()
     for turn in range(count):
-        writer.write(_request(number * 1000 + turn))
+        writer.write(request_bytes(number * 1000 + turn))
         head = await reader.readuntil(_END)
         await reader.readexactly(_length(head))
         due += pause
@@ -79,7 +79,7 @@ async def _burst(port: int, count: int) -> list[float]:
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
     began = time.monotonic()
     for number, (_, writer) in enumerate(connections):
-        writer.write(_request(number))
+        writer.write(request_bytes(number))
 
     async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
         head = await reader.readuntil(_END)
@@ -132,7 +132,7 @@ class Idle(ExitStack):
 
 def ask(sock: socket.socket, number: int) -> None:
     """One request, its answer read to the end."""
-    sock.sendall(_request(number))
+    sock.sendall(request_bytes(number))
     head, body = _head(sock)
     while len(body) < _length(head):
         body += sock.recv(65536)
@@ -142,7 +142,7 @@ def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
-def _request(number: int) -> bytes:
+def request_bytes(number: int) -> bytes:
     return b"GET /organization/v1/users/patients/%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % number
 
 
@@ -158,6 +158,12 @@ def _head(sock: socket.socket) -> tuple[bytes, bytes]:
     if not head.startswith(b"HTTP/1.1 200"):
         raise RuntimeError(f"not a good answer: {head!r}")
     return head, rest
+
+
+def is_whole(data: bytes) -> bool:
+    """Whether an answer is here to its end."""
+    head, end, body = data.partition(_END)
+    return bool(end) and len(body) >= _length(head)
 
 
 def _length(head: bytes) -> int:

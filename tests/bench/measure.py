@@ -13,8 +13,9 @@ from collections import defaultdict
 from typing import Final, NamedTuple
 
 from tests.bench import load
+from tests.bench.crowd import crowd
 from tests.bench.program import Program
-from tests.bench.upstream import BIG
+from tests.bench.upstream import BIG, Upstream
 
 CONNECTIONS: Final = (1, 32, 128, 256)
 TLS_CONNECTIONS: Final = (32, 128, 256)
@@ -35,10 +36,11 @@ class Pace(NamedTuple):
     calm: float
     bodies: int  # large ones, each way
     bursts: int
+    each: int  # requests of each of many clients
 
 
-QUICK: Final = Pace(rounds=1, turns=1, seconds=1, calm=1, bodies=1, bursts=1)
-FULL: Final = Pace(rounds=5, turns=3, seconds=1, calm=3, bodies=3, bursts=3)
+QUICK: Final = Pace(rounds=1, turns=1, seconds=1, calm=1, bodies=1, bursts=1, each=6)
+FULL: Final = Pace(rounds=5, turns=3, seconds=1, calm=3, bodies=3, bursts=3, each=48)
 
 
 class Figures:
@@ -119,6 +121,31 @@ def under_load(figures: Figures, program: Program, *, suffix: str, seconds: floa
     figures.add(program.name, f"p99_{connections}{suffix}", run.p99)
     if connections == max(CONNECTIONS):
         figures.add(program.name, f"rss_load{suffix}", program.memory() / _MIB)
+
+
+def crowded(figures: Figures, program: Program, upstream: Upstream, suffix: str, connections: int, each: int) -> float:
+    """CPU per request, latencies, shares and dials with so many clients; the first of them is returned."""
+    cpu: list[float] = []
+    dialled = upstream.accepted()
+
+    def look() -> None:
+        cpu.append(program.cpu())
+
+    run = crowd(program.port, connections, each, look)
+    us = (cpu[1] - cpu[0]) / run.requests * 1e6
+    for figure, value in {
+        "us": us,
+        "p50": run.p50,
+        "p99": run.p99,
+        "least": run.least,
+        "middle": run.middle,
+        "most": run.most,
+        "uneven": run.most / max(1, run.least),
+        "dials": upstream.accepted() - dialled - 1,
+        "rejected": run.rejected / run.requests * 100,
+    }.items():
+        figures.add(program.name, f"{figure}_crowd_{connections}{suffix}", value)
+    return us
 
 
 def burst(figures: Figures, program: Program) -> None:

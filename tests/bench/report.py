@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.bench.contestants import MAKERS
+from tests.bench import crowd
+from tests.bench.contestants import ALL_IN_FLIGHT, CROWDED, LIMITED, MAKERS
 from tests.bench.goals import GOALS, Goal, reached, value
 from tests.bench.measure import CONNECTIONS, Figures
 
@@ -46,6 +47,20 @@ _DIALS = {
     "p99 ms": ("p99_burst", 0),
     "CPU ms": ("ms_burst", 0),
 }
+_CROWD = {
+    "us/request": ("us", 1),
+    "p50 ms": ("p50", 1),
+    "p99 ms": ("p99", 1),
+    "requests of a client: least": ("least", 0),
+    "median": ("middle", 0),
+    "most": ("most", 0),
+    "connections dialled": ("dials", 0),
+    "503, %": ("rejected", 1),
+}
+_CROWDS = (
+    "Many clients, each with a request under way at any time{}; the sidecar with SIDECAR_MAX_IN_FLIGHT="
+    + f"{ALL_IN_FLIGHT}, but for the row that says otherwise"
+)
 _PARTS = (
     ("CPU time of the proxy per request", _REQUESTS),
     ("Added latency in microseconds", _LATENCY),
@@ -64,6 +79,9 @@ def markdown(figures: Figures, missing: dict[str, str], setting: str) -> str:
     """The whole result."""
     parts = ["# How fast: the sidecar beside its peers", setting]
     parts += [f"## {title}\n\n{_table(figures, columns, missing)}" for title, columns in _PARTS]
+    parts += [
+        f"## {_CROWDS.format(over)}\n\n{_crowds(figures, suffix)}" for over, suffix in (("", ""), (" over TLS", "_tls"))
+    ]
     parts += [f"## Rules and workers\n\n{_variants(figures)}", f"## Goals\n\n{_goals(figures)}"]
     return "\n\n".join(parts) + "\n"
 
@@ -77,6 +95,18 @@ def _table(figures: Figures, columns: dict[str, tuple[str, int]], missing: dict[
         elif any(cell is not None for cell in cells):
             digits = [places for _, places in columns.values()]
             rows.append([who, *(_number(cell, places) for cell, places in zip(cells, digits, strict=True))])
+    return _rows(rows)
+
+
+def _crowds(figures: Figures, suffix: str) -> str:
+    rows = [["clients", "", *_CROWD]]
+    for connections in crowd.CONNECTIONS:
+        for who in (*CROWDED, LIMITED):
+            found = {name: figures.get(who, f"{name}_crowd_{connections}{suffix}") for name, _ in _CROWD.values()}
+            if found["us"] is not None:
+                scale = {"p50": 1e-3, "p99": 1e-3}
+                cells = [_number((found[name] or 0.0) * scale.get(name, 1), places) for name, places in _CROWD.values()]
+                rows.append([f"{connections:,}", who, *cells])
     return _rows(rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import urllib.request
 from pathlib import Path
 
 from tests.bench.program import Program
@@ -38,6 +39,7 @@ http {{
       return 200 '{patient}';
     }}
     location = /ums/v2/services/accessToken {{ return 200 '{login}'; }}
+    location = /_connections {{ stub_status; }}
     location = /file/v1/down {{ alias {big}; }}
     # nginx answers once it has read the whole body.
     location = /file/v1/up {{
@@ -76,6 +78,11 @@ class Upstream:
         )
         command = [debian("nginx", "nginx-light"), "-c", str(config)]
         self.program = Program("the upstream", command, self.plain, folder / "upstream.out", good=b"HTTP/1.1 401")
+
+    def accepted(self) -> int:
+        """Connections that it has taken so far, the one that asks included."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.plain}/_connections", timeout=60) as answer:
+            return int(answer.read().split()[7])  # Active connections: 1 server accepts handled requests 16630948 ...
 
     def url(self, *, tls: bool) -> str:
         return f"https://{self.name}:{self.tls}" if tls else f"http://{self.name}:{self.plain}"
