@@ -24,10 +24,17 @@ def browser(chromium_window: Browser) -> Iterator[Browser]:
     chromium_window.complaints()
     yield chromium_window
     complaints = chromium_window.complaints()
-    chromium_window.emulate()
-    chromium_window.resize(0, 0)
-    chromium_window.driver.get("about:blank")
+    chromium_window.as_it_was()
+    chromium_window.leave()
     assert not complaints, complaints
+
+
+@pytest.fixture(scope="module")
+def shared_desk(chromium_window: Browser) -> Iterator[Desk]:
+    """For tests that only look: one page for all tests of a module (`open_once`)."""
+    with running_desk() as desk:
+        yield desk
+        chromium_window.leave()
 
 
 @pytest.fixture
