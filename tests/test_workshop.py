@@ -188,6 +188,7 @@ def test_what_no_test_runs_through_has_a_reason_there():
 # ---- what runs elsewhere
 
 
+@pytest.mark.thorough
 def test_the_workflow_fits_its_schema():
     check = [wants.program("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", WORKFLOW]
     checked = subprocess.run(check, capture_output=True, text=True)

@@ -12,6 +12,7 @@ from tests.auth.chaos import TROUBLES, World
 from tests.support.simulated_loop import simulate
 
 STEPS = 60
+SEEDS = [*range(10), *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(10, 30))]
 
 
 async def live(seed: int, folder: Path, *, sidecars: int = 1, store: str = "none") -> World:
@@ -33,7 +34,7 @@ async def live(seed: int, folder: Path, *, sidecars: int = 1, store: str = "none
 
 
 @pytest.mark.parametrize(("sidecars", "store"), [(1, "none"), (1, "chaotic"), (4, "chaotic"), (4, "sound")])
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_goes_wrong_the_laws_hold(seed, sidecars, store, tmp_path):
     simulate(live(seed, tmp_path, sidecars=sidecars, store=store))
 

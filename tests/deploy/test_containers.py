@@ -49,6 +49,7 @@ def test_every_image_is_named_by_an_exact_version() -> None:
     assert len({image for image in exact if "/python:" in image}) == 1
 
 
+@pytest.mark.thorough
 def test_the_compose_file_fits_the_compose_specification() -> None:
     check = [wants.program("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"]
     checked = subprocess.run(check, capture_output=True, text=True)

@@ -41,6 +41,7 @@ def test_no_action_is_pinned_in_two_ways() -> None:
     assert {name: found for name, found in pins.items() if len(found) > 1} == {}
 
 
+@pytest.mark.thorough
 @each_workflow
 def test_a_workflow_fits_its_schema(workflow: Path) -> None:
     check = [wants.program("check-jsonschema"), "--builtin-schema", "vendor.github-workflows", workflow]

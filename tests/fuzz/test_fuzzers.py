@@ -16,6 +16,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @wants.needs_module("atheris")
 @pytest.mark.parametrize(("name", "runs"), [("fuzz_framing", 40_000), ("fuzz_wire", 1500)])
 def test_a_fuzzer_finds_nothing_in_a_bounded_run(name, runs, tmp_path):

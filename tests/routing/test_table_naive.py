@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from biot_sidecar.routing.file import load
 from biot_sidecar.routing.table import RouteTable
@@ -73,6 +74,7 @@ def trimmed(segment: bytes) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+@cache
 def expression(match: str, *, fold: bool) -> re.Pattern[bytes]:
     """The match as a regular expression over METHOD and segments in hexadecimal, a slash before each."""
     methods, _, path = match.partition(" ")
@@ -146,7 +148,8 @@ def test_the_table_says_what_the_contract_says(routes, unmatched, method, target
         return unmatched == "deny" if number is None else effects[number] == "deny"
 
     number = first(routes, method, tuple(map(decode, path.split(b"/"))))
-    ways = [first(routes, method, one, fold=fold) for one in path_variants(path) for fold in (False, True)]
+    variants = list(path_variants(path))
+    ways = [first(routes, method, one, fold=fold) for one in variants for fold in (False, True)]
     denied = denies(number) or any(map(denies, ways))
     event("denied" if denied else "matched" if number is not None else "unmatched")
     assert (verdict.deny is not None) == denied
@@ -155,9 +158,7 @@ def test_the_table_says_what_the_contract_says(routes, unmatched, method, target
         if number is not None and not denied:
             assert verdict.route.interception.value == effects[number]
 
-    seeing = [
-        first(routes, method, one, fold=fold, blind=False) for one in path_variants(path) for fold in (False, True)
-    ]
+    seeing = [first(routes, method, one, fold=fold, blind=False) for one in variants for fold in (False, True)]
     seeing.append(first(routes, method, tuple(map(decode, path.split(b"/"))), blind=False))
     last = len(routes)
     observing = [last if n is None else n for n in seeing if (unmatched if n is None else effects[n]) == "observe"]
