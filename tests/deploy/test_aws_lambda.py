@@ -272,11 +272,9 @@ def test_a_biot_that_hangs_is_a_504_before_each_events_deadline(way: str, bundle
         ) as plugin,
     ):  # fmt: skip
         assert plugin.start(), (plugin.api.errors, plugin.environment.log())
-        for seconds in (1.0, 2.0):
-            began = time.time()
-            answer = plugin.api.invoke(EVENT, seconds)
+        for seconds in (1.0, 2.0):  # by how much it is before them: tests/http/test_time_limit.py
+            answer = plugin.api.invoke(EVENT, seconds)  # waits for less than the minute that calls have by default
             assert answer == {"statusCode": 504, "code": "SIDECAR_UPSTREAM_TIMEOUT"}
-            assert time.time() - began < seconds
         assert plugin.api.events["biot-sidecar"] == ["INVOKE", "SHUTDOWN"][: 2 if way == "image" else 1]
 
 

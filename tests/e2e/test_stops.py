@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from biot_sidecar.process.draining import IDLE_GRACE
 
 from tests.support.exchanges import Exchange
 from tests.support.rawclient import Answer, RawClient
@@ -23,7 +24,7 @@ LANES = 4
 """Programs under load at a time."""
 DOWNLOAD = 48 * 1024
 ANSWERED, TURNED_AWAY, LOST = "answered", "turned away", "lost"
-OVERTAKEN = "overtaken"  # its resting connection was closed while it was being sent
+OVERTAKEN = "overtaken"  # its connection had rested, for as long as that may, and was closed while it was being sent
 UNHEARD = "unheard"  # so was a new connection, which somebody had taken
 
 
@@ -52,14 +53,16 @@ class Crowd:
         self, way: Callable[[RawClient, int], Awaitable[None]], wanted: int, *, keep_alive: bool
     ) -> None:
         client: RawClient | None = None
+        clock = asyncio.get_running_loop().time
         while True:
-            fresh = client is None
+            fresh, began = client is None, clock()
             try:
                 client = client or await (RawClient.open_unix(self._unix) if self._unix else self._house.client())
             except OSError:
                 return
             number = next(self._numbers)
-            fate, goes_on = await self._fate(client, way, number)
+            fate, goes_on, sent = await self._fate(client, way, number)
+            fresh = fresh and sent - began < IDLE_GRACE  # else it was we who let it rest
             self.fates[OVERTAKEN if fate == UNHEARD and not fresh else fate].append(number)
             if len(self.fates[ANSWERED]) >= wanted:
                 self.enough.set()
@@ -69,15 +72,16 @@ class Crowd:
 
     async def _fate(
         self, client: RawClient, way: Callable[[RawClient, int], Awaitable[None]], number: int
-    ) -> tuple[str, bool]:
-        """What became of a call, and whether its connection goes on."""
+    ) -> tuple[str, bool, float]:
+        """What became of a call, whether its connection goes on, and when it was sent by the loop's clock."""
         with suppress(ConnectionError, Cut):  # it may have answered before it stopped to listen
             await way(client, number)
+        sent = asyncio.get_running_loop().time()
         try:
             answer = await client.read_answer()
         except (AssertionError, Cut) as end:
-            return (LOST if getattr(end, "body", b"") else UNHEARD), False
-        return judge(answer, number), answer.head.first(b"connection") != b"close"
+            return (LOST if getattr(end, "body", b"") else UNHEARD), False, sent
+        return judge(answer, number), answer.head.first(b"connection") != b"close", sent
 
     # ---- ways to call
 

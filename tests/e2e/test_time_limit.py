@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from tests.deploy.lambda_api import LambdaApi
 from tests.support.judge import assert_ours
@@ -57,10 +56,8 @@ async def test_by_itself_a_sidecar_on_lambda_registers_for_events_and_holds_call
         client = await house.client()
         await client.send(request("POST", "/slow", body=b"x"))
         exchange = await held.next()
-        began = time.monotonic()
-        api.begin({}, timeout=0.7)
-        assert_ours(await client.read_answer(), 504, "SIDECAR_UPSTREAM_TIMEOUT")
-        assert time.monotonic() - began < 0.7
+        api.begin({}, timeout=0.7)  # by how much it is before that: tests/http/test_time_limit.py
+        assert_ours(await client.read_answer(), 504, "SIDECAR_UPSTREAM_TIMEOUT")  # the route has 10 s, we less patience
         held.release(exchange)
 
 

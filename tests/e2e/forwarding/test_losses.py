@@ -17,7 +17,7 @@ from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
 from tests.support.scripted_upstream import ScriptedUpstream, then_close, then_reset
 from tests.support.sidecar import running
-from tests.support.wire import lines, request, response
+from tests.support.wire import DEADLINE, lines, request, response
 
 pytestmark = LIVE
 
@@ -146,7 +146,7 @@ async def test_a_connection_that_ends_in_the_pool_is_noticed_at_once(house, how)
         for connection in house.upstream.connections:
             if not connection.gone:
                 getattr(connection, how)()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(DEADLINE):  # it would rest for longer
             while await idle(house):
                 await asyncio.sleep(0.01)
         assert_passed_on(await house.ask(request("POST", "/next", body=b"x")), 200)
