@@ -57,7 +57,7 @@ class Upstream:
 
     def __init__(self, folder: Path, name: str = "127.0.0.1") -> None:
         authority = Authority(folder)
-        self.ca_file = authority.ca_file
+        self.ca_file, self.certificate = authority.ca_file, authority.server_file(name)
         self.name = name
         self.plain, self.tls, self.closing = free_port(), free_port(), free_port()
         self.token = _jwt()
@@ -70,9 +70,9 @@ class Upstream:
                 plain=self.plain,
                 tls=self.tls,
                 closing=self.closing,
-                certificate=authority.server_file(name),
+                certificate=self.certificate,
                 patient=_patient(),
-                login=_login(self.token),
+                login=login_body(self.token),
                 big=big,
             )
         )
@@ -95,7 +95,8 @@ def _patient() -> str:
     return json.dumps(patient)
 
 
-def _login(token: str) -> str:
+def login_body(token: str) -> str:
+    """BioT's answer to a login."""
     return json.dumps({"accessToken": token, "accessTokenExpiration": "2100-01-01T00:00:00.000Z"})
 
 

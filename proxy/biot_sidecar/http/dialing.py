@@ -36,6 +36,8 @@ CONNECT_TIMEOUT: Final = 5.0
 """Seconds for connecting, all addresses, the tunnel and TLS together."""
 LOOK_UP_TIMEOUT: Final = 8.0
 """Seconds for the look-up: more than the 5 s after which the system's asks its second name server (resolv.conf(5))."""
+WRITE_LIMIT: Final = 16 * 1024
+"""Bytes that wait until the system takes them before the sender is paused: a TLS record. (The loops' own is 64 KiB.)"""
 STAGGER: Final = 0.25
 """Seconds between one address and the next (RFC 8305, section 5)."""
 
@@ -237,6 +239,7 @@ class _Dial:
 async def open_transport(address: str, port: int) -> Any:
     """A TCP connection to an address; nothing is read of it yet. Raises OSError."""
     transport, _ = await asyncio.get_running_loop().create_connection(_Unread, address, port)
+    transport.set_write_buffer_limits(WRITE_LIMIT)
     return transport
 
 

@@ -16,6 +16,7 @@ from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.interfaces import ClientStream, Sink
 from biot_sidecar.http.messages import Framing
+from biot_sidecar.http.read_buffer import READ, BufferedReader
 from biot_sidecar.http.sockets import BACKLOG, InheritedListener, UnixListener
 from biot_sidecar.platform import CLIENTS_MOST, UNIX_FAMILY, UNKNOWN_UID, accept_again, drop_new_connections, has_input
 
@@ -38,6 +39,7 @@ class ClientConnection(Connection, ClientStream):
     """A plugin's connection. Its coroutine is cancelled when the plugin goes away in the middle of an exchange."""
 
     __slots__ = (
+        "_buffered",
         "_listener",
         "_look_due",
         "_loop",
@@ -57,6 +59,7 @@ class ClientConnection(Connection, ClientStream):
         self._task: asyncio.Task[None] | None = None
         self._write_closed = False
         self._look_due = False
+        self._buffered = False  # reads by the buffer that all share
         self._replay_size = 0
         self.replay_buffer: list[bytes] | None = None
         self.can_reset = True
@@ -142,8 +145,13 @@ class ClientConnection(Connection, ClientStream):
 
     def relay_to(self, sink: Sink) -> None:
         super().relay_to(sink)
-        if self.half_closed and not self.body_done:
+        if self.body_done:
+            return
+        if self.half_closed:
             self._break_off()
+        elif not self._buffered and (self._decoder is not None or self._left > len(READ)):
+            self._buffered = True  # also what follows this body: to change back would cost every request a look
+            self.transport.set_protocol(cast(asyncio.Protocol, BufferedReader(cast(asyncio.Protocol, self))))
 
     def take_whole(self) -> bytes | None:
         body = super().take_whole()

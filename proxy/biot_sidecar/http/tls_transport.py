@@ -16,14 +16,13 @@ import ssl
 from typing import Any, Final, cast
 
 from biot_sidecar.http.connect_errors import ClosedInHandshake, NoTls
+from biot_sidecar.http.read_buffer import READ
 from biot_sidecar.http.sockets import rest_of
 from biot_sidecar.http.tls_sessions import TlsSessions
 
 RECORD: Final = 16 * 1024
 """Bytes of plaintext in the largest record."""
 HEADER: Final = 5
-READ: Final = memoryview(bytearray(64 * 1024))
-"""What every connection reads into: it is emptied before another one reads."""
 CONTENT_TYPES: Final = frozenset({20, 21, 22, 23})
 """First bytes of records (RFC 8446, appendix B.1)."""
 
