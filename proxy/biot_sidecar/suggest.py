@@ -26,6 +26,6 @@ def suggest(word: str, known: Iterable[str], likeness: float = 0.6, *, pace: Pac
     for one in words:
         pace()
         matcher.set_seq1(one)
-        if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= best[0]:
+        if matcher.real_quick_ratio() >= best[0] and matcher.quick_ratio() >= best[0]:
             best = max(best, (matcher.ratio(), one))
     return best[1] or None

@@ -12,14 +12,21 @@ from biot_sidecar.routing.pattern import Pattern
 NEVER: Final = 1 << 60
 
 
+_NO_ENDS: Final[dict[str, int]] = {}
+"""What most nodes have, and none writes to: thousands of empty tables would cost time and megabytes."""
+
+
 class _Node:
     __slots__ = ("any_segment", "ends", "literals", "rests")
 
     def __init__(self) -> None:
-        self.literals: dict[bytes, _Node] = {}
+        self.literals: dict[bytes, _Node] = _NO_LITERALS
         self.any_segment: _Node | None = None
-        self.ends: dict[str, int] = {}  # method, or "" for any -> the first pattern that ends here
-        self.rests: dict[str, int] = {}  # as `ends`, of patterns that go on with **
+        self.ends: dict[str, int] = _NO_ENDS  # method, or "" for any -> the first pattern that ends here
+        self.rests: dict[str, int] = _NO_ENDS  # as `ends`, of patterns that go on with **
+
+
+_NO_LITERALS: Final[dict[bytes, _Node]] = {}
 
 
 class PatternTree:
@@ -37,6 +44,12 @@ class PatternTree:
             key = fold(segment) if folded and segment is not None else segment
             node = _child(node, key)
         ends = node.rests if pattern.rest else node.ends
+        if ends is _NO_ENDS:
+            ends = {}
+            if pattern.rest:
+                node.rests = ends
+            else:
+                node.ends = ends
         for method in pattern.methods or ("",):
             ends[method] = min(number, ends.get(method, NEVER))
 
@@ -90,6 +103,8 @@ def _child(node: _Node, segment: bytes | None) -> _Node:
         return node.any_segment
     child = node.literals.get(segment)
     if child is None:
+        if node.literals is _NO_LITERALS:
+            node.literals = {}
         child = node.literals[segment] = _Node()
     return child
 

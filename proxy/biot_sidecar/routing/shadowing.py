@@ -20,6 +20,9 @@ from biot_sidecar.routing.pattern import Pattern
 ANY: Final = ""
 NEVER: Final = 1 << 60
 _NONE: Final[frozenset[str]] = frozenset()
+_NO_ENDS: Final[dict[str, int]] = {}
+_NOBODY: Final[list[tuple[int, Pattern]]] = []
+"""What most nodes have, and none writes to: thousands of empty tables would cost time and megabytes."""
 
 
 class _Node:
@@ -27,9 +30,9 @@ class _Node:
 
     def __init__(self) -> None:
         self.children: dict[bytes | None, _Node] = {}
-        self.here: list[tuple[int, Pattern]] = []
-        self.ends: dict[str, int] = {}  # method -> the first pattern that ends here
-        self.rests: dict[str, int] = {}  # as `ends`, of patterns that go on with **
+        self.here: list[tuple[int, Pattern]] = _NOBODY
+        self.ends: dict[str, int] = _NO_ENDS  # method -> the first pattern that ends here
+        self.rests: dict[str, int] = _NO_ENDS  # as `ends`, of patterns that go on with **
 
 
 class Coverage:
@@ -53,8 +56,16 @@ class Coverage:
             if child is None:
                 child = node.children[segment] = _Node()
             node = child
+        if node.here is _NOBODY:
+            node.here = []
         node.here.append((number, pattern))
         first = node.rests if pattern.rest else node.ends
+        if first is _NO_ENDS:
+            first = {}
+            if pattern.rest:
+                node.rests = first
+            else:
+                node.ends = first
         for method in pattern.methods or (ANY,):
             first.setdefault(method, number)
 

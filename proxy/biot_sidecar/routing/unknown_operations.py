@@ -17,6 +17,7 @@ from biot_sidecar.suggest import suggest
 _LIKENESS = 0.8
 _NAMED = re.compile(rb":[A-Za-z]|<.*>$|\$")  # how other tools write a placeholder
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_USUAL = frozenset(_METHODS)
 
 
 @cache
@@ -51,7 +52,9 @@ def why_unknown(pattern: Pattern, pace: Pace = no_pause) -> str:
 
 def odd_method(pattern: Pattern) -> str:
     """A sentence about a method that no request will have, or nothing."""
-    for method in sorted(pattern.methods or ()):
+    if pattern.methods is None or pattern.methods <= _USUAL:
+        return ""
+    for method in sorted(pattern.methods):
         if method in {"CONNECT", "TRACE"}:
             return f"{method} is refused with 405, whatever the routes say"
         near = None if method in _METHODS else suggest(method, _METHODS)

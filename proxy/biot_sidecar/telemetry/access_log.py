@@ -158,8 +158,8 @@ class Log:
         if LEVELS[level] < self._least:
             return
         self.before_event()
-        line: dict[str, Any] = {"ts": iso(self._wall()), "level": level, "event": event, "message": message}
-        for name, value in {**line, **fields}.items():
+        line: dict[str, Any] = {"ts": iso(self._wall()), "level": level, "event": event, "message": printable(message)}
+        for name, value in fields.items():
             line[name] = printable(value) if isinstance(value, str) else value
         try:
             encoded = self._encode(line)

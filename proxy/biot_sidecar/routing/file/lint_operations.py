@@ -9,11 +9,12 @@ from biot_sidecar.routing.file.diagnostics import Diagnostics
 from biot_sidecar.routing.file.keys import SETTINGS
 from biot_sidecar.routing.file.parse import ParsedRoute
 from biot_sidecar.routing.file.yaml_tree import Scalar
-from biot_sidecar.routing.local_paths import LOCAL_PATHS, is_local
+from biot_sidecar.routing.local_paths import LOCAL_PATHS, LOCAL_PREFIX, is_local
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Interception, Operation
 from biot_sidecar.routing.unknown_operations import odd_method, operations_of, why_unknown
 
+_LOCAL_BEGINNINGS: Final = {path.split(b"/")[1] for path in (*LOCAL_PATHS, LOCAL_PREFIX)}
 Known = Sequence[list[Operation]]
 """The operations that each of a route's patterns matches."""
 _HINTS_MOST: Final = 20  # looking for the likeliest operation costs milliseconds each
@@ -51,6 +52,8 @@ def _warn_of_unknown_operation(pattern: Pattern, position: Scalar, report: Diagn
 
 
 def _is_local(pattern: Pattern) -> bool:
+    if pattern.segments and pattern.segments[0] not in _LOCAL_BEGINNINGS:
+        return False
     path = b"/" + b"/".join(segment or b"{x}" for segment in pattern.segments)
     return is_local(path) and not (pattern.rest and path in LOCAL_PATHS)
 

@@ -9,11 +9,13 @@ from biot_sidecar.pacing import let_go
 from biot_sidecar.routing.file.diagnostics import Diagnostics, listed, quoted
 from biot_sidecar.routing.file.parse import ParsedRoute
 from biot_sidecar.routing.pattern import Pattern
+from biot_sidecar.routing.route import Route
 from biot_sidecar.routing.shadowing import Coverage, intersection
 
 _NAMED_MOST: Final = 3
 _VISITS_MOST: Final = 500_000  # about a second; ten times what 5,000 routes take that do not all cross each other
 _EFFECTS: Final = ("interception", "authorization", "timeout", "retry")
+"""What two routes that cross may disagree about, in the order of _effects, beside `deny`."""
 
 
 def check_shadowing(routes: Sequence[ParsedRoute], report: Diagnostics) -> None:
@@ -23,6 +25,10 @@ def check_shadowing(routes: Sequence[ParsedRoute], report: Diagnostics) -> None:
     parts = lint.parts()
     del lint
     let_go(parts, report.pace)
+
+
+def _effects(route: Route) -> tuple[Any, ...]:
+    return (route.deny is not None, route.interception, route.authorization, route.timeout, route.retry)
 
 
 class _ShadowingLint:
@@ -44,9 +50,7 @@ class _ShadowingLint:
         comparing = True
         for number, parsed in enumerate(self._routes):
             self._report.pace()
-            self._effects.append(
-                (parsed.route.deny is not None, *(getattr(parsed.route, effect) for effect in _EFFECTS))
-            )
+            self._effects.append(_effects(parsed.route))
             if comparing and self._earlier.visits > _VISITS_MOST:
                 self._report.warning(parsed.position, "too many routes cross; from here on they are not compared")
                 comparing = False
@@ -59,6 +63,8 @@ class _ShadowingLint:
     def _reachable(self, parsed: ParsedRoute) -> bool:
         taken = [self._earlier.covering(pattern) for pattern, _ in parsed.matches]
         found = [one for one in taken if one is not None]
+        if not found:
+            return True
         if len(found) == len(taken):
             takers = self._takers(frozenset().union(*found))
             self._report.error(
@@ -86,17 +92,22 @@ class _ShadowingLint:
         return f"{listed(names)} {'comes first and takes' if len(found) == 1 else 'come first and take'}"
 
     def _add(self, number: int, parsed: ParsedRoute) -> None:
-        several = len(parsed.matches) > 1
+        if len(parsed.matches) > 1:
+            self._warn_of_repeated(parsed)
+        patterns = self._earlier if parsed.route.observe is None else self._observing
+        for pattern, _ in parsed.matches:
+            self._report.pace()
+            patterns.add(number, pattern)
+
+    def _warn_of_repeated(self, parsed: ParsedRoute) -> None:
         keys = Coverage()
         for pattern, position in parsed.matches:
             self._report.pace()
-            if several and keys.covering(pattern) is not None:
+            if keys.covering(pattern) is not None:
                 self._report.warning(
                     position, f"{pattern.text} adds nothing: what stands before it in this match takes all of it"
                 )
-            if several:
-                keys.add(0, pattern)
-            (self._earlier if parsed.route.observe is None else self._observing).add(number, pattern)
+            keys.add(0, pattern)
 
     # ---- overlaps
 

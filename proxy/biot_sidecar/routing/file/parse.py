@@ -93,8 +93,13 @@ def _defaults(entries: Entries, report: Diagnostics) -> tuple[Route, Unmatched]:
 
 def _settings(keys: Entries, report: Diagnostics) -> dict[str, Any]:
     """What stands in `keys` of a route's fields, and is right."""
-    read = {key: setting(key, keys[key][1], report) for key in keys if key in _WORDS or key == "timeout"}
-    return {key: value for key, value in read.items() if value is not None}
+    read: dict[str, Any] = {}
+    for key, (_, node) in keys.items():
+        if key in _WORDS or key == "timeout":
+            value = setting(key, node, report)
+            if value is not None:
+                read[key] = value
+    return read
 
 
 def setting(key: str, node: Node, report: Diagnostics) -> Any:
@@ -124,16 +129,22 @@ def _route(node: Node, unmatched: Route, lines: dict[str, int], report: Diagnost
         report.error(keys["observe"][0], "observe stands in place of deny, never beside it; keep one of them")
     if name is None or not found:
         return None
-    route = dataclasses.replace(
-        unmatched,
-        name=name,
-        source=f"{report.file}:{node.line}",
-        patterns=tuple(one.text for one, _ in found),
-        deny=deny,
-        observe=observe,
-        **settings,
-    )
+    source, patterns = f"{report.file}:{node.line}", tuple([one.text for one, _ in found])
+    route = Route(name, source, patterns, *_decided(unmatched, settings), deny, observe)
     return ParsedRoute(route, node, tuple(found), keys)
+
+
+def _decided(unmatched: Route, settings: dict[str, Any]) -> tuple[Interception, Authorization, float, Retry]:
+    """A route's own settings, and where it has none those of `unmatched`, in the order of Route's fields."""
+    if not settings:
+        return unmatched.interception, unmatched.authorization, unmatched.timeout, unmatched.retry
+    own = settings.get
+    return (
+        own("interception", unmatched.interception),
+        own("authorization", unmatched.authorization),
+        own("timeout", unmatched.timeout),
+        own("retry", unmatched.retry),
+    )
 
 
 def _insist(node: Node, keys: Entries, needed: dict[str, str], where: str, report: Diagnostics) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as Mappings
 from enum import Enum
+from functools import cache
 from typing import Final, TypeVar
 
 from biot_sidecar.durations import parse_duration
@@ -33,10 +34,12 @@ def mapping(node: Node, report: Diagnostics, section: str, what: str) -> dict[st
             report.error(node, f"{what}; this is {kind(node)}")
         return {}
     known = SECTIONS[section]
-    for key, _ in node.entries:
-        if key.text not in known:
-            report.error(key, f"unknown key {quoted(key.text)}; {_meant(key.text, section)}")
-    return {key.text: (key, value) for key, value in node.entries if key.text in known}
+    found = {key.text: (key, value) for key, value in node.entries if key.text in known}
+    if len(found) < len(node.entries):
+        for key, _ in node.entries:
+            if key.text not in known:
+                report.error(key, f"unknown key {quoted(key.text)}; {_meant(key.text, section)}")
+    return found
 
 
 def can_have_keys(node: Node) -> bool:
@@ -72,8 +75,8 @@ def kind(node: Node) -> str:
 
 def text(node: Node, report: Diagnostics, what: str) -> str | None:
     """A text with something in it; `what` says what was wanted, such as `name is a text`."""
-    if isinstance(node, Scalar) and not node.nothing and node.text.strip():
-        return node.text.strip()
+    if isinstance(node, Scalar) and (written := node.text.strip()) and not node.nothing:
+        return written
     if not isinstance(node, Broken):
         report.error(node, f"{what}; this is {kind(node)}")
     return None
@@ -86,7 +89,7 @@ def truth(node: Node) -> bool | None:
 
 def word(node: Node, report: Diagnostics, key: str, words: type[Word]) -> Word | None:
     """One of the words of an enum."""
-    known: dict[str, Word] = {str(one.value): one for one in words}
+    known: dict[str, Word] = _words(words)
     if words is Interception:
         switch = truth(node)
         if switch is not None:
@@ -98,6 +101,11 @@ def word(node: Node, report: Diagnostics, key: str, words: type[Word]) -> Word |
     hint = f"; did you mean {near}?" if near else ""
     report.error(node, f"{key}: {quoted(written)} is none of {', '.join(known)}{hint}")
     return None
+
+
+@cache
+def _words(words: type[Word]) -> dict[str, Word]:
+    return {str(one.value): one for one in words}
 
 
 def _likely(written: str, node: Node, known: Mappings[str, object]) -> str | None:

@@ -23,6 +23,10 @@ _SEARCHED: Final = 16 * 1024
 """Characters that are searched at once."""
 # libyaml is ten times faster than the parser in Python; wheels have it, some distributions' builds do not.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Looked up for every node of the file.
+_SCALAR: Final = yaml.ScalarEvent
+_SEQUENCE_END: Final = yaml.SequenceEndEvent
+_MAPPING_END: Final = yaml.MappingEndEvent
 # What YAML calls not printable, and line ends that editors do not count. Named one by one: compiling the much longer
 # list of what is welcome costs 6 ms at every start.
 _UNWELCOME: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
@@ -36,6 +40,9 @@ class Node(msgspec.Struct, frozen=True, eq=False):
     column: int
 
 
+_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+
+
 class Scalar(Node, frozen=True, eq=False):
     """A text. `plain`: it stands there without quotes."""
 
@@ -45,7 +52,7 @@ class Scalar(Node, frozen=True, eq=False):
     @property
     def nothing(self) -> bool:
         """True for what YAML calls null."""
-        return self.plain and self.text in {"", "~", "null", "Null", "NULL"}
+        return self.plain and self.text in _NULLS
 
 
 class Sequence(Node, frozen=True, eq=False):
@@ -148,6 +155,9 @@ class _Builder:
     def _node(self, event: Any, depth: int) -> Node:
         self._report.pace()
         line, column = position_of(event.start_mark, self._lines)
+        kind = type(event)
+        if kind is _SCALAR and event.anchor is None and event.tag is None and depth <= DEEPEST:  # three of four
+            return Scalar(line, column, event.value, not event.style)
         if depth > DEEPEST:
             self._report.error(Node(line, column), TOO_DEEP)
             raise _Stop
@@ -160,10 +170,10 @@ class _Builder:
             return Broken(line, column)
         if event.anchor is not None or event.tag is not None:
             self._refuse_decoration(event, Node(line, column))
-        if isinstance(event, yaml.ScalarEvent):
-            return Scalar(line, column, event.value, event.style is None or event.style == "")
-        if isinstance(event, yaml.SequenceStartEvent):
-            return Sequence(line, column, tuple(self._items(yaml.SequenceEndEvent, depth)))
+        if kind is _SCALAR:
+            return Scalar(line, column, event.value, not event.style)
+        if kind is yaml.SequenceStartEvent:
+            return Sequence(line, column, tuple(self._items(depth)))
         return Mapping(line, column, tuple(self._entries(depth)))
 
     def _refuse_decoration(self, event: Any, position: Node) -> None:
@@ -174,17 +184,19 @@ class _Builder:
             tag = self._report.excerpt(quoted(event.tag))
             self._report.error(position, f"the tag {tag} has no meaning here; leave it out")
 
-    def _items(self, end: type, depth: int) -> Iterator[Node]:
+    def _items(self, depth: int) -> Iterator[Node]:
         for event in self._events:
-            if isinstance(event, end):
+            if type(event) is _SEQUENCE_END:
                 return
             yield self._node(event, depth + 1)
 
     def _entries(self, depth: int) -> Iterator[tuple[Scalar, Node]]:
         seen: dict[str, int] = {}
-        nodes = self._items(yaml.MappingEndEvent, depth)
-        for key in nodes:
-            value = next(nodes)
+        for event in self._events:
+            if type(event) is _MAPPING_END:
+                return
+            key = self._node(event, depth + 1)
+            value = self._node(next(self._events), depth + 1)
             if not isinstance(key, Scalar):
                 self._report.error(key, "a key is one word here; a text that begins with { or [ needs quotes")
             elif key.text == "<<" and key.plain:
