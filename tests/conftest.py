@@ -17,13 +17,18 @@ from tests.support.wants import PREFIX
 
 # A busy machine must not fail a test: no example has a deadline, the time limit per test is bound enough.
 settings.register_profile("untimed", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=50)
 settings.load_profile("untimed")
 SLOW_MOST = 900
 """Seconds that a slow test may take on a machine that is busy with others: a bound on one that hangs, and no more."""
 
 
-def pytest_configure() -> None:
-    """As many open files as the machine allows: some tests hold more connections than a login shell's 1024."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Without thorough tests half as many examples of each property, where it does not say how many; and as many open
+    files as the machine allows: some tests hold more connections than a login shell's 1024.
+    """
+    if "not thorough" in config.getoption("markexpr"):
+        settings.load_profile("quick")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
