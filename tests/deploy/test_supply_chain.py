@@ -159,6 +159,7 @@ def test_the_installed_demo_runs_in_an_empty_folder(installed: Path, tmp_path: P
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_the_sbom_tool_lists_what_an_environment_holds(installed: Path, tmp_path: Path) -> None:
     bom = tmp_path / "bom.json"
     tool = [wants.program("cyclonedx-py"), "environment", "--output-reproducible", "--of", "JSON"]
