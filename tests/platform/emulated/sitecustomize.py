@@ -27,6 +27,7 @@ import sysconfig
 import types
 import urllib.request  # noqa: F401 - looks at sys.platform
 import uuid  # noqa: F401 - looks at sys.platform
+import warnings
 from typing import Any, Final
 
 EMULATED: Final = os.environ.get("BIOT_SIDECAR_EMULATED", "")
@@ -208,7 +209,9 @@ def become_windows() -> None:
         *([getattr(one, "fileno", lambda one=one: one)() for one in some] for some in (read, write, error)), timeout
     )
     asyncio.SelectorEventLoop = Loop
-    asyncio.DefaultEventLoopPolicy._loop_factory = ProcessLoop
+    with warnings.catch_warnings(action="ignore"):  # 3.14 wants no policies, and has them
+        asyncio.DefaultEventLoopPolicy._loop_factory = ProcessLoop
+        asyncio.get_event_loop_policy()  # is chosen by sys.platform when it is asked for first
     asyncio.open_unix_connection = None
     subprocess.CREATE_NEW_PROCESS_GROUP = 0x200
     subprocess.Popen = Popen
