@@ -250,9 +250,10 @@ def test_nothing_tells_that_the_request_was_forwarded():
     ],
 )
 @pytest.mark.parametrize("name", [b"allow-interception", b"Allow-Interception", b"ALLOW-INTERCEPTION"])
-def test_interception_is_what_the_rule_says(mode, values, goes_on, action, name):
+@pytest.mark.parametrize("authorization", [Authorization.REPLACE, Authorization.KEEP])
+def test_interception_is_what_the_rule_says(mode, values, goes_on, action, name, authorization):
     head = request(*(name + b": " + value for value in values))
-    lines = request_lines(head, route(mode), AGENT, TRACE).split(b"\r\n")
+    lines = request_lines(head, route(mode, authorization), AGENT, TRACE).split(b"\r\n")
     found = [line.partition(b": ")[2] for line in lines if line.lower().startswith(b"allow-interception:")]
     assert found == goes_on
     assert interception_action(route(mode), values or None) == action

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from biot_sidecar.pacing import no_pause
+from biot_sidecar.routing import path_normalization
 from biot_sidecar.routing.path_normalization import segments_of
 from biot_sidecar.routing.pattern import parse_pattern
 from biot_sidecar.routing.pattern_tree import PatternTree
@@ -40,3 +43,9 @@ def test_the_first_pattern_of_each_reading_is_found(method, path, found):
 def test_a_path_is_plain_when_no_server_reads_it_otherwise(method, path, texts, plain):
     patterns = [(number, parse_pattern(text)) for number, text in enumerate(texts)]
     assert VariantMatcher(PatternTree(patterns), patterns, no_pause).is_plain(method, path) is plain
+
+
+def test_a_blank_is_what_some_server_strips_and_nothing_else():
+    controls = {chr(code) for code in (*range(0x21), *range(0x7F, 0xA1))}
+    spaces = {chr(code) for code in range(sys.maxunicode) if chr(code).isspace()}
+    assert set(path_normalization._BLANKS) == controls | spaces | {"\ufeff"}
