@@ -7,8 +7,10 @@ facts says of the body (`refusals.check_body`, before any handler) and a kind's 
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +23,9 @@ from biot_sidecar.simulator.store import Collection
 from biot_sidecar.simulator.templates import Template, Templates
 from biot_sidecar.simulator.values import Answer, BiotError, Call, Change, Json, timestamp
 
+_MOST_REFERENCES = 1000
+"""Entities whose references are kept at hand."""
+
 
 class Entities:
     """All entities of all kinds. Methods raise BiotError where BioT would refuse."""
@@ -28,6 +33,7 @@ class Entities:
     def __init__(self, kinds: Iterable[Kind], now: float) -> None:
         self.kinds = {kind.name: kind for kind in kinds}
         self.templates = Templates(self.kinds.values(), now)
+        self._references: dict[int, tuple[Json, Json]] = {}  # by the entity's identity as an object
         self._collections = {name: Collection() for name in self.kinds}
 
     def of(self, kind: str) -> Collection:
@@ -76,6 +82,13 @@ class Entities:
         self._delete_children(kind, identity)
         self._announced(kind, "_delete", entity, None, call)
 
+    async def prepare(self, kind: str, text: str | None) -> None:
+        """Let a long search's preparations hold up nobody; a request that cannot be read is told by the search."""
+        if kind in self.kinds and text:
+            with suppress(BiotError):
+                for _ in self.of(kind).prepare(search.parse(text)):
+                    await asyncio.sleep(0)
+
     def search(self, kind: Kind, request: search.SearchRequest, within: Json | None = None) -> Json:
         """BioT's search answer; `within` is a filter that the path implies."""
         asked = request
@@ -91,7 +104,15 @@ class Entities:
         return {**kind.blank, **own, **entity}
 
     def reference(self, kind: Kind, entity: Json) -> Json:
-        """What another entity shows of this one."""
+        """What another entity shows of this one: one object for all that show it."""
+        known = self._references.get(id(entity))
+        if known is None or known[0] is not entity:
+            if len(self._references) >= _MOST_REFERENCES:
+                self._references.clear()
+            known = self._references[id(entity)] = (entity, self._reference(kind, entity))
+        return known[1]
+
+    def _reference(self, kind: Kind, entity: Json) -> Json:
         template = entity.get("_template") or {}
         return {
             "id": kind.id_of(entity),
@@ -154,7 +175,8 @@ class Entities:
             refuse(call, BiotError(400, "ATTRIBUTE_NOT_VALID_FOR_TEMPLATE", message, details))
 
     def _system(self, kind: Kind, template: Template | None, identity: str, call: Call) -> Json:
-        names = {"creationTime": timestamp(call.now), "lastModifiedTime": timestamp(call.now)}
+        now = timestamp(call.now)
+        names = {"creationTime": now, "lastModifiedTime": now}
         system: Json = {kind.own(name): value for name, value in names.items()} | {kind.id_attribute: identity}
         return system | ({"_template": template.reference} if template else {})
 

@@ -8,7 +8,8 @@ once for a search: a search looks at each entity, and there may be a hundred tho
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,9 @@ ALIASES = {"_templateId": "_template.id", "_templateName": "_template.name", "pa
 _DEFAULT_SORT = ({"prop": "_creationTime", "order": "DESC"},)
 
 Predicate = Callable[[Json], bool]
+
+Rank = tuple[int, Any]
+"""A value's kind and what it is compared by; of one kind they can be put in order."""
 
 
 @dataclass(frozen=True)
@@ -62,38 +66,50 @@ def search(entities: Iterable[Json], request: SearchRequest) -> Json:
     return page_of(found if request.sort else ordered(found, _DEFAULT_SORT), request)
 
 
-def matching(
-    entities: Iterable[Json], request: SearchRequest, text_of: Callable[[Json], str] | None = None
-) -> list[Json]:
-    """The entities that meet the filter and hold a word of the free text, in their order.
-
-    `text_of` is an entity's text, from a cache of whoever has one.
-    """
+def matching(entities: Iterable[Json], request: SearchRequest) -> list[Json]:
+    """The entities that meet the filter and hold a word of the free text, in their order."""
     if request.filter:
         wanted = predicate(request.filter)
         entities = [entity for entity in entities if wanted(entity)]
-    words, told = (request.free_text or "").casefold().split(), text_of or text_in
-    if words:
-        return [entity for entity in entities if _has_word(told(entity), words)]
+    if words := words_of(request):
+        return [entity for entity in entities if _has_word(text_in(entity), words)]
     return list(entities)
 
 
-def text_in(entity: Any) -> str:
-    """All that free text is looked for in: every value but dates, one a line."""
-    found: list[str] = []
-    waiting = [entity]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, str):
-            if instant(value) is None:  # BioT searches every field but those of type date
-                found.append(value)
-        elif value is not None:
-            found.append(json.dumps(value))
-    return "\n".join(found).casefold()
+def words_of(request: SearchRequest) -> list[str]:
+    """The words of the free text, of which one is enough."""
+    return (request.free_text or "").casefold().replace("\0", " ").split()
+
+
+def text_in(entity: Any, known: dict[int, str] | None = None) -> str:
+    """All that free text is looked for in: every value but dates, one a line.
+
+    `known` are the texts of objects that several entities share, such as their owner, by their identity.
+    """
+    known = {} if known is None else known
+    return "\n".join(_texts_in(entity, known))
+
+
+def _texts_in(value: Any, known: dict[int, str]) -> Iterator[str]:
+    if isinstance(value, str):
+        if not value[:1].isdecimal() or instant(value) is None:  # BioT searches every field but those of type date
+            yield value.casefold()
+    elif isinstance(value, dict):
+        for inner in value.values():
+            if isinstance(inner, dict):
+                if id(inner) not in known:
+                    known[id(inner)] = "\n".join(_texts_in(inner, known))
+                yield known[id(inner)]
+            elif inner is not None:
+                yield from _texts_in(inner, known)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts_in(inner, known)
+    elif value is not None:
+        yield _WORDS.get(value, "") if isinstance(value, bool) else str(value)
+
+
+_WORDS: Mapping[bool, str] = {True: "true", False: "false"}
 
 
 def _has_word(text: str, words: Sequence[str]) -> bool:
@@ -120,15 +136,28 @@ def predicate(filters: Json) -> Predicate:
     return _all_of([_field_predicate(name, conditions) for name, conditions in filters.items()])
 
 
-def equalities(filters: Json) -> Iterator[tuple[str, list[Any]]]:
-    """The fields of which a filter names every value that it lets through, and these values: what an index serves."""
+def paths_of(request: SearchRequest) -> Iterator[tuple[str, str]]:
+    """The paths by which a search compares or sorts, each with the condition (`sort` for that)."""
+    yield from _compared(request.filter)
+    yield from ((path_of(one["prop"]), "sort") for one in request.sort)
+
+
+def _compared(filters: Json) -> Iterator[tuple[str, str]]:
     for name, conditions in filters.items():
-        if name.startswith("$"):
-            continue
-        if conditions.get("eq") is not None:
-            yield path_of(name), [conditions["eq"]]
-        elif conditions.get("in") is not None:
-            yield path_of(name), conditions["in"]
+        if name in LOGIC:
+            yield from _compared(conditions.get("filter") or {})
+        else:
+            yield from ((path_of(name), key) for key, _ in restrictions(conditions) if key in _OF_COLUMNS)
+
+
+def restrictions(conditions: Json) -> Iterator[tuple[str, Any]]:
+    """The conditions of a field that restrict anything."""
+    return ((key, wanted) for key, wanted in conditions.items() if _restricts(key, wanted))
+
+
+def test_of(key: str, wanted: Any) -> Test:
+    """A condition as a function of the values that stand at its field."""
+    return _CONDITIONS[key](wanted)
 
 
 def path_of(name: str) -> str:
@@ -141,7 +170,7 @@ def ordered(entities: Iterable[Json], sort: Sequence[Json]) -> list[Json]:
     result = list(entities)
     for order in reversed(sort):
         names, descending = path_of(order["prop"]).split("."), order.get("order", "DESC") == "DESC"
-        ranked = [(_rank(found[0]) if (found := values(entity, names)) else None, entity) for entity in result]
+        ranked = [(rank(found[0]) if (found := values(entity, names)) else None, entity) for entity in result]
         having = [pair for pair in ranked if pair[0] is not None]
         having.sort(key=lambda pair: pair[0], reverse=descending)  # type: ignore[arg-type, return-value]
         result = [entity for _, entity in having] + [entity for rank, entity in ranked if rank is None]
@@ -170,11 +199,11 @@ def _all_of(predicates: Sequence[Predicate]) -> Predicate:
 
 
 def _field_predicate(name: str, conditions: Json) -> Predicate:
-    if name in _LOGIC:
+    if name in LOGIC:
         inner = conditions.get("filter") or {}
-        return _LOGIC[name]([_field_predicate(*part) for part in inner.items()]) if inner else _everything
+        return LOGIC[name]([_field_predicate(*part) for part in inner.items()]) if inner else _everything
     names = path_of(name).split(".")
-    tests = [_CONDITIONS[key](wanted) for key, wanted in conditions.items() if _restricts(key, wanted)]
+    tests = [test_of(key, wanted) for key, wanted in restrictions(conditions)]
 
     def meets(entity: Json) -> bool:
         present = values(entity, names)
@@ -200,7 +229,7 @@ def _none_of(predicates: Sequence[Predicate]) -> Predicate:
     return lambda entity: not together(entity)
 
 
-_LOGIC = {"$AND": _all_of, "$OR": _any_of, "$NOT": _none_of}
+LOGIC = {"$AND": _all_of, "$OR": _any_of, "$NOT": _none_of}
 
 
 Test = Callable[[list[Any]], bool]
@@ -219,10 +248,10 @@ def _compare(verdict: Callable[[Any, Any], bool]) -> Callable[[Any], Test]:
     """Numbers compare as numbers, dates as moments, other texts as texts, and different kinds never."""
 
     def compiled(wanted: Any) -> Test:
-        other, right = _rank(wanted)
+        other, right = rank(wanted)
 
         def test(value: Any) -> bool:
-            kind, left = _rank(value)
+            kind, left = rank(value)
             return kind == other and verdict(left, right)
 
         return lambda present: any(test(value) for value in present)
@@ -235,10 +264,10 @@ def _meets_filter(wanted: Json) -> Test:
     return lambda present: any(isinstance(value, dict) and inner(value) for value in present)
 
 
-def _rank(value: Any) -> tuple[int, Any]:
+def rank(value: Any) -> Rank:
     """A key under which values of any JSON types can be put in order."""
     if isinstance(value, bool | int | float):
-        return (0, value)
+        return (0, value) if value == value else (3, "NaN")  # which has no place among numbers
     moment = instant(value)
     if moment is not None:
         return (1, moment)
@@ -259,22 +288,26 @@ def _like(value: Any, wanted: str) -> bool:
     return isinstance(value, str) and wanted.casefold() in value.casefold()
 
 
+COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "lt": operator.lt,
+    "lte": operator.le,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "from": operator.ge,
+    "to": operator.le,
+}
 _CONDITIONS: dict[str, Callable[[Any], Test]] = {
     "eq": _any(_equal),
     "not": _none(_equal),
     "in": _any(_among),
     "notIn": _none(_among),
     "like": _any(_like),
-    "lt": _compare(lambda value, wanted: value < wanted),
-    "lte": _compare(lambda value, wanted: value <= wanted),
-    "gt": _compare(lambda value, wanted: value > wanted),
-    "gte": _compare(lambda value, wanted: value >= wanted),
-    "from": _compare(lambda value, wanted: value >= wanted),
-    "to": _compare(lambda value, wanted: value <= wanted),
+    **{key: _compare(verdict) for key, verdict in COMPARISONS.items()},
     "isNull": lambda wanted: lambda present: (not present) is wanted,
     "isNotNull": lambda wanted: lambda present: bool(present) is wanted,
     "filter": _meets_filter,
 }
+_OF_COLUMNS = {*COMPARISONS, "like", "isNull", "isNotNull"}
 _SHAPES: dict[str, type] = {"in": list, "notIn": list, "like": str, "isNull": bool, "isNotNull": bool, "filter": dict}
 
 
@@ -282,7 +315,7 @@ def _checked_filter(filters: Any) -> Json:
     if not isinstance(filters, dict):
         raise _bad("filter must be an object")
     for name, conditions in filters.items():
-        if name in _LOGIC:
+        if name in LOGIC:
             _check_logic(name, conditions)
         else:
             _check_conditions(name, conditions)

@@ -125,6 +125,8 @@ class Simulator:
             initiator=self.plugin_events.initiator(issued.initiator if issued else Initiator()),
             lenient=self.options.lenient,
         )
+        if operation.method == "GET":
+            await self.entities.prepare(operation.entity, call.parameter("searchRequest"))
         seen.interception = asked_for(incoming.interception)
         try:
             if seen.interception and operation.interceptable:
