@@ -147,12 +147,19 @@ async def test_a_shells_low_limit_of_open_files_is_raised(start):
     assert int(re.search(r"Max open files +(\d+)", limits.read_text())[1]) == min(hard, most)
 
 
+async def resting(house):
+    """A connection that has asked once: between two requests it may rest for an hour, before the first for 10 s."""
+    client = await house.client()
+    assert (await client.ask(request("GET", "/healthz"))).status == 200
+    return client
+
+
 @pytest.mark.not_on("windows", why="select() of Python watches 512 sockets there")
 async def test_a_thousand_idle_and_five_hundred_busy_connections_are_no_burden(start):
     house = await start(SIDECAR_MAX_IN_FLIGHT="600")
     await house.warm_up()
     before = house.sidecar.memory("VmRSS")
-    idle = [await house.client() for _ in range(1000)]
+    idle = [await resting(house) for _ in range(1000)]
     held = house.upstream.hold("/busy")
     busy = [await house.client() for _ in range(500)]
     await asyncio.gather(*(client.send(request("GET", "/busy")) for client in busy))
