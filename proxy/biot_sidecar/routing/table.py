@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from biot_sidecar.bounded_cache import BoundedCache
-from biot_sidecar.pacing import Pace, no_pause
+from biot_sidecar.pacing import Pace, no_pause, paced
 from biot_sidecar.routing.biot_operations import operation_tree, operations, services
 from biot_sidecar.routing.observers import Observers
 from biot_sidecar.routing.path_normalization import BadPath, Segments, segments_of
@@ -47,11 +47,11 @@ class RouteTable:
         self.unmatched = unmatched
         self.deny_unmatched = deny_unmatched
         self._patterns = _compiled(self.routes, pace) if patterns is None else list(patterns)
-        deciding = [(number, pattern) for number, pattern in self._patterns if self.routes[number].observe is None]
+        deciding = [one for one in paced(self._patterns, pace) if self.routes[one[0]].observe is None]
         self._tree = PatternTree(deciding, pace=pace)
-        denies = any(route.deny is not None for route in (*self.routes, unmatched))
+        denies = unmatched.deny is not None or any(route.deny is not None for route in paced(self.routes, pace))
         self._variants = VariantMatcher(self._tree, deciding, pace) if denies else None
-        observes = any(route.observe is not None for route in (*self.routes, unmatched))
+        observes = unmatched.observe is not None or any(one.observe is not None for one in paced(self.routes, pace))
         self._observers = Observers(self.routes, unmatched, self._patterns, pace) if observes else None
         self._verdicts: dict[tuple[int | None, int, str | None], Verdict] = {}
         self._cache: BoundedCache[tuple[bytes, bytes], Verdict] = BoundedCache(_CACHE_MOST)

@@ -51,12 +51,19 @@ class Metrics:
 
     def routes(self, names: Iterable[str]) -> None:
         """These routes are in force now: their series exist from here on. Those of earlier routes stay for a while."""
+        # The loop waits for this: of thousands of names only those are looked at one by one that nobody prepared.
+        ordered = list(names)
+        in_force = set(ordered)
         prepared, self._prepared = self._prepared, {}
-        in_force = list(names)
-        for name in in_force:
-            if name not in self._routes:
-                self._routes[name] = prepared.get(name) or RouteStats()
-        self._expiry.take([*in_force, UNMATCHED], self._routes)
+        if not prepared.keys().isdisjoint(self._routes):  # requests have been counted under some since
+            prepared = {name: prepared[name] for name in prepared.keys() - self._routes.keys()}
+        self._routes.update(prepared)
+        if not in_force <= self._routes.keys():
+            for name in ordered:
+                if name not in self._routes:
+                    self._routes[name] = RouteStats()
+        in_force.add(UNMATCHED)
+        self._expiry.take(in_force, self._routes.keys())
 
     def observing(self, names: Iterable[str]) -> None:
         """These routes, which are in force, only observe."""

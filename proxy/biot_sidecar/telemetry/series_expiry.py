@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, KeysView
 from typing import Final
 
 RETENTION: Final = 600.0
@@ -23,17 +23,16 @@ class SeriesExpiry:
         self._shown: set[str] = set()  # for the last time
         self._dropped: dict[str, float] = {}
 
-    def take(self, in_force: Iterable[str], counted: Iterable[str]) -> None:
-        """These routes are in force now; those of `counted` that are not begin to go."""
-        now = self._clock()
-        self._in_force = set(in_force)
-        for name in counted:
-            if name not in self._in_force:
-                self._since.setdefault(name, now)
-        for name in self._in_force:
-            self._since.pop(name, None)
-            self._shown.discard(name)
-            self._dropped.pop(name, None)
+    def take(self, in_force: set[str], counted: KeysView[str]) -> None:
+        """These routes are in force now; those of `counted`, which has them all, that are not begin to go."""
+        self._in_force = in_force
+        self._shown -= in_force
+        for names in (self._since, self._dropped):
+            for name in names.keys() & in_force if names else ():
+                del names[name]
+        if len(counted) > len(in_force):  # else they are the same
+            going = dict.fromkeys(counted - in_force, self._clock())
+            self._since = {**going, **self._since}
 
     def count(self, name: str) -> None:
         """A request has ended whose route has no counts: it may have outlived them."""

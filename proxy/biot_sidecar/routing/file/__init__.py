@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from biot_sidecar.pacing import Pace, let_go, no_pause
+from biot_sidecar.pacing import Pace, let_go, no_pause, paced
 from biot_sidecar.routing.file.diagnostics import Diagnostic, Diagnostics, counted
 from biot_sidecar.routing.file.foreign_file import names_a_section, refuse_foreign
 from biot_sidecar.routing.file.inline_tests import run_tests
@@ -62,14 +62,18 @@ def _checked(root: Mapping, report: Diagnostics) -> tuple[RouteTable | None, Sec
     check_operations(sections.routes, report)
     if not sections.routes_valid:
         return None, sections
-    routes = [parsed.route for parsed in sections.routes]
+    routes = [parsed.route for parsed in paced(sections.routes, report.pace)]
     table = RouteTable(
         routes,
         sections.unmatched,
         deny_unmatched=sections.policy is Unmatched.DENY,
         observe_unmatched=sections.policy is Unmatched.OBSERVE,
         pace=report.pace,
-        patterns=[(number, pattern) for number, one in enumerate(sections.routes) for pattern, _ in one.matches],
+        patterns=[
+            (number, pattern)
+            for number, one in enumerate(paced(sections.routes, report.pace))
+            for pattern, _ in one.matches
+        ],
     )
     run_tests(table, sections.tests, report)
     return table, sections
