@@ -317,6 +317,8 @@ def test_an_unfinished_head_is_refused_as_soon_as_it_is_too_large():
     line = oversized_request(b"a" * (START_LINE_LIMIT + 1))
     assert line is not None
     assert (line.code, line.status) == (Code.HEAD_TOO_LARGE, 414)
+    assert oversized_request(b"a" * START_LINE_LIMIT + b"\r\n") is None
+    assert oversized_request(b"a" * (START_LINE_LIMIT + 1) + b"\r\n") is not None
     assert oversized_request(b"GET / HTTP/1.1\r\n" + b"a" * FIELDS_LIMIT) is None
     fields = oversized_request(b"GET / HTTP/1.1\r\n" + b"a" * (FIELDS_LIMIT + 5))
     assert fields is not None

@@ -76,6 +76,15 @@ def test_requests_and_retries_are_forgotten_after_ten_seconds():
     assert sum(budget.spend(111.5) for _ in range(50)) == BUDGET_LEAST
 
 
+def test_a_second_counts_until_ten_have_passed_since_it_began():
+    budget = RetryBudget()
+    for _ in range(50):
+        budget.request(100.0)
+    assert sum(budget.spend(110.0) for _ in range(50)) == 10
+    assert sum(budget.spend(110.5) for _ in range(50)) == 0
+    assert sum(budget.spend(120.5) for _ in range(50)) == BUDGET_LEAST
+
+
 def test_after_a_long_silence_the_budget_begins_anew():
     budget = RetryBudget()
     for _ in range(50):

@@ -49,3 +49,8 @@ def test_a_blank_is_what_some_server_strips_and_nothing_else():
     controls = {chr(code) for code in (*range(0x21), *range(0x7F, 0xA1))}
     spaces = {chr(code) for code in range(sys.maxunicode) if chr(code).isspace()}
     assert set(path_normalization._BLANKS) == controls | spaces | {"\ufeff"}
+
+
+@pytest.mark.parametrize(("path", "found"), [(b"/%61", True), (b"/%2561", True), (b"/%252561", False)])
+def test_a_path_is_decoded_twice_at_most(path, found):
+    assert ((b"a",) in path_normalization.path_variants(path, segments_of(path))) is found
