@@ -36,7 +36,6 @@ LONGEST = 1800
 HARMLESS = {
     ("tokens", "'behind' if offset >= 0 else"): "an offset of 0 is within the tolerance, and nothing is said of it",
     ("route", "@dataclass(frozen=False"): "mypy sees to it that nobody assigns",
-    ("metrics", "clock: Callable[[], float]=lambda: 1.0"): "of a clock only differences count, and this one stands",
     ("chunked", "self._left = 1"): "each size line sets it before it is looked at",
 }
 """Module and what the changed line holds, of mutants that do what the original does or break no promise: why."""
