@@ -53,6 +53,7 @@ PACKAGE = Path(biot_sidecar.__file__).parent
 def test_a_start_over_https_imports_nothing_that_it_can_do_without(tmp_path):
     env = environment(BIOT_BASE_URL="https://127.0.0.1:9", SIDECAR_LOGIN_AT_START="0", SIDECAR_LISTEN="127.0.0.1:0")
     env["COVERAGE_PROCESS_CONFIG"] = ""  # to be measured takes more
+    env |= {"BIOT_APP_NAME": "plugin", "BIOT_SIDECAR_EXTENSION": "", "SIDECAR_URL": "x"}  # what others set: no slips
     command = [sys.executable, "-X", "importtime", "-m", "biot_sidecar", "serve"]
     with program(tmp_path, "sidecar", command, env) as running:
         loaded = set(re.findall(r"^import time: .* \| +(\S+)$", running.log(), re.MULTILINE))

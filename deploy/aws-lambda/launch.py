@@ -20,11 +20,14 @@ BACKLOG = 128
 
 
 def ask(path: str, fields: dict[str, str], body: bytes) -> dict[str, str]:
-    """One POST of the Extensions API; the answer's header fields. (http.client takes longer to import than to use.)"""
+    """One POST of the Extensions API; the answer's header fields.
+
+    http.client takes longer to import than to use; so does `idna`, with which Python encodes a host that is a str.
+    """
     host, _, port = os.environ["AWS_LAMBDA_RUNTIME_API"].rpartition(":")
     lines = [f"POST {API}{path} HTTP/1.1", f"Host: {host}:{port}", "Connection: close"]
     lines += [f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in fields.items())]
-    with socket.create_connection((host, int(port))) as sock:
+    with socket.create_connection((host.encode(), int(port))) as sock:
         sock.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         head = b""
         while b"\r\n\r\n" not in head and (piece := sock.recv(4096)):

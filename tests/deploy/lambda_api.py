@@ -159,6 +159,7 @@ class _Server(ThreadingHTTPServer):
 def _handler_of(api: LambdaApi) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             if self.path == "/2020-01-01/extension/event/next":
@@ -213,6 +214,7 @@ class Environment:
         self._api = api
         self._folder = folder
         self._variables = {**variables, "AWS_LAMBDA_RUNTIME_API": api.address}
+        self.within: list[str] = []  # what starts each process, such as a program that holds it to a share of a core
         self.extensions: list[subprocess.Popen[bytes]] = []
         self.runtime: subprocess.Popen[bytes] | None = None
 
@@ -236,9 +238,14 @@ class Environment:
     def _spawn(self, command: list[str]) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
-                command, env=self._variables, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*self.within, *command],
+                env=self._variables,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
-            )  # fmt: skip
+            )
 
     def log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")

@@ -357,8 +357,19 @@ SETTINGS: Final = (
 SECRETS: Final = frozenset(setting.name for setting in SETTINGS if setting.is_secret)
 BY_NAME: Final[Mapping[str, Setting]] = MappingProxyType({setting.name: setting for setting in SETTINGS})
 DEFAULTS: Final[Mapping[str, str]] = MappingProxyType({setting.name: setting.default for setting in SETTINGS})
-OTHERS: Final = frozenset({"SIDECAR_URL"})
-"""Names that `exec` gives its command; no slips of settings."""
+OTHERS: Final = frozenset(
+    {
+        "SIDECAR_URL",
+        "BIOT_SIDECAR_EXTENSION",
+        "BIOT_APP_NAME",
+        "BIOT_JWT_PERMISSION_INTERCEPTION",
+        "BIOT_JWT_PERMISSION_NOTIFICATION",
+        "BIOT_PUBLIC_KEY",
+        "BIOT_SERVICE_ENVIRONMENT",
+        "BIOT_SHOULD_VALIDATE_JWT",
+    }
+)
+"""Names that `exec` gives its command, a bundle for Lambda its sidecar and BioT its plugins: no slips of settings."""
 
 
 def flags_for(command: str) -> dict[str, str]:

@@ -1,0 +1,238 @@
+"""What the sidecar costs a plugin on AWS Lambda: `python -m tests.bench.lambda_cost [SECTION...]`. No account needed.
+
+AWS's own runtime client for Python (awslambdaric) and the sidecar's bundle, as Lambda would start them, held by the
+kernel to the share of a core that a function of so many megabytes has. Lambda's APIs and a BioT over https, nginx,
+are outside of that. Needs root and the cgroup controller `cpu`. PYTHON is the interpreter of plugin and sidecar, this
+one if it is not set; COMPILED=1 makes the bundle compiled.
+
+The three sections, of which all are run if none is named: `start`, `event` and `timeout`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from tests.bench.upstream import Upstream
+from tests.bench.workshop import Missing
+from tests.deploy.lambda_api import Environment, LambdaApi
+from tests.deploy.programs import DEPLOY, SECRET, USER
+from tests.support.ports import free_port
+
+WHOLE_CORE: Final = 1769
+"""Megabytes of a function that has one core (AWS Lambda developer guide, "Configure function memory")."""
+SMALLEST: Final = 128
+TIMEOUT: Final = 3.0
+"""Seconds that BioT's plugins have by default."""
+ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "7"))
+EVENTS: Final = 50
+PYTHON: Final = os.environ.get("PYTHON", sys.executable)
+WAYS: Final = ("image", "wrapper", "import")
+HANDLER: Final = """\
+import os, time
+from urllib.request import urlopen
+
+def handler(event, context):
+    time.sleep(event.get("sleep", 0))
+    if event.get("calls"):
+        urlopen(os.environ["BIOT_BASE_URL"] + "/organization/v1/users/patients/1").read()
+    return "done"
+"""
+_CGROUP: Final = Path("/sys/fs/cgroup")
+_PERIOD: Final = 100_000
+"""Microseconds in which a share is given out."""
+
+
+class Share:
+    """A control group (cgroups(7), version 1 or 2) whose processes have, together, a share of a core."""
+
+    def __init__(self, megabytes: int) -> None:
+        first = (_CGROUP / "cpu").is_dir()
+        self._folder = (_CGROUP / "cpu" if first else _CGROUP) / f"biot-sidecar-bench-{os.getpid()}"
+        quota = str(_PERIOD * megabytes // WHOLE_CORE)
+        limits = {"cpu.cfs_period_us": str(_PERIOD), "cpu.cfs_quota_us": quota, "cpu.shares": "262144"}
+        if not first:
+            limits = {"cpu.max": f"{quota} {_PERIOD}", "cpu.weight": "10000"}
+        try:
+            self._folder.mkdir()
+            for name, limit in limits.items():
+                (self._folder / name).write_text(limit)
+        except OSError as error:
+            raise Missing(f"no cgroup that holds a process to a share of a core: {error}") from None
+        self.within = ["sh", "-c", f'echo $$ > {self._folder}/cgroup.procs && exec "$@"', "confined"]
+
+    def remove(self) -> None:
+        while (self._folder / "cgroup.procs").read_text():
+            time.sleep(0.01)
+        self._folder.rmdir()
+
+
+class Bench:
+    """A bundle and a BioT, and plugins that use them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.bundle = folder / "biot_sidecar"
+        subprocess.run(
+            [DEPLOY / "aws-lambda" / "build.sh", self.bundle], check=True,
+            env={**os.environ, "PYTHON": PYTHON, "PIP_QUIET": "1"},
+        )  # fmt: skip
+        self.biot = Upstream(folder)
+        # Amazon Linux has the web's CAs in one file; BioT's is one more of them.
+        self._cas = folder / "ca-bundle.crt"
+        listed = self.bundle / "lib" / "biot_sidecar" / "data" / "ca" / "certificates.pem"
+        self._cas.write_bytes(listed.read_bytes() + self.biot.ca_file.read_bytes())
+        self._number = 0
+
+    @contextmanager
+    def plugin(self, way: str, megabytes: int, *, registers: bool = True) -> Iterator[Plugin]:
+        """A plugin with its sidecar started in one of WAYS, or `alone`; nothing runs yet."""
+        self._number += 1
+        folder = self._folder / f"plugin-{self._number}"
+        folder.mkdir()
+        begins = "import biot_sidecar.start\n" if way == "import" else ""
+        (folder / "index.py").write_text(begins + HANDLER)
+        (folder / "biot_sidecar").symlink_to(self.bundle)
+        share = Share(megabytes)
+        with LambdaApi() as api:
+            api.refuses = not registers
+            environment = Environment(api, folder, self._variables())
+            environment.within = share.within
+            try:
+                yield Plugin(api, environment, way, self.bundle)
+            finally:
+                environment.kill()
+                share.remove()
+
+    def _variables(self) -> dict[str, str]:
+        return {
+            "PATH": f"{Path(PYTHON).resolve().parent}:/usr/bin:/bin",
+            "SSL_CERT_FILE": str(self._cas),
+            "SSL_CERT_DIR": "/nowhere",
+            "SIDECAR_HOME": str(self.bundle),
+            "SIDECAR_LISTEN": f"127.0.0.1:{free_port()}",
+            "BIOT_BASE_URL": self.biot.url(tls=True),
+            "BIOT_SERVICE_USER_ID": USER,
+            "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
+        }
+
+
+class Plugin:
+    """A plugin as Lambda's service sees it."""
+
+    def __init__(self, api: LambdaApi, environment: Environment, way: str, bundle: Path) -> None:
+        self.api = api
+        self.environment = environment
+        runtime = [PYTHON, "-m", "awslambdaric", "index.handler"]
+        self._extensions = [bundle / "bin" / "extension"] if way == "image" else []
+        wrapped = {"image": [str(bundle / "bin" / "plugin-env")], "wrapper": [str(bundle / "bin" / "wrapper")]}
+        self._runtime = [*wrapped.get(way, []), *runtime]
+
+    def start(self) -> float:
+        """Seconds until Lambda has an event to give away: the runtime and the sidecar have asked for one."""
+        began = time.monotonic()
+        started = self.environment.start(self._runtime, *self._extensions)
+        assert started, (self.api.errors, self.environment.log())
+        return time.monotonic() - began
+
+    def event(self, **event: object) -> float:
+        """Seconds until it is answered, and everybody has asked for the next one."""
+        began = time.monotonic()
+        self.api.invoke(event)
+        return time.monotonic() - began
+
+    def cpu(self) -> float:
+        """Seconds of CPU so far, of all that runs in the environment."""
+        files = [path for pid in self.environment.processes() for path in Path("/proc").glob(f"{pid}/task/*/schedstat")]
+        return sum(int(path.read_text().split()[0]) for path in files) / 1e9
+
+
+def start(bench: Bench) -> None:
+    """How much longer a plugin takes to start with its sidecar, and its first event with one call."""
+    print(f"\nSeconds of a cold start, medians of {ROUNDS} rounds; `added` is that of a round's differences")
+    print(f"{'':12}{'MB':>6}{'start':>8}{'added':>8}{'CPU, ms':>9}{'first event':>13}")
+    for megabytes in (WHOLE_CORE, SMALLEST):
+        rounds: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ("alone", *WAYS)}
+        for _ in range(ROUNDS):
+            for way, found in rounds.items():
+                with bench.plugin(way, megabytes) as plugin:
+                    found.append((plugin.start(), plugin.cpu(), plugin.event(calls=way != "alone")))
+        for way, found in rounds.items():
+            added = median(one[0] - alone[0] for one, alone in zip(found, rounds["alone"], strict=True))
+            seconds, cpu, first = (median(column) for column in zip(*found, strict=True))
+            print(f"{way:12}{megabytes:6}{seconds:8.2f}{added:8.2f}{cpu * 1000:9.0f}{first:13.3f}", flush=True)
+
+
+def event(bench: Bench) -> None:
+    """What it costs an event that the sidecar hears of it."""
+    print(f"\nAn event without a call, mean of {EVENTS}, medians of {ROUNDS} rounds")
+    print(f"{'':32}{'MB':>6}{'ms':>8}{'CPU, ms':>9}")
+    kinds = {
+        "the plugin alone": ("alone", True),
+        "sidecar hears of no event": ("wrapper", False),
+        "of each": ("wrapper", True),
+    }
+    for megabytes in (WHOLE_CORE, SMALLEST):
+        rounds: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+        for _ in range(ROUNDS):
+            for kind, (way, registers) in kinds.items():
+                with bench.plugin(way, megabytes, registers=registers) as plugin:
+                    plugin.start()
+                    plugin.event(calls=way != "alone")
+                    time.sleep(0.5)  # what follows a first call is over
+                    before, began = plugin.cpu(), time.monotonic()
+                    for _ in range(EVENTS):
+                        plugin.event()
+                    rounds[kind].append(((time.monotonic() - began) / EVENTS, (plugin.cpu() - before) / EVENTS))
+        for kind, found in rounds.items():
+            seconds, cpu = (median(column) for column in zip(*found, strict=True))
+            print(f"{kind:32}{megabytes:6}{seconds * 1000:8.2f}{cpu * 1000:9.2f}", flush=True)
+
+
+def timeout(bench: Bench) -> None:
+    """Whether the events after a time-out are answered: each starts the environment anew, within its own time."""
+    print(f"\nEvents with one call that follow a time-out of {TIMEOUT:.0f} s: answered, and after how many seconds")
+    print(f"{'':12}{'MB':>6}{'answered':>10}{'median':>8}{'longest':>9}")
+    for megabytes in (SMALLEST, 192, 256, 384, 512):
+        for way in ("alone", *WAYS):
+            took = [_after_a_timeout(bench, way, megabytes) for _ in range(ROUNDS)]
+            answered = sum(seconds < TIMEOUT for seconds in took)
+            print(
+                f"{way:12}{megabytes:6}{f'{answered} of {ROUNDS}':>10}{median(took):8.2f}{max(took):9.2f}", flush=True
+            )
+
+
+def _after_a_timeout(bench: Bench, way: str, megabytes: int) -> float:
+    """Lambda has killed all processes, and starts them when the next event is there."""
+    with bench.plugin(way, megabytes) as plugin:
+        return plugin.start() + plugin.event(calls=way != "alone")
+
+
+SECTIONS: Final[dict[str, Callable[[Bench], None]]] = {"start": start, "event": event, "timeout": timeout}
+
+
+def main(names: list[str]) -> None:
+    if subprocess.run([PYTHON, "-c", "import awslambdaric"], check=False, capture_output=True).returncode:
+        raise Missing(f"{PYTHON} has no awslambdaric: pip install awslambdaric")
+    os.nice(-15)  # how long Lambda's APIs and BioT take is not to be measured
+    with TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        bench.biot.program.start()
+        try:
+            bench.biot.program.wait_until_up()
+            for name in names or SECTIONS:
+                SECTIONS[name](bench)
+        finally:
+            bench.biot.program.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
