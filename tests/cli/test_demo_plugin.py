@@ -188,6 +188,17 @@ def test_a_plugin_that_runs_elsewhere_is_told_too(tmp_path):
         ]
 
 
+def test_a_call_is_proposed_of_which_the_plugin_hears(tmp_path):
+    for event, proposed in (
+        ("device._delete", "curl -s -X DELETE http://127.0.0.1:"),
+        ("post GET /device/v2/devices/{id}", "# interceptors do not run for GET /device/v2/devices/demo-device-1:"),
+    ):
+        with demo(tmp_path, "--subscribe", event) as one:
+            one.until("Ctrl-C ends all.")
+            assert any(line.strip().startswith(proposed) for line in one.said), one.said
+            assert any(line.strip().startswith("biot-sidecar trigger ") for line in one.said)
+
+
 def test_when_the_plugin_ends_the_demo_ends_with_its_status(tmp_path):
     with demo(tmp_path, "--", sys.executable, "-c", "raise SystemExit(42)") as one:
         assert one.ended() == 42

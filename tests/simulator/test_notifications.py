@@ -14,7 +14,6 @@ from biot_sidecar.simulator.notifications import (
     NotificationSubscriptions,
     Subscriber,
     from_control,
-    told_as,
 )
 from biot_sidecar.simulator.options import USER_PASSWORD
 from biot_sidecar.simulator.values import BiotError, Call, Change, Initiator
@@ -59,6 +58,26 @@ async def test_what_biot_would_not_notify_of_is_refused(desk: Desk, change: dict
     asked = {"entityTypeName": "patient", "actionName": "_update", "endpoint": URL} | change
     refused = await desk.ask("POST", f"{PATH}/subscribe", asked)
     assert (refused.status, refused.body["code"]) == (400, code)
+
+
+async def test_a_text_message_that_comes_in_is_told_with_whose_it_is(desk: Desk) -> None:
+    people, number = "/organization/v1/users/patients", "+15550123"
+    await desk.ask("PATCH", f"{people}/{seed.PATIENT_ID}", {"_phone": number})
+    sent = await desk.ask("POST", "/notification/v1/sms/send", {"message": "taken?", "phoneNumber": number})
+    body = {"entityTypeName": "patient", "actionName": "_incomingSms", "endpoint": URL}
+    await desk.ask("POST", f"{PATH}/subscribe", body)
+    desk.post.replies += [(200, {})]
+    told = desk.simulator.receive_sms(number, "1", "127.0.0.1:0")
+    assert told == {"userId": seed.PATIENT_ID, "told": True}
+    while not desk.post.asked:
+        await asyncio.sleep(0)
+    ((_, event, _),) = desk.post.asked
+    assert (event["metadata"]["actionName"], event["data"]["entity"]["_id"]) == ("_incomingSms", seed.PATIENT_ID)
+    more = {"message": "1", "phoneNumber": number, "previousMessageId": sent.body["messageId"]}
+    assert event["data"]["additionalData"] == more
+    assert desk.simulator.receive_sms(seed.CAREGIVER_ID, "1", "")["told"] is False
+    with pytest.raises(BiotError):
+        desk.simulator.receive_sms("+1999", "1", "")
 
 
 def test_the_simulators_own_registration_may_ask_for_everything() -> None:
@@ -233,15 +252,32 @@ async def test_a_plugin_that_notifies_itself_comes_to_an_end(caplog: pytest.LogC
 
 
 @pytest.mark.parametrize(
-    ("change", "api_id", "action"),
+    ("path", "body", "told"),
     [
-        (Change("command", "_create", {}), "POST/device/v1/devices/{deviceId}/commands/start", "_start"),
-        (Change("usage-session", "_create", {}), "POST/x/usage-sessions/remote-control/start", "_remoteStart"),
-        (Change("usage-session", "_create", {}), "POST/x/usage-sessions", "_create"),
-        (Change("patient-alert", "_update", {"_state": "CLEARED"}, {"_state": "ACTIVE"}), "PATCH/x", "_clear"),
-        (Change("patient-alert", "_update", {"_state": "CLEARED"}, {"_state": "CLEARED"}), "PATCH/x", "_update"),
-        (Change("patient", "_update", {"_state": "CLEARED"}, {}), "PATCH/x", "_update"),
+        (f"/device/v1/devices/{seed.DEVICE_ID}/commands/reboot/start", {}, ["command._start", "device._command"]),
+        (
+            f"/device/v1/devices/{seed.DEVICE_ID}/usage-sessions/remote-control/start",
+            {"_templateId": "aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa"},
+            ["usage-session._remoteStart"],
+        ),
+        (
+            f"/device/v1/devices/{seed.DEVICE_ID}/usage-sessions/usage-type/UsageSession",
+            {"_startTime": "2025-01-01T00:00:00Z", "_state": "ACTIVE"},
+            ["usage-session._create"],
+        ),
+        (
+            f"/organization/v1/users/patients/{seed.PATIENT_ID}/alerts/{seed.PATIENT_ALERT_ID}",
+            {"_state": "CLEARED"},
+            ["patient-alert._update", "patient-alert._clear"],
+        ),
     ],
 )
-def test_a_start_is_told_as_a_start_and_a_clearing_as_one(change: Change, api_id: str, action: str) -> None:
-    assert told_as(change, api_id).action == action
+async def test_a_change_is_told_once_under_each_of_its_actions(
+    desk: Desk, path: str, body: Any, told: list[str]
+) -> None:
+    desk.simulator.plugin_events.notifications.add(from_control({"type": "NOTIFICATION", "url": URL}))
+    desk.post.replies += [(200, {})] * 5
+    assert (await desk.ask("PATCH" if "alerts" in path else "POST", path, body)).status < 300
+    await turns()
+    actions = [one[1]["metadata"] for one in desk.post.asked]
+    assert [f"{one['entityTypeName']}.{one['actionName']}" for one in actions] == told

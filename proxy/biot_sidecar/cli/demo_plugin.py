@@ -9,7 +9,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
@@ -22,17 +22,18 @@ from biot_sidecar.cli.scheduled_event import SCHEDULE
 from biot_sidecar.cli.simulator_events import follow
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.cli.stop_request import first, stop_request
+from biot_sidecar.cli.try_call import TryCall, call_for
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings.addresses import is_loopback
 from biot_sidecar.settings.names import BASE_URL, LISTEN, SECRET
 from biot_sidecar.settings.table import FLAGS
 from biot_sidecar.simulator.aws_lambda.names import SECRET_PLACEHOLDER
+from biot_sidecar.simulator.event_spec import NOTIFICATION, parse_event
 
 PLUGIN_URL: Final = "PLUGIN_URL"
 _DEFAULT_PLUGIN: Final = "http://127.0.0.1:9000"
 _SIMULATOR: Final = re.compile(r"BioT simulator on (\S+) ")
 _LAMBDA: Final = "Lambda function on "
-_PATIENT: Final = "/organization/v1/users/patients/11111111-1111-1111-1111-111111111111"
 _PLUGIN_STARTS: Final = 60.0
 """Seconds in which a plugin should listen; it may have to be compiled first."""
 _LOOK: Final = 0.1
@@ -41,19 +42,6 @@ _LAST_WORDS: Final = 1.0
 """Seconds for the output of what has ended."""
 _SOON: Final = 5.0
 """Seconds for the simulator's answer."""
-
-
-_TRY_SCHEDULE: Final = """
-The plugin at {plugin} is told of {told}. Try, in another terminal:
-
-  # the event of its schedule
-  biot-sidecar trigger schedule --to {plugin}
-
-  # every call of the plugin's, in a browser
-  {simulator}/_simulator/
-
-Ctrl-C ends all.
-"""
 
 
 class DemoPlugin(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,24 +192,49 @@ class DemoRun:
 
     def _try_these(self, sidecar: str, simulator: str) -> str:
         """Calls to paste into another terminal."""
-        told = ", ".join(self._plugin.subscribe) or "every notification"
-        event = next((one for one in self._plugin.subscribe if "*" not in one), "patient._update")
-        if event == SCHEDULE:
-            return _TRY_SCHEDULE.format(plugin=self._plugin.url, told=told, simulator=simulator)
+        plugin, subscribe = self._plugin, self._plugin.subscribe
+        event = next((one for one in subscribe if one != SCHEDULE), "" if subscribe else "*")
+        named = event if event and "*" not in event else "patient._update"
+        to, told = f" --to {plugin.url}", ", ".join(subscribe) or "every notification"
+        proposals = [_change(event, sidecar)] if event else []
+        if event:
+            trigger = f"biot-sidecar trigger {shlex.quote(named)}{to} --simulator {simulator}"
+            proposals.append(f"# an event without a change\n  {trigger}")
+        if SCHEDULE in subscribe:
+            proposals.append(f"# the event of its schedule\n  biot-sidecar trigger {SCHEDULE}{to}")
+        proposals.append(f"# every event with its body and the plugin's calls, in a browser\n  {simulator}/_simulator/")
+        shown = "".join(f"  {one}\n\n" for one in proposals if one)
         return f"""
-The plugin at {self._plugin.url} is told of {told}. Try, in another terminal:
+The plugin at {plugin.url} is told of {told}. Try, in another terminal:
 
-  # a change; the sidecar adds the token
-  curl -s -X PATCH {sidecar}{_PATIENT} -H 'content-type: application/json' -d '{{"age": 43}}'
-
-  # an event without a change
-  biot-sidecar trigger {shlex.quote(event)} --to {self._plugin.url} --simulator {simulator}
-
-  # every event with its body and the plugin's calls, in a browser
-  {simulator}/_simulator/
-
-Ctrl-C ends all.
+{shown}Ctrl-C ends all.
 """
+
+
+def _change(event: str, sidecar: str) -> str:
+    """A call of which the plugin hears, or what keeps it from hearing of any; empty if there is no simple one."""
+    spec = parse_event([event], wildcards=True)
+    call = call_for(spec)
+    if call is None:
+        return ""
+    if spec.type != NOTIFICATION and not _is_intercepted(call, sidecar):
+        return (
+            f"# interceptors do not run for {call.method} {call.path}:\n"
+            "  # a route with `interception: on` in config/routes.yaml changes that (biot-sidecar init writes one)"
+        )
+    body = f" -H 'content-type: application/json' -d {shlex.quote(call.body)}" if call.body else ""
+    what = "a call" if call.method == "GET" else "a change"
+    return f"# {what}; the sidecar adds the token\n  curl -s -X {call.method} {sidecar}{call.path}{body}"
+
+
+def _is_intercepted(call: TryCall, sidecar: str) -> bool:
+    """Whether a rule of the sidecar's lets interceptors run for the call."""
+    asked = urlencode({"method": call.method, "path": call.path})
+    try:
+        with build_opener(ProxyHandler({})).open(f"{sidecar}/_sidecar/explain?{asked}", timeout=_SOON) as answer:
+            return bool(json.load(answer)["interception"] == "on")
+    except (OSError, ValueError, KeyError):
+        return True
 
 
 async def _forward(process: PluginProcess) -> None:

@@ -38,6 +38,7 @@ what it shows of itself:
   GET  /_simulator/               a page for browsers: the events sent to plugins, and sending one again
   GET  /_simulator/requests       the last requests: method, path, header names, whether the token was valid
   GET  /_simulator/interceptions  the interceptors, and which ran for which request; POST one, DELETE all or /{id}
+  POST /_simulator/sms            a person's text message comes in: {"from": PHONE OR ID, "message": "1"}
   GET  /_simulator/events         the events sent to plugins, with bodies and replies; POST /{number}/send: again
   PUT  /_simulator/initiator      {"id": ..., "tokenType": "USER"}: who events name; DELETE: the token's owner
   GET  /_simulator/faults         the faults and what is left of them; PUT {"faults": [...]}, DELETE

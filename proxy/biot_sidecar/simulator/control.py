@@ -53,6 +53,7 @@ class Control:
             ("POST", "/interceptions", self.register),
             ("DELETE", "/interceptions", self.unregister),
             ("DELETE", "/interceptions/{id}", self.unregister),
+            ("POST", "/sms", self.sms),
             ("GET", "/faults", self.faults),
             ("PUT", "/faults", self.set_faults),
             ("DELETE", "/faults", self.clear_faults),
@@ -105,6 +106,14 @@ class Control:
         if not removed and identity:
             raise BiotError(404, "NOT_FOUND", "There is no interceptor with this id")
         return web.Response(status=204)
+
+    async def sms(self, request: web.Request) -> web.StreamResponse:
+        """A person's text message comes in: `{"from": PHONE NUMBER OR ID, "message": "1"}`."""
+        document = await _document(request)
+        sender, text = (document.get("from"), document.get("message")) if isinstance(document, dict) else (None, None)
+        if not isinstance(sender, str) or not isinstance(text, str) or not sender:
+            raise BiotError(400, "BAD_REQUEST", "[from] (a phone number, or a person's id) and [message] are texts")
+        return _json(self._simulator.receive_sms(sender, text, "127.0.0.1:0"), 202)
 
     async def faults(self, request: web.Request) -> web.StreamResponse:
         return _json({"faults": self._simulator.faults.state()})

@@ -22,6 +22,8 @@ from biot_sidecar.simulator.values import BiotError, Call, Change, Initiator, Js
 
 INTERCEPTOR_SCOPE: Final = "PLUGIN_INTERCEPTOR"
 _MEASUREMENTS: Final = {"_saveMeasurement", "_saveMeasurementBulk"}
+_WITHOUT_OLD: Final = {"_create", "_delete", "_start", "_remoteStart", "_login", "_logout", "_command", "_incomingSms"}
+"""Actions before which there was no other entity, or which change none."""
 _WITH_BODY: Final = {"POST", "PUT", "PATCH"}
 _USER_TOKEN_LIFE: Final = 1800.0  # seconds
 _SOURCE: Final = "127.0.0.1:50000"
@@ -79,8 +81,8 @@ class EventMaker:
         if spec.action in _MEASUREMENTS:
             change = Change(spec.entity, spec.action, self._measurement(spec.action, stored, sets))
         else:
-            is_new_or_gone = spec.action in ("_create", "_delete")
-            change = Change(spec.entity, spec.action, with_values(stored, sets), None if is_new_or_gone else stored)
+            old = None if spec.action in _WITHOUT_OLD else stored
+            change = Change(spec.entity, spec.action, with_values(stored, sets), old)
         jwt = self._tokens.platform_token(now, SCOPE)
         body = notification(change, self._initiator(), began=now, ended=now, trace_id=trace_id, source=_SOURCE, jwt=jwt)
         return _made({"hooktype": NOTIFICATION, "traceparent": traceparent}, body)

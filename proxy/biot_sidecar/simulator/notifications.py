@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -138,21 +138,11 @@ def notification_operations(subscriptions: NotificationSubscriptions) -> Iterato
     yield Operation("POST", path + "/unsubscribe", subscriptions.unsubscribe)
 
 
-def told_as(change: Change, api_id: str) -> Change:
-    """The change under the action that BioT tells it as: a start that creates is a start, a clearing no mere update."""
-    if change.action == "_create" and api_id.endswith("/start"):
-        return replace(change, action="_start" if change.entity_type == "command" else "_remoteStart")
-    was, now = (change.old or {}).get("_state"), change.entity.get("_state")
-    if change.action == "_update" and change.entity_type.endswith("-alert") and was != now == "CLEARED":
-        return replace(change, action="_clear")
-    return change
-
-
 def notification(
     change: Change, initiator: Initiator, *, began: float, ended: float, trace_id: str, source: str, jwt: str
 ) -> Json:
     """The event's body. Times are seconds since the epoch; `source` is where the change came from, `HOST:PORT`."""
-    additional = {} if change.old is None else {"oldEntity": change.old}
+    additional = change.more if change.old is None else {"oldEntity": change.old} | change.more
     return {
         "metadata": {
             "entityTypeName": change.entity_type,

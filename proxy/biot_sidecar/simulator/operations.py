@@ -65,6 +65,7 @@ class Parts:
     files: Files
     measurements: Measurements
     subscriptions: Subscriptions
+    messages: Messages
 
 
 def operations(parts: Parts) -> Iterator[Operation]:
@@ -87,7 +88,7 @@ def operations(parts: Parts) -> Iterator[Operation]:
     yield from Reports(parts.entities, parts.measurements, parts.files).operations()
     yield from SignUp(parts.entities, parts.users).operations()
     yield from Locales().operations()
-    yield from Messages().operations()
+    yield from parts.messages.operations()
     yield from snippet_operations(parts.entities)
 
 
@@ -199,14 +200,15 @@ def _sessions(entities: Entities) -> Iterator[Operation]:
 
 
 def _commands(entities: Entities) -> Iterator[Operation]:
-    handlers, kind = EntityOperations(entities, COMMAND, "_start"), COMMAND.name
+    handlers, kind, sessions = EntityOperations(entities, COMMAND, "_start"), COMMAND.name, Sessions(entities)
+    start = sessions.start_command(handlers.create)
     path = "/device/v1/devices/{deviceId}/commands"
     yield Operation("GET", "/device/v1/devices/commands", handlers.search, kind)
-    yield Operation("POST", path + "/start", handlers.create, kind)
-    yield Operation("POST", path + "/{templateName}/start", handlers.create, kind)
+    yield Operation("POST", path + "/start", start, kind)
+    yield Operation("POST", path + "/{templateName}/start", start, kind)
     yield Operation("GET", path + "/{id}", handlers.read, kind)
     yield Operation("DELETE", path + "/{id}", handlers.delete, kind)
-    yield Operation("POST", path + "/{id}/stop", Sessions(entities).stop_command, kind)
+    yield Operation("POST", path + "/{id}/stop", sessions.stop_command, kind)
 
 
 def _alerts(entities: Entities) -> Iterator[Operation]:

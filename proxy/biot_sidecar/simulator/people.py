@@ -123,6 +123,13 @@ class People:
                 return kind, entity
         return None
 
+    def at_phone(self, number: str) -> tuple[Kind, Json] | None:
+        """The person with this phone number, and of which kind."""
+        for kind in PEOPLE:
+            for entity in self._entities.of(kind.name).having("_phone", [number]):
+                return kind, entity
+        return None
+
     def read_self(self, kind: Kind) -> Callable[[Call], Answer]:
         """`GET .../self` of one kind: who calls, if it is one of these."""
 

@@ -10,7 +10,7 @@ from biot_sidecar.simulator.facts import facts_of, refusal
 from biot_sidecar.simulator.history import log
 from biot_sidecar.simulator.kinds import Kind, Unique
 from biot_sidecar.simulator.router import Operation
-from biot_sidecar.simulator.values import Answer, BiotError, Call, Json
+from biot_sidecar.simulator.values import Answer, BiotError, Call, Change, Json
 
 SYSTEM_LOCALE = "en-us"
 
@@ -83,6 +83,7 @@ class Messages:
     """BioT's notification service: what would be sent goes nowhere, and the log says so."""
 
     def __init__(self) -> None:
+        self._last: dict[str, str] = {}  # phone number -> the id of the last message that was sent there
         self._sender = {"emailSenderDisplayName": "BioT simulator", "emailSenderAddress": "noreply@example.org"}
 
     def operations(self) -> Iterator[Operation]:
@@ -91,8 +92,24 @@ class Messages:
         yield Operation("PUT", path + "/configuration", self.configure)
         yield Operation("GET", path + "/configuration/sms-provider-configuration", _sms_provider)
         yield Operation("POST", path + "/send-email", _sent)
-        yield Operation("POST", path + "/sms/send", _message_sent)
+        yield Operation("POST", path + "/sms/send", self.send)
         yield Operation("POST", path + "/attachment", _attached)
+
+    def send(self, call: Call) -> Answer:
+        """`POST /notification/v1/sms/send`."""
+        log.info("a text message would be sent now")
+        number = str(call.document().get("phoneNumber"))
+        self._last[number] = str(uuid.uuid4())
+        return Answer(200, {"messageId": self._last[number]})
+
+    def incoming(self, sender: tuple[Kind, Json], text: str) -> Change:
+        """What a text message from a person is to who is notified. BioT does not publish what it tells beside the
+        person: here it is the text, the number, and which message of ours was the last one to that number.
+        """
+        kind, person = sender
+        number = person.get("_phone")
+        told = {"message": text, "phoneNumber": number, "previousMessageId": self._last.get(str(number))}
+        return Change(kind.name, "_incomingSms", person, more=told)
 
     def configure(self, call: Call) -> Answer:
         self._sender = {name: call.document()[name] for name in self._sender}
@@ -106,11 +123,6 @@ def _sms_provider(call: Call) -> Answer:
 def _sent(call: Call) -> Answer:
     log.info("an email would be sent now")
     return Answer(200)
-
-
-def _message_sent(call: Call) -> Answer:
-    log.info("a text message would be sent now")
-    return Answer(200, {"messageId": str(uuid.uuid4())})
 
 
 def _attached(call: Call) -> Answer:

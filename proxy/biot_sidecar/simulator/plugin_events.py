@@ -10,7 +10,7 @@ from biot_sidecar.simulator.delivery import Delivery
 from biot_sidecar.simulator.event_log import EventLog
 from biot_sidecar.simulator.event_maker import EventMaker
 from biot_sidecar.simulator.interception import Post
-from biot_sidecar.simulator.notifications import NotificationSubscriptions, told_as
+from biot_sidecar.simulator.notifications import NotificationSubscriptions
 from biot_sidecar.simulator.options import ORGANIZATION_ID
 from biot_sidecar.simulator.router import Router
 from biot_sidecar.simulator.tokens import Tokens
@@ -42,7 +42,7 @@ class PluginEvents:
     def announce(self, call: Call, source: str) -> None:
         """Tell what a call has changed; `source` is where it came from, `HOST:PORT`."""
         self._delivery.announce(
-            [told_as(change, call.api_id) for change in call.changes],
+            call.changes,
             call.initiator,
             began=call.now,
             ended=self._clock(),

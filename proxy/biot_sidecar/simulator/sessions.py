@@ -8,7 +8,7 @@ from biot_sidecar.simulator.entities import Entities
 from biot_sidecar.simulator.facts import facts_of, refusal
 from biot_sidecar.simulator.kinds import OWNER, Kind, Parent, Stored
 from biot_sidecar.simulator.refusals import refuse
-from biot_sidecar.simulator.values import Answer, BiotError, Call, Json, instant, timestamp
+from biot_sidecar.simulator.values import Answer, BiotError, Call, Change, Json, instant, timestamp
 
 _INTERVAL = 1000  # milliseconds between measurements, unless the template says otherwise
 _TIMEOUT = 60  # seconds for which a command may run
@@ -167,6 +167,18 @@ class Sessions:
         for session in alone[:500]:
             sessions.remove(session["_id"])
         return Answer(200, {"deletedSessions": [self._entities.shown(SESSION, one) for one in alone[:500]]})
+
+    def start_command(self, create: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
+        """`POST .../commands/start`: a command that begins, which is an action of its device's, too."""
+
+        def start(call: Call) -> Answer:
+            answer, kind = create(call), self._entities.kinds["device"]
+            device = self._entities.of(kind.name).get(call.variables["deviceId"])
+            if device is not None:
+                call.changes.append(Change(kind.name, "_command", self._entities.shown(kind, device)))
+            return answer
+
+        return start
 
     def stop_command(self, call: Call) -> Answer:
         """`POST .../commands/{id}/stop`."""

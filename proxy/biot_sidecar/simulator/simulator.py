@@ -24,6 +24,7 @@ from biot_sidecar.simulator.notifications import notification_operations
 from biot_sidecar.simulator.operations import KINDS, Parts, operations
 from biot_sidecar.simulator.options import Clock, SimulatorOptions
 from biot_sidecar.simulator.people import People
+from biot_sidecar.simulator.platform_settings import Messages
 from biot_sidecar.simulator.plugin_events import PluginEvents, traceparent_of
 from biot_sidecar.simulator.router import SERVICES, Found, Operation, Router, service_of
 from biot_sidecar.simulator.secret_keys import SecretKeys
@@ -66,6 +67,7 @@ class Simulator:
         self.entities = Entities(KINDS, clock())
         seed.plant(self.entities, clock())
         people = People(self.entities)
+        self._people, self._messages = people, Messages()
         self.service_users = ServiceUsers(self.entities, options, self.secret_keys, clock())
         self.users = Users(self.entities, people, self.tokens, options)
         simulated = operations(
@@ -78,6 +80,7 @@ class Simulator:
                 files=self.files,
                 measurements=Measurements(self.entities.of("device")),
                 subscriptions=self.subscriptions,
+                messages=self._messages,
             )
         )
         self.plugin_events = PluginEvents(post, clock, self.tokens, lambda: self.router)
@@ -98,6 +101,17 @@ class Simulator:
             return blocked.answer
         except BiotError as error:
             return self.refusal(error, seen)
+
+    def receive_sms(self, sender: str, text: str, source: str) -> Json:
+        """A text message comes in from a person, named by phone number or id. Raises BiotError 404."""
+        found = self._people.at_phone(sender) or self._people.find(sender)
+        if found is None:
+            raise BiotError(404, "USER_NOT_FOUND", f"Nobody has the phone number or id [{sender}]", {"id": sender})
+        call = Call(now=self.clock(), trace_id=uuid.uuid4().hex, initiator=Initiator(found[0].id_of(found[1])))
+        shown = self.entities.shown(*found)
+        call.changes.append(self._messages.incoming((found[0], shown), text))
+        self.plugin_events.announce(call, source)
+        return {"userId": call.initiator.id, "told": bool(self.plugin_events.notifications.wanting(call.changes[0]))}
 
     def refusal(self, error: BiotError, seen: Seen) -> Answer:
         return error.answer(SERVICES.get(service_of(seen.path), "BioT"), seen.trace_id)

@@ -28,13 +28,15 @@ class Initiator:
 class Change:
     """One successful change of an entity, as a notification tells it; `action` is BioT's (`_create`, `_update`, ...).
 
-    `entity` is the entity afterwards (of a deleted one: before), `old` what it was before an update.
+    `entity` is the entity afterwards (of a deleted one: before), `old` what it was before an update, `more` what else
+    the notification tells.
     """
 
     entity_type: str
     action: str
     entity: Json
     old: Json | None = None
+    more: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
