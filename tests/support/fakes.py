@@ -54,6 +54,7 @@ class FakeTransport(asyncio.Transport):
         self._unread: deque[bytes] = deque()
         self.out = b""
         self.backlog = 0
+        self.write_limit: int | None = None
         self.ended = False  # our side has said that it will send no more
         self.paused = False
         self.aborted = False
@@ -102,6 +103,9 @@ class FakeTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self.backlog
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.write_limit = high
 
     def get_extra_info(self, name, default=None):
         return default
