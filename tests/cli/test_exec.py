@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.processes import COMMAND, DUMB, PATIENCE, gone, running
 from tests.deploy.programs import PLAIN, ROOT, SECRET, USER, call, seen
-from tests.support.ports import free_port
+from tests.support.ports import ADDRESS_IN_USE, free_port
 from tests.support.simulated_biot import simulated_biot
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -174,7 +174,7 @@ def test_a_sidecar_that_cannot_start_says_why_and_the_command_never_runs(tmp_pat
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         for env, status, words in (
             ({"SIDECAR_WORKERS": "none"}, 1, "SIDECAR_WORKERS: 'none' is no whole number"),
-            ({"SIDECAR_LISTEN": where}, 3, f"cannot listen on {where}: Address already in use"),
+            ({"SIDECAR_LISTEN": where}, 3, f"cannot listen on {where}: {ADDRESS_IN_USE}"),
             ({"SIDECAR_LISTEN": "unix:/a"}, 1, "BIOT_BASE_URL cannot name a unix socket"),
         ):
             done = ran("exec", "--", "touch", str(mark), **env)

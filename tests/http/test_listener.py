@@ -16,7 +16,7 @@ from biot_sidecar.http.sockets import InheritedListener, bind_all, bound, called
 from biot_sidecar.settings import ListenAddress
 
 from tests.http.wires import settled
-from tests.support.ports import free_port
+from tests.support.ports import ADDRESS_IN_USE, free_port
 
 ANY = ListenAddress("127.0.0.1", 0)
 NO_IPV6 = not os.path.exists("/proc/net/if_inet6")
@@ -48,7 +48,7 @@ def test_ipv6_is_shown_in_brackets():
 def test_a_port_in_use_is_refused_and_named():
     sock = bind(ANY)
     taken = ListenAddress("127.0.0.1", sock.getsockname()[1])
-    with pytest.raises(AddressInUse, match=f"cannot listen on {shown(taken)}: Address already in use"):
+    with pytest.raises(AddressInUse, match=f"cannot listen on {shown(taken)}: {ADDRESS_IN_USE}"):
         bind(taken)
     unbind(sock)
 
@@ -75,7 +75,7 @@ def test_localhost_is_every_address_that_bears_the_name_on_one_port(processes):
     assert names_of(both) == [["127.0.0.1"] * processes, ["[::1]"] * processes]
     (port,) = {sock.getsockname()[1] for each in both for sock in each}
     assert port
-    with pytest.raises(AddressInUse, match=f"cannot listen on localhost:{port}: Address already in use"):
+    with pytest.raises(AddressInUse, match=f"cannot listen on localhost:{port}: {ADDRESS_IN_USE}"):
         bind_all(ListenAddress("localhost", port), processes)
     close_all(both)
 

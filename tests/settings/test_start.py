@@ -14,7 +14,7 @@ import pytest
 
 from tests.deploy.programs import PLAIN, ROOT, program
 from tests.settings.given import SECRET, environment
-from tests.support.ports import free_port
+from tests.support.ports import ADDRESS_IN_USE, free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 
@@ -91,7 +91,7 @@ def test_an_address_in_use_is_status_3():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         where = f"127.0.0.1:{taken.getsockname()[1]}"
         ran = ended("--listen", where)
-    said = f"cannot listen on {where}: Address already in use; set SIDECAR_LISTEN (--listen) to another address"
+    said = f"cannot listen on {where}: {ADDRESS_IN_USE}; set SIDECAR_LISTEN (--listen) to another address"
     assert (ran.returncode, ran.stderr) == (3, f"biot-sidecar: {said}\n")
 
 
@@ -116,7 +116,7 @@ def test_every_command_words_a_taken_port_alike_and_names_its_setting(words, nam
             **(free | {name: where, "SIDECAR_WORKERS": workers}),
             BIOT_BASE_URL=None if words == "demo" else NOBODY["BIOT_BASE_URL"],
         )
-    said = f"biot-sidecar: cannot listen on {where}: Address already in use; set {advice} to another address"
+    said = f"biot-sidecar: cannot listen on {where}: {ADDRESS_IN_USE}; set {advice} to another address"
     assert (ran.returncode, ran.stderr.splitlines()[-1]) == (3, said)
 
 

@@ -19,6 +19,8 @@ import pytest
 from biot_sidecar.__main__ import main
 from biot_sidecar.cli import simulate
 
+from tests.support.ports import ADDRESS_IN_USE
+
 ROOT = Path(simulate.__file__).parents[2]
 
 
@@ -216,8 +218,7 @@ def test_an_address_that_cannot_be_had_is_exit_status_3(capsys: pytest.CaptureFi
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         assert run("--listen", listen) == 3
     assert capsys.readouterr().err == (
-        f"biot-sidecar: cannot listen on {listen}: Address already in use; "
-        "set SIDECAR_SIMULATOR_LISTEN to another address\n"
+        f"biot-sidecar: cannot listen on {listen}: {ADDRESS_IN_USE}; set SIDECAR_SIMULATOR_LISTEN to another address\n"
     )
 
 

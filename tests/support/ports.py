@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
+
+ADDRESS_IN_USE = os.strerror(errno.EADDRINUSE)
+"""The system's own words; musl has others than glibc."""
 
 
 def reserved_port() -> socket.socket:
