@@ -15,7 +15,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import crowd, guard, measure
+from tests.bench import crowd, guard, measure, uploads
 from tests.bench.contestants import ALL_IN_FLIGHT, CROWDED, DIALLERS, LIMITED, MAKERS, Job, routes, sidecar
 from tests.bench.measure import CONNECTIONS, FULL, QUICK, TLS_CONNECTIONS, Figures, Pace
 from tests.bench.program import Program
@@ -48,8 +48,10 @@ class Bench:
                 self._round(_turned(tls, number), suffix="_tls")
                 self._variants(variants)
                 self._start_ups()
+                self._many_rules()
                 self._dials()
                 self._crowds()
+            self._uploads()
 
     # ---- starting
 
@@ -118,6 +120,22 @@ class Bench:
                     measure.with_paths(self.figures, program, patients=100_000, seconds=self.pace.seconds)
                 else:
                     measure.under_load(self.figures, program, suffix="", seconds=self.pace.seconds)
+
+    def _many_rules(self) -> None:
+        """What reading a routes file costs, and that twice as many routes cost twice as much."""
+        for count in (10, 5000, 10_000, 20_000):
+            program = sidecar(self._job("many rules", tls=False), table=routes(count))
+            program.name = f"{count:,} rules"
+            measure.start_of(self.figures, program)
+
+    def _uploads(self) -> None:
+        """Once: giving memory back takes half a minute."""
+        print("uploads in flight", flush=True)
+        for name in ("sidecar", "sidecar, interpreted", *DIALLERS[1:]):
+            if name in self._names and name not in self.missing:
+                folder = _folder(f"{name.replace(' ', '-')}-uploads")
+                upstream = uploads.StalledUpstream(folder)
+                uploads.measure(self.figures, upstream, MAKERS[name](Job(upstream, True, folder)))
 
     def _start_ups(self) -> None:
         for name in self._names:

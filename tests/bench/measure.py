@@ -101,6 +101,17 @@ def startup(figures: Figures, program: Program) -> None:
         gc.collect()
 
 
+def start_of(figures: Figures, program: Program) -> None:
+    """CPU time until it answers, and memory then. Starts and stops it."""
+    program.start()
+    program.wait_until_up()
+    try:
+        figures.add(program.name, "start_cpu_ms", program.cpu() * 1e3)
+        figures.add(program.name, "rss_idle", program.memory() / _MIB)
+    finally:
+        program.stop()
+
+
 def warm_up(program: Program, *, connections: int) -> None:
     """Let it dial so many connections to BioT, which over TLS takes longer than a turn on a busy machine."""
     for _ in range(WARM_UPS_MOST):

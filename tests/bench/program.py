@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -81,6 +82,11 @@ class Program:
     def memory(self) -> int:
         """Resident bytes."""
         return sum(int((_PROC / str(pid) / "statm").read_text().split()[1]) for pid in self._processes()) * 4096
+
+    def private_memory(self) -> int:
+        """Bytes that are its own and that it has written to (proc_pid_smaps(5))."""
+        rolled_up = [(_PROC / str(pid) / "smaps_rollup").read_text() for pid in self._processes()]
+        return sum(int(re.findall(r"^Private_Dirty: +(\d+) kB", text, re.MULTILINE)[0]) for text in rolled_up) * 1024
 
     def hang_up(self) -> None:
         """SIGHUP."""

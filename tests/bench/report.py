@@ -34,6 +34,12 @@ _HOUSE = {
     "MiB, 1,000 conn.": ("rss_1000", 1),
     "KiB/conn.": ("kb_per_connection", 1),
 }
+_UPLOADS = {
+    "MiB after the first scrape": ("rss_scraped", 1),
+    "of it private": ("private_scraped", 1),
+    "256 uploads": ("rss_uploads", 1),
+    "more than before, 30 s after them": ("rss_uploads_left", 1),
+}
 _BODIES = {
     f"{title} {way}{over}": (f"{figure}_{way}{suffix}", digits)
     for suffix, over in (("", ""), ("_tls", ", TLS"))
@@ -72,6 +78,7 @@ _PARTS = (
         _DIALS,
     ),
     ("64 MB bodies", _BODIES),
+    ("Memory over TLS: at rest, and with uploads in flight to an upstream that does not read on", _UPLOADS),
 )
 
 
@@ -111,16 +118,19 @@ def _crowds(figures: Figures, suffix: str) -> str:
 
 
 def _variants(figures: Figures) -> str:
-    rows = [["sidecar with", "us/request", "req/s"]]
+    rows = [["sidecar with", "us/request", "req/s", "start CPU ms", "MiB"]]
     for who, figure in (
         ("10 rules", "us_paths"),
         ("5,000 rules", "us_paths"),
+        ("10,000 rules", "us_paths"),
+        ("20,000 rules", "us_paths"),
         ("1 worker", "us_32"),
         ("2 workers", "us_32"),
     ):
-        found = figures.get(who, figure)
-        if found is not None:
-            rows.append([who, _number(found, 1), _number(figures.get(who, "rps_32"), 0)])
+        cells = ((figure, 1), ("rps_32", 0), ("start_cpu_ms", 0), ("rss_idle", 1))
+        found = [(figures.get(who, name), digits) for name, digits in cells]
+        if any(number is not None for number, _ in found):
+            rows.append([who, *(_number(number, digits) for number, digits in found)])
     return _rows(rows)
 
 

@@ -1,4 +1,4 @@
-"""Many uploads in flight over TLS to an upstream that does not read on: what a proxy holds, and what it gives back."""
+"""A proxy's memory over TLS: at rest, and with many uploads in flight to an upstream that does not read on."""
 
 from __future__ import annotations
 
@@ -82,12 +82,21 @@ class _Uploads:
 
 
 def measure(figures: Figures, upstream: StalledUpstream, program: Program) -> None:
-    """Resident memory with the uploads in flight, and what of that is still there afterwards. Starts and stops both."""
+    """In MiB: at rest, after its first scrape; with the uploads in flight; what of that is still there afterwards.
+
+    Starts and stops both.
+    """
     upstream.program.start()
     program.start()
     try:
         program.wait_until_up()
+        with connect(program.port) as sock:
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+            while sock.recv(65536):
+                pass
         before = program.memory()
+        figures.add(program.name, "rss_scraped", before / _MIB)
+        figures.add(program.name, "private_scraped", program.private_memory() / _MIB)
         with contextlib.ExitStack() as stack:
             uploads = _Uploads(program.port, stack)
             if uploads.send(FULL):
