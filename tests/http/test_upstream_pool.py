@@ -573,6 +573,29 @@ async def fetch(port: int, limit: int = 1000, timeout: float = DEADLINE, repeata
         assert not deadlines._watched
 
 
+@pytest.mark.parametrize(("reuses", "connections"), [(True, 2), (False, 3)])
+async def test_who_reuses_connections_asks_again_over_the_last_one_until_that_has_ended(reuses, connections):
+    dialled = []
+
+    async def events(reader, writer):
+        for _ in range(2):
+            await reader.readuntil(b"{}")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab")
+        writer.close()
+
+    async with server(events) as port:
+        wires = Wires(port)
+        deadlines = DeadlineTimer(asyncio.get_running_loop(), lambda: 0.0)
+        fetcher = Fetcher(wires.pool, wires.address, deadlines, b"agent/1", dialled.append, reuses=reuses)
+        for _ in range(3):
+            answer = await fetcher(b"GET", b"/next", [], b"{}", timeout=DEADLINE, limit=1000)
+            assert answer.body == b"ab"
+        assert len(dialled) == connections
+        wires.pool.close()
+        deadlines.close()
+        assert wires.pool.active == 0
+
+
 async def test_a_fetch_sends_one_request_and_reads_the_whole_answer():
     seen = []
 

@@ -20,7 +20,11 @@ from biot_sidecar.settings import UpstreamUrl
 
 
 class Fetcher:
-    """Sends one request of our own and reads its whole response. `dialled` is told of every connection."""
+    """Sends one request of our own and reads its whole response. `dialled` is told of new connections.
+
+    Each request has a new connection, since a login must not be lost to a pooled one that died unseen; who asks the
+    same again and again, and may ask twice, `reuses` them.
+    """
 
     def __init__(
         self,
@@ -29,12 +33,15 @@ class Fetcher:
         deadlines: DeadlineTimer,
         user_agent: bytes,
         dialled: Callable[[UpstreamConnection], None] = lambda connection: None,
+        *,
+        reuses: bool = False,
     ) -> None:
         self._pool = pool
         self._address = address
         self._deadlines = deadlines
         self._user_agent = user_agent
         self._dialled = dialled
+        self._reuses = reuses
 
     async def __call__(
         self,
@@ -96,10 +103,11 @@ class Fetcher:
     async def _fetch(
         self, wakeup: Wakeup, request: bytes, method: bytes, limit: int, unconnected: list[UpstreamError]
     ) -> Response:
-        # A new connection: a login must not be lost to a pooled one that died unseen.
-        connection = await self._pool.dial(wakeup)
+        connection = self._pool.take() if self._reuses else None
+        if connection is None:
+            connection = await self._pool.dial(wakeup)
+            self._dialled(connection)
         unconnected.clear()
-        self._dialled(connection)
         keep = False
         try:
             connection.begin(wakeup)

@@ -44,7 +44,7 @@ async def follow_events(
     address = UpstreamUrl(tls=False, host=host, port=int(port), authority=api.encode(), prefix=b"")
     deadlines = make_deadline_timer()
     pool = Pool(address, None, wall=time.time, clock=time.monotonic, connected=lambda success: None)
-    fetch = Fetcher(pool, address, deadlines, USER_AGENT)
+    fetch = Fetcher(pool, address, deadlines, USER_AGENT, reuses=True)
     try:
         if await LambdaEvents(fetch, env.get(IDENTIFIER_VARIABLE, ""), came, time.time, log.event).follow():
             ended()
