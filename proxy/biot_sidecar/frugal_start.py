@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, SourceFileLoader
-from importlib.util import find_spec
 from types import GeneratorType, ModuleType
 from typing import Any, Final
 
@@ -112,7 +111,7 @@ class _DeferredPackage(_Deferred):
     """Stands for a package whose modules are imported one by one, and for all of it once somebody asks for more."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or find_spec(f"{self.__name__}.{name}") is not None:
+        if name.startswith("__") or _spec_of(f"{self.__name__}.{name}") is not None:
             raise AttributeError(name)  # the import of a module looks here first
         value = super().__getattr__(name)
         whole, inside = sys.modules[self.__name__], f"{self.__name__}."
@@ -124,13 +123,19 @@ class _DeferredPackage(_Deferred):
 
 def defer_package(name: str) -> None:
     """Let a package's modules be imported without all that the package imports for its other users."""
-    spec = None if name in sys.modules else find_spec(name)
+    spec = None if name in sys.modules else _spec_of(name)
     if spec is None or spec.origin is None or spec.submodule_search_locations is None:
         return
     stand_in = sys.modules[name] = _DeferredPackage(name)
     stand_in.__dict__.update(__spec__=spec, __file__=spec.origin, __path__=list(spec.submodule_search_locations))
     with open(spec.origin, encoding="utf-8") as source:
         stand_in.__dict__["__version__"] = _version_in(source)
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    from importlib.util import find_spec  # which serving does without
+
+    return find_spec(name)
 
 
 def _version_in(source: Iterable[str]) -> str:
