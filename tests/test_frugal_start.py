@@ -103,6 +103,7 @@ def after_a_start(code: str) -> str:
         ("import string, textwrap; print(string.Template('$a').substitute(a=1), textwrap.fill('a b', 1))", "1 a\nb"),
         ("import typing_extensions; print(typing_extensions.__name__)", "typing_extensions"),
         ("import gc, re; print(gc.isenabled(), re.compile('').flags)", "True 32"),
+        ("import gc; print(gc.get_threshold()[:2])", "(10000, 10)"),
         ("import sys; print([one for one in sys.meta_path if 'Submodule' in str(one)])", "[]"),
         ("import sys; print('typing_extensions' in sys.modules)", "False"),
         (

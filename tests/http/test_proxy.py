@@ -385,10 +385,12 @@ async def test_an_answer_that_does_not_come_is_a_504(sidecar):
     assert sidecar.upstream.aborted
 
 
-async def test_a_dial_that_takes_longer_than_the_route_allows_is_a_504(start):
-    sidecar = start(Route(name="r", source="f:1", timeout=0.0))
+async def test_a_dial_that_takes_longer_than_the_route_allows_is_a_504(sidecar):
     sidecar.pool.unreachable = True
     plugin = await sidecar.ask(GET)
+    await sidecar.advance(59.0)
+    assert plugin.got == b""
+    await sidecar.advance(2.0)
     assert error(plugin.got)[0] == 504
 
 

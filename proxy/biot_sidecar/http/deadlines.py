@@ -70,12 +70,18 @@ class After:
 
     def cancel(self) -> None:
         self._handle.cancel()
+        self._call = _nothing  # it knows whoever holds this: neither would go without a collection of garbage
+
+
+def _nothing() -> None:
+    pass
 
 
 class timeout:  # noqa: N801 - named and used as asyncio's
     """`with timeout(seconds):` cancels what is awaited in it when the time is over, and raises TimeoutError then.
 
-    As asyncio.timeout, but for the polls before the end. It costs a timer, which a Wakeup's deadline does not.
+    As asyncio.timeout, but for the polls before the end. It costs a timer, which a Wakeup's deadline does not, nor
+    `DeadlineTimer.until`.
     """
 
     __slots__ = ("_after", "_cancelling", "_delay", "_expired", "_task")
@@ -161,10 +167,46 @@ class DeadlineTimer:
         if nearest < float("inf"):
             self._schedule(nearest)
 
+    def until(self, deadline: float) -> Until:
+        """As `timeout`, at a moment of the clock."""
+        return Until(self, deadline)
+
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+class Until(Wakeup):
+    """`with deadlines.until(deadline):` cancels what is awaited in it at that time, and raises TimeoutError then."""
+
+    __slots__ = ("_cancelling", "_task", "_timer")
+
+    _task: asyncio.Task[object]
+
+    def __init__(self, timer: DeadlineTimer, deadline: float) -> None:
+        self._timer = timer
+        self._cancelling = 0
+        self.deadline = deadline
+        self.expired = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - only coroutines that a task runs wait
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._timer.register(self)
+        self._timer.arm(self, self.deadline)
+
+    def wake(self) -> None:
+        self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.unregister(self)
+        if self.expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError from error
 
 
 class _Nobody(Wakeup):

@@ -119,6 +119,10 @@ class ClientConnection(Connection, ClientStream):
         if self._task is not None and not self._task.done():
             self._task.cancel()
 
+    def served(self) -> None:
+        """Its coroutine has ended; whoever knows one another would stay until a collection of garbage."""
+        self._task = None
+
     @property
     def resting(self) -> bool:
         """True between two requests."""
@@ -279,6 +283,7 @@ class Listener:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         connection = self._connections.pop(task)
+        connection.served()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._report(error)
             connection.abort()

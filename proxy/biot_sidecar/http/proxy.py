@@ -213,7 +213,7 @@ class ForwardedRequest(Relay):
         shared = self._shared
         began = shared.clock()
         try:
-            with timeout(self._deadline - began):
+            with shared.deadlines.until(self._deadline):
                 upstream: UpstreamStream = await shared.pool.acquire(self._client.wakeup)
             if token is None or shared.tokens.is_usable(token):
                 return upstream

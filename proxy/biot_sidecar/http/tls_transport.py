@@ -26,6 +26,8 @@ HEADER: Final = 5
 CONTENT_TYPES: Final = frozenset({20, 21, 22, 23})
 """First bytes of records (RFC 8446, appendix B.1)."""
 
+_NOBODY: Final = asyncio.Protocol()
+
 
 class TlsTransport:
     """One connection to a server that proves to be `host`. `ready` ends with the handshake, or with its failure.
@@ -198,6 +200,7 @@ class TlsTransport:
         self._closing = True
         if self._shaken:
             self._protocol.connection_lost(self._error or error)
+            self._protocol = _NOBODY  # which knows this: 50 KB would stay until a collection of garbage
         elif not self._ready.done():
             self._ready.set_exception(ClosedInHandshake())
 

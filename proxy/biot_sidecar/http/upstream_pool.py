@@ -157,9 +157,12 @@ class Pool(ConnectionOwner):
         self._plan_dials()
 
     def _start_dial(self) -> None:
-        dial = asyncio.ensure_future(self.dial(NOBODY, lambda: len(self._dials) <= len(self._waiting)))
+        dial = asyncio.ensure_future(self.dial(NOBODY, self._needs_all_dials))
         self._dials.add(dial)
         dial.add_done_callback(self._dialled)
+
+    def _needs_all_dials(self) -> bool:
+        return len(self._dials) <= len(self._waiting)
 
     def _dialled(self, dial: asyncio.Task[UpstreamConnection]) -> None:
         """Give a new connection to whoever has waited longest, or to the pool; tell a failure to one who waits."""
