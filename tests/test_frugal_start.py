@@ -25,7 +25,7 @@ from tests.support.scripted_upstream import ScriptedUpstream
 INSPECT_SPARED = sys.version_info < (3, 14)
 """3.14 asks for more of it: its own dataclasses, which `traceback` uses, want the signatures of their classes."""
 SPARED = {
-    *(("ast", "dis", "inspect") if INSPECT_SPARED else ()),
+    *(("ast", "dis", "inspect", "locale", "textwrap", "tokenize") if INSPECT_SPARED else ()),
     "argparse",
     "biot_sidecar.telemetry.exposition",
     "ctypes",
@@ -101,6 +101,9 @@ def after_a_start(code: str) -> str:
         ("import yaml; print(yaml.safe_dump({'a': ['1', 1]}))", "a:\n- '1'\n- 1"),
         ("import json; print(json.loads(' [1.5, \"\\u00e4\"] '))", "[1.5, 'ä']"),
         ("import string, textwrap; print(string.Template('$a').substitute(a=1), textwrap.fill('a b', 1))", "1 a\nb"),
+        ("import locale; print(locale.localeconv()['decimal_point'])", "."),
+        ("import traceback; print(traceback.format_exc().strip())", "NoneType: None"),
+        ("import linecache, os; print('OS routines' in linecache.getline(os.__file__, 1))", "True"),
         ("import typing_extensions; print(typing_extensions.__name__)", "typing_extensions"),
         ("import gc, re; print(gc.isenabled(), re.compile('').flags)", "True 32"),
         ("import gc; print(gc.get_threshold()[:2])", "(10000, 10)"),
