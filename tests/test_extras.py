@@ -68,8 +68,8 @@ STORE = {"SIDECAR_TOKEN_STORE": "redis://h"}
 @pytest.mark.parametrize(
     ("words", "env", "who", "lacks", "extra"),
     [
-        ("simulate", {}, "simulate", "aiohttp and cryptography and jwt", "simulator"),
-        ("demo", {}, "demo", "aiohttp and cryptography and jwt", "simulator"),
+        ("simulate", {}, "simulate", "aiohttp and cryptography", "simulator"),
+        ("demo", {}, "demo", "aiohttp and cryptography", "simulator"),
         ("serve", INSPECT, "SIDECAR_INSPECT:", "aiohttp", "inspector"),
         ("exec -- true", INSPECT, "SIDECAR_INSPECT:", "aiohttp", "inspector"),
         ("login", STORE, "SIDECAR_TOKEN_STORE:", "cryptography and redis", "redis"),
