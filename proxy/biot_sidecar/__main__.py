@@ -106,7 +106,7 @@ def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
             _require(name, command.extra)
         return int(module.run(args, env))
     except BadSettings as error:
-        return _say("\n".join([*error.problems, *error.warnings]), 2 if error.only_flags else 1)
+        return _say("\n".join([*error.problems, *error.warnings]), 1)
     except WrongCommandLine as error:
         return _say(str(error), 2)
     except AddressInUse as error:

@@ -101,15 +101,13 @@ class LoginError(Failure):
 class BadSettings(Exception):
     """Wrong configuration: every problem of one start, a readable line each (exit status 1).
 
-    `warnings` are what is odd besides, such as a misspelt name, which may be the cause. `only_flags`: each problem is a
-    flag's value that cannot be read, so it is the command line that is wrong (exit status 2).
+    `warnings` are what is odd besides, such as a misspelt name, which may be the cause.
     """
 
-    def __init__(self, problems: list[str], warnings: Sequence[str] = (), *, only_flags: bool = False) -> None:
+    def __init__(self, problems: list[str], warnings: Sequence[str] = ()) -> None:
         super().__init__(f"{len(problems)} problem(s)")
         self.problems = problems
         self.warnings = tuple(warnings)
-        self.only_flags = only_flags
 
 
 class WrongCommandLine(Exception):

@@ -33,8 +33,7 @@ def _settings(env: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
         return load(env, flags)
     except BadSettings as error:
         wrong = error
-    routes = _route_problems(env, flags)
-    raise BadSettings(wrong.problems + routes, wrong.warnings, only_flags=wrong.only_flags and not routes)
+    raise BadSettings(wrong.problems + _route_problems(env, flags), wrong.warnings)
 
 
 def _route_problems(env: Mapping[str, str], flags: Mapping[str, str]) -> list[str]:

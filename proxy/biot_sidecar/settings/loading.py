@@ -53,8 +53,7 @@ def load_listen(env: Mapping[str, str], flags: Mapping[str, str]) -> tuple[Liste
 def raise_problems(reader: Reader) -> None:
     """Raises BadSettings if there is any."""
     if reader.problems:
-        only_flags = reader.wrong_flags == len(reader.problems)
-        raise BadSettings(reader.problems, reader.misspelt(), only_flags=only_flags)
+        raise BadSettings(reader.problems, reader.misspelt())
 
 
 def misspelt(env: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,6 @@ class Reader:
         self._flag_names = flags_for(command)
         self._values: dict[str, Any] = {}
         self.problems: list[str] = []
-        self.wrong_flags = 0  # problems that are a flag's value that cannot be read
         self.warnings: list[str] = []
 
     def value(self, name: str) -> Any:
@@ -67,19 +66,15 @@ class Reader:
         try:
             value = row.parse(text)
         except BadItems as error:
-            self._unreadable(row.name, *error.reasons)
+            for reason in error.reasons:
+                self.problem(row.name, reason)
             return error.good
         except ValueError as error:
-            self._unreadable(row.name, str(error))
+            self.problem(row.name, str(error))
             return row.unset
         if row.extra and value and (lack := lack_of(row.extra)):
             self.problem(row.name, lack)
         return value
-
-    def _unreadable(self, name: str, *reasons: str) -> None:
-        self.wrong_flags += len(reasons) if self._by_flag(name) else 0
-        for reason in reasons:
-            self.problem(name, reason)
 
     def _by_flag(self, name: str) -> bool:
         """True where a flag says what the setting is; an empty one says nothing."""
