@@ -27,6 +27,7 @@ COLD = {
     "http/allowed_callers.py": "asks who calls, where only some may",
     "http/body_buffer.py": "holds the body of a plugin's login, and the answers to ours",
     "http/interfaces.py": "types; what implements them is compiled",
+    "http/read_buffer.py": "reads bodies that are large, or of unknown length and not here at once",
     "http/request_limits.py": "reads Sidecar-Timeout and Sidecar-Retry, where a request has one",
     "http/request_trace.py": "types; what implements them is there for those who trace",
     "http/retry_after.py": "reads an answer that says when to come again",
