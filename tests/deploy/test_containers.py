@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,19 @@ def test_what_compose_runs_has_what_it_needs() -> None:
     assert SERVICES["sidecar"]["build"]["target"] == "sidecar"
     assert SERVICES["simulator"]["build"]["target"] == "simulator"
     assert SERVICES["simulator"]["image"] != SERVICES["sidecar"]["image"]
+
+
+def test_the_byte_code_that_the_base_lacks_is_there_for_all_that_a_start_imports() -> None:
+    (left_out,) = re.findall(
+        r"^RUN python -m compileall [^#]*? -x '([^']+)'", layers("runtime"), re.MULTILINE | re.DOTALL
+    )
+    said = (
+        "import sys, biot_sidecar.process.sidecar; print(*[getattr(m, '__file__', None) for m in sys.modules.values()])"
+    )
+    files = subprocess.run([sys.executable, "-c", said], check=True, capture_output=True, text=True).stdout.split()
+    library = [file for file in files if file.startswith(sysconfig.get_path("stdlib")) and "site-packages" not in file]
+    assert len(library) > 50
+    assert [file for file in library if re.search(left_out, file)] == []
 
 
 @pytest.mark.parametrize("dockerfile", [ROOT / "Dockerfile", DEPLOY / "aws-lambda" / "Dockerfile"], ids=named)
