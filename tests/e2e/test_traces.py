@@ -102,7 +102,7 @@ async def test_a_collector_that_is_away_is_told_of_once_and_counted(tmp_path):
                 collector.spans(2)
             await house.local_fence()
             metrics = (await house.get("/metrics")).body.decode()
-            log = house.sidecar.log()
+        log = house.sidecar.log()  # whole, once it has stopped
     assert log.count("traces cannot be sent") == 1
     assert "Traceback" not in log
     dropped = [line for line in metrics.splitlines() if line.startswith("biot_sidecar_trace_spans_dropped_total")]
@@ -113,4 +113,4 @@ async def test_what_the_sdk_cannot_use_costs_the_traces_and_nothing_else(tmp_pat
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "-1"}
     async with running(tmp_path, upstream=ScriptedUpstream(), **settings) as house:
         assert (await house.get("/none/a")).status == 200
-        assert "there are no traces: OTEL_* cannot be used (ValueError)" in house.sidecar.log()
+    assert "there are no traces: OTEL_* cannot be used (ValueError)" in house.sidecar.log()
