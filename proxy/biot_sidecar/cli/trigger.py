@@ -37,8 +37,6 @@ _PATIENCE: Final = 60.0
 """Seconds for the plugin's reply."""
 _SOON: Final = 5.0
 """Seconds for the simulator's."""
-_AGENT: Final = "ReactorNetty/1.2.10"
-"""How BioT's own calls introduce themselves."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,12 +82,7 @@ def run(args: argparse.Namespace, env: Mapping[str, str]) -> int:
     made = _made(args.simulator.geturl().rstrip("/"), asked)
     if made is None:
         return 1
-    body = json.dumps(made["body"]).encode()
-    whole = _head(args.to, made["headers"], body) + body
-    if args.print:
-        _print(whole)
-        return 0
-    return _send(args.to.geturl(), args.to, whole, made["name"])
+    return _deliver(args, args.to, made["body"], made["headers"], made["name"])
 
 
 def _schedule(args: argparse.Namespace) -> int:
@@ -98,12 +91,19 @@ def _schedule(args: argparse.Namespace) -> int:
         raise WrongCommandLine(f"--id: the event of a {SCHEDULE} is about no entity")
     plugin = invoke_url(args.to)
     event = scheduled_event(args.file, dict(args.set))
+    return _deliver(args, plugin, event, {}, SCHEDULE)
+
+
+def _deliver(args: argparse.Namespace, url: SplitResult, event: Any, headers: Mapping[str, str], name: str) -> int:
+    """Print the request that brings the event to the plugin, or send it."""
+    from biot_sidecar.simulator.event_poster import request_head
+
     body = json.dumps(event).encode()
-    whole = _head(plugin, {}, body) + body
+    whole = request_head(url, body, headers) + body
     if args.print:
         _print(whole)
         return 0
-    return _send(args.to.geturl(), plugin, whole, SCHEDULE)
+    return _send(args.to.geturl(), url, whole, name)
 
 
 def _url(text: str) -> SplitResult:
@@ -194,20 +194,6 @@ def _made_here(asked: Mapping[str, Any]) -> dict[str, Any] | None:
     except BiotError as error:
         say(error.message)
         return None
-
-
-def _head(plugin: SplitResult, headers: Mapping[str, str], body: bytes) -> bytes:
-    fields = {
-        "host": plugin.netloc.rpartition("@")[2],
-        "user-agent": _AGENT,
-        "accept": "*/*",
-        "content-type": "application/json",
-        **headers,
-        "content-length": str(len(body)),
-    }
-    target = (plugin.path or "/") + (f"?{plugin.query}" if plugin.query else "")
-    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
-    return "\r\n".join(lines).encode()
 
 
 def _print(whole: bytes) -> None:

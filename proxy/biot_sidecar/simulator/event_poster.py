@@ -38,7 +38,7 @@ async def post_event(url: str, event: Json, headers: Mapping[str, str]) -> tuple
 async def _posted(url: SplitResult, body: bytes, headers: Mapping[str, str]) -> tuple[int, Any]:
     reader, writer = await _connected(url)
     try:
-        writer.write(_head(url, body, headers) + body)
+        writer.write(request_head(url, body, headers, connection="close") + body)
         answer = _Answer()
         while not answer.is_complete and (piece := await reader.read(_PIECE)):
             answer.feed(piece)
@@ -56,7 +56,8 @@ async def _connected(url: SplitResult) -> tuple[asyncio.StreamReader, asyncio.St
     raise OSError(number, os.strerror(number))
 
 
-def _head(url: SplitResult, body: bytes, headers: Mapping[str, str]) -> bytes:
+def request_head(url: SplitResult, body: bytes, headers: Mapping[str, str], **last: str) -> bytes:
+    """The head of the POST by which an event goes to a plugin; `last` are fields behind all others."""
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     fields = {
         "host": url.netloc.rpartition("@")[2],
@@ -65,7 +66,7 @@ def _head(url: SplitResult, body: bytes, headers: Mapping[str, str]) -> bytes:
         "content-type": "application/json",
         **headers,
         "content-length": str(len(body)),
-        "connection": "close",
+        **last,
     }
     lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), "", ""]
     return "\r\n".join(lines).encode()
