@@ -14,7 +14,6 @@ from heapq import nlargest
 from itertools import islice
 from typing import Any
 
-from biot_sidecar.simulator.columns import Column, Rows, Texts
 from biot_sidecar.simulator.search import (
     COMPARISONS,
     LOGIC,
@@ -27,6 +26,7 @@ from biot_sidecar.simulator.search import (
     values,
     words_of,
 )
+from biot_sidecar.simulator.search_columns import Column, Rows, Texts
 from biot_sidecar.simulator.values import Json
 
 MOST_INDEXES = 16
