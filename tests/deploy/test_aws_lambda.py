@@ -32,6 +32,8 @@ EVENT = json.loads((LAMBDA / "examples" / "interceptor-event.json").read_text())
 WAYS = ["image", "wrapper", "import"]
 FILES = {"python": "index.py", "node": "index.mjs"}
 LANGUAGES = list(FILES)
+PATH = os.pathsep.join([str(Path(sys.executable).parent), PLAIN["PATH"]])
+"""A bundle looks for a Python of its version on it; the one that runs the tests need not be on the PATH."""
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -95,6 +97,7 @@ def function(
         put_first(task, language)
     variables = {
         **PLAIN,
+        "PATH": PATH,
         "LAMBDA_TASK_ROOT": str(task),
         "SIDECAR_HOME": str(bundle),
         "BIOT_BASE_URL": base_url,
@@ -379,7 +382,8 @@ def test_a_bundle_looks_cas_up_where_the_system_has_but_one_file_of_them(bundle:
     file = tmp_path / "ca-bundle.crt"
     file.write_bytes(listed.read_bytes())
     code = "from biot_sidecar.http.tls import tls_context; print(tls_context(None).cert_store_stats())"
-    system = {**PLAIN, "SSL_CERT_FILE": str(file), "SSL_CERT_DIR": str(tmp_path), "HERE": str(bundle / "lib")}
+    cas = {"SSL_CERT_FILE": str(file), "SSL_CERT_DIR": str(tmp_path)}
+    system = {**PLAIN, **cas, "PATH": PATH, "HERE": str(bundle / "lib")}
     command = [bundle / "bin" / "python", "-c", f"import os, sys; sys.path.insert(0, os.environ['HERE']); {code}"]
     ran = subprocess.run(command, env=system, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == str({"x509": 0, "crl": 0, "x509_ca": 0})
