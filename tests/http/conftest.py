@@ -12,7 +12,7 @@ from tests.support.fakes import ROUTE, FakeSidecar
 
 @pytest_asyncio.fixture
 async def start():
-    """`start(route, limits=..., plugin_login=...)` makes a sidecar."""
+    """`start(route, limits=..., plugin_login=..., ...)` makes a sidecar."""
     started = []
 
     def begin(route=ROUTE, **options):

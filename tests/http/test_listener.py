@@ -373,6 +373,24 @@ async def test_more_connections_than_the_loop_can_watch_wait_for_their_turn():
     listener.close_acceptors()
 
 
+async def test_a_full_listener_stops_though_others_wait_to_be_taken():
+    async def serve(connection):
+        await asyncio.Event().wait()
+
+    sock = bind(ANY)
+    listener = Listener(serve, pytest.fail, clients_most=0)
+    await listener.listen(sock)
+    clients = [socket.create_connection(sock.getsockname()) for _ in range(2)]
+    await settled(lambda: listener.open)  # the first was taken, which found it full; the second is the kernel's
+    await listener.stop_accepting()
+    unbind(sock)
+    with clients[1], pytest.raises(ConnectionResetError):
+        await asyncio.to_thread(clients[1].recv, 1)
+    clients[0].close()
+    listener.abort_all()
+    await settled(lambda: not listener.open)
+
+
 def test_where_ports_cannot_be_spread_all_processes_accept_at_one_socket(monkeypatch):
     monkeypatch.setattr(net_sockets, "SPREADING_OPTION", None)
     ((one, two, three),) = bind_all(ANY, 3)

@@ -98,6 +98,40 @@ async def test_a_failed_dial_is_told_to_one_who_waits_unless_others_are_under_wa
 
 
 @pytest.mark.interpreted(OWN_DIAL)
+async def test_a_dial_that_fails_as_its_caller_leaves_is_told_to_nobody():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        dials = Dials(wires)
+        leaving = acquiring(wires)
+        await settled(lambda: dials.gates)
+        dials.gates[0].set_exception(errors.lost_before_sending())
+        await asyncio.sleep(0)  # it has failed, and nobody was told yet
+        leaving.cancel()
+        await settled(leaving.done)
+        assert leaving.cancelled()
+        coming = acquiring(wires)
+        await settled(lambda: len(dials.gates) == 2)
+        dials.gates[1].set_result(None)
+        wires.pool.release(await coming, keep=True)
+        assert (wires.pool.idle, wires.pool.active) == (1, 0)
+        wires.pool.close()
+
+
+@pytest.mark.interpreted(OWN_DIAL)
+async def test_a_closed_pool_dials_for_nobody():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        dials = Dials(wires)
+        waiting = acquiring(wires)
+        await asyncio.sleep(0)  # it waits, and its dial is due in the next turn
+        wires.pool.close()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert dials.gates == []
+        waiting.cancel()
+
+
+@pytest.mark.interpreted(OWN_DIAL)
 async def test_who_leaves_in_the_moment_of_being_served_leaves_it_to_others():
     async with server(answer_each) as port:
         wires = Wires(port)

@@ -8,17 +8,40 @@ from itertools import pairwise
 import pytest
 from biot_sidecar.errors import Code, LoginError
 from biot_sidecar.http import error_catalogue as errors
+from biot_sidecar.http.request_trace import RequestTrace
 from biot_sidecar.routing.route import Authorization, Operation, Retry, Route
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fakes import FakeSidecar
+from tests.support.fakes import FakeSidecar, FakeTokens
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nbody"
 UPLOAD = b"POST /a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 TRACE = "00000000000000000000000000001235"
+
+
+TRY = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class Traces(RequestTrace):
+    """The trace of every request; keeps when they waited for a login."""
+
+    def __init__(self):
+        self.traceparent = TRY
+        self.told = []
+
+    def begin(self, traceparent, at, started):
+        return self
+
+    def token_awaited(self, began, ended):
+        self.told.append((began, ended))
+
+    def try_began(self, at):
+        return TRY
+
+    def try_ended(self, at, status, reason): ...
 
 
 def answer(status: int, body: bytes = b"", *fields: bytes) -> bytes:
@@ -93,6 +116,22 @@ async def test_a_request_waits_for_a_login(sidecar):
     assert b"Authorization: Bearer jwt-1\r\n" in sidecar.upstream.out
     await sidecar.answer(OK)
     assert sidecar.exchange.token_result == "wait"
+
+
+async def test_a_trace_is_told_how_long_its_request_waited_for_a_login(start):
+    class Slow(FakeTokens):
+        async def acquire(self):
+            self.clock.now += 2.5
+            return await super().acquire()
+
+    traces = Traces()
+    sidecar = start(tracer=traces)
+    sidecar.forwarder.tokens = sidecar.tokens = Slow(sidecar.clock)
+    sidecar.tokens.token = None
+    await sidecar.ask(GET)
+    assert b"traceparent: " + TRY in sidecar.upstream.out
+    await sidecar.answer(OK)
+    assert traces.told == [(1000.0, 1002.5)]
 
 
 async def test_a_login_that_takes_longer_than_the_route_allows_is_a_504(start):

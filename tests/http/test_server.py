@@ -12,11 +12,11 @@ from biot_sidecar.errors import Code
 from biot_sidecar.http import in_flight_slots as slots
 from biot_sidecar.http.server import Limits
 from biot_sidecar.routing.local_paths import LOGIN_PATH
-from biot_sidecar.routing.route import Authorization, Interception, Operation, Route
+from biot_sidecar.routing.route import Authorization, Interception, Operation, Route, Verdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.fakes import FakeSidecar
+from tests.support.fakes import ROUTE, FakeSidecar
 
 GET = b"GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -116,6 +116,20 @@ async def test_an_error_to_head_has_no_body(sidecar):
     plugin = await sidecar.ask(GET.replace(b"GET", b"HEAD"))
     assert plugin.got.endswith(b"\r\n\r\n")
     assert b"HTTP/1.1 403 Forbidden\r\n" in plugin.got
+
+
+async def test_a_client_that_is_gone_by_the_time_of_its_refusal_is_told_nothing(sidecar):
+    plugin = sidecar.plugin()
+
+    def verdict(method, target):
+        plugin.transport.lose()
+        return Verdict(ROUTE, "/template", None, "because", None)
+
+    sidecar.routes.verdict = verdict
+    await sidecar.settle()
+    await plugin.say(GET)
+    assert plugin.got == b""
+    assert (sidecar.exchange.code, sidecar.exchange.status) == (Code.ROUTE_DENIED, 0)
 
 
 # ---- heads and time
@@ -316,6 +330,19 @@ async def test_a_page_is_answered_here_and_counted_nowhere(sidecar):
 async def test_a_page_needs_an_allowed_host_too(sidecar):
     plugin = await sidecar.ask(HEALTH.replace(b"localhost", b"evil"))
     assert error(plugin.got) == (421, "SIDECAR_HOST_REFUSED")
+
+
+async def test_an_admin_listener_shows_its_pages_and_forwards_nothing(start):
+    sidecar = start(forwards=False)
+    for place in (b"/a", b"/_sidecar/x"):
+        plugin = await sidecar.ask(GET.replace(b"/a", place))
+        assert error(plugin.got) == (404, "SIDECAR_NOT_FOUND")
+        assert b"admin" in plugin.got
+    asking = await sidecar.ask(HEALTH)
+    assert asking.got.endswith(b"ok\n")
+    sidecar.handler.drain()
+    await asking.say(HEALTH)
+    assert b"Connection: close\r\n" in asking.got.partition(b"ok\n")[2]
 
 
 # ---- the plugin's own login

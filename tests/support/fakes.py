@@ -14,6 +14,7 @@ from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.http.interfaces import LocalResponse
 from biot_sidecar.http.listener import ClientConnection, Listener
 from biot_sidecar.http.proxy import Forwarder
+from biot_sidecar.http.request_trace import RequestTracer
 from biot_sidecar.http.server import ConnectionHandler, Limits
 from biot_sidecar.http.upstream_connection import UpstreamConnection
 from biot_sidecar.http.upstream_pool import Pool
@@ -299,9 +300,20 @@ class Plugin:
 
 
 class FakeSidecar:
-    """The forwarding path, put together as process does, over fakes and a clock set by hand."""
+    """The forwarding path, put together as process does, over fakes and a clock set by hand.
 
-    def __init__(self, route: Route = ROUTE, *, limits: Limits | None = None, plugin_login: str = "local") -> None:
+    Where it does not forward, it is the admin listener's.
+    """
+
+    def __init__(
+        self,
+        route: Route = ROUTE,
+        *,
+        limits: Limits | None = None,
+        plugin_login: str = "local",
+        forwards: bool = True,
+        tracer: RequestTracer | None = None,
+    ) -> None:
         self.clock = Clock(1000.0)
         self.wall = Clock(1_763_549_574.0)
         self.pool = FakePool()
@@ -328,7 +340,7 @@ class FakeSidecar:
         self.handler = ConnectionHandler(
             routes=self.routes,
             admission=Admission(frozenset({b"localhost"}), frozenset()),
-            forwarder=self.forwarder,
+            forwarder=self.forwarder if forwards else None,
             endpoints=FakeEndpoints(),
             observer=self.watch,
             deadlines=self.deadlines,
@@ -338,6 +350,7 @@ class FakeSidecar:
             clock=self.clock,
             random_bits=lambda bits: 0x1235 << 64 | 1,
             loops=self._admits,
+            tracer=tracer,
         )
         self.listener = Listener(self.handler.serve_connection, self.bugs.append)
 
