@@ -169,6 +169,8 @@ def test_a_scheduled_plugin_gets_its_event_by_trigger(tmp_path, capsys):
         failed = ran(capsys, "trigger", "schedule", "--to", plugin, "--set", "body=5")
         assert (failed.status, failed.out[0].startswith(f"schedule -> {plugin}: 502 in ")) == (1, True)
         one.until("scheduled")
+        one.send(signal.SIGINT)
+        assert one.ended() == 0
     assert "event invoke 200 in " in one.log()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import signal
 import socket
 import stat
@@ -124,9 +123,7 @@ async def test_a_process_of_another_user_is_told_by_its_uid(tmp_path):
 
 async def test_the_admin_listener_serves_anybody(tmp_path):
     async with program(tmp_path, SIDECAR_ALLOWED_UIDS=str(NOBODY_ELSE), SIDECAR_ADMIN_LISTEN="127.0.0.1:0") as house:
-        await house.admin()  # its log tells the port now
-        (port,) = re.findall(r"admin pages on 127\.0\.0\.1:(\d+)", house.sidecar.log())
-        assert (await answer(int(port), "/healthz", STRANGER))[0] == 200
+        assert (await answer(await house.admin_port(), "/healthz", STRANGER))[0] == 200
 
 
 async def test_a_caller_that_has_gone_is_not_let_in_as_root(tmp_path):
@@ -159,7 +156,7 @@ async def test_an_unmapped_user_is_not_let_in_as_nobody(tmp_path):
         assert (await answer(house.sidecar.port, "/x", 0))[0] == 200
         assert await answer(house.sidecar.port, "/x", STRANGER) == REFUSED
         assert await answer(house.sidecar.port, "/healthz", overflow) == REFUSED
-        assert f"{overflow} stands for every user" in house.sidecar.log()
+        await house.sidecar.until_logged(f"{overflow} stands for every user")
 
 
 def test_exec_lets_in_whom_it_is_told_to(tmp_path):

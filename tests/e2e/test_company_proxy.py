@@ -54,6 +54,7 @@ async def test_calls_and_logins_go_through_it_and_the_program_says_so(behind):
     status = await house.get("/_sidecar/status")
     assert json.loads(status.body)["upstream"] == {"url": f"https://{NAME}", "proxy": f"127.0.0.1:{proxy.port}"}
     metrics = await house.get("/metrics")
+    await house.sidecar.stop()
     for text in (house.sidecar.log(), status.body.decode(), metrics.body.decode(), house.sidecar.ready_line):
         assert not [canary for canary in CANARIES if canary in text]
 
@@ -72,6 +73,7 @@ async def test_a_proxy_that_refuses_is_told_by_calls_and_by_logins(behind):
     assert 'logins_total{outcome="proxy_refused",reason="start"} 1.0' in metrics
     proxy.answers = [b"HTTP/1.1 502 Bad Gateway\r\n\r\n"]
     assert_passed_on(await house.ask(request("POST", "/none/x", body=b"x")), 200)  # counts as a connect failure
+    await house.sidecar.stop()
     assert not [canary for canary in CANARIES if canary in house.sidecar.log()]
 
 

@@ -125,7 +125,7 @@ async def test_a_broken_file_never_takes_effect_and_is_loudly_visible(start):
     assert parity(house.upstream.seen("/one/x")[-1].head) == 1
     assert await metric(house, "biot_sidecar_config_last_reload_successful") == 0
     assert await metric(house, 'biot_sidecar_config_reloads_total{outcome="failure"}') == 1
-    assert "interception: 'onn' is none of" in house.sidecar.log()
+    await house.sidecar.until_logged("interception: 'onn' is none of")
     assert (await take(house, version(2)))["error"] is None
     assert (await explained(house, "GET", "/one/x"))["route"] == "one 2"
     assert await metric(house, "biot_sidecar_config_last_reload_successful") == 1

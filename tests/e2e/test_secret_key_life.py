@@ -61,8 +61,7 @@ async def test_whatever_else_comes_is_said_once_and_calls_go_on(start, status):
     await asked(house, response(status, b"Content-Type: application/json", body=b'{"code": "TOKEN_NOT_VALID"}'))
     assert (await house.get("/x")).status == 200
     assert len(house.upstream.logins) == 1
-    while "secret_key" not in house.sidecar.log():
-        await asyncio.sleep(0.02)
+    await house.sidecar.until_logged("secret_key")
     assert METRIC not in await counted(house)
     (line,) = [line for line in await logged(house) if line["event"] == "secret_key"]
     assert str(status) in line["message"]

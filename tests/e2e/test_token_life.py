@@ -243,6 +243,7 @@ async def test_a_token_that_ends_beyond_all_dates_is_used_and_told_of(start, exp
     assert upstream.requests[-1].authorization == b"Bearer a.b.c"
     assert (await house.get("/_sidecar/status")).json["token"]["expires"] == "9999-12-31T23:59:59.000Z"
     assert (await house.get("/metrics")).status == 200
+    await house.sidecar.stop()
     assert '"event":"bug"' not in house.sidecar.log()
 
 

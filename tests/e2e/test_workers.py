@@ -114,13 +114,14 @@ async def test_what_a_worker_counted_before_its_last_report_stays_without_a_scra
         os.kill(pid, signal.SIGKILL)
 
     async def replaced() -> bool:
-        return house.sidecar.log().count('"event":"worker"') == 2 and len(workers(house)) == 2
+        return len(workers(house)) == 2
 
+    await house.sidecar.until_logged('"event":"worker"', 2)
     await until(replaced)
     await house.get("/x")
     assert await metric(house, "token_requests_total") == CALLS + 1
     assert await metric(house, 'worker_restarts_total{reason="exit"') == 2
-    assert "what it counted after its last report is lost" in house.sidecar.log()
+    await house.sidecar.until_logged("what it counted after its last report is lost")
 
 
 async def test_a_worker_that_hangs_is_replaced(start):
@@ -137,7 +138,7 @@ async def test_a_worker_that_hangs_is_replaced(start):
     await call_many(house)
     assert await metric(house, 'worker_restarts_total{reason="unresponsive"') == 1
     assert await metric(house, 'worker_restarts_total{reason="exit"') == 0
-    assert "10 questions in a row unanswered" in house.sidecar.log()
+    await house.sidecar.until_logged("10 questions in a row unanswered")
 
 
 async def test_a_stop_ends_a_worker_that_hangs_too(start):

@@ -62,7 +62,9 @@ async def test_everything_goes_through_it_and_the_name_is_never_looked_up_here(n
     assert len(house.upstream.logins) == 1
     assert network.names.asked == []
     assert house.sidecar.ready_line.endswith(f" -> https://{NAME} via {proxy}")
-    said = house.sidecar.log() + house.sidecar.ready_line + (await house.get("/_sidecar/status")).body.decode()
+    told = house.sidecar.ready_line + (await house.get("/_sidecar/status")).body.decode()
+    await house.sidecar.stop()
+    said = told + house.sidecar.log()
     assert not [canary for canary in CANARIES if canary in said]
 
 
@@ -83,6 +85,7 @@ async def test_what_it_says_no_to_is_told_with_what_to_do(network, start, proxy,
         assert_ours(answer, 502, "SIDECAR_PROXY_REFUSED")
         assert f"The proxy {proxy} {message}" in answer.json["message"]
         assert hint in answer.json["details"]["hint"]
+    await house.sidecar.stop()
     assert not [canary for canary in CANARIES if canary in house.sidecar.log()]
 
 

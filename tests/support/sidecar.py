@@ -94,7 +94,15 @@ class Sidecar:
         self.check_log()
 
     def log(self) -> str:
+        """What the program has written so far: it writes in batches, so all of it only once it has stopped."""
         return self.stderr.read_text(errors="replace")
+
+    async def until_logged(self, text: str, times: int = 1) -> str:
+        """The log's lines, once the text stands in them that often."""
+        async with asyncio.timeout(START):
+            while (lines := self.log().rpartition("\n")[0]).count(text) < times:
+                await asyncio.sleep(0.02)
+        return lines
 
     def check_log(self) -> None:
         log = self.log()
@@ -190,12 +198,14 @@ class House:
     async def get(self, path: str, *fields: bytes) -> Answer:
         return await self.ask(request("GET", path, *fields))
 
+    async def admin_port(self) -> int:
+        """Where the admin listener is, which SIDECAR_ADMIN_LISTEN=127.0.0.1:0 opened."""
+        log = await self.sidecar.until_logged("admin pages on 127.0.0.1:")
+        return int(re.findall(r"admin pages on 127\.0\.0\.1:(\d+)", log)[-1])
+
     async def admin(self) -> RawClient:
         """A client of the admin listener, which SIDECAR_ADMIN_LISTEN=127.0.0.1:0 opened."""
-        async with asyncio.timeout(DEADLINE):
-            while (told := re.search(r"admin pages on 127\.0\.0\.1:(\d+)", self.sidecar.log())) is None:
-                await asyncio.sleep(0.01)
-        client = await RawClient.open(int(told[1]))
+        client = await RawClient.open(await self.admin_port())
         self.clients.append(client)
         return client
 

@@ -150,3 +150,18 @@ async def test_a_connection_that_ends_in_the_pool_is_noticed_at_once(house, how)
             while await idle(house):
                 await asyncio.sleep(0.01)
         assert_passed_on(await house.ask(request("POST", "/next", body=b"x")), 200)
+
+
+@pytest.mark.parametrize("how", ["close", "reset", "cut_off"])
+async def test_of_an_end_and_a_request_that_came_at_once_the_end_is_heard_first(house, how):
+    client = await house.client()
+    for _ in range(5):
+        await house.warm_up()
+        house.sidecar.process.send_signal(signal.SIGSTOP)
+        for connection in house.upstream.connections:
+            if not connection.gone:
+                getattr(connection, how)()
+        await asyncio.sleep(0)  # a transport closes its socket in the loop's next turn
+        await client.send(request("POST", "/next", body=b"x"))
+        house.sidecar.process.send_signal(signal.SIGCONT)
+        assert_passed_on(await client.read_answer(), 200)

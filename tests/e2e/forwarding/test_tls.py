@@ -146,9 +146,7 @@ async def test_calls_and_logins_resume_the_tls_session_of_before_until_a_reload(
     await house.get("/y")
     assert resumed(house.upstream.logins) == [False, True]
     house.sidecar.signal(signal.SIGHUP)
-    async with asyncio.timeout(10):
-        while "the trusted CAs were read again" not in house.sidecar.log():
-            await asyncio.sleep(0.01)
+    await house.sidecar.until_logged("the trusted CAs were read again")
     for _ in range(2):
         await house.get("/x")
     assert resumed(house.upstream.seen("/x"))[3:] == [False, True]
@@ -165,9 +163,7 @@ async def test_cas_that_come_into_the_file_later_are_trusted_without_a_restart(s
     assert_ours(await house.ask(request("POST", "/none/x", body=b"x")), 502, "SIDECAR_UPSTREAM_UNREACHABLE")
     file.write_bytes(authority.ca_file.read_bytes())
     house.sidecar.signal(signal.SIGHUP)
-    async with asyncio.timeout(10):
-        while "the trusted CAs were read again" not in house.sidecar.log():
-            await asyncio.sleep(0.01)
+    await house.sidecar.until_logged("the trusted CAs were read again")
     assert_passed_on(await house.ask(request("POST", "/none/x", body=b"x")), 200)
     house.sidecar.signal(signal.SIGHUP)
     async with asyncio.timeout(10):
