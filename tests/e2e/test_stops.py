@@ -24,7 +24,7 @@ LANES = 4
 """Programs under load at a time."""
 DOWNLOAD = 48 * 1024
 ANSWERED, TURNED_AWAY, LOST = "answered", "turned away", "lost"
-OVERTAKEN = "overtaken"  # its connection had rested, for as long as that may, and was closed while it was being sent
+OVERTAKEN = "overtaken"  # its connection was closed while it was being sent: it had rested, or was sent for too long
 UNHEARD = "unheard"  # so was a new connection, which somebody had taken
 
 
@@ -149,7 +149,8 @@ async def stop_under_load(folder: Path, stop: int, **settings: str) -> Counter[s
     assert seen == Counter(fates[ANSWERED]), "BioT heard of every answered call once, and of no other"
     logged = [line["status"] for line in told if line["event"] == "request"]
     assert logged.count(200) == len(fates[ANSWERED]) + 1
-    assert logged.count(503) == len(fates[TURNED_AWAY])
+    unread = logged.count(503) - len(fates[TURNED_AWAY])  # who had no time to read on, and was no longer waited for
+    assert 0 <= unread <= len(fates[OVERTAKEN])
     return Counter({fate: len(numbers) for fate, numbers in fates.items()})
 
 
