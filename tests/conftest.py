@@ -10,17 +10,19 @@ from collections import Counter
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-from tests.support.form import SYSTEM, UNDER_TEST
+from tests.support.form import PATIENT, SYSTEM, UNDER_TEST
 from tests.support.wants import PREFIX
 
-# A busy machine must not fail a test: no example has a deadline, the time limit per test is bound enough.
-settings.register_profile("untimed", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=50)
+# A busy machine must not fail a test: examples and making them have no deadline, the time limit per test is enough.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("untimed"), max_examples=50)
 settings.load_profile("untimed")
 SLOW_MOST = 900
-"""Seconds that a slow test may take on a machine that is busy with others: a bound on one that hangs, and no more."""
+"""Seconds that a slow test may take on a machine that is busy with others, or any test where programs are measured: a
+bound on one that hangs, and no more.
+"""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,7 +61,7 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("slow"):
+        if item.get_closest_marker("slow") or PATIENT > 1:
             item.add_marker(pytest.mark.timeout(SLOW_MOST), append=False)
         if UNDER_TEST and (interpreted := item.get_closest_marker("interpreted")):
             item.add_marker(pytest.mark.skip(reason=f"not on the compiled form: {interpreted.args[0]}"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import wants
+from tests.support.form import PATIENT
 
 if wants.importable("selenium"):
     from selenium import webdriver
@@ -18,7 +19,7 @@ if wants.importable("selenium"):
     from selenium.webdriver.remote.webelement import WebElement
     from selenium.webdriver.support.wait import WebDriverWait
 
-DEADLINE = 10.0
+DEADLINE = 10.0 * PATIENT
 # One renderer for all, and none kept in reserve or for the way back: a page opens in half the time.
 _UNWANTED = [
     "SpareRendererForSitePerProcess",

@@ -10,7 +10,9 @@ import ssl
 import struct
 from dataclasses import dataclass
 
-DEADLINE = 8.0
+from tests.support.form import PATIENT
+
+DEADLINE = 8.0 * PATIENT
 """Seconds that any single wait of a test may take; far above what a healthy program needs."""
 
 _RECORDED = 1 << 20
