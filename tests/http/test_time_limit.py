@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from biot_sidecar.http.time_limit import GRACE, MARGIN, TimeLimit
+from biot_sidecar.http.time_limit import GRACE, MARGIN, CallTime, TimeLimit
 
 from tests.support.simulated_loop import simulate
 
@@ -15,14 +15,14 @@ NEVER = float("inf")
 async def ended_after(limit: TimeLimit, began: float) -> float:
     """When, in seconds from its beginning, a call that would last for ever is ended."""
     with pytest.raises(TimeoutError):
-        await limit.within(began, asyncio.sleep(1e9))
+        await limit.within(CallTime(began), asyncio.sleep(1e9))
     return round(asyncio.get_running_loop().time() - began, 3)
 
 
 def test_a_call_ends_when_the_most_is_over_that_any_may_take():
     async def main() -> None:
         limit = TimeLimit(3.0, asyncio.get_running_loop().time)
-        assert await limit.within(0.0, asyncio.sleep(2.9, "whole")) == "whole"
+        assert await limit.within(CallTime(0.0), asyncio.sleep(2.9, "whole")) == "whole"
         began = asyncio.get_running_loop().time()
         assert await ended_after(limit, began) == 3.0
 
@@ -68,5 +68,20 @@ def test_within_the_margin_a_call_has_a_moment_for_the_next_events_deadline_to_c
         limit = TimeLimit(NEVER, asyncio.get_running_loop().time)
         limit.event_came(MARGIN)
         assert await ended_after(limit, 0.0) == GRACE
+
+    simulate(main())
+
+
+def test_what_a_call_had_is_told_however_late_its_end_comes():
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        late = [0.0]  # seconds for which a busy machine lets the program wait
+        limit = TimeLimit(3.0, lambda: loop.time() + late[0])
+        time = CallTime(0.0)
+        loop.call_later(2.0, limit.event_came, 1.2)  # so that it ends at 2.7
+        loop.call_later(2.5, lambda: late.append(late.pop() + 5.0))
+        with pytest.raises(TimeoutError):
+            await limit.within(time, asyncio.sleep(1e9))
+        assert round(time.seconds, 3) == 2.7
 
     simulate(main())

@@ -198,7 +198,7 @@ def then_close(raw: bytes) -> Script:
     async def script(exchange: Exchange) -> None:
         await exchange.body()
         await exchange.send(raw)
-        exchange.connection.close()
+        await exchange.connection.close_out()
 
     return script
 

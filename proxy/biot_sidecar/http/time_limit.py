@@ -22,6 +22,16 @@ GRACE: Final = 0.1
 Result = TypeVar("Result")
 
 
+class CallTime:
+    """The time that one call has: seconds from when it `began`, by the clock. An event may change them."""
+
+    __slots__ = ("began", "seconds")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.seconds = float("inf")
+
+
 class TimeLimit:
     """`most` is in seconds, infinite for no such limit; `clock` is that of the calls' beginnings."""
 
@@ -29,13 +39,19 @@ class TimeLimit:
         self._most = most
         self._clock = clock
         self._deadline = float("inf")
-        self._calls: dict[timeout, float] = {}
+        self._calls: dict[timeout, CallTime] = {}
 
     def event_came(self, seconds: float) -> None:
         """An event has come whose deadline is in so many seconds: calls under way are held to it, too."""
         self._deadline = self._clock() + seconds
-        for call, began in self._calls.items():
-            call.reschedule(self.left(began))
+        for limit, time in self._calls.items():
+            limit.reschedule(self._allot(time))
+
+    def _allot(self, time: CallTime) -> float:
+        """The seconds that a call has left, which are noted with those that are over."""
+        left = self.left(time.began)
+        time.seconds = self._clock() - time.began + left
+        return left
 
     def left(self, began: float) -> float:
         """Seconds that a call has which began then."""
@@ -47,20 +63,21 @@ class TimeLimit:
 
     async def forward(self, forwarding: Coroutine[Any, Any, bool], client: ClientStream, exchange: Exchange) -> bool:
         """Forward until the time is up; an answer that has begun is cut then. Raises Failure."""
+        time = CallTime(exchange.started)
         try:
-            return await self.within(exchange.started, forwarding)
+            return await self.within(time, forwarding)
         except TimeoutError:
             pass
         if exchange.status:
             exchange.cut = True
             client.abort()
             return False
-        raise time_is_up(self._clock() - exchange.started)
+        raise time_is_up(time.seconds)
 
-    async def within(self, began: float, call: Coroutine[Any, Any, Result]) -> Result:
+    async def within(self, time: CallTime, call: Coroutine[Any, Any, Result]) -> Result:
         """What comes of the call. Raises TimeoutError when its time is up, and the call is cancelled then."""
-        limit = timeout(self.left(began))
-        self._calls[limit] = began
+        limit = timeout(self._allot(time))
+        self._calls[limit] = time
         try:
             with limit:
                 return await call

@@ -67,6 +67,7 @@ async def test_a_connection_that_ends_behind_its_answer_is_not_used_again(house,
     client = await house.client()
     for _ in range(TIMES):
         assert_passed_on(await client.ask(request("POST", "/e", body=b"x")), 200, body)
+        await house.upstream.seen("/e")[-1].connection.over.wait()
         assert_passed_on(await client.ask(request("POST", "/next", body=b"x")), 200)
 
 

@@ -1,9 +1,11 @@
 """What is tried again, how often, and what never is."""
 
 import asyncio
+import time
 
 import pytest
 import pytest_asyncio
+from biot_sidecar.routing.retry import FIRST_PAUSE
 
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
@@ -172,15 +174,23 @@ async def test_the_retry_budget_grows_with_the_requests(start):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
-async def test_any_method_survives_an_upstream_that_is_away_for_a_moment(own, method):
-    await own.upstream.stop_listening()
-    await own.local_fence()
-    client = await own.client()
-    await client.send(request(method, "/r", body=b"x"))
-    await asyncio.sleep(0.01)  # the first try finds nobody; the two pauses after it are 50 ms at least
-    await own.upstream.listen()
-    assert_passed_on(await client.read_answer(), 200)
-    assert [exchange.content for exchange in own.upstream.seen("/r")] == [b"x"]
+async def test_any_method_survives_an_upstream_that_is_away_for_a_moment(start, method):
+    while True:
+        house = await start()
+        await house.warm_up()
+        await house.upstream.stop_listening()
+        await house.local_fence()
+        client = await house.client()
+        began = time.monotonic()
+        await client.send(request(method, "/r", body=b"x"))
+        await asyncio.sleep(0.01)  # the first try finds nobody
+        await house.upstream.listen()
+        away = time.monotonic() - began
+        answer = await client.read_answer()
+        if answer.status == 200 or away < 2 * FIRST_PAUSE:  # else a busy machine has made a long one of the moment
+            break
+    assert_passed_on(answer, 200)
+    assert [exchange.content for exchange in house.upstream.seen("/r")] == [b"x"]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
