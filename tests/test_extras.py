@@ -31,7 +31,7 @@ def bare(tmp_path: Path) -> dict[str, str]:
 
 def ran(bare: dict[str, str], *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     given = PLAIN | NOBODY | bare | env
-    return subprocess.run([*COMMAND, *words], env=given, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    return subprocess.run([*COMMAND, *words], env=given, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 def test_an_extra_names_the_modules_that_it_installs() -> None:
@@ -100,8 +100,8 @@ def test_what_needs_none_works_without(bare, words) -> None:
 def test_a_sidecar_serves_and_forwards_without_any(bare, tmp_path, workers) -> None:
     with program(tmp_path, "sidecar", COMMAND, NOBODY | bare | {"SIDECAR_WORKERS": workers}) as running:
         where = running.first_line.split()[3]
-        assert urllib.request.urlopen(f"http://{where}/metrics", timeout=10).status == 200
-        with pytest.raises(urllib.error.HTTPError) as error, urllib.request.urlopen(f"http://{where}/a", timeout=10):
+        assert urllib.request.urlopen(f"http://{where}/metrics", timeout=60).status == 200
+        with pytest.raises(urllib.error.HTTPError) as error, urllib.request.urlopen(f"http://{where}/a", timeout=60):
             pass
         with error.value as answer:  # nobody is at home where it logs in
             assert (answer.status, b"SIDECAR_LOGIN_UNAVAILABLE" in answer.read()) == (503, True)

@@ -74,7 +74,7 @@ async def test_what_is_put_is_there_for_its_life(redis, desk):
 
 async def test_a_value_ends_by_itself(redis, desk):
     await desk.store.put("k", b"v", 0.0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         while values(await desk.store.get("k")) != [None]:
             await asyncio.sleep(0.01)
 

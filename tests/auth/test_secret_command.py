@@ -112,7 +112,7 @@ async def test_nobody_else_waits_for_it():
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 40
 
 
 async def test_what_stands_around_the_secret_is_warned_about_once(world):

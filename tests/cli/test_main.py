@@ -116,7 +116,7 @@ def test_a_terminal_that_does_not_know_its_width_gets_whole_lines(capsys, monkey
 
 @pytest.mark.parametrize("command", [COMMAND, [f"{sys.exec_prefix}/bin/biot-sidecar"], [sys.executable, "-m", "proxy"]])
 def test_every_name_of_the_program_is_the_same_one(command):
-    done = subprocess.run([*command, "--version"], env=PLAIN, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*command, "--version"], env=PLAIN, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, f"biot-sidecar {__version__}\n")
 
 
@@ -124,7 +124,7 @@ def test_every_name_of_the_program_is_the_same_one(command):
 @pytest.mark.parametrize("words", ["--help", "--version", "check", "explain GET /a", "explain --help"])
 def test_output_that_cannot_be_written_is_one_line_and_status_1(words):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([*COMMAND, *words.split()], env=PLAIN, cwd=ROOT, stdout=full, stderr=-1, timeout=30)
+        done = subprocess.run([*COMMAND, *words.split()], env=PLAIN, cwd=ROOT, stdout=full, stderr=-1, timeout=60)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == b"biot-sidecar: the output cannot be written: No space left on device"
     assert b"Traceback" not in done.stderr
@@ -135,7 +135,7 @@ def test_output_that_cannot_be_written_is_one_line_and_status_1(words):
 @pytest.mark.parametrize(("words", "status"), [("check", 0), ("nonsense", 2), ("serve --nonsense", 2), ("login", 1)])
 def test_what_cannot_be_told_changes_no_exit_status(words, status):
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([*COMMAND, *words.split()], env=PLAIN, cwd=ROOT, stdout=-1, stderr=full, timeout=30)
+        done = subprocess.run([*COMMAND, *words.split()], env=PLAIN, cwd=ROOT, stdout=-1, stderr=full, timeout=60)
     assert done.returncode == status
 
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_told_changes_no_exit_status(words, status):
 def test_output_that_cannot_be_written_nor_told_of_is_status_1(words):
     env = PLAIN | NOBODY | {"SIDECAR_SIMULATOR_LISTEN": "127.0.0.1:0"}
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([*COMMAND, words], env=env, cwd=ROOT, stdout=full, stderr=full, timeout=30)
+        done = subprocess.run([*COMMAND, words], env=env, cwd=ROOT, stdout=full, stderr=full, timeout=60)
     assert done.returncode == 1
 
 
@@ -153,7 +153,7 @@ def test_output_that_cannot_be_written_nor_told_of_is_status_1(words):
 def test_output_that_nobody_reads_is_no_traceback_and_a_closed_one_no_error(words):
     piped = f'{{ "$@" {words}; echo $? >&2; }} | true'
     for script in (piped, f'"$@" {words} >&-'):
-        done = subprocess.run(["sh", "-c", script, "sh", *COMMAND], env=PLAIN, cwd=ROOT, stderr=-1, timeout=30)
+        done = subprocess.run(["sh", "-c", script, "sh", *COMMAND], env=PLAIN, cwd=ROOT, stderr=-1, timeout=60)
         assert b"Traceback" not in done.stderr
         assert b"Exception" not in done.stderr
         assert done.returncode == 0
@@ -166,7 +166,7 @@ def test_output_that_nobody_reads_is_no_traceback_and_a_closed_one_no_error(word
 def test_a_sidecar_that_cannot_say_it_is_ready_ends(workers):
     env = NOBODY | {"SIDECAR_WORKERS": workers}
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(COMMAND, env=PLAIN | env, cwd=ROOT, stdout=full, stderr=-1, timeout=30)
+        done = subprocess.run(COMMAND, env=PLAIN | env, cwd=ROOT, stdout=full, stderr=-1, timeout=60)
     assert done.returncode == 1
     assert b"the output cannot be written" in done.stderr
     assert b"Traceback" not in done.stderr
@@ -186,7 +186,7 @@ def test_a_signal_while_it_starts_is_a_quiet_end(command, number, status):
         f"import os, sys; from biot_sidecar import __main__ as program; sys.argv = ['biot-sidecar', '{command}'];"
         f"program._run = lambda *words: os.kill(os.getpid(), {number:d}); sys.exit(program.main() or 9)"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=20)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (status, b"", b"")
 
 
@@ -195,5 +195,5 @@ def test_ctrl_c_while_the_program_itself_is_imported_shows_nothing():
         "import os, sys; sys.argv = ['/usr/bin/biot-sidecar']; import biot_sidecar.__main__;"
         "os.kill(os.getpid(), 2); print('went on')"
     )
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=20)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")

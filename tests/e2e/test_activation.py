@@ -19,7 +19,7 @@ from tests.support.wire import request
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(60),
+    pytest.mark.timeout(240),
     pytest.mark.not_on("macos", "windows", why="systemd is Linux's"),
 ]
 

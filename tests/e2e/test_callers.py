@@ -22,7 +22,7 @@ from tests.support.users import NOBODY_ELSE, STRANGER, acting_as, can_unshare_us
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(60),
+    pytest.mark.timeout(240),
     needs_root,
     pytest.mark.not_on("macos", "windows", why="only Linux tells callers' users"),
 ]

@@ -15,7 +15,7 @@ from tests.support.live import LIVE
 from tests.support.rawclient import RawClient
 from tests.support.scripted_upstream import TOKEN_CANARY
 from tests.support.sidecar import CANARY, SECRET, House
-from tests.support.wire import DEADLINE, lines, request, response
+from tests.support.wire import lines, request, response
 
 pytestmark = LIVE
 
@@ -155,7 +155,7 @@ async def test_open_pages_do_not_hold_up_a_stop(start, tmp_path: Path):
     house.sidecar.signal()
     for stream in streams:
         await stream.end()
-    assert await house.sidecar.wait(DEADLINE) == 0
+    assert await house.sidecar.wait() == 0
     assert not list(tmp_path.iterdir())
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.sidecar import running
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 ROUTES = """\
 version: 1
 defaults: {unmatched: observe}

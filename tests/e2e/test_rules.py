@@ -20,7 +20,7 @@ pytestmark = LIVE
 
 VERSION = """\
 version: 1
-defaults: {{timeout: 10s}}
+defaults: {{timeout: 60s}}
 routes:
   - {{name: one {number}, match: "* /one/**", interception: {interception}, authorization: {authorization}}}
   - {{name: two {number}, match: "* /two/**", interception: {interception}, authorization: {authorization}}}
@@ -57,7 +57,7 @@ async def status(house: House) -> dict:
 
 async def until(house: House, done) -> dict:
     """Asks for the status until `done` says yes."""
-    async with asyncio.timeout(2 * DEADLINE):
+    async with asyncio.timeout(DEADLINE):
         while not done(found := (await status(house))["reload"]):
             await asyncio.sleep(0.02)
     return found
@@ -202,7 +202,7 @@ async def run_program(*words: str, **env: str) -> tuple[int, str, str]:
         env={"PATH": "/usr/bin:/bin", **FORM, **env}, cwd=ROOT, stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 2 * DEADLINE)
+    out, err = await asyncio.wait_for(process.communicate(), DEADLINE)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 

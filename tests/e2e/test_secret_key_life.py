@@ -13,7 +13,7 @@ from tests.e2e.test_telemetry import counted, key, logged
 from tests.support.exchanges import Exchange
 from tests.support.live import LIVE
 from tests.support.sidecar import House
-from tests.support.wire import response
+from tests.support.wire import DEADLINE, response
 
 pytestmark = LIVE
 
@@ -31,7 +31,7 @@ async def asked(house: House, script: bytes) -> list[Exchange]:
     house.upstream.on(SELF.decode(), script)
     for _ in range(3):
         assert (await house.get("/x")).status == 200
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(DEADLINE):
         while not (questions := [one for one in house.upstream.requests if one.target == SELF]):
             await asyncio.sleep(0.02)
     await house.get("/x")
@@ -44,7 +44,7 @@ async def test_it_is_asked_once_and_told_everywhere(start, workers):
     (question,) = await asked(house, keys(40, 6.5))
     assert question.method == b"GET"
     assert len(house.upstream.logins) == 1
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(DEADLINE):
         while METRIC not in (metrics := await counted(house)):
             await asyncio.sleep(0.02)
     assert metrics[METRIC] == pytest.approx(time.time() + 6.5 * 86_400, abs=60)

@@ -20,7 +20,7 @@ from tests.support.live import LIVE
 from tests.support.rawclient import Answer, RawClient
 from tests.support.scripted_upstream import then_reset
 from tests.support.sidecar import CANARY, House, until_refused
-from tests.support.wire import lines, request, response
+from tests.support.wire import DEADLINE, lines, request, response
 
 pytestmark = LIVE
 
@@ -177,11 +177,11 @@ async def test_a_full_disk_takes_no_half_lines_and_what_is_lost_is_counted(start
     async def lost() -> float:
         return (await counted(house)).get(key("log_lines_dropped_total"), 0)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while await lost() < 15:
             await asyncio.sleep(0.02)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while "log_lines_dropped" not in house.sidecar.log():
             assert (await house.get("/x")).status == 200
             await asyncio.sleep(0.15)
@@ -206,7 +206,7 @@ async def test_without_descriptors_nobody_is_reset_and_the_admin_listener_answer
     clients = [await house.client() for _ in range(2 * limit)]
 
     async def ask(client: RawClient) -> int:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE):
             return (await client.ask(request("GET", "/x"))).status
 
     asked = [asyncio.ensure_future(ask(client)) for client in clients]

@@ -15,7 +15,7 @@ from tests.support.live import LIVE
 from tests.support.scripted_upstream import ScriptedUpstream, login_answer
 from tests.support.shifted import ShiftedClock
 from tests.support.sidecar import House
-from tests.support.wire import response
+from tests.support.wire import DEADLINE, response
 
 pytestmark = LIVE
 
@@ -42,7 +42,7 @@ class Life:
 
     async def renewed(self, logins: int) -> None:
         """Wait for a login in the background."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(DEADLINE):
             while self.logins < logins:
                 await self.house.local_fence()
         await self.house.fence()
@@ -128,7 +128,7 @@ async def test_past_three_quarters_of_its_life_a_token_is_renewed_while_calls_go
     assert (await life.status())["token"]["state"] == "renewing"
     life.upstream.login_script = script
     await held.answer(login, login_answer(2, life.clock() + 1000))
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(DEADLINE):
         while (await life.status())["token"]["state"] != "valid":
             pass
     assert await life.call() != token

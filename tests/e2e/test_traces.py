@@ -15,7 +15,7 @@ from tests.support.scripted_upstream import ScriptedUpstream, then_reset
 from tests.support.sidecar import CANARY, running
 from tests.support.wire import DEADLINE, response
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01".encode()

@@ -70,7 +70,7 @@ class Greeter(asyncio.Protocol):
 
 
 async def greeted(sock: socket.socket) -> bytes:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(40):
         return await asyncio.get_running_loop().sock_recv(sock, 100)
 
 

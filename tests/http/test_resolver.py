@@ -23,7 +23,7 @@ class Names:
 
     def __call__(self, host: str, port: int) -> list[str]:
         self.asked += 1
-        assert self.may_answer.wait(10)
+        assert self.may_answer.wait(40)
         answer = self.answers.pop(0)
         if isinstance(answer, OSError):
             raise answer

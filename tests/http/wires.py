@@ -16,7 +16,7 @@ from tests.support.fakes import SinkBase
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-DEADLINE = 10.0
+DEADLINE = 40.0
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import wants
-from tests.support.form import PATIENT
 
 if wants.importable("selenium"):
     from selenium import webdriver
@@ -19,7 +18,7 @@ if wants.importable("selenium"):
     from selenium.webdriver.remote.webelement import WebElement
     from selenium.webdriver.support.wait import WebDriverWait
 
-DEADLINE = 10.0 * PATIENT
+DEADLINE = 40.0
 # One renderer for all, and none kept in reserve or for the way back: a page opens in half the time.
 _UNWANTED = [
     "SpareRendererForSitePerProcess",

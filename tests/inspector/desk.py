@@ -106,7 +106,7 @@ def running_desk() -> Iterator[Desk]:
     begun: queue.Queue[Desk] = queue.Queue()
     thread = threading.Thread(target=lambda: asyncio.run(_serve(begun)), daemon=True)
     thread.start()
-    desk = begun.get(timeout=10)
+    desk = begun.get(timeout=40)
     try:
         yield desk
     finally:

@@ -17,10 +17,10 @@ async def test_the_first_signal_asks_and_the_second_hurries(number):
     stop = StopSignals(asyncio.get_running_loop(), lambda: None)
     assert not stop.drain_requested.is_set()
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(stop.drain_requested.wait(), 10)
+    await asyncio.wait_for(stop.drain_requested.wait(), 40)
     assert not stop.force_requested.is_set()
     os.kill(os.getpid(), number)
-    await asyncio.wait_for(stop.force_requested.wait(), 10)
+    await asyncio.wait_for(stop.force_requested.wait(), 40)
 
 
 async def test_a_hangup_is_no_reason_to_stop():

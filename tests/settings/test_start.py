@@ -16,7 +16,7 @@ from tests.deploy.programs import PLAIN, ROOT, program
 from tests.settings.given import SECRET, environment
 from tests.support.ports import ADDRESS_IN_USE, free_port
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 COMMAND = [sys.executable, "-m", "biot_sidecar"]
 NOBODY = {"BIOT_BASE_URL": "http://127.0.0.1:9", "SIDECAR_LOGIN_AT_START": "0"}
@@ -25,7 +25,7 @@ NOBODY = {"BIOT_BASE_URL": "http://127.0.0.1:9", "SIDECAR_LOGIN_AT_START": "0"}
 def ended(*words: str, **more: str | None) -> subprocess.CompletedProcess[str]:
     """A program that ends by itself; whatever it says, it is neither a traceback nor the secret."""
     ran = subprocess.run(
-        [*COMMAND, *words], env=PLAIN | environment(**more), cwd=ROOT, capture_output=True, text=True, timeout=30
+        [*COMMAND, *words], env=PLAIN | environment(**more), cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert "Traceback" not in ran.stderr
     assert SECRET not in ran.stderr + ran.stdout
@@ -73,7 +73,7 @@ def test_wrong_configuration_is_one_line_and_status_1(more, words):
 def test_bytes_that_are_no_text_are_reported_not_sent():
     given = {os.fsencode(name): os.fsencode(value) for name, value in (PLAIN | environment()).items()}
     given[b"BIOT_SERVICE_USER_SECRET_KEY"] = b"canary\xff"
-    ran = subprocess.run(COMMAND, env=given, cwd=ROOT, capture_output=True, timeout=30)
+    ran = subprocess.run(COMMAND, env=given, cwd=ROOT, capture_output=True, timeout=60)
     assert (ran.returncode, ran.stderr) == (1, b"biot-sidecar: BIOT_SERVICE_USER_SECRET_KEY: is not UTF-8 text\n")
 
 
@@ -146,8 +146,8 @@ def test_the_ready_line_names_every_address_as_it_is_and_the_upstream(tmp_path):
         first, second, third = said.split(", ")
         assert upstream == "http://127.0.0.1:9/biot"
         assert (second, third) == (f"[::1]:{port}", f"unix:{unix}")
-        assert urllib.request.urlopen(f"http://{first}/healthz", timeout=10).status == 200
-        assert urllib.request.urlopen(f"http://{second}/healthz", timeout=10).status == 200
+        assert urllib.request.urlopen(f"http://{first}/healthz", timeout=60).status == 200
+        assert urllib.request.urlopen(f"http://{second}/healthz", timeout=60).status == 200
         assert unix.stat().st_mode & 0o777 == 0o600
         assert running.stop() == 0
         assert running.process.stdout.read() == b""  # one line and nothing else
@@ -161,7 +161,7 @@ def test_flags_count_over_the_environment(tmp_path):
     with program(tmp_path, "sidecar", [*COMMAND, "serve", *flags], env) as running:
         where = running.first_line.split()[3]
         assert running.first_line.endswith(" -> http://127.0.0.1:9")
-        assert b'"mine"' in urllib.request.urlopen(f"http://{where}/_sidecar/status", timeout=10).read()
+        assert b'"mine"' in urllib.request.urlopen(f"http://{where}/_sidecar/status", timeout=60).read()
 
 
 def test_the_admin_listener_serves_its_three_pages_and_no_more(tmp_path):
@@ -174,7 +174,7 @@ def test_the_admin_listener_serves_its_three_pages_and_no_more(tmp_path):
 
 def asked(url: str) -> int:
     try:
-        return urllib.request.urlopen(url, timeout=10).status
+        return urllib.request.urlopen(url, timeout=60).status
     except urllib.error.HTTPError as error:
         with error:
             return error.status
@@ -228,6 +228,6 @@ def test_standard_streams_that_are_closed_are_no_trap(tmp_path: Path, closed):
     env = environment(**NOBODY, SIDECAR_LISTEN=f"unix:{tmp_path}/socket")
     with subprocess.Popen(["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND], env=PLAIN | env, cwd=ROOT) as process:
         wait = [*COMMAND, "wait", "--listen", f"unix:{tmp_path}/socket", "--timeout", "20s"]
-        assert subprocess.run(wait, env=PLAIN, cwd=ROOT, timeout=30).returncode == 0
+        assert subprocess.run(wait, env=PLAIN, cwd=ROOT, timeout=60).returncode == 0
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0

@@ -64,7 +64,7 @@ def test_it_says_where_it_is_and_whom_it_knows_and_stops_cleanly(number: signal.
         assert ready.endswith(f"(service user {identity}, secret simulator-secret)")
         assert log_in(ready, identity, "simulator-secret") == 200
         process.send_signal(number)
-        rest, log = process.communicate(timeout=30)
+        rest, log = process.communicate(timeout=60)
         assert (process.returncode, rest) == (0, "")
         assert log == "POST /ums/v2/services/accessToken 200\n"
 
@@ -76,7 +76,7 @@ def test_it_knows_the_service_user_of_the_environment_and_never_prints_its_secre
         assert log_in(ready, "mine", "open sesame") == 200
         assert log_in(ready, "00000000-0000-4000-8000-000000000001", "simulator-secret") == 403
         process.terminate()
-        rest, log = process.communicate(timeout=30)
+        rest, log = process.communicate(timeout=60)
         assert "sesame" not in ready + rest + log
 
 

@@ -31,7 +31,7 @@ _NEVER = ("Traceback (most recent call last)", "never retrieved", "never awaited
 ROUTES = """\
 version: 1
 defaults:
-  timeout: 10s
+  timeout: 60s
 routes:
   - {name: intercepted, match: "* /on/**", interception: on}
   - {name: as the plugin says, match: "* /client/**", interception: client}
@@ -75,7 +75,7 @@ class Sidecar:
             pytest.skip("not on windows: SIGHUP")
         self.process.send_signal(number)
 
-    async def wait(self, timeout: float = 15.0) -> int:
+    async def wait(self, timeout: float = DEADLINE) -> int:
         """The exit status; TimeoutError if the program goes on."""
         status = await asyncio.wait_for(self.process.wait(), timeout * PATIENT)
         self.stopped = True
@@ -147,6 +147,7 @@ async def start_sidecar(
         "BIOT_SERVICE_USER_ID": USER,
         "BIOT_SERVICE_USER_SECRET_KEY": SECRET,
         "SIDECAR_LISTEN": "127.0.0.1:0",
+        "SIDECAR_DRAIN_TIMEOUT": "10m",  # a stop that waits in vain lasts longer than any test
         "SIDECAR_SECRET_KEY_CHECK": "0",  # one more request, which few tests are about
         "SIDECAR_ROUTES": str(table),
         **settings,

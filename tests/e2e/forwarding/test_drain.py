@@ -22,7 +22,7 @@ async def test_an_idle_program_ends_at_once_and_cleanly(start):
     idle = await house.client()
     assert_passed_on(await idle.ask(request("GET", "/x")), 200)
     house.sidecar.signal()
-    assert await house.sidecar.wait(5) == 0
+    assert await house.sidecar.wait() == 0
     assert await idle.ended()
 
 
@@ -30,7 +30,7 @@ async def test_an_interrupt_from_the_keyboard_ends_it_the_same_way(start):
     house = await start()
     await house.warm_up()
     house.sidecar.signal(signal.SIGINT)
-    assert await house.sidecar.wait(5) == 0
+    assert await house.sidecar.wait() == 0
 
 
 async def test_a_running_request_ends_before_the_program_does(start):
@@ -43,7 +43,7 @@ async def test_a_running_request_ends_before_the_program_does(start):
     await until_refused(house)
     await held.answer(exchange, response(200, body=b"in the end"))
     assert_passed_on(await client.read_answer(), 200, b"in the end")
-    assert await house.sidecar.wait(5) == 0
+    assert await house.sidecar.wait() == 0
 
 
 async def test_a_running_download_and_upload_end_before_the_program_does(start):
@@ -62,7 +62,7 @@ async def test_a_running_download_and_upload_end_before_the_program_does(start):
     await exchange.send(b"xyz")
     assert await client.read_exactly(3) == b"xyz"
     held.release(exchange)
-    assert await house.sidecar.wait(5) == 0
+    assert await house.sidecar.wait() == 0
 
 
 async def test_a_new_request_on_an_old_connection_is_turned_away(start):
@@ -102,7 +102,7 @@ async def test_who_asks_on_a_resting_connection_hears_that_the_program_stops(sta
     assert answer.head.values(b"retry-after") == [b"1"]
     await held.answer(exchange, response(200))
     assert_passed_on(await waiting.read_answer(), 200)
-    assert await house.sidecar.wait(5) == 0
+    assert await house.sidecar.wait() == 0
     assert house.upstream.seen("/late") == []
 
 
@@ -117,7 +117,7 @@ async def test_the_admin_listener_tells_of_a_stop_to_its_end(start):
     assert (await (await house.admin()).ask(request("GET", "/healthz"))).status == 200
     assert (await (await house.admin()).ask(request("GET", "/readyz"))).status == 503
     await held.answer(exchange, response(200))
-    assert await house.sidecar.wait(5) == 0
+    assert await house.sidecar.wait() == 0
 
 
 async def test_clients_that_keep_their_connections_do_not_hold_up_the_end(start):
@@ -126,7 +126,7 @@ async def test_clients_that_keep_their_connections_do_not_hold_up_the_end(start)
     for client in resting:
         assert_passed_on(await client.ask(request("GET", "/x")), 200)
     house.sidecar.signal()
-    assert await house.sidecar.wait(5) == 0
+    assert await house.sidecar.wait() == 0
     assert [await client.ended() for client in resting] == [True] * 3
 
 
@@ -138,7 +138,7 @@ async def test_what_does_not_end_in_time_is_cut_off_and_told(start):
     await held.next()
     asked = time.monotonic()
     house.sidecar.signal()
-    assert await house.sidecar.wait(5) == 0
+    assert await house.sidecar.wait() == 0
     assert time.monotonic() - asked >= 1
     assert await client.ended()
     lines = [json.loads(line) for line in house.sidecar.log().splitlines()]
@@ -157,7 +157,7 @@ async def test_a_second_signal_ends_it_at_once(start):
     house.sidecar.signal()
     await until_refused(house)
     house.sidecar.signal()
-    assert await house.sidecar.wait(5) == 0
+    assert await house.sidecar.wait() == 0
     assert await client.ended()
 
 

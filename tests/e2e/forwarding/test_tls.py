@@ -10,7 +10,7 @@ from tests.support.authority import Authority
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
 from tests.support.scripted_upstream import ScriptedUpstream, echo, then_close
-from tests.support.wire import Cut, lines, request, response
+from tests.support.wire import DEADLINE, Cut, lines, request, response
 
 pytestmark = LIVE
 
@@ -166,6 +166,6 @@ async def test_cas_that_come_into_the_file_later_are_trusted_without_a_restart(s
     await house.sidecar.until_logged("the trusted CAs were read again")
     assert_passed_on(await house.ask(request("POST", "/none/x", body=b"x")), 200)
     house.sidecar.signal(signal.SIGHUP)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while b'closed_total{reason="reload"} 1.0' not in (await house.get("/metrics")).body:
             await asyncio.sleep(0.01)

@@ -11,7 +11,7 @@ from biot_sidecar.simulator import seed
 from tests.e2e.seeds.plugins import DUMMY, TRACE, event, plugin
 from tests.support.wire import response
 
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 PATIENTS = "/organization/v1/users/patients"
 PATIENT = f"{PATIENTS}/{seed.PATIENT_ID}".encode()

@@ -316,7 +316,7 @@ async def test_watching_looks_again_and_again_until_cancelled(place):
     place.routes._on_swap = lambda table: looked.set()
     place.write(TWO)
     watch = asyncio.ensure_future(place.routes.watch(interval=0.001))
-    await asyncio.wait_for(looked.wait(), 10)
+    await asyncio.wait_for(looked.wait(), 40)
     watch.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watch
@@ -328,7 +328,7 @@ async def test_a_request_to_reload_need_not_wait_for_the_next_look(place):
     place.routes._reloaded = lambda taken: looked.set()
     place.routes.request_reload()
     watch = asyncio.ensure_future(place.routes.watch(interval=3600))
-    await asyncio.wait_for(looked.wait(), 10)
+    await asyncio.wait_for(looked.wait(), 40)
     watch.cancel()
     await asyncio.gather(watch, return_exceptions=True)
 
