@@ -88,10 +88,11 @@ def test_a_table_is_freed_in_steps():
         table.verdict(b"GET", b"/generic-entity/v%d/x/part" % number)
     before = sys.getallocatedblocks()
     parts = table.parts(no_pause)
+    count = len(parts)
     del table
     steps = Steps()
     let_go(parts, steps.pace)
-    assert before - sys.getallocatedblocks() > 10_000
+    assert before - sys.getallocatedblocks() > 3 * count > 7_500  # with what hangs on them: 4 each, by Python's version
     assert steps.most_freed < 1_500
 
 
