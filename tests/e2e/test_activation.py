@@ -15,7 +15,7 @@ from tests.support.form import FORM
 from tests.support.rawclient import RawClient
 from tests.support.scripted_upstream import ScriptedUpstream
 from tests.support.sidecar import ROOT, ROUTES, SECRET, USER
-from tests.support.wire import request
+from tests.support.wire import DEADLINE, request
 
 pytestmark = [
     pytest.mark.e2e,
@@ -70,7 +70,7 @@ class Manager:
         return process
 
     async def heard(self) -> bytes:
-        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self._told, 100), 20)
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self._told, 100), DEADLINE)
 
     def close(self) -> None:
         self.listening.close()

@@ -134,11 +134,18 @@ def test_a_program_that_cannot_be_started_is_told_without_its_words(tmp_path: Pa
         run(str(file))
 
 
+LIMITS = (0.3, 3.0, 30.0)
+"""Seconds: the next one where a busy machine has not let the command come to the point within the one before."""
+
+
 def test_the_whole_group_is_killed_at_the_time_out(tmp_path: Path):
     pids = tmp_path / "pids"
-    said = failure(f"sleep 60 & echo $! > {pids}; echo $$ >> {pids}; wait", 0.3)
-    assert said == "its command took more than 0.3 s"
-    child, leader = map(int, pids.read_text().split())
+    for limit in LIMITS:
+        said = failure(f"sleep 60 & echo $! > {pids}; echo $$ >> {pids}; wait", limit)
+        assert said == f"its command took more than {limit:g} s"
+        if pids.exists() and len(found := pids.read_text().split()) == 2:
+            break
+    child, leader = map(int, found)
     with pytest.raises(ProcessLookupError):
         os.kill(leader, 0)
     while is_running(child):  # SIGKILL has been sent; a busy kernel may take its time to deliver it
@@ -159,8 +166,11 @@ def test_one_that_closes_its_output_and_goes_on_is_killed_too():
 
 def test_one_that_leaves_something_behind_that_holds_its_output_is_told_so(tmp_path: Path):
     pid = tmp_path / "pid"
-    said = failure(f"sleep 60 & echo $! > {pid}; echo one", 0.3)
-    assert said == "its command took more than 0.3 s (it has ended, but what it started holds its output open)"
+    for limit in LIMITS:
+        said = failure(f"sleep 60 & echo $! > {pid}; echo one", limit)
+        if said != f"its command took more than {limit:g} s":
+            break
+    assert said == f"its command took more than {limit:g} s (it has ended, but what it started holds its output open)"
     while is_running(int(pid.read_text())):
         time.sleep(0.01)
 
