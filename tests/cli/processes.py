@@ -31,7 +31,15 @@ class Running:
         self.said: list[str] = []
 
     def log(self) -> str:
+        """What it has written so far: a sidecar writes in batches, so all of it only once it has stopped."""
         return self._log.read_text(errors="replace")
+
+    def until_logged(self, text: str) -> None:
+        """Returns once the text stands in the log."""
+        end = time.monotonic() + PATIENCE
+        while text not in self.log():
+            assert time.monotonic() < end, self.log()
+            time.sleep(0.02)
 
     def line(self) -> str:
         """The next line of its output; empty at the end."""

@@ -201,6 +201,7 @@ def test_a_sidecar_whose_login_is_refused_is_not_ready_and_says_why(tmp_path):
         env = NOBODY | {"BIOT_BASE_URL": biot, "SIDECAR_LOGIN_AT_START": "1", "BIOT_SERVICE_USER_SECRET_KEY": "wrong"}
         with running(tmp_path, "serve", **env) as sidecar:
             where = sidecar.until("biot-sidecar ready on ").split()[3]
+            sidecar.until_logged("login_blocked")
             done = subprocess.run(
                 [*COMMAND, "wait", "--listen", where, "--timeout", "2s"],
                 env=PLAIN, cwd=ROOT, timeout=PATIENCE, capture_output=True, text=True,

@@ -16,7 +16,6 @@ from tests.deploy.programs import SECRET, USER, call, simulator
 from tests.support.form import SYSTEM
 
 pytestmark = pytest.mark.e2e
-PATIENCE = 20.0
 DAY = 86_400.0
 
 
@@ -54,13 +53,6 @@ def keys(url: str) -> list[str]:
     return [key["id"] for key in call("GET", f"{url}/_simulator/secret-keys")["secretKeys"]]
 
 
-def said(program, words: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while words not in program.log():
-        assert time.monotonic() < end, program.log()
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_key_near_its_end_is_replaced_once_and_calls_go_on(tmp_path, biot, file, workers):
     ends_in(biot, 3, life=90 * DAY)
@@ -68,7 +60,7 @@ def test_a_key_near_its_end_is_replaced_once_and_calls_go_on(tmp_path, biot, fil
     env = settings(biot, file, SIDECAR_WORKERS=workers)
     with running(tmp_path, "serve", **env) as program:
         url = "http://" + program.line().split()[3]
-        said(program, "is deleted by a run after")
+        program.until_logged("is deleted by a run after")
         assert file.read_text() != SECRET
         assert SYSTEM == "windows" or stat.S_IMODE(file.stat().st_mode) == 0o640
         assert call("GET", f"{url}/organization/v1/users/patients")["data"]
@@ -88,7 +80,7 @@ def test_a_key_far_from_its_end_stays(tmp_path, biot, file):
     ends_in(biot, 8)
     with running(tmp_path, "serve", **settings(biot, file)) as program:
         program.line()
-        said(program, "one of" if len(keys(biot)) > 1 else "the secret key ends at")
+        program.until_logged("one of" if len(keys(biot)) > 1 else "the secret key ends at")
     assert file.read_text() == SECRET
 
 
@@ -96,7 +88,7 @@ def test_what_it_may_not_do_is_said_and_calls_go_on(tmp_path, biot, file):
     ends_in(biot, 3, max=1)
     with running(tmp_path, "serve", **settings(biot, file)) as program:
         url = "http://" + program.line().split()[3]
-        said(program, "as many secret keys as it may have already")
+        program.until_logged("as many secret keys as it may have already")
         assert "tried again each hour" in program.log()
         assert call("GET", f"{url}/organization/v1/users/patients")["data"]
     assert file.read_text() == SECRET

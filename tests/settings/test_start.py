@@ -227,7 +227,7 @@ def test_standard_streams_that_are_closed_are_no_trap(tmp_path: Path, closed):
     """Without them the first sockets would take their numbers, and the log would go out on one."""
     env = environment(**NOBODY, SIDECAR_LISTEN=f"unix:{tmp_path}/socket")
     with subprocess.Popen(["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND], env=PLAIN | env, cwd=ROOT) as process:
-        wait = [*COMMAND, "wait", "--listen", f"unix:{tmp_path}/socket", "--timeout", "20s"]
+        wait = [*COMMAND, "wait", "--listen", f"unix:{tmp_path}/socket", "--timeout", "60s"]
         assert subprocess.run(wait, env=PLAIN, cwd=ROOT, timeout=60).returncode == 0
         process.terminate()
         assert process.wait(60) == 0
