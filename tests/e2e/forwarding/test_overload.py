@@ -3,7 +3,9 @@
 import asyncio
 
 import pytest
+from biot_sidecar.http.in_flight_slots import QUEUE_TIME
 
+from tests.support.in_time import in_time
 from tests.support.judge import assert_ours, assert_passed_on
 from tests.support.live import LIVE
 from tests.support.wire import request, response
@@ -36,17 +38,22 @@ async def test_beyond_the_limit_a_request_waits_a_second_and_is_refused(start):
 
 
 async def test_a_request_in_the_queue_goes_out_as_soon_as_there_is_room(start):
-    house = await start(SIDECAR_MAX_IN_FLIGHT="2")
-    await house.warm_up()
-    held = house.upstream.hold("/busy")
-    _, exchanges = await fill(house, held)
-    waiting = await house.client()
-    await waiting.send(request("POST", "/more", body=b"x"))
-    await house.local_fence()
-    assert house.upstream.seen("/more") == []
-    await held.answer(exchanges[0], response(200))
-    assert_passed_on(await waiting.read_answer(), 200)
-    assert house.upstream.seen("/more")[0].content == b"x"
+    async def queue(watch):
+        house = await start(SIDECAR_MAX_IN_FLIGHT="2")
+        await house.warm_up()
+        held = house.upstream.hold("/busy")
+        _, exchanges = await fill(house, held)
+        waiting = await house.client()
+        watch.start()
+        await waiting.send(request("POST", "/more", body=b"x"))
+        await house.local_fence()
+        assert house.upstream.seen("/more") == []
+        await held.answer(exchanges[0], response(200))
+        watch.stop()
+        assert_passed_on(await waiting.read_answer(), 200)
+        assert house.upstream.seen("/more")[0].content == b"x"
+
+    await in_time(QUEUE_TIME, queue)
 
 
 async def test_a_full_house_goes_on_answering_for_itself(start):
@@ -73,22 +80,27 @@ async def test_a_client_that_leaves_makes_room(start):
 
 
 async def test_a_client_that_leaves_the_queue_takes_no_place(start):
-    house = await start(SIDECAR_MAX_IN_FLIGHT="2")
-    await house.warm_up()
-    held = house.upstream.hold("/busy")
-    _, exchanges = await fill(house, held)
-    for _ in range(5):
-        client = await house.client()
-        await client.send(request("GET", "/gone"))
+    async def leave(watch):
+        house = await start(SIDECAR_MAX_IN_FLIGHT="2")
+        await house.warm_up()
+        held = house.upstream.hold("/busy")
+        _, exchanges = await fill(house, held)
+        for _ in range(5):
+            client = await house.client()
+            await client.send(request("GET", "/gone"))
+            await house.local_fence()
+            client.reset()
         await house.local_fence()
-        client.reset()
-    await house.local_fence()
-    waiting = await house.client()
-    await waiting.send(request("GET", "/more"))
-    await house.local_fence()
-    await held.answer(exchanges[0], response(200))
-    assert_passed_on(await waiting.read_answer(), 200)
-    assert house.upstream.seen("/gone") == []
+        waiting = await house.client()
+        watch.start()
+        await waiting.send(request("GET", "/more"))
+        await house.local_fence()
+        await held.answer(exchanges[0], response(200))
+        watch.stop()
+        assert_passed_on(await waiting.read_answer(), 200)
+        assert house.upstream.seen("/gone") == []
+
+    await in_time(QUEUE_TIME, leave)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
