@@ -42,10 +42,10 @@ async def test_a_clock_that_is_wrong_costs_one_login_and_is_told(start, off):
     for _ in range(3):
         assert (await house.get("/x")).status == 200
     assert len(house.upstream.logins) == 1
-    assert await clock(house) == pytest.approx(off, abs=2)
-    assert (await counted(house))[key("clock_offset_seconds")] == pytest.approx(off, abs=2)
+    assert await clock(house) == pytest.approx(off, abs=30)
+    assert (await counted(house))[key("clock_offset_seconds")] == pytest.approx(off, abs=30)
     token = (await counted(house))[key("token_expiry_timestamp_seconds")]
-    assert token == pytest.approx(time.time() + LIFE, abs=10)  # by this machine's clock, as all times that are shown
+    assert token == pytest.approx(time.time() + LIFE, abs=60)  # by this machine's clock, as all times that are shown
     warnings = [line for line in await logged(house) if line["event"] == "clock"]
     assert len(warnings) == (off != 0.0)
 
@@ -61,7 +61,7 @@ async def test_without_a_date_that_can_be_true_our_own_clock_counts(start, off, 
     assert await clock(house) is None
     assert key("clock_offset_seconds") not in await counted(house)
     expires = (await counted(house))[key("token_expiry_timestamp_seconds")]
-    assert expires == pytest.approx(time.time() + off + LIFE, abs=10)
+    assert expires == pytest.approx(time.time() + off + LIFE, abs=60)
 
 
 async def test_a_token_that_has_expired_by_our_clock_and_has_no_date_is_malformed(start):
@@ -79,4 +79,4 @@ async def test_every_worker_knows_the_offset(start, off):
     for _ in range(6):
         assert (await house.get("/x")).status == 200
     assert len(house.upstream.logins) == 1
-    assert (await counted(house))[key("clock_offset_seconds")] == pytest.approx(off, abs=2)
+    assert (await counted(house))[key("clock_offset_seconds")] == pytest.approx(off, abs=30)

@@ -39,10 +39,10 @@ async def test_every_call_works_after_one_login_and_the_offset_is_told_once(star
     house = await start(SIDECAR_LOGIN_AT_START="0", **set_wrong(tmp_path, ahead))
     biot(house, 0.0)
     await called(house)
-    assert await clock(house) == pytest.approx(-ahead, abs=2)
+    assert await clock(house) == pytest.approx(-ahead, abs=30)
     found = await counted(house)
-    assert found[key("clock_offset_seconds")] == pytest.approx(-ahead, abs=2)
-    assert found[key("token_expiry_timestamp_seconds")] == pytest.approx(time.time() + ahead + LIFE, abs=10)
+    assert found[key("clock_offset_seconds")] == pytest.approx(-ahead, abs=30)
+    assert found[key("token_expiry_timestamp_seconds")] == pytest.approx(time.time() + ahead + LIFE, abs=60)
     assert [line["level"] for line in await logged(house) if line["event"] == "clock"] == ["warning"]
 
 
