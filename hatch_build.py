@@ -1,7 +1,7 @@
 """The wheel's build hook: BIOT_SIDECAR_COMPILED=1 puts the forwarding path into it compiled, beside its sources.
 
-mypyc makes an extension of each module that pyproject.toml lists, and one library that they share. The source tree
-stays as it is, and so does every build without the variable; an editable install is never compiled.
+mypyc makes a library of the modules that pyproject.toml lists; biot_sidecar/compiled_modules.py finds them in it. The
+source tree stays as it is, and so does every build without the variable; an editable install is never compiled.
 """
 
 from __future__ import annotations
@@ -25,19 +25,25 @@ VARIABLE = "BIOT_SIDECAR_COMPILED"
 ALSO = "BIOT_SIDECAR_COMPILED_ALSO"
 # In a process of its own: mypyc and setuptools end it when they fail, and setuptools must not read our pyproject.toml.
 # A compiler's new warning is no reason to stop: the C is not ours. What nobody outside calls is called directly, and
-# what nobody calls at all goes.
+# what nobody calls at all goes. mypyc's extension for each module, which holds its entry point alone, goes into the
+# library (PEP 489, "Multiple modules in one library").
 SETUP = """
 import sys
 from setuptools import setup
 from mypyc.build import mypycify
-extensions = mypycify(sys.argv[2:], opt_level="2", debug_level="0", group_name="biot_sidecar")
-for extension in extensions:
-    extension.extra_compile_args.append("-Wno-error")
-    if sys.platform == "linux":
-        extension.extra_compile_args += ["-fvisibility=hidden", "-ffunction-sections"]
-        extension.extra_compile_args.append("-fno-asynchronous-unwind-tables")
-        extension.extra_link_args.append("-Wl,--gc-sections")
-setup(name="biot_sidecar", script_args=["-q", "build_ext", "--build-lib", sys.argv[1]], ext_modules=extensions)
+library, *modules = mypycify(sys.argv[2:], opt_level="2", debug_level="0", group_name="biot_sidecar")
+with open("entry_points.c", "w") as entry_points:
+    for module in modules:
+        name = module.name.replace(".", "_")
+        print(f"#define PyInit___init__ PyInit_no_{name}", file=entry_points)
+        print(f'#include "{module.sources[0]}"', file=entry_points)
+        print("#undef PyInit___init__", file=entry_points)
+library.sources.append("entry_points.c")
+library.extra_compile_args.append("-Wno-error")
+if sys.platform == "linux":
+    library.extra_compile_args += ["-fvisibility=hidden", "-ffunction-sections", "-fno-asynchronous-unwind-tables"]
+    library.extra_link_args.append("-Wl,--gc-sections")
+setup(name="biot_sidecar", script_args=["-q", "build_ext", "--build-lib", sys.argv[1]], ext_modules=[library])
 """
 
 

@@ -22,18 +22,22 @@ from tests.support import wants
 from tests.support.authority import Authority
 from tests.support.scripted_upstream import ScriptedUpstream
 
-INSPECT_SPARED = sys.version_info < (3, 14)
-"""3.14 asks for more of it: its own dataclasses, which `traceback` uses, want the signatures of their classes."""
 SPARED = {
-    *(("ast", "dis", "inspect", "locale", "textwrap", "tokenize") if INSPECT_SPARED else ()),
+    *(("ast",) if sys.version_info < (3, 14) else ()),  # which annotations are made of since then
+    "_colorize",
     "argparse",
     "biot_sidecar.telemetry.exposition",
     "ctypes",
     "difflib",
+    "dis",
     "hashlib",
+    "inspect",
+    "locale",
     "pathlib",
     "shlex",
     "shutil",
+    "textwrap",
+    "tokenize",
 }
 NEEDED_BY_NOBODY = SPARED - {"biot_sidecar.telemetry.exposition", "hashlib"} | {
     "_strptime",
@@ -118,8 +122,19 @@ def after_a_start(code: str) -> str:
         (
             "import sys, dataclasses\n@dataclasses.dataclass\nclass A:\n    'It.'\n    b: int = 1\n"
             "print(A(), 'dis' in sys.modules)",
-            f"A(b=1) {not INSPECT_SPARED}",
+            "A(b=1) False",
         ),
+        (
+            "import sys, inspect\nprint('signature' in vars(inspect), str(inspect.signature(lambda a: 0)))",
+            "False (a)",
+        ),
+        ("import inspect, functools; print(inspect.unwrap(functools.wraps(len)(lambda: 0)) is len)", "True"),
+        (
+            "import sys, inspect\ndef f(): ...\nf.__wrapped__ = f\ntry: inspect.unwrap(f)\n"
+            "except ValueError as e: print(str(e)[:12], 'dis' in sys.modules)",
+            "wrapper loop False",
+        ),
+        ("import inspect; print(inspect.unwrap(max, stop=lambda f: True) is max)", "True"),
         ("import inspect\ndef f(a: int): ...\nprint(inspect.get_annotations(f))", "{'a': <class 'int'>}"),
         ("import inspect\nclass A:\n    a: '1'\nprint(inspect.get_annotations(A, eval_str=True))", "{'a': 1}"),
         ("import inspect\nclass A:\n    a: int\nclass B(A): ...\nprint(inspect.get_annotations(B))", "{}"),
@@ -177,7 +192,7 @@ def test_what_is_there_already_or_not_at_all_is_not_put_off():
 def test_a_coroutine_function_is_told_from_others_without_inspect(function, printed):
     pytest.importorskip("uvloop")
     code = f"import sys, asyncio\n{function}\nprint(asyncio.iscoroutinefunction(it), 'dis' in sys.modules)"
-    assert after_a_start(code) == f"{printed} {not INSPECT_SPARED}"
+    assert after_a_start(code) == f"{printed} False"
 
 
 def test_an_expression_is_compiled_with_its_first_use_and_once():

@@ -29,6 +29,7 @@ and what any of them may use:
 
     errors              every failure the path can name, by whose fault it is
     frugal_start        a start that imports and compiles no more than it needs
+    compiled_modules    where the compiled form's modules are found
     extras              the parts that an installation may lack
     durations           durations as people write them
     elapsed_clock       the time that has passed, whatever becomes of the wall clock
@@ -46,4 +47,8 @@ and what any of them may use:
 docs/architecture.md shows the ways of a request, of a token and of a reload.
 """
 
+from biot_sidecar.compiled_modules import find_compiled_modules
+
 __version__ = "0.2.0"
+
+find_compiled_modules(__path__[0])

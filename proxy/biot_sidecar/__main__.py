@@ -27,7 +27,7 @@ from biot_sidecar.errors import AddressInUse, BadSettings, WrongCommandLine
 _SERVING: Final = frozenset({"serve", "demo", "lambda", "simulate", "worker"})
 """These serve until a signal says stop; the others end by themselves."""
 _INTERRUPTED: Final = 128 + signal.SIGINT
-_PLACED: Final = re.compile(r".+:[0-9]+:[0-9]+: (?:error|warning): ")
+_PLACED: Final = r".+:[0-9]+:[0-9]+: (?:error|warning): "
 
 
 def main(argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> int:
@@ -144,7 +144,7 @@ def _take_any_text() -> None:
 def _say(text: str, status: int) -> int:
     for line in text.splitlines():
         # Editors and CI find FILE:LINE:COL where it begins a line.
-        print(line if _PLACED.match(line) else f"biot-sidecar: {line}", file=sys.stderr)  # noqa: T201
+        print(line if re.match(_PLACED, line) else f"biot-sidecar: {line}", file=sys.stderr)  # noqa: T201
     return status
 
 

@@ -20,33 +20,41 @@ from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, SourceFileLoader
 from types import GeneratorType, ModuleType
 from typing import Any, Final
 
+from biot_sidecar.compiled_modules import CompiledFinder
+
 _LIBRARIES: Final = ("asyncio", "msgspec", "yaml", "urllib.parse", "json")
 """What compiles expressions while it is imported. (Our own modules compile what every request needs.)"""
-_ASKED_BY_FEW: Final = ("locale", "msgspec.inspect", "textwrap", "tokenize")
-"""What asyncio and msgspec import for calls that a running sidecar does not make: 0.3 MB."""
+_CLASSES_HOLD_ANNOTATIONS: Final = sys.version_info < (3, 14)
+"""Since then a class makes them when it is asked; its dataclasses import `annotationlib`, and that `ast`."""
+_ASKED_BY_FEW: Final = (
+    *(() if _CLASSES_HOLD_ANNOTATIONS else ("_colorize",)),
+    *("locale", "msgspec.inspect", "textwrap", "tokenize"),
+)
+"""What asyncio and msgspec import for calls that a running sidecar does not make: 0.3 MB. (`_colorize` knows how a
+traceback looks on a terminal, in thirty dataclasses.)"""
 _COMPILED: Final = tuple(EXTENSION_SUFFIXES)
 _NEW_OBJECTS: Final = 10_000
 """Objects made and not freed after which garbage is looked for. With 256 requests in flight there are always more than
 Python's 700, and each look, 8 % of a request's instructions, finds nothing: what a request makes is in no cycle."""
 _CO_COROUTINE: Final = 0x80
 """The flag of a function that was defined by `async def` (inspect.CO_COROUTINE)."""
-_CLASSES_HOLD_ANNOTATIONS: Final = sys.version_info < (3, 14)
-"""Since then a class makes them when it is asked; its dataclasses import `annotationlib`, and that `ast`."""
 
 
 def begin(*but: str) -> None:
     """Import what a serving process needs of others, all `but` these, and collect no garbage until `end`."""
     gc.disable()
-    sys.meta_path.insert(0, _FINDER)
+    # Behind the finder of compiled modules, which has the first word where there are any.
+    sys.meta_path.insert(isinstance(sys.meta_path[0], CompiledFinder), _FINDER)
     defer(
         "inspect",
         iscoroutinefunction=_is_coroutine_function,
         isgenerator=_is_generator,
+        unwrap=_unwrapped,
         **({"get_annotations": _annotations} if _CLASSES_HOLD_ANNOTATIONS else {}),
     )
     for name in _ASKED_BY_FEW:
         defer(name)
-    with _expressions_compiled_when_used(), _hidden("typing_extensions"):
+    with _expressions_compiled_when_used(), _hidden("typing_extensions"), _no_signatures():
         for name in _LIBRARIES:
             if name not in but:
                 importlib.import_module(name)
@@ -167,9 +175,45 @@ def _annotations(value: Any, **how: Any) -> Any:
     """inspect.get_annotations, which dataclasses asks for each of their classes since Python 3.12."""
     if isinstance(value, type) and not how:
         return dict(value.__dict__.get("__annotations__") or {})  # noqa: RUF063 - this is it
+    return _inspect("get_annotations")(value, **how)
+
+
+def _unwrapped(function: Any, **how: Any) -> Any:
+    """inspect.unwrap, which dataclasses asks for each method of a class with slots since Python 3.14."""
+    if how:
+        return _inspect("unwrap")(function, **how)
+    seen = []
+    while hasattr(function, "__wrapped__"):
+        seen.append(function)
+        function = function.__wrapped__
+        if any(one is function for one in seen):
+            raise ValueError(f"wrapper loop when unwrapping {seen[0]!r}")
+    return function
+
+
+def _inspect(name: str) -> Any:
+    """The real one's."""
     module = sys.modules["inspect"]
-    ask = module.__getattr__("get_annotations") if isinstance(module, _Deferred) else module.get_annotations
-    return ask(value, **how)
+    return module.__getattr__(name) if isinstance(module, _Deferred) else getattr(module, name)
+
+
+@contextmanager
+def _no_signatures() -> Iterator[None]:
+    """A dataclass without a docstring, of which asyncio has some since Python 3.14, is described by its signature."""
+    inspect = sys.modules["inspect"]
+    if not isinstance(inspect, _Deferred):
+        yield
+        return
+    inspect.__dict__["signature"] = _no_signature
+    try:
+        yield
+    finally:
+        inspect.__dict__.pop("signature", None)
+
+
+def _no_signature(value: Any, **how: Any) -> Any:
+    """What dataclasses takes for an answer."""
+    raise ValueError("no signature while a start imports")
 
 
 class Expression:

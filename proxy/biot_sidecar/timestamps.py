@@ -8,7 +8,7 @@ from typing import Any, Final
 
 LATEST: Final = 253_402_300_799.0
 """9999-12-31T23:59:59Z in wall-clock seconds, the last second that a date can name; whatever is later counts as it."""
-_HTTP_DATE: Final = re.compile(rb"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")
+_HTTP_DATE: Final = rb"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT"
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
 
@@ -44,7 +44,7 @@ def read_certificate_time(text: str) -> float | None:
 
 def read_http_date(value: bytes) -> float | None:
     """Wall-clock seconds of an IMF-fixdate (RFC 9110, section 5.6.7), whatever the locale; None for anything else."""
-    match = _HTTP_DATE.fullmatch(value)
+    match = re.fullmatch(_HTTP_DATE, value)
     if match is None or match[2] not in _MONTHS:
         return None
     day, year, hour, minute, second = (int(match[group]) for group in (1, 3, 4, 5, 6))

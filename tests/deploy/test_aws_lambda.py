@@ -391,7 +391,7 @@ def test_a_bundle_looks_cas_up_where_the_system_has_but_one_file_of_them(bundle:
 
 
 def test_a_bundle_is_compiled_on_request(bundle: Path) -> None:
-    compiled = [path.name for path in (bundle / "lib").glob("biot_sidecar/http/*.so")]
+    compiled = [path.name for path in (bundle / "lib").glob("biot_sidecar__mypyc*.so")]
     assert bool(compiled) is bool(UNDER_TEST)
 
 

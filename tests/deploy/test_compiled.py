@@ -10,9 +10,10 @@ import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from biot_sidecar import __version__
+from biot_sidecar import __version__, compiled_modules
 from packaging.tags import sys_tags
 
 from tests.cli.processes import running
@@ -66,9 +67,23 @@ def attempted(sources: Path, env: dict[str, str], target: str = "wheel") -> subp
     return subprocess.run(command, cwd=sources, env=env, capture_output=True, text=True)
 
 
-def extension(module: str) -> str:
-    """Where its compiled form lies in a wheel: `proxy/` is the source folder."""
-    return module.removeprefix("proxy/").removesuffix(".py") + SUFFIX
+def name_of(module: str) -> str:
+    """As it is imported: `proxy/` is the source folder."""
+    return module.removeprefix("proxy/").removesuffix(".py").replace("/", ".")
+
+
+def files_of(modules: list[str], folder: Path | str, begin: str = "") -> set[str]:
+    """What these say they come from, where the package is installed in `folder`: some say so of their library, and
+    some that mypyc imports by itself name an extension of their own, which is not there.
+    """
+    names = [name_of(module) for module in modules]
+    asked = (
+        f"from importlib import import_module; {begin}\nfor name in {names}: print(import_module(name).__spec__.origin)"
+    )
+    path = {"PYTHONPATH": str(folder)}
+    ran = subprocess.run([sys.executable, "-P", "-c", asked], env=PLAIN | path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return set(ran.stdout.split())
 
 
 # ---- making it
@@ -97,15 +112,14 @@ def test_a_compiled_wheel_is_for_this_platform_and_holds_both_forms(sources: Pat
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         archive.extractall(tmp_path / "installed")
-    assert {name for name in names if name.endswith(SUFFIX)} == {LIBRARY, *map(extension, SMALL)}
+    assert {name for name in names if name.endswith(SUFFIX)} == {LIBRARY}
     assert {str(path.relative_to(ROOT / "proxy")) for path in ROOT.glob("proxy/biot_sidecar/**/*.py")} <= names
     assert not list(sources.rglob(f"*{SUFFIX}"))
-    asked = "from biot_sidecar.routing import retry; print(retry.__file__)"
-    path = {"PYTHONPATH": str(tmp_path / "installed")}
-    ran = subprocess.run([sys.executable, "-P", "-c", asked], env=PLAIN | path, capture_output=True, text=True)
-    assert ran.stdout.strip() == str(tmp_path / "installed" / extension("proxy/biot_sidecar/routing/retry.py")), (
-        ran.stderr
-    )
+    installed = tmp_path / "installed"
+    assert [file for file in files_of(SMALL, installed) if not file.endswith(SUFFIX)] == []
+    (installed / LIBRARY).rename(tmp_path / LIBRARY)  # a library elsewhere on the path is another installation's
+    found = files_of(SMALL, f"{installed}:{tmp_path}")
+    assert found == {str(installed / module.removeprefix("proxy/")) for module in SMALL}
 
 
 @pytest.mark.parametrize(
@@ -168,6 +182,12 @@ def test_every_module_that_is_listed_is_there_once() -> None:
     assert sorted(set(LISTED)) == LISTED
 
 
+def test_no_two_compiled_modules_have_the_same_name() -> None:
+    """The library that holds them has an entry point for each, named by the last part alone (PEP 489)."""
+    names = [Path(module).stem for module in LISTED]
+    assert len(set(names)) == len(names)
+
+
 @pytest.mark.parametrize("module", LISTED)
 def test_no_compiled_module_waits_while_it_handles_an_exception(module: str) -> None:
     """Of a coroutine of mypyc's that waits in an except or finally block, the exception stays behind in the thread:
@@ -191,6 +211,27 @@ def test_no_value_of_a_compiled_module_is_read_by_its_types() -> None:
     assert [path.name for path in sources if reads.search(path.read_text())] == []
 
 
+# ---- finding it
+
+
+def test_a_module_that_the_library_holds_is_found_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = ModuleType("library")
+    library.init_package___sub___module = None
+    monkeypatch.setitem(sys.modules, compiled_modules.LIBRARY, library)
+    finder = compiled_modules.CompiledFinder("/somewhere/library.so")
+    found = finder.find_spec("package.sub.module", ["/somewhere/package/sub"])
+    assert (found.name, found.origin, found.loader.path) == ("package.sub.module", *["/somewhere/library.so"] * 2)
+    assert found.has_location
+    assert finder.find_spec(compiled_modules.LIBRARY).origin == "/somewhere/library.so"
+    assert finder.find_spec("package.sub") is finder.find_spec("module") is None
+
+
+def test_where_there_is_no_library_nothing_finds_modules_in_it(tmp_path: Path) -> None:
+    before = list(sys.meta_path)
+    compiled_modules.find_compiled_modules(str(tmp_path / "biot_sidecar"))
+    assert sys.meta_path == before
+
+
 # ---- running it
 
 
@@ -210,9 +251,10 @@ def test_an_image_that_is_not_compiled_is_not_built(form: dict[str, str]) -> Non
 @pytest.mark.e2e
 @needs_compiled
 def test_every_module_that_is_listed_is_compiled() -> None:
-    folder = Path(UNDER_TEST)
-    assert [module for module in LISTED if not (folder / extension(module)).is_file()] == []
-    assert (folder / LIBRARY).is_file()
+    folder = Path(UNDER_TEST).resolve()
+    start = "from biot_sidecar import frugal_start; frugal_start.begin()"
+    for found in (files_of(LISTED, folder), files_of(LISTED, folder, start)):
+        assert [file for file in found if not file.endswith(SUFFIX)] == []
 
 
 @pytest.mark.e2e

@@ -19,7 +19,7 @@ from biot_sidecar.timestamps import LATEST, iso, read_iso
 
 SELF_PATH: Final = b"/ums/v2/services/self"
 KEYS_PATH: Final = SELF_PATH + b"/secret-keys"
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}"
 _LARGEST_SECRET: Final = 4096
 _TOO_OLD: Final = "this BioT has no such operation (404; BioT 2.4.3 and newer do)"
 _NOT_PERMITTED: Final = "BioT does not permit it (403; the permission is {})"
@@ -69,7 +69,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 def is_key_id(text: str) -> bool:
     """True for what may stand in a path as a key's id."""
-    return _ID.fullmatch(text) is not None
+    return re.fullmatch(_ID, text) is not None
 
 
 def read_keys(status: int, body: bytes) -> tuple[SecretKey, ...] | Refusal:

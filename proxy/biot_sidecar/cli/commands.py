@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 
-class Command(NamedTuple):
-    """`help` is what --help says of it; `extra` what has to be installed beside the sidecar."""
+class Command:
+    """`help` is what --help says of it; `extra` what has to be installed beside the sidecar.
 
-    help: str
-    extra: str = ""
+    No NamedTuple, for which Python imports more than this program's start can do with.
+    """
+
+    def __init__(self, help: str, extra: str = "") -> None:  # noqa: A002 - argparse's word
+        self.help = help
+        self.extra = extra
 
 
 COMMANDS: Final = {

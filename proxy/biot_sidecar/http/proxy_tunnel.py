@@ -18,12 +18,12 @@ from biot_sidecar.settings import UpstreamProxy
 
 HEAD_LIMIT: Final = 64 * 1024
 """Bytes of the proxy's answer, interim ones included."""
-_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n")
+_STATUS_LINE: Final = rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?\r?\n"
 _BEGINNING: Final = b"HTTP/1."
-_END: Final = re.compile(rb"\r?\n\r?\n")
-_CHALLENGES: Final = re.compile(rb"^proxy-authenticate:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_END: Final = rb"\r?\n\r?\n"
+_CHALLENGES: Final = rb"(?im)^proxy-authenticate:([^\r\n]*)"
 # Of a list whose items are schemes, each perhaps with its first parameter, and further parameters (RFC 9110, 11.6.1).
-_SCHEME: Final = re.compile(rb"(?:^|,)[ \t]*([A-Za-z]+)(?=[ \t]*(?:,|$)|[ \t]+[^ \t=,])")
+_SCHEME: Final = rb"(?:^|,)[ \t]*([A-Za-z]+)(?=[ \t]*(?:,|$)|[ \t]+[^ \t=,])"
 _TLS_ALERT: Final = 0x15
 _OTHER_LOGINS: Final = {b"negotiate": "Negotiate", b"ntlm": "NTLM", b"digest": "Digest", b"kerberos": "Kerberos"}
 
@@ -80,10 +80,10 @@ class ProxyTunnel(asyncio.Protocol):
         while True:
             if not self._head.startswith(_BEGINNING[: len(self._head)]):
                 return self._refusals.no_http(tls=self._head[0] == _TLS_ALERT)
-            end = _END.search(self._head)
+            end = re.search(_END, self._head)
             if end is None:
                 return None
-            line = _STATUS_LINE.match(self._head)
+            line = re.match(_STATUS_LINE, self._head)
             if line is None:
                 return self._refusals.no_http()
             status = int(line[1])
@@ -162,7 +162,7 @@ class ProxyRefusals:
 
     def _login_hint(self, head: bytes) -> str:
         source = self._proxy.source
-        offered = {one.lower() for line in _CHALLENGES.findall(head) for one in _SCHEME.findall(line)}
+        offered = {one.lower() for line in re.findall(_CHALLENGES, head) for one in re.findall(_SCHEME, line)}
         if offered and b"basic" not in offered:
             named = (
                 ", ".join(text for name, text in _OTHER_LOGINS.items() if name in offered) or "another kind of login"

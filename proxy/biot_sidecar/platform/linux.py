@@ -15,7 +15,7 @@ import socket
 import stat
 import struct
 from array import array
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from biot_sidecar.platform import posix
 from biot_sidecar.platform.counts import ProcessCounts
@@ -52,7 +52,9 @@ from biot_sidecar.platform.posix import (
     uid_of,
     wait_writable,
 )
-from biot_sidecar.platform.sock_diag import find_far_end
+
+if TYPE_CHECKING:
+    from biot_sidecar.platform.sock_diag import FarEnd
 
 __all__ = [
     "CLIENTS_MOST",
@@ -129,7 +131,7 @@ def _listens(sock: Any, transport: asyncio.Transport) -> bool:
         return True  # of a closed one the kernel tells POLLHUP
     near, far = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
     try:
-        shutdown = find_far_end(sock.family, near, far).shutdown
+        shutdown = _far_end(sock.family, near, far).shutdown
     except (OSError, struct.error):
         return False
     return shutdown is not None and not shutdown & _NO_MORE_READING
@@ -182,6 +184,13 @@ def _set(descriptor: int, option: int, value: bytes) -> None:
 # ---- users
 
 
+def _far_end(family: int, near: tuple[Any, ...], far: tuple[Any, ...]) -> FarEnd:
+    """The socket at the other end of a connection on this machine. Raises OSError and struct.error."""
+    from biot_sidecar.platform.sock_diag import find_far_end  # asked of few connections
+
+    return find_far_end(family, near, far)
+
+
 def peer_uid(transport: asyncio.Transport) -> int:
     sock = transport.get_extra_info("socket")
     if sock is None:
@@ -193,7 +202,7 @@ def peer_uid(transport: asyncio.Transport) -> int:
         near, far = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
         if not near or not far:
             return _UNKNOWN_UID
-        found = find_far_end(sock.family, near, far)
+        found = _far_end(sock.family, near, far)
     except (OSError, struct.error):
         return _UNKNOWN_UID
     # Of a socket that its process has closed the kernel says 0, which is root.
@@ -206,7 +215,7 @@ def why_peers_untold() -> str:
             socket.create_server(("127.0.0.1", 0)) as listening,
             socket.create_connection(listening.getsockname()) as far,
         ):
-            found = find_far_end(socket.AF_INET, far.getpeername(), far.getsockname())
+            found = _far_end(socket.AF_INET, far.getpeername(), far.getsockname())
     except OSError as error:
         return error.strerror or str(error)
     return "" if found.inode and found.uid == os.geteuid() else "it names another user than the one who connected"

@@ -48,16 +48,13 @@ from biot_sidecar.process.factories import (
 from biot_sidecar.process.memory_trim import MemoryTrimmer
 from biot_sidecar.process.process_context import ProcessContext
 from biot_sidecar.process.signals import StopSignals
-from biot_sidecar.process.token_broker import make_worker_secret
 from biot_sidecar.process.tracing import close_traces, make_traces
-from biot_sidecar.routing.explain import explain
 from biot_sidecar.routing.file.watcher import RoutesWatcher
 from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.settings import Settings, UpstreamUrl
 from biot_sidecar.telemetry.access_log import Log
 from biot_sidecar.telemetry.batching_observer import BatchingObserver
 from biot_sidecar.telemetry.login_observers import LoginObservers
-from biot_sidecar.telemetry.status import status
 
 if TYPE_CHECKING:
     from biot_sidecar.auth.secret_key_life import SecretKeyWatch
@@ -128,6 +125,8 @@ class Sidecar:
     def _make_secret(self) -> ReadableSecret:
         if self._context.size == 1:
             return make_secret_source(self._settings, self._log)
+        from biot_sidecar.process.token_broker import make_worker_secret  # for workers only
+
         return make_worker_secret(self._settings)
 
     def _make_tokens(self) -> Tokens:
@@ -284,6 +283,8 @@ class Sidecar:
         return self._tokens.state()
 
     async def status(self) -> dict[str, Any]:
+        from biot_sidecar.telemetry.status import status  # for those who look
+
         return status(
             table=self.routes.table,
             snapshots=await self._context.snapshots(self.snapshot, scraped=False),
@@ -294,6 +295,8 @@ class Sidecar:
         )
 
     def explain(self, method: str, path: str) -> dict[str, Any]:
+        from biot_sidecar.routing.explain import explain  # for those who ask
+
         return explain(self.routes.table, method, path)
 
     # ---- its life

@@ -12,10 +12,10 @@ import msgspec
 from biot_sidecar import frugal_start
 from biot_sidecar.http.sockets import InheritedListener
 from biot_sidecar.process.factories import bug_reporter, run_with_log
-from biot_sidecar.process.process_context import WorkerProcess
 from biot_sidecar.process.sidecar import Sidecar
 from biot_sidecar.process.signals import StopSignals
 from biot_sidecar.process.worker_channel import Handler, WorkerChannel
+from biot_sidecar.process.worker_context import WorkerProcess
 from biot_sidecar.settings import Settings
 from biot_sidecar.telemetry.access_log import Log
 

@@ -15,7 +15,7 @@ from biot_sidecar.routing.shadowing import Coverage
 from biot_sidecar.suggest import suggest
 
 _LIKENESS = 0.8
-_NAMED = re.compile(rb":[A-Za-z]|<.*>$|\$")  # how other tools write a placeholder
+_NAMED = rb":[A-Za-z]|<.*>$|\$"  # how other tools write a placeholder
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _USUAL = frozenset(_METHODS)
 
@@ -39,7 +39,7 @@ def why_unknown(pattern: Pattern, pace: Pace = no_pause) -> str:
         service = (segments[0] or b"").decode()
         return f"/{service} is there twice; a client whose paths begin with it already must not have it in its host"
     named = next(
-        (segment.decode("utf-8", "replace") for segment in segments if segment and _NAMED.match(segment)), None
+        (segment.decode("utf-8", "replace") for segment in segments if segment and re.match(_NAMED, segment)), None
     )
     if named is not None:
         return f"{named} stands for itself; one segment of any kind is {{id}}"

@@ -14,11 +14,9 @@ if TYPE_CHECKING:
 MOST: Final = 64 * 1024 * 1024
 """Bytes of the file that are read; the web's CAs are a quarter of a megabyte."""
 # A block that was cut off ends where the next one begins (RFC 7468, section 2).
-_BLOCK: Final = re.compile(
-    rb"-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----.*?(?:-----END \1-----|(?=-----BEGIN )|\Z)", re.DOTALL
-)
+_BLOCK: Final = rb"(?s)-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----.*?(?:-----END \1-----|(?=-----BEGIN )|\Z)"
 # OpenSSL passes over what does not begin its line, and says nothing.
-_WITHIN_LINE: Final = re.compile(rb"[^\r\n]-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----")
+_WITHIN_LINE: Final = rb"[^\r\n]-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----"
 
 
 def trust_file(context: ssl.SSLContext, path: str) -> tuple[int, int]:
@@ -27,10 +25,10 @@ def trust_file(context: ssl.SSLContext, path: str) -> tuple[int, int]:
     before = context.cert_store_stats()["x509"]
     with contextlib.suppress(OSError):  # ssl.SSLError is one: something in it is damaged
         context.load_verify_locations(cafile=path)
-        if not _WITHIN_LINE.search(text):
+        if not re.search(_WITHIN_LINE, text):
             return context.cert_store_stats()["x509"] - before, 0
     good = damaged = 0
-    for block in _BLOCK.finditer(text):
+    for block in re.finditer(_BLOCK, text):
         if _trust(context, block[0]):
             good += 1
         else:

@@ -16,7 +16,7 @@ from biot_sidecar.suggest import suggest
 
 Item = TypeVar("Item")
 
-_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_ORIGIN: Final = r"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?"
 _YES: Final = frozenset({"1", "true", "yes", "on"})
 _NO: Final = frozenset({"0", "false", "no", "off"})
 
@@ -145,6 +145,6 @@ def _host_name(text: str) -> bytes:
 
 
 def _origin(text: str) -> bytes:
-    if not _ORIGIN.fullmatch(text):
+    if not re.fullmatch(_ORIGIN, text):
         raise ValueError(f"{text!r} is no origin; write scheme://host[:port], without a path")
     return text.lower().encode("ascii")

@@ -15,8 +15,8 @@ from biot_sidecar.settings.values import UpstreamProxy
 STRAIGHT: Final = "none"
 _FORM: Final = "write http://[user:password@]host:port, or https://..."
 _OTHER_KINDS: Final = frozenset({"socks", "socks4", "socks4a", "socks5", "socks5h", "ftp"})
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_HOST_PORT: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::([0-9]{0,5}))?")
+_SCHEME: Final = r"([A-Za-z][A-Za-z0-9+.-]*)://"
+_HOST_PORT: Final = r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::([0-9]{0,5}))?"
 
 
 def parse_upstream_proxy(text: str) -> UpstreamProxy | str:
@@ -27,7 +27,7 @@ def parse_upstream_proxy(text: str) -> UpstreamProxy | str:
 def parse_proxy(text: str, source: str) -> UpstreamProxy:
     """`[http://][user:password@]host[:80]`, `https://...[:443]`. Raises ValueError that quotes nothing of it."""
     scheme, rest = "http", text
-    if found := _SCHEME.match(text):
+    if found := re.match(_SCHEME, text):
         scheme, rest = found[1].lower(), text[found.end() :]
     if scheme not in {"http", "https"}:
         kind = f"a {scheme} proxy" if scheme in _OTHER_KINDS else "of another kind"
@@ -38,7 +38,7 @@ def parse_proxy(text: str, source: str) -> UpstreamProxy:
     if any(path):
         raise ValueError(f"has a path, as a proxy's configuration script (PAC) has; {_FORM}")
     login, at, server = rest.rpartition("@")
-    found = _HOST_PORT.fullmatch(server)
+    found = re.fullmatch(_HOST_PORT, server)
     if found is None or re.search(r"[\x00-\x20\x7f-\U0010ffff]", server):
         raise ValueError(f"is no proxy's address; {_FORM}")
     host = (found[1] or found[2]).lower()

@@ -17,7 +17,7 @@ from biot_sidecar.settings.proxy_address import STRAIGHT, parse_proxy
 from biot_sidecar.settings.reader import Reader
 from biot_sidecar.settings.values import ListenAddress, UpstreamProxy, UpstreamUrl
 
-_BYPASS_PORT: Final = re.compile(r"(.*?):([0-9]{1,5})")
+_BYPASS_PORT: Final = r"(.*?):([0-9]{1,5})"
 
 
 def choose_upstream_proxy(reader: Reader) -> UpstreamProxy | None:
@@ -66,7 +66,11 @@ def bypasses(no_proxy: str, host: str, port: int) -> bool:
 
 
 def _names(item: str, name: str, port: int) -> bool:
-    if not is_ip(item) and (found := _BYPASS_PORT.fullmatch(item)) and (":" not in found[1] or found[1].endswith("]")):
+    if (
+        not is_ip(item)
+        and (found := re.fullmatch(_BYPASS_PORT, item))
+        and (":" not in found[1] or found[1].endswith("]"))
+    ):
         item = found[1]
         if int(found[2]) != port:
             return False
