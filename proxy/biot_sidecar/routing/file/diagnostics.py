@@ -45,6 +45,7 @@ class Diagnostics:
         self.pace = pace
         self._foreign = foreign
         self._found: list[Diagnostic] = []
+        self.any_error = False
 
     def error(self, position: Position, message: str) -> None:
         """The file cannot be used."""
@@ -52,6 +53,7 @@ class Diagnostics:
 
     def error_at(self, line: int, column: int, message: str) -> None:
         """As `error`, for a place that is no node."""
+        self.any_error = True
         self._found.append(Diagnostic(self.file, line, column, "error", message))
 
     def warning(self, position: Position, message: str) -> None:
@@ -65,10 +67,6 @@ class Diagnostics:
     def has_error_at(self, line: int, column: int) -> bool:
         """True when something was said of this very place."""
         return any((problem.line, problem.column) == (line, column) for problem in self._found)
-
-    @property
-    def any_error(self) -> bool:
-        return any(problem.severity == "error" for problem in self._found)
 
     def in_order(self) -> tuple[Diagnostic, ...]:
         """All of them, as they stand in the file."""

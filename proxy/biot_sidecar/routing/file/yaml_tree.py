@@ -121,8 +121,11 @@ def _first_unwelcome(text: str, pace: Pace) -> re.Match[str] | None:
 
 def parts_of(root: Node) -> list[object]:
     """What a document is made of, for pacing.let_go(): each item of its lists."""
-    values = [value for _, value in root.entries] if isinstance(root, Mapping) else []
-    return [item for value in values if isinstance(value, Sequence) for item in value.items]
+    parts: list[object] = []
+    for _, value in root.entries if isinstance(root, Mapping) else []:
+        if isinstance(value, Sequence):
+            parts += value.items  # at once: one by one, they would be one long step
+    return parts
 
 
 def _lines_of(text: str) -> list[str]:
