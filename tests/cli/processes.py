@@ -17,7 +17,7 @@ from tests.support.form import PATIENT
 from tests.support.sidecar import skip_where_lacking
 
 COMMAND = [sys.executable, "-m", "biot_sidecar"]
-PATIENCE = 30.0 * PATIENT
+PATIENCE = 60.0 * PATIENT
 DUMB = {"BIOT_SERVICE_USER_ID": USER, "BIOT_SERVICE_USER_SECRET_KEY": SECRET, "SIDECAR_LISTEN": "127.0.0.1:0"}
 """What a sidecar needs besides an upstream."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.deploy.programs import PLAIN, ROOT
 
-PATIENCE = 30
+PATIENCE = 60
 CHILD = """
 import signal, sys, threading
 from biot_sidecar.cli.lifeline import watch

@@ -19,7 +19,7 @@ from tests.support.ports import free_port as free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-DEADLINE = 30.0 * PATIENT
+DEADLINE = 60.0 * PATIENT
 USER = "6f1c7e0a-8a44-4b0a-9c2e-0d9a5d2f4b11"
 SECRET = "canary-secret-9d41c0"
 PLAIN = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **FORM}

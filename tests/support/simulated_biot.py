@@ -16,7 +16,7 @@ from biot_sidecar.simulator.tokens import Signer
 
 from tests.support.sidecar import SECRET, USER
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 
 
 @cache
