@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import threading
-from pathlib import Path
 
 LISTEN = os.environ.get("SIDECAR_LISTEN", "127.0.0.1:8787").split(",")[0]
 
-_home = Path(__file__).parent
+_home = os.path.dirname(os.path.abspath(__file__))
 _process = subprocess.Popen(
-    [_home / "bin/python", _home / "launch.py"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    [f"{_home}/bin/python", f"{_home}/launch.py"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
 )
 # The sidecar has BioT's address and the secret; from here on, the plugin has neither.
 os.environ["BIOT_BASE_URL"] = f"http://{LISTEN}"

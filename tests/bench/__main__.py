@@ -15,7 +15,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import crowd, guard, measure, uploads
+from tests.bench import crowd, guard, lambda_cost, measure, uploads
 from tests.bench.contestants import ALL_IN_FLIGHT, CROWDED, DIALLERS, LIMITED, MAKERS, Job, routes, sidecar
 from tests.bench.measure import CONNECTIONS, FULL, QUICK, TLS_CONNECTIONS, Figures, Pace
 from tests.bench.program import Program
@@ -52,6 +52,7 @@ class Bench:
                 self._dials()
                 self._crowds()
             self._uploads()
+        self._lambda()
 
     # ---- starting
 
@@ -136,6 +137,15 @@ class Bench:
                 folder = _folder(f"{name.replace(' ', '-')}-uploads")
                 upstream = uploads.StalledUpstream(folder)
                 uploads.measure(self.figures, upstream, MAKERS[name](Job(upstream, True, folder)))
+
+    def _lambda(self) -> None:
+        """Beside nothing else that runs: all of it is held to a share of a core."""
+        print("on AWS Lambda", flush=True)
+        try:
+            lambda_cost.measure(self.figures, self.pace.rounds)
+        except Missing as reason:
+            print(f"nothing of AWS Lambda: {reason}", file=sys.stderr)
+            self.missing[lambda_cost.WITH] = str(reason)
 
     def _start_ups(self) -> None:
         for name in self._names:

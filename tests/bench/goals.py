@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from tests.bench.lambda_cost import SMALLEST, WHOLE_CORE, WITH
 from tests.bench.measure import Figures
 
 US: Final = "sidecar"
@@ -62,6 +63,9 @@ GOALS: Final = (
     Goal("of it private", "private_scraped", 17, unit="MiB"),
     Goal("memory, 256 uploads over TLS in flight", "rss_uploads", 80, unit="MiB"),
     Goal("of it not given back", "rss_uploads_left", 10, unit="MiB"),
+    Goal("cold start on Lambda, added, a whole core", f"lambda_added_{WHOLE_CORE}", 0.12, unit="s", who=WITH),
+    Goal("cold start on Lambda, added, 7 % of a core", f"lambda_added_{SMALLEST}", 1.3, unit="s", who=WITH),
+    Goal("events lost after a time-out, 7 % of a core", "lambda_lost", 0, unit="of 1", who=WITH),
 )
 
 

@@ -14,13 +14,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.bench.measure import Figures
 from tests.bench.upstream import Upstream
 from tests.bench.workshop import Missing
 from tests.deploy.lambda_api import Environment, LambdaApi
@@ -35,7 +36,16 @@ TIMEOUT: Final = 3.0
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "7"))
 EVENTS: Final = 50
 PYTHON: Final = os.environ.get("PYTHON", sys.executable)
+ALONE: Final = "alone"
 WAYS: Final = ("image", "wrapper", "import")
+WITHOUT: Final = "the plugin alone"
+WITH: Final = "with the sidecar, by its wrapper"
+KINDS_OF_EVENTS: Final = {
+    WITHOUT: (ALONE, True),
+    "the sidecar hears of no event": ("wrapper", False),
+    WITH: ("wrapper", True),
+}
+"""How the plugin starts, and whether its sidecar is registered for events."""
 HANDLER: Final = """\
 import os, time
 from urllib.request import urlopen
@@ -155,19 +165,51 @@ class Plugin:
         return sum(int(path.read_text().split()[0]) for path in files) / 1e9
 
 
+Rows = dict[str, dict[int, list[tuple[float, ...]]]]
+"""What was measured, round by round: of each way, at each size in megabytes."""
+
+
+def starts(bench: Bench, ways: Sequence[str], rounds: int) -> Rows:
+    """Seconds of a cold start, seconds of CPU until then, and seconds of the first event, which has one call."""
+    found: Rows = {way: {WHOLE_CORE: [], SMALLEST: []} for way in ways}
+    for megabytes in (WHOLE_CORE, SMALLEST):
+        for _ in range(rounds):
+            for way in ways:
+                with bench.plugin(way, megabytes) as plugin:
+                    took = plugin.start(), plugin.cpu(), plugin.event(calls=way != ALONE)
+                found[way][megabytes].append(took)
+    return found
+
+
+def events(bench: Bench, rounds: int) -> Rows:
+    """Seconds, and seconds of CPU, of an event without a call; the mean of EVENTS."""
+    found: Rows = {kind: {WHOLE_CORE: [], SMALLEST: []} for kind in KINDS_OF_EVENTS}
+    for megabytes in (WHOLE_CORE, SMALLEST):
+        for _ in range(rounds):
+            for kind, (way, registers) in KINDS_OF_EVENTS.items():
+                with bench.plugin(way, megabytes, registers=registers) as plugin:
+                    plugin.start()
+                    plugin.event(calls=way != ALONE)
+                    time.sleep(0.5)  # what follows a first call is over
+                    before, began = plugin.cpu(), time.monotonic()
+                    for _ in range(EVENTS):
+                        plugin.event()
+                    took = (time.monotonic() - began) / EVENTS, (plugin.cpu() - before) / EVENTS
+                    found[kind][megabytes].append(took)
+    return found
+
+
 def start(bench: Bench) -> None:
     """How much longer a plugin takes to start with its sidecar, and its first event with one call."""
     print(f"\nSeconds of a cold start, medians of {ROUNDS} rounds; `added` is that of a round's differences")
     print(f"{'':12}{'MB':>6}{'start':>8}{'added':>8}{'CPU, ms':>9}{'first event':>13}")
+    found = starts(bench, (ALONE, *WAYS), ROUNDS)
     for megabytes in (WHOLE_CORE, SMALLEST):
-        rounds: dict[str, list[tuple[float, float, float]]] = {way: [] for way in ("alone", *WAYS)}
-        for _ in range(ROUNDS):
-            for way, found in rounds.items():
-                with bench.plugin(way, megabytes) as plugin:
-                    found.append((plugin.start(), plugin.cpu(), plugin.event(calls=way != "alone")))
-        for way, found in rounds.items():
-            added = median(one[0] - alone[0] for one, alone in zip(found, rounds["alone"], strict=True))
-            seconds, cpu, first = (median(column) for column in zip(*found, strict=True))
+        for way, rows in found.items():
+            added = median(
+                one[0] - alone[0] for one, alone in zip(rows[megabytes], found[ALONE][megabytes], strict=True)
+            )
+            seconds, cpu, first = (median(column) for column in zip(*rows[megabytes], strict=True))
             print(f"{way:12}{megabytes:6}{seconds:8.2f}{added:8.2f}{cpu * 1000:9.0f}{first:13.3f}", flush=True)
 
 
@@ -175,25 +217,10 @@ def event(bench: Bench) -> None:
     """What it costs an event that the sidecar hears of it."""
     print(f"\nAn event without a call, mean of {EVENTS}, medians of {ROUNDS} rounds")
     print(f"{'':32}{'MB':>6}{'ms':>8}{'CPU, ms':>9}")
-    kinds = {
-        "the plugin alone": ("alone", True),
-        "sidecar hears of no event": ("wrapper", False),
-        "of each": ("wrapper", True),
-    }
+    found = events(bench, ROUNDS)
     for megabytes in (WHOLE_CORE, SMALLEST):
-        rounds: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
-        for _ in range(ROUNDS):
-            for kind, (way, registers) in kinds.items():
-                with bench.plugin(way, megabytes, registers=registers) as plugin:
-                    plugin.start()
-                    plugin.event(calls=way != "alone")
-                    time.sleep(0.5)  # what follows a first call is over
-                    before, began = plugin.cpu(), time.monotonic()
-                    for _ in range(EVENTS):
-                        plugin.event()
-                    rounds[kind].append(((time.monotonic() - began) / EVENTS, (plugin.cpu() - before) / EVENTS))
-        for kind, found in rounds.items():
-            seconds, cpu = (median(column) for column in zip(*found, strict=True))
+        for kind, rows in found.items():
+            seconds, cpu = (median(column) for column in zip(*rows[megabytes], strict=True))
             print(f"{kind:32}{megabytes:6}{seconds * 1000:8.2f}{cpu * 1000:9.2f}", flush=True)
 
 
@@ -202,7 +229,7 @@ def timeout(bench: Bench) -> None:
     print(f"\nEvents with one call that follow a time-out of {TIMEOUT:.0f} s: answered, and after how many seconds")
     print(f"{'':12}{'MB':>6}{'answered':>10}{'median':>8}{'longest':>9}")
     for megabytes in (SMALLEST, 192, 256, 384, 512):
-        for way in ("alone", *WAYS):
+        for way in (ALONE, *WAYS):
             took = [_after_a_timeout(bench, way, megabytes) for _ in range(ROUNDS)]
             answered = sum(seconds < TIMEOUT for seconds in took)
             print(
@@ -210,28 +237,59 @@ def timeout(bench: Bench) -> None:
             )
 
 
+def measure(figures: Figures, rounds: int) -> None:
+    """What the sidecar costs a plugin that has it by the wrapper, for `make bench`. Raises Missing."""
+    with made() as bench:
+        found = starts(bench, (ALONE, "wrapper"), rounds)
+        for megabytes in (WHOLE_CORE, SMALLEST):
+            for one, alone in zip(found["wrapper"][megabytes], found[ALONE][megabytes], strict=True):
+                figures.add(WITH, f"lambda_added_{megabytes}", one[0] - alone[0])
+                figures.add(WITH, f"lambda_added_cpu_{megabytes}", (one[1] - alone[1]) * 1e3)
+                figures.add(WITH, f"lambda_start_{megabytes}", one[0])
+                figures.add(WITHOUT, f"lambda_start_{megabytes}", alone[0])
+        for kind, sizes in events(bench, rounds).items():
+            for megabytes, rows in sizes.items():
+                for _, cpu in rows:
+                    figures.add(kind, f"lambda_event_{megabytes}", cpu * 1e3)
+        took = [_after_a_timeout(bench, "wrapper", SMALLEST) for _ in range(rounds)]
+        for seconds in took:
+            figures.add(WITH, "lambda_recovery", seconds)
+        figures.add(WITH, "lambda_lost", sum(seconds >= TIMEOUT for seconds in took) / rounds)
+
+
 def _after_a_timeout(bench: Bench, way: str, megabytes: int) -> float:
     """Lambda has killed all processes, and starts them when the next event is there."""
     with bench.plugin(way, megabytes) as plugin:
-        return plugin.start() + plugin.event(calls=way != "alone")
+        return plugin.start() + plugin.event(calls=way != ALONE)
 
 
 SECTIONS: Final[dict[str, Callable[[Bench], None]]] = {"start": start, "event": event, "timeout": timeout}
 
 
-def main(names: list[str]) -> None:
+@contextmanager
+def made() -> Iterator[Bench]:
+    """Raises Missing."""
+    if sys.platform != "linux" or os.geteuid():
+        raise Missing("only root can hold processes to a share of a core, on Linux")
     if subprocess.run([PYTHON, "-c", "import awslambdaric"], check=False, capture_output=True).returncode:
         raise Missing(f"{PYTHON} has no awslambdaric: pip install awslambdaric")
+    nice = os.nice(0)
     os.nice(-15)  # how long Lambda's APIs and BioT take is not to be measured
     with TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         bench.biot.program.start()
         try:
             bench.biot.program.wait_until_up()
-            for name in names or SECTIONS:
-                SECTIONS[name](bench)
+            yield bench
         finally:
             bench.biot.program.stop()
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+
+
+def main(names: list[str]) -> None:
+    with made() as bench:
+        for name in names or SECTIONS:
+            SECTIONS[name](bench)
 
 
 if __name__ == "__main__":

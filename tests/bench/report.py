@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.bench import crowd
 from tests.bench.contestants import ALL_IN_FLIGHT, CROWDED, LIMITED, MAKERS
 from tests.bench.goals import GOALS, Goal, reached, value
+from tests.bench.lambda_cost import KINDS_OF_EVENTS, SMALLEST, TIMEOUT, WHOLE_CORE, WITH
 from tests.bench.measure import CONNECTIONS, Figures
 
 # Title -> figure and digits after the point.
@@ -63,6 +64,20 @@ _CROWD = {
     "connections dialled": ("dials", 0),
     "503, %": ("rejected", 1),
 }
+_LAMBDA = {
+    f"{title}, {share}": (f"{figure}_{megabytes}", digits)
+    for title, figure, digits in (
+        ("cold start, s", "lambda_start", 2),
+        ("added, s", "lambda_added", 2),
+        ("added CPU ms", "lambda_added_cpu", 0),
+        ("CPU ms of an event", "lambda_event", 2),
+    )
+    for megabytes, share in ((WHOLE_CORE, "a core"), (SMALLEST, "7 %"))
+} | {"an event after a time-out, 7 %, s": ("lambda_recovery", 2)}
+_ON_LAMBDA = (
+    "A plugin on AWS Lambda: a function of 1,769 MB, which has a whole core, and of 128 MB, which has 7 %; no call in "
+    f"its events, but one in the event after a time-out of {TIMEOUT:.0f} s, which starts the environment anew"
+)
 _CROWDS = (
     "Many clients, each with a request under way at any time{}; the sidecar with SIDECAR_MAX_IN_FLIGHT="
     + f"{ALL_IN_FLIGHT}, but for the row that says otherwise"
@@ -89,6 +104,7 @@ def markdown(figures: Figures, missing: dict[str, str], setting: str) -> str:
     parts += [
         f"## {_CROWDS.format(over)}\n\n{_crowds(figures, suffix)}" for over, suffix in (("", ""), (" over TLS", "_tls"))
     ]
+    parts += [f"## {_ON_LAMBDA}\n\n{_lambda(figures, missing)}"]
     parts += [f"## Rules and workers\n\n{_variants(figures)}", f"## Goals\n\n{_goals(figures)}"]
     return "\n\n".join(parts) + "\n"
 
@@ -102,6 +118,15 @@ def _table(figures: Figures, columns: dict[str, tuple[str, int]], missing: dict[
         elif any(cell is not None for cell in cells):
             digits = [places for _, places in columns.values()]
             rows.append([who, *(_number(cell, places) for cell, places in zip(cells, digits, strict=True))])
+    return _rows(rows)
+
+
+def _lambda(figures: Figures, missing: dict[str, str]) -> str:
+    if WITH in missing:
+        return f"missing: {missing[WITH]}"
+    rows = [["", *KINDS_OF_EVENTS]]
+    for title, (figure, digits) in _LAMBDA.items():
+        rows.append([title, *(_number(figures.get(who, figure), digits) for who in KINDS_OF_EVENTS)])
     return _rows(rows)
 
 
