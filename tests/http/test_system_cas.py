@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from biot_sidecar.errors import UpstreamError
+from biot_sidecar.http import system_cas
 from biot_sidecar.http.system_cas import certificates_in, holds_all, trust_system
 from biot_sidecar.http.tls import tls_context
 
@@ -50,6 +51,28 @@ async def test_a_start_reads_no_certificate_that_lies_in_the_folder_and_the_hand
         wires = Wires(port, context)
         await wires.dial()
     assert len(context.get_ca_certs()) == 1
+
+
+async def test_a_start_reads_not_even_the_systems_file_and_the_first_handshake_does(system, monkeypatch):
+    asked: list[ssl.SSLContext] = []
+    monkeypatch.setattr(system_cas, "trust_system", lambda context: asked.append(context) or trust_system(context))
+    context = tls_context(None, late=True)
+    assert asked == []
+    assert await dials(context, system)
+    assert await dials(context, system)
+    assert asked == [context]
+
+
+async def test_what_could_not_be_read_at_the_first_handshake_is_read_at_the_next(system, tmp_path, monkeypatch):
+    """Where no file can be opened, as when descriptors run out, OpenSSL would trust nobody and say nothing."""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "empty"))
+    good = system.ca_file.read_bytes()
+    system.ca_file.write_bytes(b"")
+    context = tls_context(None, late=True)
+    assert not await dials(context, system)
+    system.ca_file.write_bytes(good)
+    assert await dials(context, system)
 
 
 async def test_who_is_in_neither_is_trusted_by_neither(system, tmp_path):

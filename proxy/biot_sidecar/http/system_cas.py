@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator, Mapping, Set
-from typing import Final
+from typing import Any, Final
 
 from biot_sidecar.platform import OPEN_AT_ONCE
 from biot_sidecar.regular_file import read_file
@@ -30,8 +30,18 @@ _LARGEST: Final = 64 * 1024
 """Bytes of a file in the folder that are read."""
 
 
-def trust_system(context: ssl.SSLContext, brought: str = BROUGHT) -> None:
-    """Trust what SSLContext.load_default_certs would."""
+class SystemTrust(ssl.SSLContext):
+    """Trusts the system's CAs from its first handshake on, which no start has to wait for."""
+
+    _trusts = False
+
+    def wrap_bio(self, *arguments: Any, **named: Any) -> ssl.SSLObject:
+        self._trusts = self._trusts or trust_system(self)
+        return super().wrap_bio(*arguments, **named)
+
+
+def trust_system(context: ssl.SSLContext, brought: str = BROUGHT) -> bool:
+    """Trust what SSLContext.load_default_certs would. False if the file cannot be read now: no descriptor is left."""
     paths = ssl.get_default_verify_paths()
     certificates = certificates_in(paths.cafile) if paths.cafile else frozenset()
     if paths.capath and holds_all(paths.capath, certificates):
@@ -41,7 +51,10 @@ def trust_system(context: ssl.SSLContext, brought: str = BROUGHT) -> None:
         if paths.capath:
             context.load_verify_locations(capath=paths.capath)
     else:
+        before = context.cert_store_stats()
         context.load_default_certs()
+        return not paths.cafile or context.cert_store_stats() != before
+    return True
 
 
 def _look_up(context: ssl.SSLContext, brought: Mapping[bytes, tuple[bytes, str]], others: Set[bytes]) -> None:

@@ -7,24 +7,26 @@ import ssl
 
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.http.resolver import dns_name
-from biot_sidecar.http.system_cas import trust_system
+from biot_sidecar.http.system_cas import SystemTrust, trust_system
 from biot_sidecar.settings.ca_file import trust_file
 from biot_sidecar.settings.names import CA_FILE, EXTRA_CA_FILE
 
 
-def tls_context(ca_file: str | None, extra_ca_file: str | None = None) -> ssl.SSLContext:
+def tls_context(ca_file: str | None, extra_ca_file: str | None = None, *, late: bool = False) -> ssl.SSLContext:
     """Trusts the system's CAs, or only those in `ca_file`, and those in `extra_ca_file`. Raises BadSettings.
 
-    Not ssl.create_default_context: that one obeys SSLKEYLOGFILE and would write the session's keys to a file.
+    `late`: the system's are read with the first handshake. Not ssl.create_default_context: that one obeys
+    SSLKEYLOGFILE and would write the session's keys to a file.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    kind = SystemTrust if late and ca_file is None else ssl.SSLContext
+    context = kind(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION  # in TLS 1.2 a write would have to wait for it
     if ssl.HAS_NEVER_CHECK_COMMON_NAME:
         context.hostname_checks_common_name = False  # RFC 9525, section 2
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate that is trusted needs no root
     context.set_alpn_protocols(["http/1.1"])
-    if ca_file is None:
+    if ca_file is None and not late:
         trust_system(context)
     for name, path in ((CA_FILE, ca_file), (EXTRA_CA_FILE, extra_ca_file)):
         if path is not None:

@@ -75,7 +75,8 @@ def make_pool(
     """Raises BadSettings for a CA file without certificates."""
     upstream, proxy = settings.upstream, settings.upstream_proxy
     proxy_tls = proxy is not None and proxy.tls
-    context = tls_context(upstream.ca_file, upstream.extra_ca_file) if upstream.tls or proxy_tls else None
+    over_tls = upstream.tls or proxy_tls
+    context = tls_context(upstream.ca_file, upstream.extra_ca_file, late=True) if over_tls else None
     return Pool(
         upstream,
         context if upstream.tls else None,
