@@ -304,6 +304,16 @@ def test_what_was_prepared_aside_is_counted_in_when_the_rules_are_in_force():
     assert value(seen, "interception_total", route="new", action="set") == 0
 
 
+def test_what_is_counted_between_the_preparation_of_a_table_and_its_coming_into_force_stays():
+    metrics = new_metrics()
+    metrics.prepare(["a rule", "new"], lambda: None)
+    metrics.finished(exchange())
+    metrics.routes(["a rule", "new"])
+    seen = samples(metrics)
+    assert value(seen, "interception_total", route="a rule", action="none") == 1
+    assert value(seen, "interception_total", route="new", action="none") == 0
+
+
 # ---- whatever clients do
 
 
