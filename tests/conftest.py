@@ -12,7 +12,7 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.form import PATIENT, SYSTEM, UNDER_TEST
+from tests.support.form import SLOWDOWN, SYSTEM, UNDER_TEST
 from tests.support.wants import PREFIX
 
 # A busy machine must not fail a test: examples and making them have no deadline, the time limit per test is enough.
@@ -61,7 +61,7 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if item.get_closest_marker("slow") or PATIENT > 1:
+        if item.get_closest_marker("slow") or SLOWDOWN > 1:
             item.add_marker(pytest.mark.timeout(SLOW_MOST), append=False)
         if UNDER_TEST and (interpreted := item.get_closest_marker("interpreted")):
             item.add_marker(pytest.mark.skip(reason=f"not on the compiled form: {interpreted.args[0]}"))

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.deploy.programs import PLAIN, ROOT, SECRET, USER
-from tests.support.form import PATIENT
+from tests.support.form import SLOWDOWN
 from tests.support.sidecar import skip_where_lacking
 
 COMMAND = [sys.executable, "-m", "biot_sidecar"]
-PATIENCE = 60.0 * PATIENT
+PATIENCE = 60.0 * SLOWDOWN
 DUMB = {"BIOT_SERVICE_USER_ID": USER, "BIOT_SERVICE_USER_SECRET_KEY": SECRET, "SIDECAR_LISTEN": "127.0.0.1:0"}
 """What a sidecar needs besides an upstream."""
 

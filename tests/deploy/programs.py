@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
-from tests.support.form import FORM, PATIENT
+from tests.support.form import FORM, SLOWDOWN
 from tests.support.ports import free_port as free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-DEADLINE = 60.0 * PATIENT
+DEADLINE = 60.0 * SLOWDOWN
 USER = "6f1c7e0a-8a44-4b0a-9c2e-0d9a5d2f4b11"
 SECRET = "canary-secret-9d41c0"
 PLAIN = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **FORM}

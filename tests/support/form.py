@@ -15,7 +15,7 @@ if UNDER_TEST and not Path(UNDER_TEST, "biot_sidecar").is_dir():
     raise SystemExit(f"BIOT_SIDECAR_UNDER_TEST: there is no biot_sidecar in {UNDER_TEST}")
 _MEASURED = {name: os.environ[name] for name in ("COVERAGE_PROCESS_CONFIG",) if name in os.environ}
 """`make cover` looks into programs, too."""
-PATIENT = 4.0 if _MEASURED else 1.0
+SLOWDOWN = 4.0 if _MEASURED else 1.0
 """How many times longer waits may take that bound a broken program: a measured start costs four times as much."""
 _FOUND = {"PYTHONPATH": f"{Path(UNDER_TEST).resolve()}:{_ROOT}", "PYTHONSAFEPATH": "1"} if UNDER_TEST else {}
 EMULATED = os.environ.get("BIOT_SIDECAR_EMULATED", "")

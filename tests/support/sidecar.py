@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.form import FORM, PATIENT, SYSTEM
+from tests.support.form import FORM, SLOWDOWN, SYSTEM
 from tests.support.rawclient import Answer, RawClient
 from tests.support.scripted_upstream import TOKEN_CANARY, ScriptedUpstream
 from tests.support.wire import DEADLINE, request
@@ -77,7 +77,7 @@ class Sidecar:
 
     async def wait(self, timeout: float = DEADLINE) -> int:
         """The exit status; TimeoutError if the program goes on."""
-        status = await asyncio.wait_for(self.process.wait(), timeout * PATIENT)
+        status = await asyncio.wait_for(self.process.wait(), timeout * SLOWDOWN)
         self.stopped = True
         return status
 
