@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from biot_sidecar.http.body_buffer import BodyBuffer
 from biot_sidecar.http.deadlines import Wakeup
 
@@ -12,7 +10,7 @@ from tests.support.fakes import SourceBase
 
 class FakeSource(SourceBase):
     def __init__(self) -> None:
-        self.wakeup = Wakeup(asyncio.get_running_loop())
+        self.wakeup = Wakeup()
         self.calls: list[str] = []
 
     def pause_reading(self) -> None:

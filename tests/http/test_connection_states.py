@@ -62,7 +62,7 @@ class Run:
     def __init__(self, pick, incoming: bytes, *, holding: bool) -> None:
         self.pick = pick  # a number below the given one
         self.incoming = incoming
-        self.connection = OneSide(Wakeup(None), holding=holding)
+        self.connection = OneSide(Wakeup(), holding=holding)
         self.connection.connection_made(Wire())
         self.expecting = holding  # a head, when it is asked for
         self.body_known = False

@@ -16,13 +16,13 @@ def make():
     loop = asyncio.get_running_loop()
     clock = Clock(100.0)
     deadlines = DeadlineTimer(loop, clock)
-    wakeup = Wakeup(loop)
+    wakeup = Wakeup()
     deadlines.register(wakeup)
     return clock, deadlines, wakeup
 
 
 async def test_waking_ends_the_wait_and_waking_nobody_is_no_mistake():
-    wakeup = Wakeup(asyncio.get_running_loop())
+    wakeup = Wakeup()
     wakeup.wake()
     waiting = wakeup.next()
     wakeup.wake()
@@ -136,53 +136,6 @@ async def test_who_waits_for_one_who_was_answered_is_answered_too():
         loop.call_soon(stand_still, theirs)
         with timeout(0.01):
             assert await asyncio.shield(read) == b"x"
-
-
-async def test_a_wait_until_a_moment_of_the_clock_ends_then():
-    clock, deadlines, _ = make()
-    cut: list[bool] = []
-
-    async def wait() -> None:
-        try:
-            with deadlines.until(105.0):
-                await asyncio.Event().wait()
-        except TimeoutError:
-            cut.append(True)
-        assert asyncio.current_task().cancelling() == 0
-
-    with deadlines.until(105.0):
-        await asyncio.sleep(0)
-    task = asyncio.ensure_future(wait())
-    await asyncio.sleep(0)
-    clock.now = 104.9
-    deadlines._expire_due()
-    await asyncio.sleep(0)
-    assert not task.done()
-    clock.now = 105.0
-    deadlines._expire_due()
-    await task
-    assert cut == [True]
-    assert len(deadlines._watched) == 1  # make()'s own
-    deadlines.close()
-
-
-async def test_a_wait_until_a_moment_that_somebody_cancels_is_cancelled():
-    clock, deadlines, _ = make()
-
-    async def wait() -> None:
-        with deadlines.until(105.0):
-            try:
-                await asyncio.sleep(30)
-            finally:
-                task.cancel()
-
-    task = asyncio.ensure_future(wait())
-    await asyncio.sleep(0)
-    clock.now = 105.0
-    deadlines._expire_due()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    deadlines.close()
 
 
 async def test_a_wait_that_somebody_cancels_is_cancelled():

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 from biot_sidecar.http import error_catalogue as errors
+from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.upstream_connection import UpstreamConnection
-from biot_sidecar.http.upstream_pool import AGE_SPREAD, DIALS_PER_TURN
+from biot_sidecar.http.upstream_pool import AGE_SPREAD, DIALS_PER_TURN, SPARE
 
 from tests.http.test_upstream_pool import answer_each, body_of, exchange
 from tests.http.wires import Basin, Wires, server, settled
@@ -30,8 +31,8 @@ class Dials:
         return await self._dial(wakeup)
 
 
-def acquiring(wires: Wires) -> asyncio.Task[UpstreamConnection]:
-    return asyncio.ensure_future(wires.pool.acquire(wires.wakeup))
+def acquiring(wires: Wires, wakeup: Wakeup | None = None) -> asyncio.Task[UpstreamConnection]:
+    return asyncio.ensure_future(wires.pool.acquire(wakeup or Wakeup()))
 
 
 @pytest.mark.interpreted(OWN_DIAL)
@@ -138,7 +139,7 @@ async def test_who_leaves_in_the_moment_of_being_served_leaves_it_to_others():
         connection, dials = await wires.dial(), Dials(wires)
         leaves = acquiring(wires)
         await settled(lambda: dials.gates)
-        wires.pool._waiting.next().set_result(connection)
+        wires.pool._waiting.next().give(connection)
         leaves.cancel()
         with pytest.raises(asyncio.CancelledError):
             await leaves
@@ -147,7 +148,7 @@ async def test_who_leaves_in_the_moment_of_being_served_leaves_it_to_others():
         wires.pool.close()
 
 
-async def test_what_is_given_back_belongs_to_who_was_called_for_it_and_not_to_who_comes_in_between():
+async def test_what_is_given_back_belongs_to_who_has_waited_and_not_to_who_comes_in_between():
     async with server(answer_each) as port:
         wires = Wires(port)
         await exchange(wires)
@@ -155,7 +156,7 @@ async def test_what_is_given_back_belongs_to_who_was_called_for_it_and_not_to_wh
         waiting = acquiring(wires)
         await asyncio.sleep(0)
         wires.pool.release(busy, keep=True)
-        assert (wires.pool.idle, wires.pool.take()) == (1, None)
+        assert (wires.pool.idle, wires.pool.active, wires.pool.take()) == (0, 1, None)
         assert await waiting is busy
         wires.pool.release(busy, keep=True)
         assert wires.pool.take() is busy
@@ -163,7 +164,7 @@ async def test_what_is_given_back_belongs_to_who_was_called_for_it_and_not_to_wh
         wires.pool.close()
 
 
-async def test_who_was_called_and_leaves_calls_the_next_one():
+async def test_who_was_given_one_and_leaves_gives_it_to_the_next():
     async with server(answer_each) as port:
         wires = Wires(port)
         await exchange(wires)
@@ -174,27 +175,50 @@ async def test_who_was_called_and_leaves_calls_the_next_one():
         leaves.cancel()
         assert await stays is busy
         wires.pool.release(busy, keep=True)
-        assert wires.pool.take() is busy  # nobody is called any more
+        assert (wires.pool.idle, wires.pool.active) == (1, 0)
+        wires.pool.close()
+
+
+async def test_who_waits_until_its_time_is_over_stands_in_the_line_no_more():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        await exchange(wires)
+        busy, wakeup = wires.pool.take(), Wakeup()
+        waiting = acquiring(wires, wakeup)
+        await asyncio.sleep(0)
+        wakeup.wake()  # not by a connection
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        wakeup.expired = True
+        wakeup.wake()
+        with pytest.raises(TimeoutError):
+            await waiting
         wires.pool.release(busy, keep=True)
+        assert (wires.pool.idle, wires.pool.active) == (1, 0)
         wires.pool.close()
 
 
 @pytest.mark.interpreted(OWN_DIAL)
-async def test_who_was_called_for_a_connection_that_ends_in_that_moment_keeps_the_first_place():
+async def test_who_was_given_one_that_ends_in_that_moment_keeps_the_first_place():
     async with server(answer_each) as port:
-        wires = Wires(port)
-        first, second = [await wires.dial() for _ in range(2)]
+        ended = []
+        wires = Wires(port, ended=ended.append)
+        busy = []
+        for _ in range(2):
+            busy.append(await wires.dial())
+            await body_of(wires, busy[-1], await wires.ask(busy[-1]), Basin())
         Dials(wires)
         waiting = [acquiring(wires) for _ in range(2)]
         await asyncio.sleep(0)
-        wires.pool.release(first, keep=True)
-        wires.pool.drop(first, "upstream")
+        wires.pool.release(busy[0], keep=True)
+        busy[0].abort()
         await asyncio.sleep(0)
-        wires.pool.release(second, keep=True)
-        assert await waiting[0] is second
+        wires.pool.release(busy[1], keep=True)
+        assert await waiting[0] is busy[1]
         assert not waiting[1].done()
+        assert (ended, wires.pool.active) == (["upstream"], 1)
         waiting[1].cancel()
-        wires.pool.release(second, keep=True)
+        wires.pool.release(busy[1], keep=True)
         wires.pool.close()
 
 
@@ -231,6 +255,28 @@ async def test_a_few_dials_begin_in_each_turn_of_the_loop_until_all_have_one_who
         for one in waiting:
             wires.pool.release(await one, keep=True)
         assert len(wires.pool._dials) == 0
+        wires.pool.close()
+
+
+@pytest.mark.parametrize(("worked", "dials"), [(0.9, 0), (0.7, DIALS_PER_TURN)])
+async def test_many_connections_become_more_only_while_there_is_time_to_spare(worked, dials):
+    async with server(answer_each) as port:
+        cpu = [0.0]
+        wires = Wires(port, cpu=lambda: cpu[0])
+        busy = [await wires.dial() for _ in range(SPARE)]
+        waiting = [acquiring(wires) for _ in range(SPARE)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not wires.pool._dials
+        wires.clocks.sleep(1.0)
+        cpu[0] = worked
+        wires.pool._start_dials()  # as a moment later
+        assert len(wires.pool._dials) == dials
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for connection in busy:
+            wires.pool.release(connection, keep=True)
         wires.pool.close()
 
 

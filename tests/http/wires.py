@@ -79,7 +79,7 @@ class Wires:
             user_agent=b"agent/1",
             **more,
         )
-        self.wakeup = Wakeup(asyncio.get_running_loop())
+        self.wakeup = Wakeup()
 
     async def dial(self) -> UpstreamConnection:
         return await self.pool.dial(self.wakeup)

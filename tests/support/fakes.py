@@ -157,8 +157,10 @@ class FakePool:
         return self.resting.pop()
 
     async def acquire(self, wakeup: Wakeup) -> UpstreamConnection:
-        if self.unreachable:
-            await asyncio.get_running_loop().create_future()
+        while self.unreachable:
+            if wakeup.expired:
+                raise TimeoutError
+            await wakeup.next()
         failure = self.failures.pop(0) if self.failures else None
         if failure is not None:
             raise failure

@@ -59,7 +59,7 @@ class Fetcher:
         Over a second connection where the first cannot be had, or is lost before its answer and the request may be
         carried out twice: because of its method, or since it is `repeatable`.
         """
-        wakeup = Wakeup(asyncio.get_running_loop())
+        wakeup = Wakeup()
         self._deadlines.register(wakeup)
         unconnected: list[UpstreamError] = []
         try:

@@ -31,17 +31,17 @@ for that go on, one after the other (a login's answer, the login, who shares it)
 class Wakeup:
     """What one coroutine waits on. `deadline` is in seconds of the timer's clock; `expired`: it has passed."""
 
-    __slots__ = ("_future", "_loop", "deadline", "expired")
+    __slots__ = ("_future", "deadline", "expired")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._future: asyncio.Future[None] | None = None
         self.deadline = float("inf")
         self.expired = False
 
     def next(self) -> asyncio.Future[None]:
         """Await this for the next event, then look at what it was."""
-        future = self._future = self._loop.create_future()
+        # The loop's create_future takes as long again to tell the future its loop, which is the running one.
+        future = self._future = asyncio.Future()
         return future
 
     def wake(self) -> None:
@@ -80,8 +80,7 @@ def _nothing() -> None:  # pragma: no cover - it stands for what was cancelled, 
 class timeout:  # noqa: N801 - named and used as asyncio's
     """`with timeout(seconds):` cancels what is awaited in it when the time is over, and raises TimeoutError then.
 
-    As asyncio.timeout, but for the polls before the end. It costs a timer, which a Wakeup's deadline does not, nor
-    `DeadlineTimer.until`.
+    As asyncio.timeout, but for the polls before the end. It costs a timer, which a Wakeup's deadline does not.
     """
 
     __slots__ = ("_after", "_cancelling", "_delay", "_expired", "_task")
@@ -167,55 +166,11 @@ class DeadlineTimer:
         if nearest < float("inf"):
             self._schedule(nearest)
 
-    def until(self, deadline: float) -> Until:
-        """As `timeout`, at a moment of the clock."""
-        return Until(self, deadline)
-
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
-class Until(Wakeup):
-    """`with deadlines.until(deadline):` cancels what is awaited in it at that time, and raises TimeoutError then."""
-
-    __slots__ = ("_cancelling", "_task", "_timer")
-
-    _task: asyncio.Task[object]
-
-    def __init__(self, timer: DeadlineTimer, deadline: float) -> None:
-        self._timer = timer
-        self._cancelling = 0
-        self.deadline = deadline
-        self.expired = False
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - only coroutines that a task runs wait
-        self._task = task
-        self._cancelling = task.cancelling()
-        self._timer.register(self)
-        self._timer.arm(self, self.deadline)
-
-    def wake(self) -> None:
-        self._task.cancel()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.unregister(self)
-        if self.expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise TimeoutError from error
-
-
-class _Nobody(Wakeup):
-    """The signal of connections at rest."""
-
-    def __init__(self) -> None:
-        self.deadline = float("inf")
-        self.expired = False
-        self._future = None
-
-
-NOBODY: Final = _Nobody()
+NOBODY: Final = Wakeup()
+"""The wake-up of connections at rest."""

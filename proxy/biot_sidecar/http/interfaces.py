@@ -311,7 +311,9 @@ class Pool(Protocol[ConnectionT]):
     def take(self) -> ConnectionT | None: ...
 
     async def acquire(self, wakeup: Wakeup) -> ConnectionT:
-        """A new connection, or one that is given back meanwhile. Raises UpstreamError."""
+        """A new connection, or one that is given back meanwhile. Raises UpstreamError, and TimeoutError when `wakeup`
+        has expired.
+        """
 
     def release(self, connection: ConnectionT, *, keep: bool) -> None: ...
 

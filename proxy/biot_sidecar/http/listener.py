@@ -53,7 +53,7 @@ class ClientConnection(Connection, ClientStream):
     )
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(Wakeup(loop), holding=True)
+        super().__init__(Wakeup(), holding=True)
         self._listener = listener
         self._loop = loop
         self._task: asyncio.Task[None] | None = None

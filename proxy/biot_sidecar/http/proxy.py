@@ -212,9 +212,9 @@ class ForwardedRequest(Relay):
         """A connection, most often a new one, or none if the token ran out meanwhile. Raises UpstreamError."""
         shared = self._shared
         began = shared.clock()
+        shared.deadlines.arm(self._client.wakeup, self._deadline)
         try:
-            with shared.deadlines.until(self._deadline):
-                upstream: UpstreamStream = await shared.pool.acquire(self._client.wakeup)
+            upstream: UpstreamStream = await shared.pool.acquire(self._client.wakeup)
             if token is None or shared.tokens.is_usable(token):
                 return upstream
             shared.pool.release(upstream, keep=True)

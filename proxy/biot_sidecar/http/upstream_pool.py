@@ -4,6 +4,9 @@ Who finds no connection at rest waits for a dial, or for one that is given back 
 before whoever comes later. Dials belong to nobody: who waits for longer than a turn of the loop is backed by one, and a
 dial's connection goes to whoever has waited longest, or comes to rest. A failed dial is told to one who waits, unless
 enough others are under way.
+
+With SPARE connections in use more are dialled only while the sidecar has time to spare. Where it has not, it is the
+sidecar that everybody waits for: another connection would cost a handshake, and answer nobody sooner.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from biot_sidecar.http.handshake_pacing import NotNeeded
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.tls_sessions import TlsSessions
 from biot_sidecar.http.upstream_connection import ConnectionOwner, UpstreamConnection
-from biot_sidecar.http.waiting_line import WaitingLine
+from biot_sidecar.http.waiting_line import Waiter, WaitingLine
 from biot_sidecar.platform import LOOP_READS_ALL
 from biot_sidecar.settings import UpstreamProxy, UpstreamUrl
 
@@ -34,6 +37,10 @@ SURPLUS_REST: Final = 15.0
 """Seconds that the others may rest."""
 DIALS_PER_TURN: Final = 2
 """Dials that begin in one turn of the loop: of a crowd that comes at once most are served by what is given back."""
+LOOK_EVERY: Final = 0.002
+"""Seconds between two looks at whether there is time to spare for more than SPARE connections."""
+BUSY: Final = 0.8
+"""Part of these seconds in which a processor has worked for a sidecar that has not."""
 PROBE_AFTER: Final = 1.0 if LOOP_READS_ALL else 0.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
 IDLE_MOST: Final = 256
@@ -48,8 +55,9 @@ class Pool(ConnectionOwner):
     """Connections to the one upstream; the one used last is taken first, so that the others may age out.
 
     `wall` tells seconds since the epoch, `clock` monotonic ones: a machine that slept, or was set, finds the
-    two apart, and trusts no connection of before. `connected` is told of every dial: True for success; `ended` of
-    every connection's end, by why: idle, upstream, error, surplus.
+    two apart, and trusts no connection of before. `cpu` tells those that a processor has worked for us.
+    `connected` is told of every dial: True for success; `ended` of every connection's end, by why: idle, upstream,
+    error, surplus.
     `path` names a unix socket to dial instead, `proxy` whom to go through, which `proxy_tls` verifies.
     `idle_most` connections may rest: as many as may be in flight, for fewer
     would have a steady load dial anew (700 us of CPU per request over TLS where 110 do).
@@ -71,13 +79,16 @@ class Pool(ConnectionOwner):
         user_agent: bytes = b"",
         max_age: float = 0.0,
         jitter: Callable[[], float] = lambda: 0.5,
+        cpu: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._max_age = max_age
         self._jitter = jitter
         self._generation = 0  # connections of an earlier one are used no more
-        self._waiting: WaitingLine[UpstreamConnection] = WaitingLine()
+        self._waiting = WaitingLine()
         self._dials: set[asyncio.Task[UpstreamConnection]] = set()
         self._dials_due = False
+        self._cpu = cpu
+        self._cpu_seconds = self._planned_at = 0.0  # by its clocks when dials became due
         self._idle_most = idle_most
         self._dialer = Dialer(
             address,
@@ -105,9 +116,9 @@ class Pool(ConnectionOwner):
         return len(self._idle)
 
     def take(self) -> UpstreamConnection | None:
-        """An idle connection that looks sound and that nobody was called for, or None."""
+        """An idle connection that looks sound, or None."""
         idle = self._idle
-        if len(idle) <= self._waiting.called:
+        if not idle:
             return None
         now = self._clock()
         while idle:
@@ -124,37 +135,67 @@ class Pool(ConnectionOwner):
         return None
 
     async def acquire(self, wakeup: Wakeup) -> UpstreamConnection:
-        """A new connection, or one that is given back before that is there. Raises UpstreamError."""
-        again = False
-        while True:
-            waiter = self._waiting.join(again=again)
-            self._plan_dials()
-            try:
-                connection = await waiter
-            except asyncio.CancelledError:
-                if (given := self._waiting.leave(waiter)) is not None:
-                    self.release(given, keep=True)
-                raise
-            if connection is None:
-                self._waiting.looks()
-                connection = self.take()
-            if connection is not None:
-                return connection
-            again = True
+        """A new connection, or one that is given back before that is there. Raises UpstreamError, and TimeoutError when
+        `wakeup` has expired.
+        """
+        waiter = Waiter(wakeup)
+        self._wait(waiter)
+        try:
+            while True:
+                connection = waiter.connection
+                if connection is None:
+                    if waiter.failure is not None:
+                        raise waiter.failure
+                    if wakeup.expired:
+                        raise TimeoutError
+                    await wakeup.next()
+                elif connection.uses and not connection.reusable:
+                    self._hang_up(connection)
+                    self._wait(waiter)
+                else:
+                    waiter.connection = None
+                    return connection
+        finally:
+            if waiter.waiting:
+                self._waiting.leave(waiter)
+            elif waiter.connection is not None:
+                self.release(waiter.connection, keep=True)
+
+    def _hang_up(self, connection: UpstreamConnection) -> None:
+        """It has ended since it was given back."""
+        self.active -= 1
+        connection.abort()
+        self._ended("upstream")
+
+    def _wait(self, waiter: Waiter) -> None:
+        self._waiting.join(waiter)
+        self._plan_dials()
 
     def _plan_dials(self) -> None:
-        """Look in the next turn of the loop who waits without a dial: what ends in this one may serve them all."""
-        if not self._dials_due and len(self._dials) < len(self._waiting):
-            self._dials_due = True
-            asyncio.get_running_loop().call_soon(self._start_dials)
+        """Look in the next turn of the loop who waits without a dial: what ends in this one may serve them all. With
+        many connections in use look a moment later.
+        """
+        if self._dials_due or len(self._dials) >= len(self._waiting):
+            return
+        self._dials_due = True
+        loop = asyncio.get_running_loop()
+        if self.active < SPARE:
+            loop.call_soon(self._start_dials)
+        else:
+            self._planned_at, self._cpu_seconds = self._clock(), self._cpu()
+            loop.call_later(LOOK_EVERY, self._start_dials)
 
     def _start_dials(self) -> None:
         self._dials_due = False
         if self._closed:
             return
-        for _ in range(min(DIALS_PER_TURN, len(self._waiting) - len(self._dials))):
-            self._start_dial()
+        if self.active < SPARE or not self._busy():
+            for _ in range(min(DIALS_PER_TURN, len(self._waiting) - len(self._dials))):
+                self._start_dial()
         self._plan_dials()
+
+    def _busy(self) -> bool:
+        return self._cpu() - self._cpu_seconds > BUSY * (self._clock() - self._planned_at)
 
     def _start_dial(self) -> None:
         dial = asyncio.ensure_future(self.dial(NOBODY, self._needs_all_dials))
@@ -177,11 +218,11 @@ class Pool(ConnectionOwner):
             if waiter is None:
                 self.release(dial.result(), keep=True)
             else:
-                waiter.set_result(dial.result())
+                waiter.give(dial.result())
         elif len(self._dials) < len(self._waiting):
             waiter = self._waiting.next()
             if waiter is not None:
-                waiter.set_exception(error)
+                waiter.fail(error)
 
     async def dial(self, wakeup: Wakeup, needed: Callable[[], bool] | None = None) -> UpstreamConnection:
         """A new connection. Raises UpstreamError; NotNeeded if it may wait for others and is not `needed` then."""
@@ -213,15 +254,19 @@ class Pool(ConnectionOwner):
             else:
                 connection.abort()
             return
-        connection.pooled = True
         if connection.uses:
             connection.raw_head = None  # with the cookies in it; one that came before any request is an error still
+        connection.wakeup = NOBODY
+        waiter = self._waiting.next()
+        if waiter is not None:
+            self.active += 1
+            waiter.give(connection)
+            return
+        connection.pooled = True
         connection.idle_since = now
         connection.idle_at = self._wall()
-        connection.wakeup = NOBODY
         self._idle.append(connection)
         connection.resume_reading()
-        self._waiting.call_next()
 
     def drop(self, connection: UpstreamConnection, reason: str) -> None:
         """Never use a resting connection again, as when something arrived on it."""

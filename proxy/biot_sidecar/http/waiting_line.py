@@ -2,62 +2,59 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from typing import Generic, TypeVar
 
-Item = TypeVar("Item")
+from biot_sidecar.http.deadlines import Wakeup
+from biot_sidecar.http.upstream_connection import UpstreamConnection
 
 
-class WaitingLine(Generic[Item]):
-    """Futures of those who wait: each gets an item, or None for `look again`.
+class Waiter:
+    """One who waits: woken with a `connection`, which is its own from then on, or with a dial's `failure`."""
 
-    `called` are those who were told to look and have not looked yet: what they were called for is theirs.
-    """
+    __slots__ = ("connection", "failure", "waiting", "wakeup")
+
+    def __init__(self, wakeup: Wakeup) -> None:
+        self.wakeup = wakeup
+        self.waiting = False  # stands in the line
+        self.connection: UpstreamConnection | None = None
+        self.failure: BaseException | None = None
+
+    def give(self, connection: UpstreamConnection) -> None:
+        self.connection = connection
+        self.wakeup.wake()
+
+    def fail(self, failure: BaseException) -> None:
+        self.failure = failure
+        self.wakeup.wake()
+
+
+class WaitingLine:
+    """Those who have nothing yet."""
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[Item | None]] = deque()
-        self.called = 0
+        self._waiting: deque[Waiter] = deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def join(self, *, again: bool = False) -> asyncio.Future[Item | None]:
-        """Stand at the end; `again`, who looked in vain, at the front."""
-        waiter: asyncio.Future[Item | None] = asyncio.get_running_loop().create_future()
-        if again:
-            self._waiting.appendleft(waiter)
-        else:
+    def join(self, waiter: Waiter) -> None:
+        """Stand at the end; at the front, who got a connection that ended before it could be used."""
+        waiter.waiting = True
+        if waiter.connection is None:
             self._waiting.append(waiter)
+        else:
+            waiter.connection = None
+            self._waiting.appendleft(waiter)
+
+    def next(self) -> Waiter | None:
+        """Who has waited longest; that one waits no more."""
+        if not self._waiting:
+            return None
+        waiter = self._waiting.popleft()
+        waiter.waiting = False
         return waiter
 
-    def next(self) -> asyncio.Future[Item | None] | None:
-        """Who has waited longest and waits still; that one waits no more."""
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                return waiter
-        return None
-
-    def call_next(self) -> None:
-        """Let whoever has waited longest look again, and tell it by `looks`."""
-        waiter = self.next()
-        if waiter is not None:
-            self.called += 1
-            waiter.set_result(None)
-
-    def looks(self) -> None:
-        """One who was called is looking now."""
-        self.called -= 1
-
-    def leave(self, waiter: asyncio.Future[Item | None]) -> Item | None:
-        """Its owner has gone; what it was given in the same moment, for others."""
-        if waiter in self._waiting:
-            self._waiting.remove(waiter)
-        if not waiter.done() or waiter.cancelled() or waiter.exception() is not None:
-            return None
-        item = waiter.result()
-        if item is None:
-            self.looks()
-            self.call_next()
-        return item
+    def leave(self, waiter: Waiter) -> None:
+        """One who stands in the line goes."""
+        self._waiting.remove(waiter)
+        waiter.waiting = False

@@ -87,6 +87,7 @@ def make_pool(
         jitter=RANDOM.random,
         wall=time.time,
         clock=time.monotonic,
+        cpu=time.thread_time,
         connected=connected,
         ended=ended,
         idle_most=in_flight_limit(settings),
