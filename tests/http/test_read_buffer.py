@@ -8,7 +8,7 @@ import socket
 import pytest
 from biot_sidecar.http.dialing import WRITE_LIMIT, open_transport
 from biot_sidecar.http.framing import request_head
-from biot_sidecar.http.listener import Listener
+from biot_sidecar.http.listener import LARGE_BODIES, Listener
 from biot_sidecar.http.read_buffer import READ
 from biot_sidecar.http.sockets import bind_all
 from biot_sidecar.settings import ListenAddress
@@ -36,50 +36,88 @@ class Sizes(SinkBase):
         pass
 
 
-async def pieces_of(head: bytes, body: bytes) -> tuple[list[int], list[int]]:
-    """The sizes in which the bodies of two such requests on one connection come to their sinks."""
+async def pieces_of(*requests: bytes, beside: int = 0) -> list[list[int]]:
+    """The sizes in which these requests' bodies, on one connection, come to their sinks; so many other large bodies
+    are under way at first, and none after the first request.
+    """
     sinks = []
-    served = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    begun, served = loop.create_future(), loop.create_future()
+
+    async def receive(connection, sink):
+        connection.expect_head()
+        while connection.raw_head is None:
+            await connection.wakeup.next()
+        connection.expect_body(request_head(connection.raw_head).framing)
+        connection.relay_to(sink)
+        while not connection.body_done:
+            await connection.wakeup.next()
 
     async def serve(connection):
-        for _ in range(2):
-            connection.expect_head()
-            while connection.raw_head is None:
-                await connection.wakeup.next()
-            connection.expect_body(request_head(connection.raw_head).framing)
+        if len(others) < beside:
+            others.append(connection)
+            if len(others) == beside:
+                begun.set_result(None)
+            await receive(connection, Sizes())
+            return
+        for _ in requests:
             sinks.append(Sizes())
-            connection.relay_to(sinks[-1])
-            while not connection.body_done:
-                await connection.wakeup.next()
+            await receive(connection, sinks[-1])
+            for other in others:
+                other.detach()
         served.set_result(None)
 
+    others = []
     listener = Listener(serve, pytest.fail)
     ((sock,),) = bind_all(ListenAddress("127.0.0.1", 0))
     await listener.listen(sock)
+    writers = []
+    for _ in range(beside):
+        writers.append((await asyncio.open_connection(*sock.getsockname()))[1])
+        writers[-1].write(LARGE)
+    if beside:
+        await asyncio.wait_for(begun, DEADLINE)
     _, writer = await asyncio.open_connection(*sock.getsockname())
-    writer.write((head + body) * 2)
+    writer.write(b"".join(requests))
     await asyncio.wait_for(served, DEADLINE)
-    writer.close()
+    assert not listener.large_bodies
+    for one in [*writers, writer]:
+        one.close()
     await listener.stop_accepting()
     listener.abort_all()
-    return sinks[0].sizes, sinks[1].sizes
+    return [sink.sizes for sink in sinks]
+
+
+LARGE = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % BODY
+
+
+def large(chunk: int) -> bytes:
+    """A request with BODY bytes of body; chunked, if `chunk` says in which pieces."""
+    if not chunk:
+        return LARGE + bytes(BODY)
+    chunks = (b"%x\r\n%b\r\n" % (chunk, bytes(chunk))) * (BODY // chunk) + b"0\r\n\r\n"
+    return b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
 
 
 @pytest.mark.parametrize("chunk", [0, BODY // 2])
-async def test_a_large_body_is_read_by_the_buffer_that_all_share(chunk):
-    head = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % BODY
-    body = bytes(BODY)
-    if chunk:
-        head = b"PUT / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-        body = (b"%x\r\n%b\r\n" % (chunk, bytes(chunk))) * (BODY // chunk) + b"0\r\n\r\n"
-    first, second = await pieces_of(head, body)
+async def test_a_large_body_among_many_is_read_by_the_buffer_that_all_share(chunk):
+    first, second = await pieces_of(large(chunk), large(chunk), beside=LARGE_BODIES)
     assert sum(first) == sum(second) == BODY
-    assert max(first[1:] + second[1:]) <= len(READ)  # the first of each came with a head, or behind a body
+    assert max(first[1:]) <= len(READ)  # the first came with its head
+    assert max(second[1:]) > len(READ)  # the others have ended
+
+
+@pytest.mark.parametrize("chunk", [0, BODY // 2])
+async def test_a_large_body_among_few_is_read_as_the_loop_likes_it(chunk):
+    (sizes,) = await pieces_of(large(chunk), beside=LARGE_BODIES - 1)
+    assert sum(sizes) == BODY
+    assert max(sizes[1:]) > len(READ)
 
 
 async def test_a_body_that_fits_into_the_buffer_leaves_the_connection_as_it_was():
     body = bytes(len(READ) - 1)
-    first, second = await pieces_of(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body), body)
+    request = b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    first, second = await pieces_of(request, request, beside=LARGE_BODIES)
     assert sum(first) == sum(second) == len(body)
 
 
