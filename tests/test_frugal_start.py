@@ -116,9 +116,11 @@ def after_a_start(code: str) -> str:
         ("import linecache, os; print('OS routines' in linecache.getline(os.__file__, 1))", "True"),
         ("import typing_extensions; print(typing_extensions.__name__)", "typing_extensions"),
         ("import gc, re; print(gc.isenabled(), re.compile('').flags)", "True 32"),
-        ("import gc; print(gc.get_threshold()[:2])", "(10000, 10)"),
+        ("import gc; print(gc.get_threshold()[:2])", "(50000, 10)"),
         ("import sys; print([one for one in sys.meta_path if 'Submodule' in str(one)])", "[]"),
-        ("import sys; print('typing_extensions' in sys.modules)", "False"),
+        ("import sys; print({'typing_extensions', 'decimal', 'uuid'} & set(sys.modules))", "set()"),
+        ("import decimal; print(decimal.Decimal('1.10') * 3)", "3.30"),
+        ("import uuid; print(uuid.UUID(int=1).is_safe is uuid.SafeUUID.unknown)", "True"),
         (
             "import sys, dataclasses\n@dataclasses.dataclass\nclass A:\n    'It.'\n    b: int = 1\n"
             "print(A(), 'dis' in sys.modules)",
