@@ -1,8 +1,9 @@
 """A guard that does not time: how many instructions a forwarded request and a start take, against
 stored counts.
 
-The real program runs under valgrind's callgrind, once for few requests and once for many; the difference leaves out
-starting and stopping. Instructions in the kernel do not count. A count holds for one build of Python.
+The real program runs under valgrind's callgrind, which counts from when it is warm until the last request is answered:
+two starts differ by more than a request costs. Instructions in the kernel do not count. A count holds for one build of
+Python.
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
-from tests.bench import load
 from tests.bench.contestants import Job, sidecar
+from tests.bench.crowd import Clients
 from tests.bench.program import Program
 from tests.bench.start_cost import start_cost
 from tests.bench.upstream import Upstream
 from tests.bench.workshop import BUILD, HERE, Missing, debian, total_of
 
 STORED: Final = HERE / "instructions.json"
-FEW, MANY = 300, 1500
+CLIENTS: Final = (1, 32, 256)
+WARM_UP: Final = 300
+"""Requests before those that count, or ten of each client."""
+COUNTED: Final = 2000
 SLACK: Final = 1.05
 
 
@@ -34,11 +40,18 @@ def main() -> int:
 def _check(*, interpreted: bool) -> int:
     form = _form(interpreted)
     try:
-        count = per_request(interpreted=interpreted)
+        counts = per_request(interpreted=interpreted)
     except Missing as reason:
         print(f"instructions per request: not counted, {reason}")
         return 0
-    return _compare("instructions per request", form, count)
+    return max(
+        _compare(
+            f"instructions per request, {clients} clients",
+            form if clients == 1 else f"{form}, {clients} clients",
+            count,
+        )
+        for clients, count in counts.items()
+    )
 
 
 def _check_start(*, interpreted: bool) -> int:
@@ -69,9 +82,9 @@ def _compare(what: str, form: str, count: int) -> int:
     return 0
 
 
-def per_request(*, interpreted: bool) -> int:
-    """Raises Missing."""
-    valgrind = debian("valgrind", "valgrind")
+def per_request(*, interpreted: bool) -> dict[int, int]:
+    """By the number of clients that each have a request under way. Raises Missing."""
+    tools = debian("valgrind", "valgrind"), debian("callgrind_control", "valgrind")
     folder = BUILD / "run" / "guard"
     folder.mkdir(parents=True, exist_ok=True)
     upstream = Upstream(folder)
@@ -79,35 +92,32 @@ def per_request(*, interpreted: bool) -> int:
     try:
         upstream.program.wait_until_up()
         job = Job(upstream, tls=False, folder=folder)
-        _write_bytecode(sidecar(job, interpreted=interpreted))
-        few, many = (_instructions(valgrind, sidecar(job, interpreted=interpreted), count) for count in (FEW, MANY))
+        return {clients: _instructions(*tools, sidecar(job, interpreted=interpreted), clients) for clients in CLIENTS}
     finally:
         upstream.program.stop()
-    return round((many - few) / (MANY - FEW))
 
 
-def _write_bytecode(under: Program) -> None:
-    """Start and stop it once: the first start after a change compiles modules, which would count for one run alone."""
-    under.start()
-    try:
-        under.wait_until_up()
-    finally:
-        under.stop()
-
-
-def _instructions(valgrind: str, under: Program, requests: int) -> int:
-    out = under.log.parent / f"callgrind.{requests}"
-    under.command = [valgrind, "--tool=callgrind", f"--callgrind-out-file={out}", *under.command]
+def _instructions(valgrind: str, control: str, under: Program, clients: int) -> int:
+    out = under.log.parent / "callgrind"
+    counting = [valgrind, "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}"]
+    under.command = [*counting, *under.command]
     under.environment["PYTHONHASHSEED"] = "0"
     under.start()
     try:
         under.wait_until_up()
-        with load.connect(under.port) as sock:
-            for number in range(requests):
-                load.ask(sock, number)
+        with Clients(under.port, clients) as crowd:
+            crowd.run(max(WARM_UP, 10 * clients))
+            _tell(control, under, "--instr=on")
+            crowd.run(COUNTED)
+            _tell(control, under, "--dump")
     finally:
         under.stop()
-    return total_of(out)
+    return round(total_of(Path(f"{out}.1")) / COUNTED)
+
+
+def _tell(control: str, under: Program, what: str) -> None:
+    assert under.process is not None
+    subprocess.run([control, what, str(under.process.pid)], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":
