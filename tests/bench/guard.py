@@ -1,5 +1,5 @@
-"""A guard that does not time: how many instructions a forwarded request and a start take, against
-stored counts.
+"""A guard that does not time: how many instructions a forwarded request and a start take, and how many modules a start
+imports, against stored counts.
 
 The real program runs under valgrind's callgrind, which counts from when it is warm until the last request is answered:
 two starts differ by more than a request costs. Instructions in the kernel do not count. A count holds for one build of
@@ -62,7 +62,10 @@ def _check_start(*, interpreted: bool) -> int:
         print(f"instructions of a start: not counted, {reason}")
         return 0
     print(f"start, {form}: {cost}")
-    return _compare("instructions of a start", f"{form}, start", cost.ready)
+    return max(
+        _compare("instructions of a start", f"{form}, start", cost.ready),
+        _compare("modules of a start", f"{form}, modules of a start", len(cost.modules)),
+    )
 
 
 def _form(interpreted: bool) -> str:

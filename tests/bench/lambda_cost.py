@@ -5,7 +5,7 @@ kernel to the share of a core that a function of so many megabytes has. Lambda's
 are outside of that. Needs root and the cgroup controller `cpu`. PYTHON is the interpreter of plugin and sidecar, this
 one if it is not set; COMPILED=1 makes the bundle compiled.
 
-The three sections, of which all are run if none is named: `start`, `event` and `timeout`.
+The sections, of which all are run if none is named: `start`, `event`, `timeout` and `memory`.
 """
 
 from __future__ import annotations
@@ -263,7 +263,25 @@ def _after_a_timeout(bench: Bench, way: str, megabytes: int) -> float:
         return plugin.start() + plugin.event(calls=way != ALONE)
 
 
-SECTIONS: Final[dict[str, Callable[[Bench], None]]] = {"start": start, "event": event, "timeout": timeout}
+def memory(bench: Bench) -> None:
+    """What the function's processes hold after a first event with one call; pages that they share count once."""
+    print("\nMB after the first event: in all, and more than the plugin alone")
+    alone = 0.0
+    for way in (ALONE, *WAYS):
+        with bench.plugin(way, WHOLE_CORE) as plugin:
+            plugin.start()
+            plugin.event(calls=way != ALONE)
+            held = sum(plugin.environment.memory().values()) / 1e6
+        alone = alone or held
+        print(f"{way:12}{held:6.1f}{held - alone:6.1f}", flush=True)
+
+
+SECTIONS: Final[dict[str, Callable[[Bench], None]]] = {
+    "start": start,
+    "event": event,
+    "timeout": timeout,
+    "memory": memory,
+}
 
 
 @contextmanager

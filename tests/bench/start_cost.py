@@ -6,6 +6,7 @@ their beginning to their end, which a SIGTERM asks for as soon as they are ready
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -31,13 +32,16 @@ class StartCost(NamedTuple):
     ready_floor: int
     first: int
     first_floor: int
+    modules: list[str]
+    """What is imported until ready (-X importtime); the floor does not count here."""
 
     def __str__(self) -> str:
         ready, first = self.ready / self.ready_floor, (self.first - self.first_floor) / 1e6
         return (
             f"{self.ready / 1e6:.0f} million until ready over https, {ready:.2f} floors (wanted: {READY_MOST}); "
             f"{self.first / 1e6:.0f} until the first POST is answered, {first:.0f} more than the floor "
-            f"(wanted: {FIRST_MOST / 1e6:.0f})"
+            f"(wanted: {FIRST_MOST / 1e6:.0f}); {len(self.modules)} modules until ready, "
+            f"{sum(name.startswith('biot_sidecar') for name in self.modules)} of them ours"
         )
 
 
@@ -60,9 +64,23 @@ def start_cost(*, interpreted: bool) -> StartCost:
             ready_floor=_count(alone, floor),
             first=_count(first, first.command, ask=True),
             first_floor=_count(first, [*floor, str(upstream.tls), str(upstream.ca_file)]),
+            modules=_imported(alone),
         )
     finally:
         upstream.program.stop()
+
+
+def _imported(program: Program) -> list[str]:
+    command = [program.command[0], "-X", "importtime", *program.command[1:]]
+    with subprocess.Popen(
+        command, env={"PATH": "/usr/bin:/bin", **program.environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        process.terminate()
+        told = process.communicate()[1].decode(errors="replace")
+    assert b"ready" in ready, told[-500:]
+    return re.findall(r"^import time: +\d.*\| +(\S+)$", told, re.MULTILINE)
 
 
 def _count(program: Program, command: list[str], *, ask: bool = False) -> int:
