@@ -62,11 +62,11 @@ class CaWatcher:
         """Read them again if they have changed, or somebody asked."""
         asked = self._asked.is_set()
         self._asked.clear()
-        digests = await in_thread(self._digests, "trusted CAs")
+        digests = await in_thread(self._digests, "trusted CAs", overtaken=False)
         if digests == self._seen and not asked:
             return
         self._seen = digests
-        context, told = await in_thread(self._read, "trusted CAs")
+        context, told = await in_thread(self._read, "trusted CAs", overtaken=False)
         if self.log is not None:
             for level, message in told:
                 self.log(level, "trust", message)
