@@ -38,6 +38,8 @@ def shared_desk(chromium_window: Browser) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def desk(chromium_window: Browser) -> Iterator[Desk]:
+    """The page is left before its sidecar ends: it asks every few seconds, and complains when nobody answers."""
     with running_desk() as desk:
         yield desk
+        chromium_window.leave()
