@@ -29,6 +29,7 @@ COLD = {
     "http/interfaces.py": "types; what implements them is compiled",
     "http/read_buffer.py": "reads bodies that are large, or of unknown length and not here at once",
     "http/request_limits.py": "reads Sidecar-Timeout and Sidecar-Retry, where a request has one",
+    "http/request_pacing.py": "lets requests of many connections wait for their turn",
     "http/request_trace.py": "types; what implements them is there for those who trace",
     "http/retry_after.py": "reads an answer that says when to come again",
     "routing/biot_operations.py": "gives the tree of operations, which a table keeps",

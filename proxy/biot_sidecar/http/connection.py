@@ -166,6 +166,9 @@ class Connection(Sender):
             self.raw_head = data
         else:
             self.raw_head, self._inbox = data[:end], data[end:]
+        self._head_arrived()
+
+    def _head_arrived(self) -> None:
         self.wakeup.wake()
 
     def _piece_together(self, data: bytes) -> tuple[bytes, int]:

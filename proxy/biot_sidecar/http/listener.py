@@ -17,6 +17,7 @@ from biot_sidecar.http.descriptor_reserve import Reserve
 from biot_sidecar.http.interfaces import ClientStream, Sink
 from biot_sidecar.http.messages import Framing
 from biot_sidecar.http.read_buffer import READ, BufferedReader
+from biot_sidecar.http.request_pacing import PER_TURN, RequestPacer
 from biot_sidecar.http.sockets import BACKLOG, InheritedListener, UnixListener
 from biot_sidecar.platform import CLIENTS_MOST, UNIX_FAMILY, UNKNOWN_UID, accept_again, drop_new_connections, has_input
 
@@ -91,6 +92,9 @@ class ClientConnection(Connection, ClientStream):
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._gone()
+
+    def _head_arrived(self) -> None:
+        self._listener.head_arrived(self.wakeup)
 
     def _break_off(self) -> None:
         self.detach()
@@ -258,12 +262,14 @@ class Listener:
         self._every_acceptor: list[Acceptor] = []
         self._rested: dict[ClientConnection, int] = {}
         self._files: list[UnixListener] = []
+        self._pacer: RequestPacer | None = None
         self.large_bodies: set[ClientConnection] = set()  # whose bodies are under way
         self._connections: dict[asyncio.Task[None], ClientConnection] = {}
 
     async def listen(self, sock: socket.socket) -> None:
         """Serve the connections that arrive at a bound socket (see http.sockets)."""
         loop = asyncio.get_running_loop()
+        self._pacer = self._pacer or RequestPacer(loop)
         if isinstance(sock, UnixListener):
             self._files.append(sock)
         if not isinstance(sock, InheritedListener):
@@ -283,6 +289,13 @@ class Listener:
         else:
             self._acceptors.append(acceptor)
             self._sockets.append(sock)
+
+    def head_arrived(self, wakeup: Wakeup) -> None:
+        """Let a request begin, of many at once some a turn of the loop later."""
+        if self._pacer is None or len(self._connections) <= PER_TURN:
+            wakeup.wake()
+        else:
+            self._pacer.wake(wakeup)
 
     def make_room(self) -> None:
         """Close some connections that rest since the last call, the oldest first: others wait for their descriptors."""
