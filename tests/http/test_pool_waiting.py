@@ -8,7 +8,7 @@ import pytest
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.upstream_connection import UpstreamConnection
-from biot_sidecar.http.upstream_pool import AGE_SPREAD, DIALS_PER_TURN, SPARE
+from biot_sidecar.http.upstream_pool import AGE_SPREAD, DIALS_PER_LOOK, DIALS_PER_TURN, SPARE
 
 from tests.http.test_upstream_pool import answer_each, body_of, exchange
 from tests.http.wires import Basin, Wires, server, settled
@@ -258,7 +258,7 @@ async def test_a_few_dials_begin_in_each_turn_of_the_loop_until_all_have_one_who
         wires.pool.close()
 
 
-@pytest.mark.parametrize(("worked", "dials"), [(0.9, 0), (0.7, DIALS_PER_TURN)])
+@pytest.mark.parametrize(("worked", "dials"), [(0.9, 0), (0.7, DIALS_PER_LOOK)])
 async def test_many_connections_become_more_only_while_there_is_time_to_spare(worked, dials):
     async with server(answer_each) as port:
         cpu = [0.0]

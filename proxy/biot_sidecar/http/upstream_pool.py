@@ -37,6 +37,8 @@ SURPLUS_REST: Final = 15.0
 """Seconds that the others may rest."""
 DIALS_PER_TURN: Final = 2
 """Dials that begin in one turn of the loop: of a crowd that comes at once most are served by what is given back."""
+DIALS_PER_LOOK: Final = 16
+"""Dials that begin at once where there is time to spare; what they compute, handshakes, has a pace of its own."""
 LOOK_EVERY: Final = 0.002
 """Seconds between two looks at whether there is time to spare for more than SPARE connections."""
 BUSY: Final = 0.8
@@ -189,8 +191,10 @@ class Pool(ConnectionOwner):
         self._dials_due = False
         if self._closed:
             return
-        if self.active < SPARE or not self._busy():
-            for _ in range(min(DIALS_PER_TURN, len(self._waiting) - len(self._dials))):
+        few = self.active < SPARE
+        if few or not self._busy():
+            most = DIALS_PER_TURN if few else DIALS_PER_LOOK
+            for _ in range(min(most, len(self._waiting) - len(self._dials))):
                 self._start_dial()
         self._plan_dials()
 
