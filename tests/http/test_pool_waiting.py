@@ -8,7 +8,7 @@ import pytest
 from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.upstream_connection import UpstreamConnection
-from biot_sidecar.http.upstream_pool import AGE_SPREAD, DIALS_PER_LOOK, DIALS_PER_TURN, SPARE
+from biot_sidecar.http.upstream_pool import AGE_SPREAD, DIALS_PER_LOOK, DIALS_PER_TURN, LOOK_EVERY, SPARE
 
 from tests.http.test_upstream_pool import answer_each, body_of, exchange
 from tests.http.wires import Basin, Wires, server, settled
@@ -258,18 +258,30 @@ async def test_a_few_dials_begin_in_each_turn_of_the_loop_until_all_have_one_who
         wires.pool.close()
 
 
-@pytest.mark.parametrize(("worked", "dials"), [(0.9, 0), (0.7, DIALS_PER_LOOK)])
-async def test_many_connections_become_more_only_while_there_is_time_to_spare(worked, dials):
+@pytest.mark.parametrize(
+    ("worked", "given_back", "dials"),
+    [
+        pytest.param(0.9, 1, 0, id="busy, and what is given back serves all soon"),
+        pytest.param(0.9, 0, DIALS_PER_LOOK, id="busy, but nothing is given back"),
+        pytest.param(0.7, 1, DIALS_PER_LOOK, id="time to spare"),
+    ],
+)
+async def test_many_connections_become_more_only_while_there_is_time_to_spare_or_none_comes_back(
+    worked, given_back, dials
+):
     async with server(answer_each) as port:
         cpu = [0.0]
         wires = Wires(port, cpu=lambda: cpu[0])
-        busy = [await wires.dial() for _ in range(SPARE)]
+        busy = [await wires.dial() for _ in range(2 * SPARE)]
         waiting = [acquiring(wires) for _ in range(SPARE)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert not wires.pool._dials
-        wires.clocks.sleep(1.0)
-        cpu[0] = worked
+        for connection in busy[:given_back]:
+            wires.pool.release(connection, keep=True)
+            assert await waiting.pop(0) is connection
+        wires.clocks.sleep(LOOK_EVERY)
+        cpu[0] = worked * LOOK_EVERY
         wires.pool._start_dials()  # as a moment later
         assert len(wires.pool._dials) == dials
         for one in waiting:

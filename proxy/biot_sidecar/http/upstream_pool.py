@@ -43,6 +43,8 @@ LOOK_EVERY: Final = 0.002
 """Seconds between two looks at whether there is time to spare for more than SPARE connections."""
 BUSY: Final = 0.8
 """Part of these seconds in which a processor has worked for a sidecar that has not."""
+WAIT_MOST: Final = 0.2
+"""Seconds in which what is given back has to serve all who wait; where it does not, more are dialled, time or not."""
 PROBE_AFTER: Final = 1.0 if LOOP_READS_ALL else 0.0
 """Seconds of rest after which a pooled connection is asked for news before it is used: one system call."""
 IDLE_MOST: Final = 256
@@ -91,6 +93,7 @@ class Pool(ConnectionOwner):
         self._dials_due = False
         self._cpu = cpu
         self._cpu_seconds = self._planned_at = 0.0  # by its clocks when dials became due
+        self._given_back = 0  # to those who wait, since then
         self._idle_most = idle_most
         self._dialer = Dialer(
             address,
@@ -184,7 +187,7 @@ class Pool(ConnectionOwner):
         if self.active < SPARE:
             loop.call_soon(self._start_dials)
         else:
-            self._planned_at, self._cpu_seconds = self._clock(), self._cpu()
+            self._planned_at, self._cpu_seconds, self._given_back = self._clock(), self._cpu(), 0
             loop.call_later(LOOK_EVERY, self._start_dials)
 
     def _start_dials(self) -> None:
@@ -192,14 +195,19 @@ class Pool(ConnectionOwner):
         if self._closed:
             return
         few = self.active < SPARE
-        if few or not self._busy():
+        if few or not self._should_wait():
             most = DIALS_PER_TURN if few else DIALS_PER_LOOK
             for _ in range(min(most, len(self._waiting) - len(self._dials))):
                 self._start_dial()
         self._plan_dials()
 
-    def _busy(self) -> bool:
-        return self._cpu() - self._cpu_seconds > BUSY * (self._clock() - self._planned_at)
+    def _should_wait(self) -> bool:
+        """True where there is no time to spare, and what is given back serves all who wait soon: long downloads keep
+        both the processor and their connections.
+        """
+        seconds = self._clock() - self._planned_at
+        is_busy = self._cpu() - self._cpu_seconds > BUSY * seconds
+        return is_busy and self._given_back * WAIT_MOST >= len(self._waiting) * seconds
 
     def _start_dial(self) -> None:
         dial = asyncio.ensure_future(self.dial(NOBODY, self._needs_all_dials))
@@ -264,6 +272,7 @@ class Pool(ConnectionOwner):
         waiter = self._waiting.next()
         if waiter is not None:
             self.active += 1
+            self._given_back += 1
             waiter.give(connection)
             return
         connection.pooled = True
