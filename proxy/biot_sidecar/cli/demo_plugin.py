@@ -14,6 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 import msgspec
 
+from biot_sidecar.cli.demo_example_call import ExampleCall, call_for
 from biot_sidecar.cli.event_feed import EventFeed
 from biot_sidecar.cli.exec import cannot_run, command_environment
 from biot_sidecar.cli.plugin_process import PluginProcess, start_own_process, start_process
@@ -22,7 +23,6 @@ from biot_sidecar.cli.scheduled_event import SCHEDULE
 from biot_sidecar.cli.simulator_events import follow
 from biot_sidecar.cli.standard_streams import say
 from biot_sidecar.cli.stop_request import first, stop_request
-from biot_sidecar.cli.try_call import TryCall, call_for
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.settings.addresses import is_loopback
 from biot_sidecar.settings.names import BASE_URL, LISTEN, SECRET
@@ -227,7 +227,7 @@ def _change(event: str, sidecar: str) -> str:
     return f"# {what}; the sidecar adds the token\n  curl -s -X {call.method} {sidecar}{call.path}{body}"
 
 
-def _is_intercepted(call: TryCall, sidecar: str) -> bool:
+def _is_intercepted(call: ExampleCall, sidecar: str) -> bool:
     """Whether a rule of the sidecar's lets interceptors run for the call."""
     asked = urlencode({"method": call.method, "path": call.path})
     try:

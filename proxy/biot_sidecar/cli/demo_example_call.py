@@ -54,7 +54,7 @@ _MEASUREMENT: Final = (
 _START: Final = f"{_DEVICE}/commands/Command/start"
 
 
-class TryCall(NamedTuple):
+class ExampleCall(NamedTuple):
     """A request that the simulator answers; `body` is JSON, empty for none."""
 
     method: str
@@ -62,51 +62,51 @@ class TryCall(NamedTuple):
     body: str = ""
 
 
-def call_for(spec: EventSpec) -> TryCall | None:
+def call_for(spec: EventSpec) -> ExampleCall | None:
     """What makes the event; None where no single call does."""
     if spec.type == NOTIFICATION:
         return _telling("patient", "_update") if spec.entity == "*" else _telling(spec.entity, spec.action)
     if not spec.path:
-        return TryCall("GET", _ONES[spec.entity]) if spec.entity in _ONES else None
+        return ExampleCall("GET", _ONES[spec.entity]) if spec.entity in _ONES else None
     return _intercepted(spec.method, spec.path)
 
 
-def _telling(entity: str, action: str) -> TryCall | None:
+def _telling(entity: str, action: str) -> ExampleCall | None:
     one = _ONES[entity]
     match action:
         case "_update" | "*" if entity not in ("usage-session", "command"):
-            return TryCall("PATCH", one, _UPDATES.get(entity, '{"_description": "changed"}'))
+            return ExampleCall("PATCH", one, _UPDATES.get(entity, '{"_description": "changed"}'))
         case "_create" | "*" if entity in _CREATES:
             end, body = _CREATES[entity]
-            return TryCall("POST", one.rpartition("/")[0] + end, body)
+            return ExampleCall("POST", one.rpartition("/")[0] + end, body)
         case "_delete":
-            return TryCall("DELETE", one)
+            return ExampleCall("DELETE", one)
         case "_clear":
-            return TryCall("PATCH", one, '{"_state": "CLEARED"}')
+            return ExampleCall("PATCH", one, '{"_state": "CLEARED"}')
         case "_updateEnabledState":
-            return TryCall("POST", one + "/enabled-state/DISABLED")
+            return ExampleCall("POST", one + "/enabled-state/DISABLED")
         case "_login":
             body = f'{{"username": "{_LOGINS[entity]}", "password": "simulator-password"}}'
-            return TryCall("POST", "/ums/v2/users/login", body)
+            return ExampleCall("POST", "/ums/v2/users/login", body)
         case "_saveMeasurement":
-            return TryCall("POST", "/measurement/v1/measurements", _MEASUREMENT)
+            return ExampleCall("POST", "/measurement/v1/measurements", _MEASUREMENT)
         case "_start" | "_command" | "*":
-            return TryCall("POST", _START, "{}")
+            return ExampleCall("POST", _START, "{}")
         case "_generateCertificate":
-            return TryCall("POST", one + "/certificate")
+            return ExampleCall("POST", one + "/certificate")
     return None
 
 
-def _intercepted(method: str, path: str) -> TryCall | None:
+def _intercepted(method: str, path: str) -> ExampleCall | None:
     """The operation with what the simulator has in the place of the path's variables."""
-    known = {entity: TryCall(method, one) for entity, one in _ONES.items()}
+    known = {entity: ExampleCall(method, one) for entity, one in _ONES.items()}
     known |= {entity: made for entity in _CREATES if (made := _telling(entity, "_create")) and method == "POST"}
     for entity, call in known.items():
         for found in (call.path, call.path.rpartition("/")[0]) if method == "GET" else (call.path,):
             if _fits(path, found):
                 body = _UPDATES.get(entity, "{}") if method == "PATCH" else call.body
-                return TryCall(method, found, body)
-    return TryCall(method, path) if "{" not in path and method == "GET" else None
+                return ExampleCall(method, found, body)
+    return ExampleCall(method, path) if "{" not in path and method == "GET" else None
 
 
 def _fits(pattern: str, path: str) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import pytest
-from biot_sidecar.cli.try_call import TryCall, call_for
+from biot_sidecar.cli.demo_example_call import ExampleCall, call_for
 from biot_sidecar.simulator.event_spec import parse_event
 from biot_sidecar.simulator.notifications import NOTIFIABLE
 from biot_sidecar.simulator.tokens import Signer
@@ -41,19 +41,19 @@ async def test_the_call_makes_the_event(event: str, signer: Signer) -> None:
 @pytest.mark.parametrize(
     ("event", "call"),
     [
-        ("*", TryCall("PATCH", PATIENT, '{"age": 43}')),
-        ("adapt patient", TryCall("GET", PATIENT)),
-        ("pre PATCH /organization/v1/users/patients/{id}", TryCall("PATCH", PATIENT, '{"age": 43}')),
-        ("post GET /organization/v1/users/patients", TryCall("GET", PATIENT.rpartition("/")[0])),
-        ("post GET /device/v2/devices/{id}", TryCall("GET", "/device/v2/devices/demo-device-1")),
+        ("*", ExampleCall("PATCH", PATIENT, '{"age": 43}')),
+        ("adapt patient", ExampleCall("GET", PATIENT)),
+        ("pre PATCH /organization/v1/users/patients/{id}", ExampleCall("PATCH", PATIENT, '{"age": 43}')),
+        ("post GET /organization/v1/users/patients", ExampleCall("GET", PATIENT.rpartition("/")[0])),
+        ("post GET /device/v2/devices/{id}", ExampleCall("GET", "/device/v2/devices/demo-device-1")),
         (
             "pre POST /generic-entity/v1/generic-entities/templates/{templateName}",
-            TryCall("POST", "/generic-entity/v1/generic-entities/templates/GenericEntity", '{"_name": "New"}'),
+            ExampleCall("POST", "/generic-entity/v1/generic-entities/templates/GenericEntity", '{"_name": "New"}'),
         ),
         ("adapt file", None),
     ],
 )
-def test_an_interceptors_call_is_put_together(event: str, call: TryCall | None) -> None:
+def test_an_interceptors_call_is_put_together(event: str, call: ExampleCall | None) -> None:
     assert call_for(parse_event([event], wildcards=True)) == call
 
 
