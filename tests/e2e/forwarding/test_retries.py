@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from biot_sidecar.routing.retry import FIRST_PAUSE
+from biot_sidecar.routing.retry import BUDGET_WINDOW, FIRST_PAUSE
 
 from tests.support.in_time import in_time
 from tests.support.judge import assert_ours, assert_passed_on
@@ -162,15 +162,20 @@ async def test_the_retry_budget_leaves_a_dying_upstream_alone(own):
 
 
 async def test_the_retry_budget_grows_with_the_requests(start):
-    house = await start()
-    client = await house.client()
-    for _ in range(100):
-        assert (await client.ask(request("GET", "/fine"))).status == 200
-    house.upstream.on("/r", unavailable())
-    clients = [await house.client() for _ in range(50)]
-    answers = await asyncio.gather(*(client.ask(request("GET", "/r")) for client in clients))
-    assert {answer.status for answer in answers} == {503}
-    assert 50 + 15 <= len(house.upstream.seen("/r")) <= 50 + 31
+    async def a_hundred_and_then_fifty_that_fail(watch):
+        house = await start()
+        client = await house.client()
+        watch.start()
+        for _ in range(100):
+            assert (await client.ask(request("GET", "/fine"))).status == 200
+        house.upstream.on("/r", unavailable())
+        clients = [await house.client() for _ in range(50)]
+        answers = await asyncio.gather(*(client.ask(request("GET", "/r")) for client in clients))
+        watch.stop()
+        assert {answer.status for answer in answers} == {503}
+        assert 50 + 15 <= len(house.upstream.seen("/r")) <= 50 + 31
+
+    await in_time(BUDGET_WINDOW, a_hundred_and_then_fifty_that_fail)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
