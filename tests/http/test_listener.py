@@ -13,12 +13,14 @@ from biot_sidecar.errors import AddressInUse
 from biot_sidecar.http import sockets as net_sockets
 from biot_sidecar.http.listener import ACCEPT_TIME, ClientConnection, Listener
 from biot_sidecar.http.sockets import InheritedListener, bind_all, bound, called_at, shown, unbind
+from biot_sidecar.platform import handshake_under_way
 from biot_sidecar.settings import ListenAddress
 
 from tests.http.wires import settled
 from tests.support.ports import ADDRESS_IN_USE, free_port
 
 ANY = ListenAddress("127.0.0.1", 0)
+HANDSHAKES_TOLD = hasattr(socket, "TCP_DEFER_ACCEPT")  # both are Linux's alone
 NO_IPV6 = not os.path.exists("/proc/net/if_inet6")
 
 
@@ -271,6 +273,44 @@ async def test_a_machine_that_has_no_time_for_us_loses_nobody_who_has_connected(
     await settled(lambda: listener.open == 0)
 
 
+def connect_before_the_kernel_is_done(sock):
+    """A client who has connected, as far as it knows: what it sends first ends the handshake (tcp(7))."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)
+    return socket.create_connection(sock.getsockname(), timeout=40)
+
+
+@pytest.mark.skipif(not HANDSHAKES_TOLD, reason="only Linux tells of handshakes that have begun")
+async def test_a_kernel_that_is_late_with_a_handshake_loses_nobody_who_has_connected():
+    listener = Listener(echo_heads, lambda error: None)
+    sock = bind(ANY)
+    await listener.listen(sock)
+    client = connect_before_the_kernel_is_done(sock)
+    closing = asyncio.ensure_future(listener.stop_accepting())
+    await asyncio.sleep(3 * ACCEPT_TIME)
+    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    await closing
+    unbind(sock)
+    assert await asyncio.to_thread(client.recv, 100) == b"GET / HTTP/1.1\r\n\r\n"
+    client.close()
+    await settled(lambda: listener.open == 0)
+
+
+@pytest.mark.skipif(not HANDSHAKES_TOLD, reason="only Linux tells of handshakes that have begun")
+async def test_who_never_ends_a_handshake_is_not_waited_for_any_longer():
+    listener = Listener(echo_heads, lambda error: None)
+    sock = bind(ANY)
+    await listener.listen(sock)
+    client = connect_before_the_kernel_is_done(sock)
+    assert handshake_under_way(sock.fileno())
+    await listener.stop_accepting()
+    assert listener.open == 0
+    unbind(sock)
+    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(ConnectionError):
+        await asyncio.to_thread(client.recv, 100)
+    client.close()
+
+
 async def test_a_file_goes_first_and_only_once(path):
     listener = Listener(echo_heads, lambda error: None)
     sock = bind(ListenAddress("", path=path))
@@ -325,9 +365,9 @@ async def test_a_socket_that_others_hold_still_listens_when_its_listener_has_clo
     for _ in range(2):
         listener = Listener(echo_heads, lambda error: None)
         await listener.listen(socket_class(fileno=os.dup(kept.fileno())))
-        reader, writer = await asyncio.open_connection(*kept.getsockname())
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(*kept.getsockname()), 40)
         writer.write(b"GET / HTTP/1.1\r\n\r\n")
-        assert await asyncio.wait_for(reader.read(), 0.9) == b"GET / HTTP/1.1\r\n\r\n"
+        assert await asyncio.wait_for(reader.read(), 40) == b"GET / HTTP/1.1\r\n\r\n"
         writer.close()
         await listener.stop_accepting()
     unbind(kept)

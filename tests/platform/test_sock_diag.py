@@ -7,9 +7,9 @@ import socket
 from contextlib import ExitStack
 
 import pytest
-from biot_sidecar.platform.sock_diag import find_far_end
+from biot_sidecar.platform.sock_diag import find_far_end, handshake_under_way
 
-from tests.support.ports import reserved_port
+from tests.support.ports import free_port, reserved_port
 from tests.support.users import NOBODY_ELSE, acting_as, needs_root
 
 
@@ -79,3 +79,20 @@ def test_somebody_who_listens_at_its_port_is_not_taken_for_it(address):
         stack.enter_context(socket.create_server((far[0], far[1]), family=ours.family))
         with pytest.raises(OSError, match="no such connection"):
             find_far_end(ours.family, near, far)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_handshake_is_under_way_until_the_kernel_has_seen_its_end(host):
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listening:
+        port = listening.getsockname()[1]
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 30)  # it lets a first byte be the end
+        assert not handshake_under_way(family, port)
+        with socket.create_connection((host, port)) as client:
+            assert handshake_under_way(family, port)
+            assert not handshake_under_way(family, free_port())
+            client.sendall(b"x")
+            assert not handshake_under_way(family, port)
+            ours, _ = listening.accept()
+            assert not handshake_under_way(family, port)
+            ours.close()

@@ -19,7 +19,15 @@ from biot_sidecar.http.messages import Framing
 from biot_sidecar.http.read_buffer import READ, BufferedReader
 from biot_sidecar.http.request_pacing import PER_TURN, RequestPacer
 from biot_sidecar.http.sockets import BACKLOG, InheritedListener, UnixListener
-from biot_sidecar.platform import CLIENTS_MOST, UNIX_FAMILY, UNKNOWN_UID, accept_again, drop_new_connections, has_input
+from biot_sidecar.platform import (
+    CLIENTS_MOST,
+    UNIX_FAMILY,
+    UNKNOWN_UID,
+    accept_again,
+    drop_new_connections,
+    handshake_under_way,
+    has_input,
+)
 
 REPLAY_LIMIT: Final = 64 * 1024
 """Body bytes kept for a replay."""
@@ -36,6 +44,8 @@ LARGE_BODIES: Final = 16
 """Large bodies under way at once that are read as the loop likes it best, 250 KB at a time: a third less CPU time."""
 ACCEPT_TIME: Final = 0.02
 """Seconds in which a closing listener still takes the connections that the kernel holds for it."""
+HANDSHAKE_LOOKS: Final = 25
+"""As often as that, each ACCEPT_TIME later, it waits on for a handshake that a busy kernel has not yet finished."""
 
 
 class ClientConnection(Connection, ClientStream):
@@ -334,6 +344,10 @@ class Listener:
         for descriptor in descriptors:
             drop_new_connections(descriptor)
         await asyncio.sleep(ACCEPT_TIME)
+        for _ in range(HANDSHAKE_LOOKS):
+            if not any(map(handshake_under_way, descriptors)):
+                break
+            await asyncio.sleep(ACCEPT_TIME)
         for _ in range(BACKLOG):  # a turn of the loop takes one, and a busy machine may have left us none
             if not any(map(has_input, descriptors)):
                 break

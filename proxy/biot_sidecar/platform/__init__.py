@@ -58,6 +58,9 @@ claim_port = system.claim_port
 drop_new_connections = system.drop_new_connections
 """Let the kernel drop new connections at a listening descriptor, so that those it already holds can be taken before it
 closes; where it cannot, one that arrives in between is reset."""
+handshake_under_way = system.handshake_under_way
+"""True while somebody's connection to a listening descriptor's port has begun and the kernel has yet to finish it, as
+far as it tells."""
 accept_again = system.accept_again
 """Undo it, on a socket that another process listened at before."""
 

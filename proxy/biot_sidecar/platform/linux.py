@@ -170,6 +170,16 @@ def drop_new_connections(descriptor: int) -> None:
     _set(descriptor, _SO_ATTACH_FILTER, struct.pack("HxxxxxxP", len(_DROP_SYN), program.buffer_info()[0]))
 
 
+def handshake_under_way(descriptor: int) -> bool:
+    """Whether the kernel has yet to finish a connection that has begun; False where it does not tell."""
+    from biot_sidecar.platform import sock_diag  # asked at the end alone
+
+    with contextlib.suppress(OSError, struct.error), socket.socket(fileno=os.dup(descriptor)) as sock:
+        if sock.family != socket.AF_UNIX:
+            return sock_diag.handshake_under_way(sock.family, sock.getsockname()[1])
+    return False
+
+
 def accept_again(descriptor: int) -> None:
     """The filter is the socket's, and outlives the process that set it."""
     _set(descriptor, _SO_DETACH_FILTER, bytes(4))

@@ -36,7 +36,7 @@ WINDOWS_SOCKETS: Final = 512
 EVERYWHERE: Final = {
     select: "epoll EPOLLIN EPOLLRDHUP EPOLLHUP EPOLLERR POLLRDHUP",
     socket: "AF_NETLINK AF_PACKET AF_VSOCK SOCK_NONBLOCK SOCK_CLOEXEC SO_PEERCRED SO_BINDTODEVICE SO_MARK TCP_INFO "
-    "TCP_USER_TIMEOUT TCP_QUICKACK TCP_CORK",
+    "TCP_USER_TIMEOUT TCP_QUICKACK TCP_CORK TCP_DEFER_ACCEPT",
     os: "memfd_create pidfd_open eventfd splice posix_fadvise sched_setaffinity O_TMPFILE O_PATH",
     signal: "sigwaitinfo sigtimedwait pidfd_send_signal SIGPWR SIGSTKFLT SIGPOLL",
     selectors: "EpollSelector",
