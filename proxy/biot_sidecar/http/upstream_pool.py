@@ -233,7 +233,7 @@ class Pool(ConnectionOwner):
                 waiter.give(dial.result())
         elif len(self._dials) < len(self._waiting):
             waiter = self._waiting.next()
-            if waiter is not None:
+            if waiter is not None:  # pragma: no branch - for the types: more wait than are dialled for
                 waiter.fail(error)
 
     async def dial(self, wakeup: Wakeup, needed: Callable[[], bool] | None = None) -> UpstreamConnection:
