@@ -10,7 +10,7 @@ from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.upstream_connection import UpstreamConnection
 from biot_sidecar.http.upstream_pool import AGE_SPREAD, DIALS_PER_LOOK, DIALS_PER_TURN, LOOK_EVERY, SPARE
 
-from tests.http.test_upstream_pool import answer_each, body_of, exchange
+from tests.http.test_upstream_pool import OK, answer_each, body_of, exchange
 from tests.http.wires import Basin, Wires, server, settled
 
 OWN_DIAL = "puts a dial of its own into an object of a compiled class"
@@ -219,6 +219,85 @@ async def test_who_was_given_one_that_ends_in_that_moment_keeps_the_first_place(
         assert (ended, wires.pool.active) == (["upstream"], 1)
         waiting[1].cancel()
         wires.pool.release(busy[1], keep=True)
+        wires.pool.close()
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["bytes", "an end"])
+async def test_one_that_is_handed_over_is_not_used_if_something_came_that_the_loop_has_not_read(ends):
+    """Whoever wrote a second answer behind the first would have it taken for the next request's (RFC 9112, 9.3.1)."""
+    say_more = asyncio.Event()
+
+    async def talkative(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await say_more.wait()
+        writer.write(b"" if ends else OK)
+        if not ends:
+            await reader.read()
+
+    async with server(talkative) as port:
+        ended = []
+        wires = Wires(port, ended=ended.append)
+        busy = await wires.dial()
+        await body_of(wires, busy, await wires.ask(busy), Basin())
+        busy.pause_reading()  # as for a client that was slow to read the answer
+        say_more.set()
+        await settled(busy.has_input)
+        waiting = acquiring(wires)
+        await asyncio.sleep(0)
+        wires.pool.release(busy, keep=True)
+        got = await waiting
+        assert (got is busy, ended, wires.pool.active) == (False, ["upstream"], 1)
+        wires.pool.release(got, keep=True)
+        wires.pool.close()
+
+
+@pytest.mark.interpreted(OWN_DIAL)
+async def test_who_was_given_one_that_ends_takes_another_that_has_come_to_rest_meanwhile():
+    async with server(answer_each) as port:
+        wires = Wires(port)
+        busy = []
+        for _ in range(2):
+            busy.append(await wires.dial())
+            await body_of(wires, busy[-1], await wires.ask(busy[-1]), Basin())
+        dials = Dials(wires)
+        waiting = acquiring(wires)
+        await asyncio.sleep(0)
+        wires.pool.release(busy[0], keep=True)
+        busy[0].abort()
+        wires.pool.release(busy[1], keep=True)
+        assert wires.pool.idle == 1
+        await settled(waiting.done)
+        assert await waiting is busy[1]
+        assert (wires.pool.idle, wires.pool.active, dials.gates) == (0, 1, [])
+        wires.pool.release(busy[1], keep=True)
+        wires.pool.close()
+
+
+@pytest.mark.interpreted(OWN_DIAL)
+async def test_a_dial_that_began_before_a_reload_serves_nobody():
+    """It may have been verified by a CA that is trusted no more."""
+    async with server(answer_each) as port:
+        ended = []
+        wires = Wires(port, ended=ended.append)
+        outdated = await wires.dial()
+        wires.pool.retire()
+        began: list[asyncio.Future[UpstreamConnection]] = []
+
+        async def dial(wakeup, needed=None) -> UpstreamConnection:
+            began.append(asyncio.get_running_loop().create_future())
+            return await began[-1]
+
+        fresh, wires.pool.dial = await wires.dial(), dial
+        waiting = acquiring(wires)
+        await settled(lambda: began)
+        began[0].set_result(outdated)
+        await settled(lambda: len(began) == 2)  # it waits still, and another dial is made for it
+        assert (ended, waiting.done()) == (["reload"], False)
+        began[1].set_result(fresh)
+        assert await waiting is fresh
+        wires.pool.release(fresh, keep=True)
+        assert (wires.pool.idle, wires.pool.active) == (1, 0)
         wires.pool.close()
 
 

@@ -126,6 +126,22 @@ async def test_bytes_on_a_resting_connection_make_it_unusable():
         assert wires.pool.take() is None
 
 
+@pytest.mark.parametrize("early", [OK, b"HTTP/1.1 200 OK\r\nX-", b"SSH-2.0-x\r\n"], ids=["a head", "part of one", "none"])
+async def test_what_comes_before_the_first_request_is_no_answer_to_it(early):
+    async def talks_first(reader, writer):
+        writer.write(early)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+
+    async with server(talks_first) as port:
+        wires = Wires(port)
+        connection = await wires.dial()
+        await settled(lambda: connection.activity)
+        assert await wires.ask(connection) is None or connection.failure
+        assert "it came before the request" in connection.failure.message
+        wires.pool.release(connection, keep=False)
+
+
 async def test_bytes_behind_an_answer_make_its_connection_unusable():
     async with server(then(OK + b"HTTP/1.1 200 OK\r\n\r\n")) as port:
         wires = Wires(port)

@@ -133,7 +133,7 @@ class UpstreamConnection(Connection, UpstreamStream):
         self._half_closed = False
         self.nothing_sent = False
         self._before = self._handed
-        if self.raw_head is None or self.uses > 1:
+        if self.uses > 1 or self.awaits_head:
             self.expect_head()
         else:
             self._fail(untrusted_response("it came before the request"))

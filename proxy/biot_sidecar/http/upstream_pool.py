@@ -144,7 +144,8 @@ class Pool(ConnectionOwner):
         `wakeup` has expired.
         """
         waiter = Waiter(wakeup)
-        self._wait(waiter)
+        self._waiting.join(waiter)
+        self._plan_dials()
         try:
             while True:
                 connection = waiter.connection
@@ -154,9 +155,13 @@ class Pool(ConnectionOwner):
                     if wakeup.expired:
                         raise TimeoutError
                     await wakeup.next()
-                elif connection.uses and not connection.reusable:
+                elif connection.uses and not self._is_quiet(connection):
                     self._hang_up(connection)
-                    self._wait(waiter)
+                    # Another may have come to rest since: nobody else stood in the line.
+                    waiter.connection = self.take()
+                    if waiter.connection is None:
+                        self._waiting.rejoin(waiter)
+                        self._plan_dials()
                 else:
                     waiter.connection = None
                     return connection
@@ -166,15 +171,15 @@ class Pool(ConnectionOwner):
             elif waiter.connection is not None:
                 self.release(waiter.connection, keep=True)
 
+    def _is_quiet(self, connection: UpstreamConnection) -> bool:
+        """Nothing has come since it was given back, read or not: where many wait, a turn of the loop takes long."""
+        return connection.reusable and not connection.has_input()
+
     def _hang_up(self, connection: UpstreamConnection) -> None:
         """It has ended since it was given back."""
         self.active -= 1
         connection.abort()
         self._ended("upstream")
-
-    def _wait(self, waiter: Waiter) -> None:
-        self._waiting.join(waiter)
-        self._plan_dials()
 
     def _plan_dials(self) -> None:
         """Look in the next turn of the loop who waits without a dial: what ends in this one may serve them all. With
@@ -226,11 +231,13 @@ class Pool(ConnectionOwner):
         if isinstance(error, NotNeeded):
             self._plan_dials()  # somebody may have come since
         elif error is None:
-            waiter = self._waiting.next()
+            connection = dial.result()
+            waiter = None if self._outdated(connection, self._clock()) else self._waiting.next()
             if waiter is None:
-                self.release(dial.result(), keep=True)
+                self.release(connection, keep=True)
+                self._plan_dials()  # where a reload has outdated it, somebody waits still
             else:
-                waiter.give(dial.result())
+                waiter.give(connection)
         elif len(self._dials) < len(self._waiting):
             waiter = self._waiting.next()
             if waiter is not None:  # pragma: no branch - for the types: more wait than are dialled for

@@ -38,13 +38,14 @@ class WaitingLine:
         return len(self._waiting)
 
     def join(self, waiter: Waiter) -> None:
-        """Stand at the end; at the front, who got a connection that ended before it could be used."""
+        """Stand at the end."""
         waiter.waiting = True
-        if waiter.connection is None:
-            self._waiting.append(waiter)
-        else:
-            waiter.connection = None
-            self._waiting.appendleft(waiter)
+        self._waiting.append(waiter)
+
+    def rejoin(self, waiter: Waiter) -> None:
+        """Stand at the front, who got a connection that ended before it could be used."""
+        waiter.waiting = True
+        self._waiting.appendleft(waiter)
 
     def next(self) -> Waiter | None:
         """Who has waited longest; that one waits no more."""
