@@ -30,7 +30,7 @@ REJECTIONS = [
     (errors.not_on_admin_listener(), Code.NOT_FOUND, "path"),
     (errors.not_found(), Code.NOT_FOUND, "path"),
     (errors.bad_explain_query(), Code.BAD_REQUEST, "path"),
-    (errors.overloaded(256), Code.OVERLOADED, "overload"),
+    (errors.overloaded(256, 1.0), Code.OVERLOADED, "overload"),
     (errors.draining(), Code.DRAINING, "draining"),
 ]
 REASONS = {"framing", "limit", "host", "browser", "caller", "path", "method", "deny", "loop", "overload", "draining"}

@@ -144,6 +144,24 @@ async def test_a_login_that_takes_longer_than_the_route_allows_is_a_504(start):
     assert sidecar.exchange.token_result == "fail"
 
 
+async def test_a_connection_that_comes_when_the_time_is_up_is_left_to_others(sidecar):
+    def dial_takes_long(transport):
+        sidecar.clock.now += 61.0
+
+    sidecar.pool.on_dial = dial_takes_long
+    plugin = await sidecar.ask(POST)
+    assert error(plugin.got)[1]["code"] == "SIDECAR_UPSTREAM_TIMEOUT"
+    assert (sidecar.upstream.out, sidecar.pool.released) == (b"", [True])
+    assert sidecar.exchange.tries == 0
+
+
+async def test_nobody_is_dialled_for_a_request_whose_time_is_up(start):
+    sidecar = start(Route(name="r", source="f:1", timeout=0.0))
+    plugin = await sidecar.ask(POST)
+    assert error(plugin.got)[1]["code"] == "SIDECAR_UPSTREAM_TIMEOUT"
+    assert not sidecar.pool.dialled
+
+
 async def test_a_failed_login_is_its_callers_error(sidecar):
     sidecar.tokens.token = None
     sidecar.tokens.failure = LoginError(Code.LOGIN_REJECTED, "BioT refused.")

@@ -8,7 +8,7 @@ import json
 
 import pytest
 from biot_sidecar.auth.token import Token
-from biot_sidecar.errors import Code
+from biot_sidecar.errors import ClientError, Code
 from biot_sidecar.http import in_flight_slots as slots
 from biot_sidecar.http.server import Limits
 from biot_sidecar.routing.local_paths import LOGIN_PATH
@@ -202,6 +202,26 @@ async def test_a_request_that_waits_too_long_for_a_place_is_a_503(start, monkeyp
     assert error(second.got) == (503, "SIDECAR_OVERLOADED")
     assert b"Retry-After: 1\r\n" in second.got
     assert sidecar.exchange.refused == "overload"
+
+
+async def test_a_request_waits_for_a_place_no_longer_than_its_own_timeout():
+    one = slots.Slots(1, lambda: True)
+    await one.take(False)
+    with pytest.raises(ClientError) as raised:
+        await one.take(False, 0.001)
+    assert raised.value.message == "1 requests are in flight and none ended within 0.001s."
+    one.leave()
+    assert one.taken == 0
+
+
+async def test_a_request_whose_time_is_up_when_its_turn_comes_is_not_sent(start):
+    sidecar = crowded(start)
+    await sidecar.ask(GET)
+    second = await sidecar.ask(GET)
+    sidecar.clock.now += 61.0  # more than the route's timeout
+    await sidecar.answer(OK)
+    assert error(second.got) == (504, "SIDECAR_UPSTREAM_TIMEOUT")
+    assert (len(sidecar.pool.dialled), sidecar.pool.dialled[0].out.count(b"GET ")) == (1, 1)
 
 
 async def test_the_sidecars_own_pages_need_no_place(start):

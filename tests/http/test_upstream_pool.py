@@ -126,7 +126,9 @@ async def test_bytes_on_a_resting_connection_make_it_unusable():
         assert wires.pool.take() is None
 
 
-@pytest.mark.parametrize("early", [OK, b"HTTP/1.1 200 OK\r\nX-", b"SSH-2.0-x\r\n"], ids=["a head", "part of one", "none"])
+@pytest.mark.parametrize(
+    "early", [OK, b"HTTP/1.1 200 OK\r\nX-", b"SSH-2.0-x\r\n"], ids=["a head", "part of one", "none"]
+)
 async def test_what_comes_before_the_first_request_is_no_answer_to_it(early):
     async def talks_first(reader, writer):
         writer.write(early)

@@ -91,7 +91,7 @@ def test_the_reasons_of_refusals_are_those_the_sidecar_can_give():
         errors.route_denied("because"),
         errors.not_found(),
         errors.local_method_rejected(),
-        errors.overloaded(1),
+        errors.overloaded(1, 1.0),
         errors.draining(),
         errors.loop_detected(8, "GET", "/x"),
         errors.path_rejected("because"),

@@ -228,7 +228,7 @@ bad_explain_query: Final = Rejection(
 overloaded: Final = Rejection(
     Code.OVERLOADED,
     "overload",
-    "{0} requests are in flight and none ended within 1s.",
+    "{0} requests are in flight and none ended within {1:g}s.",
     "Send it again in a second; SIDECAR_MAX_IN_FLIGHT sets the limit.",
 )
 draining: Final = Rejection(

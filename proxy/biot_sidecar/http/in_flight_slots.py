@@ -32,16 +32,20 @@ class Slots:
         self.uncontended = max(1, most * 3 // 4)
         """With fewer taken anybody may take one, without asking."""
 
-    async def take(self, needs_token: bool) -> None:
-        """Become one of the requests in flight, perhaps once another has ended. Raises ClientError."""
+    async def take(self, needs_token: bool, most: float = QUEUE_TIME) -> None:
+        """Become one of the requests in flight, perhaps once another has ended: `most` is in seconds.
+
+        Raises ClientError.
+        """
         waits = needs_token and not self._in_hand()
         if not waits and self.taken < self._most:
             self.taken += 1
             return
+        most = min(most, QUEUE_TIME)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._token_queue if waits else self._queue).append(turn)
         try:
-            with timeout(QUEUE_TIME):
+            with timeout(most):
                 await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
@@ -50,7 +54,7 @@ class Slots:
         except TimeoutError:
             pass
         if turn.cancelled():
-            raise errors.overloaded(self._most)
+            raise errors.overloaded(self._most, most)
 
     def leave(self) -> None:
         """Hand the slot to whoever has queued longest and may have it."""

@@ -214,6 +214,8 @@ class ForwardedRequest(Relay):
         began = shared.clock()
         shared.deadlines.arm(self._client.wakeup, self._deadline)
         try:
+            if began >= self._deadline:
+                raise TimeoutError
             upstream: UpstreamStream = await shared.pool.acquire(self._client.wakeup)
             if token is None or shared.tokens.is_usable(token):
                 return upstream
@@ -223,13 +225,21 @@ class ForwardedRequest(Relay):
             pass
         finally:
             self._exchange.connect += shared.clock() - began
-        raise errors.upstream_timeout(self._route.timeout, sent=self._reached, via=shared.pool.via)
+        raise self._late()
+
+    def _late(self) -> UpstreamError:
+        """Its time was up before this try was sent."""
+        return errors.upstream_timeout(self._route.timeout, sent=self._reached, via=self._shared.pool.via)
 
     def _send(self, upstream: UpstreamStream, token: Token | None, now: float) -> None:
         """Write the request, and let its body follow as it comes; it asked for its token `now`. Raises Failure."""
         client, exchange = self._client, self._exchange
         client.check_body()  # more of it may have come while this waited for a token or a connection
         self._sent_at = self._shared.clock()
+        if self._sent_at >= self._deadline:  # it waited for its turn or a connection, and nobody waits for it any more
+            self._upstream = None
+            self._shared.pool.release(upstream, keep=True)
+            raise self._late()
         self._interims = 0
         exchange.reused = upstream.begin(client.wakeup)
         if upstream.lost:

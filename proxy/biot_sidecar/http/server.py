@@ -246,7 +246,7 @@ class ConnectionHandler:
         if slots.taken < slots.uncontended:
             slots.taken += 1
         else:
-            await slots.take(sends_service_token(route, head.known_fields.get(Kind.AUTHORIZATION)))
+            await slots.take(sends_service_token(route, head.known_fields.get(Kind.AUTHORIZATION)), route.timeout)
         try:
             return await forwarder.forward(client, head, target, route, exchange, traceparent).run()
         finally:
