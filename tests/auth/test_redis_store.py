@@ -25,10 +25,10 @@ LIMIT = 0.5
 class Desk:
     """A store, the clock it goes by and what it logs."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limit: float = LIMIT) -> None:
         self.clock = Clock(1000.0)
         self.events: list[tuple[str, str]] = []
-        self.store = TokenStore(Secret(url), clock=self.clock, event=self._take, limit=LIMIT)
+        self.store = TokenStore(Secret(url), clock=self.clock, event=self._take, limit=limit)
 
     def _take(self, level: str, kind: str, message: str) -> None:
         assert kind == "token_store"
@@ -131,6 +131,20 @@ async def test_a_frozen_store_costs_no_more_than_its_limit(redis, desk):
     redis.thaw()
     desk.clock.now += PAUSE_SECONDS
     assert not await desk.is_away()
+
+
+async def test_who_looks_again_and_again_at_a_slow_store_is_not_told_that_it_is_away(tmp_path):
+    def late(came: bytes) -> bytes:
+        desk.clock.now += 60.0
+        return b":1\r\n"
+
+    async with impostor(tmp_path, late, after=0.05) as url:
+        desk = Desk(url, limit=100.0)
+        for _ in range(5):
+            await desk.store.delete("k")
+            desk.clock.now += 60.0  # it waits for the login of another
+        assert desk.events == []
+        await desk.store.close()
 
 
 async def test_an_answer_that_comes_too_late_is_nobodys(redis, desk):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ async def ask(sidecar: Sidecar, path: str) -> Answer:
 
 
 @asynccontextmanager
-async def fleet(folder: Path, count: int, **settings: str) -> AsyncIterator[Fleet]:
+async def fleet(folder: Path, size: int, **settings: str) -> AsyncIterator[Fleet]:
     """That many programs, started at once; they end cleanly, and nothing secret lies in their logs or in Redis."""
     async with redis_server(folder) as redis, ScriptedUpstream() as upstream:
 
@@ -57,7 +58,7 @@ async def fleet(folder: Path, count: int, **settings: str) -> AsyncIterator[Flee
             store = settings.get("SIDECAR_TOKEN_STORE", redis.url)
             return await start_sidecar(own, upstream.url, **{**settings, "SIDECAR_TOKEN_STORE": store})
 
-        sidecars = await asyncio.gather(*(start(number) for number in range(count)))
+        sidecars = await asyncio.gather(*(start(number) for number in range(size)))
         try:
             yield Fleet(sidecars, upstream, redis)
         finally:
@@ -66,7 +67,21 @@ async def fleet(folder: Path, count: int, **settings: str) -> AsyncIterator[Flee
 
 @pytest.mark.slow
 async def test_fifty_sidecars_cost_one_login(tmp_path):
-    async with fleet(tmp_path, 50) as house:
+    for attempt in count():
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        try:
+            await start_fifty(folder)
+        except AssertionError:
+            # On a busy machine one may get no time for 3 s, then rightly logs in alone.
+            if not any(b"token store fails (TimeoutError)" in log.read_bytes() for log in folder.glob("*/stderr")):
+                raise
+        else:
+            break
+
+
+async def start_fifty(folder: Path) -> None:
+    async with fleet(folder, 50) as house:
         answers = await house.ask_all()
         assert {answer.status for answer in answers} == {200}
         assert len(house.upstream.logins) == 1

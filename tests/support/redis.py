@@ -81,12 +81,16 @@ async def redis_server(folder: Path, *options: str) -> AsyncIterator[RedisServer
 
 
 @asynccontextmanager
-async def impostor(folder: Path, answer: Callable[[bytes], bytes | None]) -> AsyncIterator[str]:
-    """A server that says `answer(what came)` each time something comes; None hangs up. Yields its address."""
+async def impostor(folder: Path, answer: Callable[[bytes], bytes | None], *, after: float = 0.0) -> AsyncIterator[str]:
+    """A server that says `answer(what came)` each time something comes, that many seconds later; None hangs up.
+
+    Yields its address.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while (data := await reader.read(65536)) and (said := answer(data)) is not None:
+                await asyncio.sleep(after)
                 writer.write(said)
                 await writer.drain()
         writer.close()

@@ -13,7 +13,8 @@ from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.settings.secret import Secret
 
 LIMIT_SECONDS: Final = 3.0
-"""What the store may cost one login: all commands together, connecting included."""
+"""What the store may cost one login: all commands together, connecting included. Time in which nothing is asked of it
+gives back as much: who looks again and again for the token that another gets waits for that login, not for Redis."""
 CLOSE_SECONDS: Final = 0.5
 PAUSE_SECONDS: Final = 5.0
 """For how long a store that failed is not asked again, so that logins do not wait for it."""
@@ -50,6 +51,7 @@ class TokenStore:
         self._event = event
         self._paused_until = 0.0
         self._time_left = limit
+        self._last_reply = 0.0
         self._away = False
 
     async def get(self, *keys: str) -> list[StoredValue | None]:
@@ -90,13 +92,15 @@ class TokenStore:
             raise StoreUnavailable
         failure = ""
         began = self._clock()
+        self._time_left = min(self._limit, self._time_left + began - self._last_reply)
         try:
             with timeout(self._time_left):
                 reply = await self._client.execute_command(*command)
         except Exception as error:  # a lying server can make the client raise anything
             origin = error.__context__  # the client wraps what it met
             failure = type(origin if isinstance(origin, Exception) else error).__name__
-        self._time_left = max(0.0, self._time_left - (self._clock() - began))
+        self._last_reply = self._clock()
+        self._time_left = max(0.0, self._time_left - (self._last_reply - began))
         if failure:  # told here, so that no traceback holds the command
             self._fail(failure)
         if self._away:
