@@ -23,11 +23,12 @@ from tests.support.authority import Authority
 from tests.support.scripted_upstream import ScriptedUpstream
 
 SPARED = {
-    # Annotations are made of `ast` since 3.14; 3.13's traceback takes a class from its `_colorize`, which is small.
-    "ast" if sys.version_info < (3, 14) else "_colorize",
+    *(("_colorize",) if sys.version_info[:2] != (3, 13) else ()),  # 3.13's traceback takes a class from it; it is small
     "argparse",
+    "ast",
     "biot_sidecar.telemetry.exposition",
     "ctypes",
+    "dataclasses",
     "difflib",
     "dis",
     "hashlib",
@@ -130,6 +131,7 @@ def after_a_start(code: str) -> str:
             "import sys, inspect\nprint('signature' in vars(inspect), str(inspect.signature(lambda a: 0)))",
             "False (a)",
         ),
+        ("import typing; print(typing.ForwardRef('int').__forward_arg__)", "int"),
         ("import inspect, functools; print(inspect.unwrap(functools.wraps(len)(lambda: 0)) is len)", "True"),
         (
             "import sys, inspect\ndef f(): ...\nf.__wrapped__ = f\ntry: inspect.unwrap(f)\n"
@@ -145,6 +147,32 @@ def after_a_start(code: str) -> str:
 def test_what_a_start_has_not_loaded_is_loaded_for_whoever_asks(code, printed):
     pytest.importorskip("uvloop")
     assert after_a_start(code) == printed
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python has call graphs, and makes annotations late, since 3.14")
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        ("print('dataclasses' in sys.modules, 'annotationlib' in sys.modules)", "False True"),
+        ("print(type(asyncio.graph.capture_call_graph).__name__)", "_Later"),
+        ("print(asyncio.format_call_graph(asyncio.new_event_loop().create_future())[:8])", "* Future"),
+        ("from asyncio.graph import FutureCallGraph; print(FutureCallGraph.__name__)", "FutureCallGraph"),
+        (
+            "g = asyncio.capture_call_graph(asyncio.new_event_loop().create_future())\n"
+            "print(isinstance(g, asyncio.FutureCallGraph), isinstance(1, asyncio.FutureCallGraph))",
+            "True False",
+        ),
+        ("import annotationlib as it; print(it.Format(1).name, it.ForwardRef.__name__)", "VALUE ForwardRef"),
+        ("import annotationlib; print(annotationlib.get_annotations(lambda: 0))", "{}"),
+        (
+            "import msgspec\nclass A(msgspec.Struct):\n    a: int\nprint(msgspec.json.decode(b'{\"a\":1}', type=A))",
+            "A(a=1)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_python_3_14_has_put_off_is_there_for_whoever_asks(code, printed):
+    pytest.importorskip("uvloop")
+    assert after_a_start(f"import sys, asyncio\n{code}") == printed
 
 
 @pytest.mark.e2e

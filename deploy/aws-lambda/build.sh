@@ -57,6 +57,10 @@ echo 'from biot_sidecar.__main__ import main; raise SystemExit(main())' > "$out/
 # The folder is read-only on Lambda and its time stamps are lost on the way: byte code that is trusted as it is.
 "$python" -m compileall -q --invalidation-mode unchecked-hash "$out/lib"
 
+if [ "$(uname -s) $machine" = "Linux $arch" ]; then # what it compiles is for whatever machine, but it imports the rest
+  PYTHONPATH=$out/lib "$python" -s -S -P "$repo/deploy/precompile_expressions.py"
+fi
+
 # Lambda's Linux keeps no folder of CAs; lib/biot_sidecar/http/system_cas.py says how these are used.
 "$installer" "$repo/deploy/ca_folders.py" "$out/lib/biot_sidecar/data/ca"
 

@@ -13,19 +13,32 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, SourceFileLoader
 from types import GeneratorType, ModuleType
 from typing import Any, Final
 
+from biot_sidecar import precompiled_expressions
 from biot_sidecar.compiled_modules import CompiledFinder
 
 _LIBRARIES: Final = ("asyncio", "msgspec", "yaml", "urllib.parse", "json")
 """What compiles expressions while it is imported. (Our own modules compile what every request needs.)"""
 _CLASSES_HOLD_ANNOTATIONS: Final = sys.version_info < (3, 14)
-"""Since then a class makes them when it is asked; its dataclasses import `annotationlib`, and that `ast`."""
+"""Since then a class makes them when it is asked, by `annotationlib`, which imports `ast`."""
+_LATER: Final[dict[str, tuple[str, ...]]] = (
+    {}
+    if _CLASSES_HOLD_ANNOTATIONS
+    else {
+        "annotationlib": ("Format", "call_annotate_function", "get_annotations"),
+        "asyncio.graph": (
+            *("FrameCallGraphEntry", "FutureCallGraph"),
+            *("capture_call_graph", "format_call_graph", "print_call_graph"),
+        ),
+    }
+)
+"""What msgspec and asyncio take these names of, to which nobody comes back. (A graph is made of dataclasses.)"""
 _ASKED_BY_FEW: Final = (
     *(() if _CLASSES_HOLD_ANNOTATIONS else ("_colorize",)),
     *("locale", "msgspec.inspect", "textwrap", "tokenize"),
@@ -39,11 +52,14 @@ than Python's 700, and each look, 8 % of a request's instructions, finds nothing
 """
 _CO_COROUTINE: Final = 0x80
 """The flag of a function that was defined by `async def` (inspect.CO_COROUTINE)."""
+_ends: Final[list[Callable[[], None]]] = []
+"""What `begin` began and `end` is to end."""
 
 
 def begin(*but: str) -> None:
     """Import what a serving process needs of others, all `but` these, and collect no garbage until `end`."""
     gc.disable()
+    _ends.append(precompiled_expressions.use())
     # Behind the finder of compiled modules, which has the first word where there are any.
     sys.meta_path.insert(isinstance(sys.meta_path[0], CompiledFinder), _FINDER)
     defer(
@@ -55,9 +71,12 @@ def begin(*but: str) -> None:
     )
     for name in _ASKED_BY_FEW:
         defer(name)
+    for name, names in _LATER.items():
+        if name not in sys.modules:
+            _FINDER.later[name] = names
     with (
         _expressions_compiled_when_used(),
-        _no_signatures(),
+        _no_forward_references(),
         _instead_of("typing_extensions", None),
         _instead_of("decimal", _stand_in("decimal", Decimal=_NoValue)),
         _instead_of("uuid", _stand_in("uuid", UUID=_NoValue, SafeUUID=_NoValue)),
@@ -69,6 +88,8 @@ def begin(*but: str) -> None:
 
 def end() -> None:
     """Collect garbage again, without ever looking at what the start has made: that stays."""
+    while _ends:
+        _ends.pop()()
     if _FINDER in sys.meta_path:
         sys.meta_path.remove(_FINDER)
         gc.freeze()
@@ -85,8 +106,12 @@ class _SubmoduleFinder:
 
     def __init__(self) -> None:
         self._names: dict[str, frozenset[str]] = {}
+        self.later: dict[str, tuple[str, ...]] = {}
+        """Modules that a stand-in is to be found of, once, and what others take of them."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
+        if name in self.later:
+            return ModuleSpec(name, _StandInLoader(self.later.pop(name)))  # type: ignore[arg-type]
         if path is None:
             return None
         folder, last = path[0], name.rpartition(".")[2]
@@ -115,11 +140,47 @@ class _Deferred(ModuleType):
     """Stands for a module, which is imported once somebody asks for more than the stand-in has."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__path__":
+            raise AttributeError(name)  # it is no package: so `from ... import` asks
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         module = importlib.import_module(self.__name__)
         self.__dict__.update(module.__dict__)
         return getattr(module, name)
+
+
+class _Later:
+    """Stands for a function or class of a deferred module."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._place = module, name
+
+    def _real(self) -> Any:
+        return _of(*self._place)
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return self._real()(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real(), name)
+
+    def __instancecheck__(self, value: object) -> bool:
+        return isinstance(value, self._real())
+
+
+class _StandInLoader:
+    """Loads a deferred module that knows these names, and gives all of them to `from ... import *`."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = _Deferred(spec.name)
+        module.__dict__.update({name: _Later(spec.name, name) for name in self._names}, __all__=self._names)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing to run yet."""
 
 
 def defer(name: str, **known: Any) -> None:
@@ -182,13 +243,13 @@ def _annotations(value: Any, **how: Any) -> Any:
     """inspect.get_annotations, which dataclasses asks for each of their classes since Python 3.12."""
     if isinstance(value, type) and not how:
         return dict(value.__dict__.get("__annotations__") or {})  # noqa: RUF063 - this is it
-    return _inspect("get_annotations")(value, **how)
+    return _of("inspect", "get_annotations")(value, **how)
 
 
 def _unwrapped(function: Any, **how: Any) -> Any:
     """inspect.unwrap, which dataclasses asks for each method of a class with slots since Python 3.14."""
     if how:
-        return _inspect("unwrap")(function, **how)
+        return _of("inspect", "unwrap")(function, **how)
     seen = []
     while hasattr(function, "__wrapped__"):
         seen.append(function)
@@ -198,29 +259,10 @@ def _unwrapped(function: Any, **how: Any) -> Any:
     return function
 
 
-def _inspect(name: str) -> Any:
-    """The real one's."""
-    module = sys.modules["inspect"]
-    return module.__getattr__(name) if isinstance(module, _Deferred) else getattr(module, name)
-
-
-@contextmanager
-def _no_signatures() -> Iterator[None]:
-    """A dataclass without a docstring, of which asyncio has some since Python 3.14, is described by its signature."""
-    inspect = sys.modules["inspect"]
-    if not isinstance(inspect, _Deferred):
-        yield
-        return
-    inspect.__dict__["signature"] = _no_signature
-    try:
-        yield
-    finally:
-        inspect.__dict__.pop("signature", None)
-
-
-def _no_signature(value: Any, **how: Any) -> Any:
-    """What dataclasses takes for an answer."""
-    raise ValueError("no signature while a start imports")
+def _of(name: str, attribute: str) -> Any:
+    """The real module's."""
+    module = importlib.import_module(name)
+    return module.__getattr__(attribute) if isinstance(module, _Deferred) else getattr(module, attribute)
 
 
 class Expression:
@@ -250,10 +292,27 @@ def _expressions_compiled_when_used() -> Iterator[None]:
         re.compile = compile_now
 
 
+@contextmanager
+def _no_forward_references() -> Iterator[None]:
+    """msgspec makes one to see whether it can, for which `typing` imports `annotationlib` since Python 3.14."""
+    typing = sys.modules["typing"].__dict__
+    if _CLASSES_HOLD_ANNOTATIONS or "ForwardRef" in typing:
+        yield
+        return
+    typing["ForwardRef"] = _NoValue
+    try:
+        yield
+    finally:
+        del typing["ForwardRef"]
+
+
 class _NoValue:
     """What msgspec takes for types of which the sidecar has no values: their modules are 0.7 MB."""
 
     unknown = None
+
+    def __init__(self, *arguments: object, **named: object) -> None:
+        """Made of anything."""
 
 
 def _stand_in(name: str, **names: object) -> ModuleType:

@@ -44,7 +44,8 @@ async def get(sources, path: bytes, query: bytes = b"", *, everything: bool = Tr
 
 
 async def test_metrics_come_in_the_form_that_was_asked_for(sources):
-    assert await get(sources, b"/metrics") == (200, "type for text/html", b"metrics")
+    page = await get(sources, b"/metrics")
+    assert (page.status, page.content_type, page.body) == (200, "type for text/html", b"metrics")
 
 
 async def test_the_process_is_healthy_while_it_answers(sources):

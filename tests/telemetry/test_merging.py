@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
 from typing import Any
 
-import msgspec
 import pytest
 from biot_sidecar.platform import read_process
 from biot_sidecar.telemetry import merging, snapshot
@@ -42,8 +40,8 @@ def empty() -> Snapshot:
 
 def numbers(value: Any, name: str = "", get: Callable[[Snapshot], Any] = lambda snapshot: snapshot) -> Iterator[Leaf]:
     """Every place of a State that holds one number, with how to read and how to write it."""
-    if is_dataclass(value):
-        keys, read, write = [field.name for field in fields(value)], getattr, setattr
+    if hasattr(value, "RULES"):
+        keys, read, write = list(merging.names_of(value)), getattr, setattr
     elif isinstance(value, dict):
         keys, read, write = list(value), dict.__getitem__, dict.__setitem__
     elif isinstance(value, list):
@@ -74,7 +72,7 @@ def is_field(path: str) -> str:
 
 
 def encoded(of: Snapshot) -> bytes:
-    return msgspec.msgpack.encode(of)
+    return snapshot.encode(of)
 
 
 @pytest.mark.parametrize(("path", "get", "put"), LEAVES, ids=[leaf[0] for leaf in LEAVES])

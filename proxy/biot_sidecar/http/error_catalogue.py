@@ -7,14 +7,14 @@ value that the raiser gives. They never hold a token, body or query value.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from biot_sidecar.errors import ClientError, Code, Failure, UpstreamError
 
 
-class CodeMeaning(NamedTuple):
+class CodeMeaning(msgspec.Struct, frozen=True, eq=False):
     """What a code is in HTTP. `proxy_error` is its Proxy-Status error type."""
 
     status: int

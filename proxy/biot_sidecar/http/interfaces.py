@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from biot_sidecar.auth.incurable_routes import Judgement, RouteKey
 from biot_sidecar.auth.token import Token
@@ -318,12 +318,13 @@ class Pool(Protocol[ConnectionT]):
     def release(self, connection: ConnectionT, *, keep: bool) -> None: ...
 
 
-class LocalResponse(NamedTuple):
+class LocalResponse:
     """An answer of the sidecar's own; `body` is complete."""
 
-    status: int
-    content_type: str
-    body: bytes
+    def __init__(self, status: int, content_type: str, body: bytes) -> None:
+        self.status: Final = status
+        self.content_type: Final = content_type
+        self.body: Final = body
 
 
 class Endpoints(Protocol):

@@ -6,7 +6,6 @@ lenient server might read as one of them; such a spelling has no effect here.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Final
 
@@ -33,7 +32,7 @@ def within_request(route: Route, known_fields: dict[int, list[bytes]]) -> Route:
         retry = Retry.NONE
     if timeout == route.timeout and retry is route.retry:
         return route
-    return dataclasses.replace(route, timeout=timeout, retry=retry)
+    return route.but(timeout=timeout, retry=retry)
 
 
 def _seconds(values: list[bytes]) -> float:

@@ -18,7 +18,6 @@ that rest.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Callable
 from typing import Final
 
@@ -239,7 +238,7 @@ class ConnectionHandler:
         elif might_log_in(head.method, target):
             if self._plugin_login == "deny":
                 raise errors.login_denied()
-            route = dataclasses.replace(route, authorization=Authorization.NONE)
+            route = route.but(authorization=Authorization.NONE)
         if exchange.interception in _INTERCEPTED and Kind.TRACEPARENT in head.known_fields:
             await self._guard_against_loops(head, target, exchange)
         slots = self._slots

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 
-class ProcessCounts(NamedTuple):
+class ProcessCounts(msgspec.Struct, frozen=True):
     """Sizes in bytes, `cpu` in seconds, `started` in wall-clock seconds."""
 
     cpu: float = 0.0

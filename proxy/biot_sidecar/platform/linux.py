@@ -17,6 +17,8 @@ import struct
 from array import array
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import msgspec
+
 from biot_sidecar.platform import posix
 from biot_sidecar.platform.counts import ProcessCounts
 from biot_sidecar.platform.posix import (
@@ -277,7 +279,7 @@ def read_process(proc: str = "/proc") -> ProcessCounts:
     counts = ProcessCounts(files_most=posix.file_limit())
     for read in (_read_stat, _read_files):
         with contextlib.suppress(OSError, ValueError, IndexError):  # no descriptor may be left to read it by
-            counts = counts._replace(**read(proc))
+            counts = msgspec.structs.replace(counts, **read(proc))
     return counts
 
 

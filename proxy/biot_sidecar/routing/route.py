@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Final
+from typing import Any, Final
 
 
 class Interception(StrEnum):
@@ -33,7 +32,6 @@ class Retry(Enum):
     IDEMPOTENT = "idempotent"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
 class Route:
     """One route with the file's defaults filled in. The route named `unmatched` stands for the defaults themselves.
 
@@ -41,15 +39,42 @@ class Route:
     only counts would refuse with; `source` is FILE:LINE; `patterns` are the `match:` texts as written.
     """
 
-    name: str
-    source: str
-    patterns: tuple[str, ...] = ()
-    interception: Interception = Interception.OFF
-    authorization: Authorization = Authorization.REPLACE
-    timeout: float = 60.0
-    retry: Retry = Retry.IDEMPOTENT
-    deny: str | None = None
-    observe: str | None = None
+    def __init__(
+        self,
+        name: str,
+        source: str,
+        patterns: tuple[str, ...] = (),
+        interception: Interception = Interception.OFF,
+        authorization: Authorization = Authorization.REPLACE,
+        timeout: float = 60.0,
+        retry: Retry = Retry.IDEMPOTENT,
+        deny: str | None = None,
+        observe: str | None = None,
+    ) -> None:
+        self.name: Final = name
+        self.source: Final = source
+        self.patterns: Final = patterns
+        self.interception: Final = interception
+        self.authorization: Final = authorization
+        self.timeout: Final = timeout
+        self.retry: Final = retry
+        self.deny: Final = deny
+        self.observe: Final = observe
+
+    def but(self, **changes: Any) -> Route:
+        """The same route with these changes."""
+        fields: dict[str, Any] = {
+            "name": self.name,
+            "source": self.source,
+            "patterns": self.patterns,
+            "interception": self.interception,
+            "authorization": self.authorization,
+            "timeout": self.timeout,
+            "retry": self.retry,
+            "deny": self.deny,
+            "observe": self.observe,
+        }
+        return Route(**(fields | changes))
 
 
 class Operation:

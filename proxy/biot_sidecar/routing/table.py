@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Final
 
@@ -41,9 +40,9 @@ class RouteTable:
         self._operation_tree = operation_tree()
         self.routes = tuple(routes)
         if deny_unmatched:
-            unmatched = dataclasses.replace(unmatched, deny=DENIED_UNMATCHED)
+            unmatched = unmatched.but(deny=DENIED_UNMATCHED)
         elif observe_unmatched:
-            unmatched = dataclasses.replace(unmatched, observe=OBSERVED_UNMATCHED)
+            unmatched = unmatched.but(observe=OBSERVED_UNMATCHED)
         self.unmatched = unmatched
         self.deny_unmatched = deny_unmatched
         self._patterns = _compiled(self.routes, pace) if patterns is None else list(patterns)

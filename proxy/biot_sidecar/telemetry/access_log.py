@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
@@ -31,11 +31,8 @@ _THREE_DIGITS: Final = tuple([b"%03d" % number for number in range(1000)])
 """Three decimals, ready: to format a float costs four times as much, compiled."""
 
 
-class _Parts(NamedTuple):
-    """The parts of a line that depend on a request's labels alone, as JSON."""
-
-    first_part: bytes
-    last_part: bytes
+_Parts = tuple[bytes, bytes]
+"""The first and the last part of a line, which depend on a request's labels alone, as JSON."""
 
 
 class Log:
@@ -258,7 +255,7 @@ def _make_parts(exchange: Exchange) -> _Parts:
         "client_gone": exchange.client_gone or not (exchange.status or exchange.cut),
         "cut": exchange.cut,
     }
-    return _Parts(msgspec.json.encode(first_part)[1:-1], msgspec.json.encode(last_part)[1:-1])
+    return msgspec.json.encode(first_part)[1:-1], msgspec.json.encode(last_part)[1:-1]
 
 
 def _number(value: float) -> bytes:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from biot_sidecar.telemetry.merging import MAX, MERGE
+from biot_sidecar.telemetry.merging import EITHER, MAX, Rule
 
 ACTIONS: Final = ("set", "removed", "passed", "none")
 
@@ -31,17 +29,23 @@ def _latest(mine: dict[int, Exemplar], other: dict[int, Exemplar]) -> dict[int, 
     return dict(both)
 
 
-LATEST_EXEMPLARS: Final = {MERGE: _latest}
-
-
-@dataclass(eq=False, repr=False)
 class Histogram:
     """Observations in seconds by bucket: `counts` has one place more than the bounds, for what is beyond them all."""
 
-    counts: list[int]
-    seconds: float = 0.0
-    most: float = field(default=0.0, metadata=MAX)
-    exemplars: dict[int, Exemplar] = field(default_factory=dict, metadata=LATEST_EXEMPLARS)
+    FIELDS: ClassVar[tuple[str, ...]] = ("counts", "seconds", "most", "exemplars")
+    RULES: ClassVar[dict[str, Rule]] = {"most": MAX, "exemplars": Rule(_latest)}
+
+    def __init__(
+        self,
+        counts: list[int],
+        seconds: float = 0.0,
+        most: float = 0.0,
+        exemplars: dict[int, Exemplar] | None = None,
+    ) -> None:
+        self.counts = counts
+        self.seconds = seconds
+        self.most = most
+        self.exemplars = {} if exemplars is None else exemplars
 
     def observe(self, seconds: float, bounds: tuple[float, ...]) -> int:
         """Count it; the index of its bucket."""
@@ -57,7 +61,6 @@ class Histogram:
         return bucket
 
 
-@dataclass(eq=False, repr=False)
 class RouteStats:
     """One route's requests, by method, status and the route's interception, and what became of their header.
 
@@ -65,13 +68,20 @@ class RouteStats:
     would have denied; `observes`: it is such a route.
     """
 
-    requests: dict[tuple[str, int, str], int] = field(default_factory=dict)
-    actions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACTIONS, 0))
-    duration: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
-    upstream: Histogram = field(default_factory=lambda: histogram(CALL_BOUNDS))
-    last_used: float = field(default=0.0, metadata=MAX)
-    would_deny: int = 0
-    observes: bool = field(default=False, metadata={MERGE: operator.or_})
+    FIELDS: ClassVar[tuple[str, ...]] = (
+        *("requests", "actions", "duration", "upstream"),
+        *("last_used", "would_deny", "observes"),
+    )
+    RULES: ClassVar[dict[str, Rule]] = {"last_used": MAX, "observes": EITHER}
+
+    def __init__(self) -> None:
+        self.requests: dict[tuple[str, int, str], int] = {}
+        self.actions = dict.fromkeys(ACTIONS, 0)
+        self.duration = histogram(CALL_BOUNDS)
+        self.upstream = histogram(CALL_BOUNDS)
+        self.last_used = 0.0
+        self.would_deny = 0
+        self.observes = False
 
 
 def histogram(bounds: tuple[float, ...]) -> Histogram:

@@ -1,21 +1,16 @@
 """Adds up what several processes have counted, by the fields of the values: what is counted anew is summed unasked.
 
-Numbers are added, lists element by element, dicts key by key, dataclasses field by field. A field that is no sum says
-so where it stands, by its metadata; text is the same in every process of a program.
+Numbers are added, lists element by element, dicts key by key, values that have RULES field by field. A field that is no
+sum has a rule; text is the same in every process of a program.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Protocol
 
-MERGE: Final = "merge"
-"""The metadata of a field that is no sum: a function of two processes' values."""
-LIVE: Final = "live"
-"""The metadata of a gauge, which ends with its process: its default is left. The names that follow are those of
-prometheus_client's modes for several processes."""
+import msgspec
 
 
 def _known_min(mine: float, other: float) -> float:
@@ -32,22 +27,31 @@ def _union(mine: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*mine, *other]))
 
 
-MAX: Final[Mapping[str, Any]] = {MERGE: max}
-MIN: Final[Mapping[str, Any]] = {MERGE: _known_min}
-LIVE_KNOWN: Final[Mapping[str, Any]] = {MERGE: _known, LIVE: True}
-LIVE_ALL: Final[Mapping[str, Any]] = {MERGE: operator.and_, LIVE: True}
-LIVE_SUM: Final[Mapping[str, Any]] = {LIVE: True}
-LIVE_UNION: Final[Mapping[str, Any]] = {MERGE: _union, LIVE: True}
-LIVE_MAX: Final[Mapping[str, Any]] = {MERGE: max, LIVE: True}
-LIVE_MIN: Final[Mapping[str, Any]] = {MERGE: _known_min, LIVE: True}
+class Rule(msgspec.Struct, frozen=True, eq=False):
+    """How a field of two processes becomes one: `merged` of both. A gauge is `live`, which ends with its process."""
+
+    merged: Callable[[Any, Any], Any]
+    live: bool = False
+
+
+class Counts(Protocol):
+    """What one process counts, in fields: a msgspec.Struct, or a class with FIELDS, the fields' names."""
+
+    RULES: ClassVar[dict[str, Rule]]
+    """Of the fields that are no sums."""
+
+
+def names_of(counts: Any) -> tuple[str, ...]:
+    """The names of the fields."""
+    return counts.__struct_fields__ if isinstance(counts, msgspec.Struct) else counts.FIELDS
 
 
 def merge(mine: Any, other: Any) -> Any:
     """Both values as one, of which `mine` may be changed on the way. Raises TypeError for what has no sum."""
-    if is_dataclass(mine):
-        for field in fields(mine):
-            one, two = getattr(mine, field.name), getattr(other, field.name)
-            setattr(mine, field.name, field.metadata.get(MERGE, merge)(one, two))
+    if hasattr(mine, "RULES"):
+        for name in names_of(mine):
+            rule = mine.RULES.get(name, SUM)
+            setattr(mine, name, rule.merged(getattr(mine, name), getattr(other, name)))
         return mine
     if isinstance(mine, dict):
         for key, value in other.items():
@@ -62,8 +66,21 @@ def merge(mine: Any, other: Any) -> Any:
     return mine + other
 
 
-def reset_live(state: Any) -> None:
-    """Set the gauges, which end with their process, to what they were at its start."""
-    for field in fields(state):
-        if field.metadata.get(LIVE):
-            setattr(state, field.name, field.default)
+def reset_live(state: Counts, fresh: Counts) -> None:
+    """Set the gauges, which end with their process, to what they were at its start: `fresh`."""
+    for name, rule in state.RULES.items():
+        if rule.live:
+            setattr(state, name, getattr(fresh, name))
+
+
+# The names are those of prometheus_client's modes for several processes.
+SUM: Final = Rule(merge)
+MAX: Final = Rule(max)
+MIN: Final = Rule(_known_min)
+EITHER: Final = Rule(operator.or_)
+LIVE_KNOWN: Final = Rule(_known, live=True)
+LIVE_ALL: Final = Rule(operator.and_, live=True)
+LIVE_SUM: Final = Rule(merge, live=True)
+LIVE_UNION: Final = Rule(_union, live=True)
+LIVE_MAX: Final = Rule(max, live=True)
+LIVE_MIN: Final = Rule(_known_min, live=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import msgspec
-
 from biot_sidecar.http.exchange import Exchange
 from biot_sidecar.pacing import Pace
 from biot_sidecar.routing.route import Interception
@@ -21,12 +19,12 @@ from biot_sidecar.telemetry.snapshot import (
     OVERHEAD_BOUNDS,
     UNMATCHED,
     Snapshot,
+    encode,
 )
 
 _OFF: Final = Interception.OFF
 Gauges = Callable[[], tuple[int, int, int]]
 """Requests in flight, idle upstream connections, active ones."""
-_ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 class Metrics:
@@ -188,4 +186,4 @@ class Metrics:
         snapshot.lines_dropped = self.lines_dropped()
         snapshot.spans_dropped = self.spans_dropped()
         snapshot.process = read_process_metrics()
-        return _ENCODER.encode(snapshot)
+        return encode(snapshot)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Final
+from typing import Any, ClassVar, Final
 
 import msgspec
+from msgspec import field
 
 from biot_sidecar.telemetry.histogram import Histogram, RouteStats, histogram
 from biot_sidecar.telemetry.merging import (
@@ -18,7 +18,9 @@ from biot_sidecar.telemetry.merging import (
     LIVE_SUM,
     LIVE_UNION,
     MAX,
+    Rule,
     merge,
+    names_of,
     reset_live,
 )
 from biot_sidecar.telemetry.process_metrics import ProcessMetrics
@@ -55,9 +57,21 @@ LOGIN_BOUNDS: Final[tuple[float, ...]] = (
 )  # fmt: skip
 
 
-@dataclass(eq=False, repr=False)
-class Snapshot:
+class Snapshot(msgspec.Struct, eq=False):
     """Everything that one process, or several together, have counted; `telemetry.merging` makes one of two."""
+
+    RULES: ClassVar[dict[str, Rule]] = {
+        "reload_successful": LIVE_ALL,
+        "token_expires": MAX,
+        "blocked_until": LIVE_MAX,
+        "clock_offset": LIVE_KNOWN,
+        "secret_key_expires": LIVE_MIN,
+        "secret_keys": LIVE_MAX,
+        "in_flight": LIVE_SUM,
+        "idle": LIVE_SUM,
+        "active": LIVE_SUM,
+        "dropped": LIVE_UNION,
+    }
 
     version: str
     python: str
@@ -77,20 +91,20 @@ class Snapshot:
     connects: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     closed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLOSINGS, 0))
     reloads: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
-    reload_successful: bool = field(default=True, metadata=LIVE_ALL)
-    token_expires: float = field(default=0.0, metadata=MAX)  # wall-clock seconds; 0: no token yet
-    blocked_until: float = field(default=0.0, metadata=LIVE_MAX)  # wall-clock seconds; 0: logins are not blocked
-    clock_offset: float | None = field(default=None, metadata=LIVE_KNOWN)  # BioT's clock less ours, in seconds
-    secret_key_expires: float = field(default=0.0, metadata=LIVE_MIN)  # wall-clock seconds; 0: unknown, or endless
-    secret_keys: int = field(default=0, metadata=LIVE_MAX)  # 0: it is not known when they end
-    in_flight: int = field(default=0, metadata=LIVE_SUM)
-    idle: int = field(default=0, metadata=LIVE_SUM)
-    active: int = field(default=0, metadata=LIVE_SUM)
+    reload_successful: bool = True
+    token_expires: float = 0.0  # wall-clock seconds; 0: no token yet
+    blocked_until: float = 0.0  # wall-clock seconds; 0: logins are not blocked
+    clock_offset: float | None = None  # BioT's clock less ours, in seconds
+    secret_key_expires: float = 0.0  # wall-clock seconds; 0: unknown, or endless
+    secret_keys: int = 0  # 0: it is not known when they end
+    in_flight: int = 0
+    idle: int = 0
+    active: int = 0
     descriptor_shortages: int = 0
     worker_restarts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RESTARTS, 0))
     lines_dropped: int = 0  # of the log
     spans_dropped: int = 0  # of traces
-    dropped: tuple[str, ...] = field(default=(), metadata=LIVE_UNION)  # routes that are shown no more
+    dropped: tuple[str, ...] = ()  # routes that are shown no more
     process: ProcessMetrics = field(default_factory=ProcessMetrics)
 
 
@@ -100,21 +114,44 @@ class _Dropped(msgspec.Struct):
     dropped: tuple[str, ...] = ()
 
 
+def _as_fields(counts: Any) -> dict[str, Any]:
+    return {name: getattr(counts, name) for name in names_of(counts)}
+
+
+def _from_fields(kind: type, fields: Any) -> Histogram | RouteStats:
+    if kind is Histogram:
+        return Histogram(**fields)
+    stats = RouteStats()
+    for name, value in fields.items():
+        setattr(stats, name, Histogram(**value) if name in ("duration", "upstream") else value)
+    return stats
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_as_fields)
+
+
 @cache
 def _decoder() -> msgspec.msgpack.Decoder[Snapshot]:
     """Made with the first scrape: msgspec looks at the type of every field."""
-    return msgspec.msgpack.Decoder(Snapshot)
+    return msgspec.msgpack.Decoder(Snapshot, dec_hook=_from_fields)
 
 
-_DROPPED_DECODER: Final = msgspec.msgpack.Decoder(_Dropped)
+@cache
+def _dropped_decoder() -> msgspec.msgpack.Decoder[_Dropped]:
+    return msgspec.msgpack.Decoder(_Dropped)
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """As merge_snapshots() takes it, in this process or another."""
+    return _ENCODER.encode(snapshot)
 
 
 def ended_totals(snapshots: Sequence[bytes]) -> bytes:
     """The totals of processes that have ended, as one snapshot: counters stay, gauges are reset."""
     state = merge_snapshots(snapshots)
-    reset_live(state)
-    reset_live(state.process)
-    return msgspec.msgpack.encode(state)
+    reset_live(state, Snapshot(state.version, state.python))
+    reset_live(state.process, ProcessMetrics())
+    return encode(state)
 
 
 def merge_snapshots(snapshots: Sequence[bytes]) -> Snapshot:
@@ -131,6 +168,6 @@ def drop_routes(ended: bytes, living: Sequence[bytes]) -> bytes:
     """The totals of `ended` processes, less the routes that a living process shows no more."""
     state = _decoder().decode(ended)
     for snapshot in living:
-        for name in _DROPPED_DECODER.decode(snapshot).dropped:
+        for name in _dropped_decoder().decode(snapshot).dropped:
             state.routes.pop(name, None)
-    return msgspec.msgpack.encode(state)
+    return encode(state)

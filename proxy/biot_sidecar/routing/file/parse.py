@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from enum import Enum
 from typing import Any, Final
 
@@ -85,7 +84,7 @@ def _defaults(entries: Entries, report: Diagnostics) -> tuple[Route, Unmatched]:
         return plain, Unmatched.ALLOW
     key, node = entries["defaults"]
     keys = values.mapping(node, report, "defaults", "defaults is a mapping, such as timeout: 60s")
-    unmatched = dataclasses.replace(plain, source=f"{report.file}:{key.line}", **_settings(keys, report))
+    unmatched = plain.but(source=f"{report.file}:{key.line}", **_settings(keys, report))
     if "unmatched" not in keys:
         return unmatched, Unmatched.ALLOW
     return unmatched, values.word(keys["unmatched"][1], report, "unmatched", Unmatched) or Unmatched.ALLOW
