@@ -15,7 +15,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.bench import crowd, guard, lambda_cost, measure, uploads
+from tests.bench import crowd, guard, lambda_cost, measure, optimized, start_cpu, uploads
 from tests.bench.contestants import ALL_IN_FLIGHT, CROWDED, DIALLERS, LIMITED, MAKERS, Job, routes, sidecar
 from tests.bench.measure import CONNECTIONS, FULL, QUICK, TLS_CONNECTIONS, Figures, Pace
 from tests.bench.program import Program
@@ -52,6 +52,7 @@ class Bench:
                 self._dials()
                 self._crowds()
             self._uploads()
+        self._ready()
         self._lambda()
 
     # ---- starting
@@ -147,6 +148,13 @@ class Bench:
             print(f"nothing of AWS Lambda: {reason}", file=sys.stderr)
             self.missing[lambda_cost.WITH] = str(reason)
 
+    def _ready(self) -> None:
+        print("starts in turn", flush=True)
+        try:
+            start_cpu.measure(self.figures)
+        except Missing as reason:
+            print(f"no CPU time of a start over https: {reason}", file=sys.stderr)
+
     def _start_ups(self) -> None:
         for name in self._names:
             if name not in self.missing:
@@ -232,7 +240,7 @@ def _setting(figures: Figures, pace: Pace) -> str:
         f"log (through a pipe), rules, token, guards; its peers only add the header. It is compiled, as in its image; "
         f"interpreted it is the source as it stands. {pace.rounds} rounds of {pace.turns} turns at each load, a second "
         f"each, every proxy in turn. The figures are medians{spread}; a goal's ratio is the median of those within one "
-        f"turn. Compare figures of one run only."
+        f"turn. Starts over https and on AWS Lambda are those of {optimized.told()}. Compare figures of one run only."
     )
 
 

@@ -2,8 +2,8 @@
 
 AWS's own runtime client for Python (awslambdaric) and the sidecar's bundle, as Lambda would start them, held by the
 kernel to the share of a core that a function of so many megabytes has. Lambda's APIs and a BioT over https, nginx,
-are outside of that. Needs root and the cgroup controller `cpu`. PYTHON is the interpreter of plugin and sidecar, this
-one if it is not set; COMPILED=1 makes the bundle compiled.
+are outside of that. Needs root and the cgroup controller `cpu`. Plugin and sidecar run by an optimized Python, or by
+BENCH_PYTHON (optimized.py); COMPILED=1 makes the bundle compiled.
 
 The sections, of which all are run if none is named: `start`, `event`, `timeout` and `memory`.
 """
@@ -21,6 +21,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from tests.bench import optimized
 from tests.bench.measure import Figures
 from tests.bench.upstream import Upstream
 from tests.bench.workshop import Missing
@@ -35,7 +36,6 @@ TIMEOUT: Final = 3.0
 """Seconds that BioT's plugins have by default."""
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "7"))
 EVENTS: Final = 50
-PYTHON: Final = os.environ.get("PYTHON", sys.executable)
 ALONE: Final = "alone"
 WAYS: Final = ("image", "wrapper", "import")
 WITHOUT: Final = "the plugin alone"
@@ -88,12 +88,13 @@ class Share:
 class Bench:
     """A bundle and a BioT, and plugins that use them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str) -> None:
         self._folder = folder
+        self._python = python
         self.bundle = folder / "biot_sidecar"
         subprocess.run(
             [DEPLOY / "aws-lambda" / "build.sh", self.bundle], check=True,
-            env={**os.environ, "PYTHON": PYTHON, "PIP_QUIET": "1"},
+            env={**os.environ, "PYTHON": python, "PIP_QUIET": "1"},
         )  # fmt: skip
         self.biot = Upstream(folder)
         # Amazon Linux has the web's CAs in one file; BioT's is one more of them.
@@ -117,14 +118,14 @@ class Bench:
             environment = Environment(api, folder, self._variables())
             environment.within = share.within
             try:
-                yield Plugin(api, environment, way, self.bundle)
+                yield Plugin(api, environment, way, self.bundle, self._python)
             finally:
                 environment.kill()
                 share.remove()
 
     def _variables(self) -> dict[str, str]:
         return {
-            "PATH": f"{Path(PYTHON).resolve().parent}:/usr/bin:/bin",
+            "PATH": f"{Path(self._python).resolve().parent}:/usr/bin:/bin",
             "SSL_CERT_FILE": str(self._cas),
             "SSL_CERT_DIR": "/nowhere",
             "SIDECAR_HOME": str(self.bundle),
@@ -138,10 +139,10 @@ class Bench:
 class Plugin:
     """A plugin as Lambda's service sees it."""
 
-    def __init__(self, api: LambdaApi, environment: Environment, way: str, bundle: Path) -> None:
+    def __init__(self, api: LambdaApi, environment: Environment, way: str, bundle: Path, python: str) -> None:
         self.api = api
         self.environment = environment
-        runtime = [PYTHON, "-m", "awslambdaric", "index.handler"]
+        runtime = [python, "-m", "awslambdaric", "index.handler"]
         self._extensions = [bundle / "bin" / "extension"] if way == "image" else []
         wrapped = {"image": [str(bundle / "bin" / "plugin-env")], "wrapper": [str(bundle / "bin" / "wrapper")]}
         self._runtime = [*wrapped.get(way, []), *runtime]
@@ -289,12 +290,11 @@ def made() -> Iterator[Bench]:
     """Raises Missing."""
     if sys.platform != "linux" or os.geteuid():
         raise Missing("only root can hold processes to a share of a core, on Linux")
-    if subprocess.run([PYTHON, "-c", "import awslambdaric"], check=False, capture_output=True).returncode:
-        raise Missing(f"{PYTHON} has no awslambdaric: pip install awslambdaric")
+    python = optimized.python("awslambdaric")
     nice = os.nice(0)
     os.nice(-15)  # how long Lambda's APIs and BioT take is not to be measured
     with TemporaryDirectory() as folder:
-        bench = Bench(Path(folder))
+        bench = Bench(Path(folder), python)
         bench.biot.program.start()
         try:
             bench.biot.program.wait_until_up()
@@ -306,6 +306,7 @@ def made() -> Iterator[Bench]:
 
 def main(names: list[str]) -> None:
     with made() as bench:
+        print(optimized.told())
         for name in names or SECTIONS:
             SECTIONS[name](bench)
 
