@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from biot_sidecar.errors import UpstreamError
+from biot_sidecar.http.dialing import Dialer
 from biot_sidecar.http.handshake_pacing import PER_TURN, HandshakePacer, NotNeeded
+from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.tls import tls_context
 
 from tests.http.test_pool_waiting import acquiring
@@ -45,6 +48,16 @@ async def test_who_leaves_and_who_is_not_needed_hold_up_nobody():
 @pytest.fixture
 def authority(tmp_path):
     return Authority(tmp_path)
+
+
+async def test_a_dial_whose_turn_does_not_come_in_time_speaks_of_tls_where_there_is_no_proxy(authority):
+    context = tls_context(str(authority.ca_file))
+    async with server(answer_each, authority.server_context()) as port:
+        dialer = Dialer(Wires(port, context).address, context, Resolver(float), connect_timeout=0.05)
+        dialer._pacer._left, dialer._pacer._scheduled = 0, True
+        with pytest.raises(UpstreamError) as raised:
+            await dialer.connect(asyncio.Protocol(), lambda: True)
+    assert "TLS was not agreed upon within 0.05s" in raised.value.message
 
 
 async def test_calls_that_are_served_meanwhile_spare_the_handshakes_that_had_not_begun(authority):

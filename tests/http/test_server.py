@@ -503,3 +503,7 @@ async def test_room_is_made_by_closing_what_has_rested_since_it_was_asked_for_la
     assert not rests.transport.closed
     sidecar.listener.make_room()
     assert [one.transport.closed for one in (rests, busy, fresh)] == [True, False, False]
+    for one in (busy, fresh):
+        one.transport.lose()
+    await sidecar.settle()
+    assert not sidecar.listener._rested  # nothing is held of those that have ended

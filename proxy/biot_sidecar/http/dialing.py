@@ -176,7 +176,8 @@ class Dialer:
         """The failure in words: the proxy's as long as its tunnel did not stand."""
         seconds = self._connect_timeout
         if isinstance(error, TimeoutError) and dial.transport is not None:
-            error = SilentInHandshake() if isinstance(dial.stage, _Handshake) else SilentProxy()
+            in_handshake = self._proxy is None or isinstance(dial.stage, _Handshake)
+            error = SilentInHandshake() if in_handshake else SilentProxy()
         if self._proxy is not None and not dial.through:
             return proxy_unreachable(error, self._proxy, self.server, seconds)
         return unreachable(error, self.server, seconds, via=self.via)

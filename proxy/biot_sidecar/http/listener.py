@@ -323,6 +323,7 @@ class Listener:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         connection = self._connections.pop(task)
+        self._rested.pop(connection, None)
         connection.served()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._report(error)
