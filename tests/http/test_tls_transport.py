@@ -61,6 +61,9 @@ class Wire:
             self.pass_on()
             with suppress(ssl.SSLWantReadError):
                 self.server.do_handshake()
+        self.tls.end_handshake()
+        self.pass_on()
+        self.server.do_handshake()
         self.pass_on()
 
     def pass_on(self) -> None:
@@ -96,6 +99,39 @@ async def test_pieces_leave_together_and_in_their_order(connected):
     connected.tls.writelines([b"a", b"b"])
     connected.pass_on()
     assert connected.server.read() == b"ab"
+
+
+async def test_the_handshakes_last_part_leaves_with_the_first_data(wire):
+    wire.connect()
+    wire.pass_on()
+    with suppress(ssl.SSLWantReadError):
+        wire.server.do_handshake()
+    wire.pass_on()
+    assert (wire.above.told, wire.below.out) == (["made"], b"")
+    wire.tls.write(b"GET")
+    wire.pass_on()
+    wire.server.do_handshake()
+    assert wire.server.read() == b"GET"
+
+
+@pytest.mark.parametrize("piece", [1, 4, 5, 6, 7000, 16_406, 20_000, 60_000])
+async def test_records_are_read_when_they_are_whole_however_they_arrive(connected, piece):
+    arriving, ends, lengths = b"", [], (16_384, 16_384, 7_232)
+    for length in lengths:
+        connected.server.write(bytes(length))
+        arriving += connected._outgoing.read()
+        ends.append(len(arriving))
+    for at in range(0, len(arriving), piece):
+        connected.below.say(arriving[at : at + piece])
+        arrived = min(at + piece, len(arriving))
+        whole = sum(length for length, end in zip(lengths, ends, strict=True) if end <= arrived)
+        assert (len(connected.above.heard), connected.tls.mid_record) == (whole, arrived not in ends)
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 400", b"\x17\x02\x03\x00\x20", b"\x17\x03\x03\xff\xff"])
+async def test_what_cannot_become_a_record_ends_the_connection_before_it_is_whole(connected, start):
+    connected.below.say(start)
+    assert connected.below.closed
 
 
 async def test_before_it_is_connected_there_is_nothing_to_end(wire):

@@ -527,6 +527,22 @@ async def test_half_a_record_on_a_resting_connection_makes_it_unusable(authority
         assert wires.pool.take() is None
 
 
+async def test_a_connection_that_rests_before_its_first_request_has_ended_its_handshake(authority):
+    accepted = asyncio.Event()
+
+    async def quiet(reader, writer):
+        accepted.set()
+        await reader.read()
+
+    async with server(quiet, authority.server_context()) as port:
+        wires = Wires(port, tls_context(str(authority.ca_file)))
+        wires.pool.release(await wires.dial(), keep=True)
+        async with asyncio.timeout(DEADLINE):
+            await accepted.wait()
+        assert wires.pool.take() is not None
+        wires.pool.close()
+
+
 async def test_session_tickets_make_no_connection_unusable(authority):
     async with server(answer_each, authority.server_context()) as port:
         wires = Wires(port, tls_context(str(authority.ca_file)))

@@ -4,8 +4,8 @@ The loop's own TCP transport reads, writes and notices ends, so that no end is l
 What arrives is decrypted and handed on at once, what the kernel still held when a connection broke included.
 
 The peer's close_notify is the only clean end (RFC 8446, section 6.1), told by `eof_received`; a connection that just
-ends is lost, and what it carried may be cut short. Records are followed by their lengths (section 5.1) where OpenSSL
-keeps a part of one to itself: a connection on which part of a record lies is not at rest.
+ends is lost, and what it carried may be cut short. Records are followed by their lengths (section 5.1), and
+OpenSSL is asked for whole ones: a connection on which part of a record lies is not at rest.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ HEADER: Final = 5
 CONTENT_TYPES: Final = frozenset({20, 21, 22, 23})
 """First bytes of records (RFC 8446, appendix B.1)."""
 
+_LONGEST: Final = RECORD + 2048
+"""Bytes of the longest record, encrypted: TLS 1.2's (RFC 5246, section 6.2.3)."""
+
 _NOBODY: Final = asyncio.Protocol()
 
 
@@ -37,13 +40,14 @@ class TlsTransport:
     """
 
     __slots__ = (
+        "_begun",
         "_closing",
         "_error",
+        "_header",
         "_heard",
         "_incoming",
         "_missing",
         "_outgoing",
-        "_part",
         "_protocol",
         "_ready",
         "_resuming",
@@ -75,8 +79,9 @@ class TlsTransport:
         self._shaken = False
         self._closing = False
         self._error: Exception | None = None
-        self._missing = 0  # bytes of a record that are still to come
-        self._part = b""  # the beginning of a record's header
+        self._begun = 0  # bytes that have arrived of a record that is not whole
+        self._missing = 0  # bytes of it that are still to come, as far as its header tells
+        self._header = b""  # of it, where that is not whole either
         self.written = 0  # bytes handed to the transport below
 
     # ---- from the transport below
@@ -98,40 +103,33 @@ class TlsTransport:
         if self._closing:
             return
         self._incoming.write(data)
+        self._follow(data)
         if not self._shaken:
-            self._follow(bytes(data))
             if not self._heard and data[0] not in CONTENT_TYPES:
                 self._break_handshake(NoTls())
                 return
             self._heard = True
             self._shake_hands()
-            if not self._shaken:
+            if not self._shaken or self._incoming.pending <= self._begun:
                 return
-            self._decrypt()
-        elif not self._decrypt():
-            self._follow(bytes(data))
-        else:
-            self._missing = 0
-            self._part = b""
+        self._decrypt()
 
-    def _decrypt(self) -> bool:
-        """Hand on all that can be read. True when that was all that had come; False if part of a record may lie here,
-        or a record that is not the connection's (a session ticket).
-        """
+    def _decrypt(self) -> None:
+        """Hand on the data of all records that are whole. To ask for part of one would make an exception each time."""
         incoming = self._incoming
+        begun = self._begun
         read = self._tls.read
         pieces: list[bytes] = []
-        whole = True
         ended = False
         try:
-            while incoming.pending:
+            while incoming.pending > begun:
                 piece = read(RECORD)
                 if not piece:
                     ended = True
                     break
                 pieces.append(piece)
-        except ssl.SSLWantReadError:
-            whole = False
+        except ssl.SSLWantReadError:  # after a record that is not the connection's (a session ticket)
+            pass
         except ssl.SSLError as error:
             self._error = error
         if pieces:
@@ -145,7 +143,6 @@ class TlsTransport:
             self._end()
         elif self._error is not None:
             self._end()
-        return whole
 
     def _keep_session(self, sessions: TlsSessions) -> None:
         """The server's first data: its tickets have come before it."""
@@ -158,20 +155,32 @@ class TlsTransport:
         if self._resuming and self._sessions is not None:
             self._sessions.broken()
 
-    def _follow(self, data: bytes) -> None:
-        """Find out where the records end that `data` continues."""
-        data = self._part + data
+    def _follow(self, data: memoryview) -> None:
+        """Find out where the records end that `data` continues. What can be no record passes for a whole one, so that
+        OpenSSL says what is wrong with it.
+        """
+        if self._header:  # which came in two pieces
+            data = memoryview(self._header + bytes(data))
+            self._header = b""
+        size = len(data)
         at = self._missing
-        while at + HEADER <= len(data):
-            at += HEADER + int.from_bytes(data[at + 3 : at + HEADER], "big")
-        self._missing = max(0, at - len(data))
-        self._part = data[at:]
+        begun = self._begun + size
+        while at + HEADER <= size:
+            begun = size - at
+            at += HEADER + (data[at + 3] << 8 | data[at + 4])
+        if at < size:
+            self._header = bytes(data[at:])
+            begun = size - at
+        elif at == size or (begun <= size and not _begins_record(data[size - begun :])):
+            begun = 0
+        self._missing = max(0, at - size)
+        self._begun = begun
 
     @property
     def mid_record(self) -> bool:
         """True when part of a record has arrived, and the rest has not; here or in TLS below."""
         below: object = self._tcp
-        return bool(self._missing or self._part) or (isinstance(below, TlsTransport) and below.mid_record)
+        return self._begun > 0 or (isinstance(below, TlsTransport) and below.mid_record)
 
     @property
     def handed(self) -> int:
@@ -223,11 +232,16 @@ class TlsTransport:
         except (ssl.SSLError, ssl.CertificateError) as error:
             self._break_handshake(error)
             return
-        self._flush()
         self._shaken = True
         if not self._ready.done():
             self._ready.set_result(None)
         self._protocol.connection_made(cast(asyncio.Transport, self))
+
+    def end_handshake(self) -> None:
+        """Send our last part of it, which waits for the first data above it: a write for both is one system call fewer,
+        and one wake-up of the server.
+        """
+        self._flush()
 
     def _break_handshake(self, error: Exception) -> None:
         self._closing = True
@@ -313,3 +327,7 @@ class TlsTransport:
         self._closing = True
         if self._tcp is not None:
             self._tcp.abort()
+
+
+def _begins_record(data: memoryview) -> bool:
+    return data[0] in CONTENT_TYPES and data[1] == 3 and (data[3] << 8 | data[4]) <= _LONGEST

@@ -119,6 +119,11 @@ class UpstreamConnection(Connection, UpstreamStream):
         if isinstance(error, ssl.SSLError) and self.failure is None:
             self._fail(tls_broken(error, self._pool.server))
 
+    def end_handshake(self) -> None:
+        """Nothing is to be written soon that the last part of the TLS handshake could go with."""
+        if self._tls is not None:
+            self._tls.end_handshake()
+
     @property
     def _handed(self) -> int:
         """Bytes handed to the TCP transport so far."""

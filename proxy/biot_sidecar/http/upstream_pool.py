@@ -282,6 +282,8 @@ class Pool(ConnectionOwner):
             self._given_back += 1
             waiter.give(connection)
             return
+        if not connection.uses:
+            connection.end_handshake()
         connection.pooled = True
         connection.idle_since = now
         connection.idle_at = self._wall()
