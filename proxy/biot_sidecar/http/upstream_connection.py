@@ -161,7 +161,10 @@ class UpstreamConnection(Connection, UpstreamStream):
 
     @property
     def unheard(self) -> bool:
-        """True when nothing came of what was sent, not even the other machine's word that it has arrived."""
+        """True when nothing came of what was sent, not even the other machine's word that it has arrived.
+
+        Of a call that is given up within a round trip nobody knows.
+        """
         if self.raw_head is not None or self.lost:
             return self.raw_head is None
         sock = self.transport.get_extra_info("socket")

@@ -97,7 +97,8 @@ _UNKNOWN_UID: Final = -1
 _BROKEN: Final = select.POLLHUP | select.POLLERR
 _NO_MORE_READING: Final = 1  # RCV_SHUTDOWN
 _UCRED: Final = struct.Struct("=iII")  # pid, uid, gid (unix(7), SO_PEERCRED)
-_UNACKED: Final = 24  # offsets in struct tcp_info
+_RETRANSMITS: Final = 2  # offsets in struct tcp_info
+_UNACKED: Final = 24
 _BYTES_SENT: Final = 200
 _BYTES_RETRANS: Final = 208
 _SO_ATTACH_FILTER: Final = 26
@@ -149,9 +150,9 @@ def bytes_sent(sock: Any) -> int | None:
 
 
 def unacknowledged(sock: Any) -> bool:
-    """By tcpi_unacked, segments."""
+    """By tcpi_unacked, segments, once something was sent again: before that a word may be on its way."""
     info = _tcp_info(sock)
-    return len(info) >= _UNACKED + 4 and struct.unpack_from("I", info, _UNACKED)[0] > 0
+    return len(info) >= _UNACKED + 4 and info[_RETRANSMITS] > 0 and struct.unpack_from("I", info, _UNACKED)[0] > 0
 
 
 def _tcp_info(sock: Any) -> bytes:
