@@ -131,7 +131,7 @@ def after_a_start(code: str) -> str:
             "import sys, inspect\nprint('signature' in vars(inspect), str(inspect.signature(lambda a: 0)))",
             "False (a)",
         ),
-        ("import typing; print(typing.ForwardRef('int').__forward_arg__)", "int"),
+        ("import typing; print(type(typing.ForwardRef('Foo').__forward_code__).__name__)", "code"),
         ("import inspect, functools; print(inspect.unwrap(functools.wraps(len)(lambda: 0)) is len)", "True"),
         (
             "import sys, inspect\ndef f(): ...\nf.__wrapped__ = f\ntry: inspect.unwrap(f)\n"

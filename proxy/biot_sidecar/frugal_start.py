@@ -294,16 +294,23 @@ def _expressions_compiled_when_used() -> Iterator[None]:
 
 @contextmanager
 def _no_forward_references() -> Iterator[None]:
-    """msgspec makes one to see whether it can, for which `typing` imports `annotationlib` since Python 3.14."""
-    typing = sys.modules["typing"].__dict__
-    if _CLASSES_HOLD_ANNOTATIONS or "ForwardRef" in typing:
+    """msgspec makes one to see whether it can, for which `typing` compiles a word; the first `compile()` of a process
+    makes the classes of `ast`. Since Python 3.14 it imports `annotationlib` besides.
+    """
+    typing = importlib.import_module("typing").__dict__
+    name, value = ("compile", _compiled_unless_tried) if _CLASSES_HOLD_ANNOTATIONS else ("ForwardRef", _NoValue)
+    if name in typing:
         yield
         return
-    typing["ForwardRef"] = _NoValue
+    typing[name] = value
     try:
         yield
     finally:
-        del typing["ForwardRef"]
+        del typing[name]
+
+
+def _compiled_unless_tried(source: Any, *how: Any) -> Any:
+    return None if source == "Foo" else compile(source, *how)
 
 
 class _NoValue:
