@@ -40,7 +40,9 @@ SPARED = {
     "textwrap",
     "tokenize",
 }
-NEEDED_BY_NOBODY = SPARED - {"biot_sidecar.telemetry.exposition", "hashlib"} | {
+ANNOTATIONS_NEED = {"ast"} if sys.version_info >= (3, 14) else set()
+"""msgspec asks for those of the classes that the first scrape decodes."""
+NEEDED_BY_NOBODY = SPARED - {"biot_sidecar.telemetry.exposition", "hashlib"} - ANNOTATIONS_NEED | {
     "_strptime",
     "biot_sidecar.auth.redis_store",
     "calendar",
