@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import ssl
@@ -48,8 +49,8 @@ async def test_a_start_reads_no_certificate_that_lies_in_the_folder_and_the_hand
     context = tls_context(None)
     assert context.get_ca_certs() == []
     async with server(lambda reader, writer: reader.read(), system.server_context()) as port:
-        wires = Wires(port, context)
-        await wires.dial()
+        connection = await Wires(port, context).dial()
+        connection.close()
     assert len(context.get_ca_certs()) == 1
 
 
@@ -123,9 +124,11 @@ async def dials(context: ssl.SSLContext, authority: Authority) -> bool:
     """True if this one's server is trusted."""
     async with server(lambda reader, writer: reader.read(), authority.server_context()) as port:
         try:
-            await Wires(port, context).dial()
+            connection = await Wires(port, context).dial()
         except UpstreamError:
             return False
+        connection.close()
+        await asyncio.sleep(0)  # it closes in the next turn
         return True
 
 
