@@ -29,7 +29,7 @@ and what any of them may use:
 
     errors              every failure the path can name, by whose fault it is
     frugal_start        a start that imports and compiles no more than it needs
-    precompiled_expressions  regular expressions that a build has compiled for the start
+    precompiled_regexes  regular expressions that a build has compiled for the start
     compiled_modules    where the compiled form's modules are found
     extras              the parts that an installation may lack
     durations           durations as people write them

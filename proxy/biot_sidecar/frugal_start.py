@@ -20,7 +20,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, SourceFileLoader
 from types import GeneratorType, ModuleType
 from typing import Any, Final
 
-from biot_sidecar import precompiled_expressions
+from biot_sidecar import precompiled_regexes
 from biot_sidecar.compiled_modules import CompiledFinder
 
 _LIBRARIES: Final = ("asyncio", "msgspec", "yaml", "urllib.parse", "json")
@@ -59,7 +59,7 @@ _ends: Final[list[Callable[[], None]]] = []
 def begin(*but: str) -> None:
     """Import what a serving process needs of others, all `but` these, and collect no garbage until `end`."""
     gc.disable()
-    _ends.append(precompiled_expressions.use())
+    _ends.append(precompiled_regexes.use())
     # Behind the finder of compiled modules, which has the first word where there are any.
     sys.meta_path.insert(isinstance(sys.meta_path[0], CompiledFinder), _FINDER)
     defer(

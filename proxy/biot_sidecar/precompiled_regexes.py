@@ -1,6 +1,6 @@
 """The regular expressions of a start, compiled where an image or a bundle is built: to compile them is 4 % of a start.
 
-deploy/precompile_expressions.py writes what `re` gives to its engine. The engine's version stands in the file; a start
+deploy/precompile_regexes.py writes what `re` gives to its engine. The engine's version stands in the file; a start
 leaves what was made for another one, and compiles as ever.
 """
 
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-FILE: Final = os.path.join(os.path.dirname(__file__), "data", f"expressions.{sys.implementation.cache_tag}")
+FILE: Final = os.path.join(os.path.dirname(__file__), "data", f"regexes.{sys.implementation.cache_tag}")
 """Holds MAGIC, and by pattern and flags what `_sre.compile` takes beside the pattern."""
 MAGIC: Final[int] = _sre.MAGIC
 _compiler: Final[Any] = re._compiler  # type: ignore[attr-defined]

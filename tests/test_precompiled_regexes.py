@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from biot_sidecar import precompiled_expressions
+from biot_sidecar import precompiled_regexes
 
 from tests.deploy.programs import DEPLOY, PLAIN
 
@@ -21,14 +21,14 @@ PATTERN = "(?P<one>a+)|[^\\W\\d]{2,}"
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """What a build writes."""
-    made = tmp_path_factory.mktemp("build") / "expressions"
-    subprocess.run([sys.executable, DEPLOY / "precompile_expressions.py", made], env=UNMEASURED, check=True, timeout=60)
+    made = tmp_path_factory.mktemp("build") / "regexes"
+    subprocess.run([sys.executable, DEPLOY / "precompile_regexes.py", made], env=UNMEASURED, check=True, timeout=60)
     return made
 
 
 def used(file: Path, known: object) -> None:
     file.write_bytes(known if isinstance(known, bytes) else marshal.dumps(known))
-    end = precompiled_expressions.use(str(file))
+    end = precompiled_regexes.use(str(file))
     re.purge()
     try:
         assert re.compile(PATTERN, re.IGNORECASE).fullmatch("AA")["one"] == "AA"
@@ -38,7 +38,7 @@ def used(file: Path, known: object) -> None:
 
 def test_a_start_compiles_none_of_its_own(file):
     code = f"""
-from biot_sidecar import precompiled_expressions as it
+from biot_sidecar import precompiled_regexes as it
 use = it.use
 it.use = lambda: use({str(file)!r})
 from biot_sidecar import frugal_start
@@ -81,19 +81,19 @@ def test_all_of_them_match_what_those_of_the_source_match(file):
     ],
 )
 def test_of_another_engine_and_of_what_is_broken_nothing_is_taken(tmp_path, known):
-    used(tmp_path / "expressions", known)
+    used(tmp_path / "regexes", known)
 
 
 def test_where_nothing_was_built_all_are_compiled(tmp_path):
-    end = precompiled_expressions.use(str(tmp_path / "none"))
+    end = precompiled_regexes.use(str(tmp_path / "none"))
     assert re.compile(PATTERN)
     end()
 
 
 def test_what_was_built_is_left_aside_once_the_start_has_ended(tmp_path):
     compiled = re._compiler.compile
-    (tmp_path / "expressions").write_bytes(marshal.dumps((_sre.MAGIC, {})))
-    end = precompiled_expressions.use(str(tmp_path / "expressions"))
+    (tmp_path / "regexes").write_bytes(marshal.dumps((_sre.MAGIC, {})))
+    end = precompiled_regexes.use(str(tmp_path / "regexes"))
     assert re._compiler.compile is not compiled
     end()
     assert re._compiler.compile is compiled

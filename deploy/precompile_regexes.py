@@ -1,7 +1,7 @@
-"""Compiles the regular expressions of a start where an image or a bundle is built: precompile_expressions.py [FILE].
+"""Compiles the regular expressions of a start where an image or a bundle is built: precompile_regexes.py [FILE].
 
 Run by the Python that is to start, with its biot_sidecar, beside which they are kept unless FILE says where:
-biot_sidecar/precompiled_expressions.py uses them.
+biot_sidecar/precompiled_regexes.py uses them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from biot_sidecar import frugal_start
-from biot_sidecar.precompiled_expressions import FILE, MAGIC
+from biot_sidecar.precompiled_regexes import FILE, MAGIC
 
 _MODULES: Final = ("biot_sidecar.cli.serve", "biot_sidecar.process.lifecycle")
 """With them comes what a start imports."""
