@@ -11,7 +11,7 @@ from biot_sidecar.http.deadlines import Wakeup
 from biot_sidecar.http.upstream_connection import UpstreamConnection
 from biot_sidecar.http.upstream_pool import AGE_SPREAD, DIALS_PER_LOOK, DIALS_PER_TURN, LOOK_EVERY, SPARE
 
-from tests.http.test_upstream_pool import OK, answer_each, body_of, exchange
+from tests.http.test_upstream_pool import OK, answer_each, body_of, exchange, in_use
 from tests.http.wires import Basin, Wires, server, settled
 
 OWN_DIAL = "puts a dial of its own into an object of a compiled class"
@@ -204,10 +204,7 @@ async def test_who_was_given_one_that_ends_in_that_moment_keeps_the_first_place(
     async with server(answer_each) as port:
         ended = []
         wires = Wires(port, ended=ended.append)
-        busy = []
-        for _ in range(2):
-            busy.append(await wires.dial())
-            await body_of(wires, busy[-1], await wires.ask(busy[-1]), Basin())
+        busy = [await in_use(wires) for _ in range(2)]
         Dials(wires)
         waiting = [acquiring(wires) for _ in range(2)]
         await asyncio.sleep(0)
@@ -239,8 +236,7 @@ async def test_one_that_is_handed_over_is_not_used_if_something_came_that_the_lo
     async with server(talkative) as port:
         ended = []
         wires = Wires(port, ended=ended.append)
-        busy = await wires.dial()
-        await body_of(wires, busy, await wires.ask(busy), Basin())
+        busy = await in_use(wires)
         busy.pause_reading()  # as for a client that was slow to read the answer
         say_more.set()
         await settled(busy.has_input)
@@ -257,10 +253,7 @@ async def test_one_that_is_handed_over_is_not_used_if_something_came_that_the_lo
 async def test_who_was_given_one_that_ends_takes_another_that_has_come_to_rest_meanwhile():
     async with server(answer_each) as port:
         wires = Wires(port)
-        busy = []
-        for _ in range(2):
-            busy.append(await wires.dial())
-            await body_of(wires, busy[-1], await wires.ask(busy[-1]), Basin())
+        busy = [await in_use(wires) for _ in range(2)]
         dials = Dials(wires)
         waiting = acquiring(wires)
         await asyncio.sleep(0)

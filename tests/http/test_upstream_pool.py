@@ -19,6 +19,7 @@ from biot_sidecar.http.dialing import Dialer
 from biot_sidecar.http.framing import response_head
 from biot_sidecar.http.resolver import Resolver
 from biot_sidecar.http.tls import tls_context
+from biot_sidecar.http.upstream_connection import UpstreamConnection
 from biot_sidecar.http.upstream_pool import IDLE_LIMIT, PROBE_AFTER, SPARE, SURPLUS_REST
 
 from tests.http.wires import DEADLINE, Basin, Wires, server, settled
@@ -71,11 +72,16 @@ async def body_of(wires: Wires, connection, raw: bytes, basin: Basin) -> None:
     await wires.until(lambda: connection.body_done or connection.lost or connection.failure)
 
 
-async def exchange(wires: Wires) -> None:
-    """A whole request and answer, the connection given back after it."""
+async def in_use(wires: Wires) -> UpstreamConnection:
+    """A connection that has answered a whole request, and was not given back."""
     connection = wires.pool.take() or await wires.dial()
     await body_of(wires, connection, await wires.ask(connection), Basin())
-    wires.pool.release(connection, keep=True)
+    return connection
+
+
+async def exchange(wires: Wires) -> None:
+    """A whole request and answer, the connection given back after it."""
+    wires.pool.release(await in_use(wires), keep=True)
 
 
 async def test_a_resting_connection_holds_nothing_of_its_last_answer():

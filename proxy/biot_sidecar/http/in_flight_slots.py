@@ -15,6 +15,7 @@ from biot_sidecar.http import error_catalogue as errors
 from biot_sidecar.http.deadlines import timeout
 
 QUEUE_TIME: Final = 1.0
+"""Seconds that a request queues at most."""
 _Queue = deque[asyncio.Future[None]]
 
 
@@ -32,8 +33,8 @@ class Slots:
         self.uncontended = max(1, most * 3 // 4)
         """With fewer taken anybody may take one, without asking."""
 
-    async def take(self, needs_token: bool, most: float = QUEUE_TIME) -> None:
-        """Become one of the requests in flight, perhaps once another has ended: `most` is in seconds.
+    async def take(self, needs_token: bool, timeout_seconds: float = QUEUE_TIME) -> None:
+        """Become one of the requests in flight, perhaps once another has ended: within that time and QUEUE_TIME.
 
         Raises ClientError.
         """
@@ -41,11 +42,11 @@ class Slots:
         if not waits and self.taken < self._most:
             self.taken += 1
             return
-        most = min(most, QUEUE_TIME)
+        seconds = min(timeout_seconds, QUEUE_TIME)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._token_queue if waits else self._queue).append(turn)
         try:
-            with timeout(most):
+            with timeout(seconds):
                 await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
@@ -54,7 +55,7 @@ class Slots:
         except TimeoutError:
             pass
         if turn.cancelled():
-            raise errors.overloaded(self._most, most)
+            raise errors.overloaded(self._most, seconds)
 
     def leave(self) -> None:
         """Hand the slot to whoever has queued longest and may have it."""

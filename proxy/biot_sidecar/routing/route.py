@@ -32,6 +32,12 @@ class Retry(Enum):
     IDEMPOTENT = "idempotent"
 
 
+_ROUTE_FIELDS: Final = (
+    *("name", "source", "patterns", "interception", "authorization"),
+    *("timeout", "retry", "deny", "observe"),
+)
+
+
 class Route:
     """One route with the file's defaults filled in. The route named `unmatched` stands for the defaults themselves.
 
@@ -63,17 +69,7 @@ class Route:
 
     def but(self, **changes: Any) -> Route:
         """The same route with these changes."""
-        fields: dict[str, Any] = {
-            "name": self.name,
-            "source": self.source,
-            "patterns": self.patterns,
-            "interception": self.interception,
-            "authorization": self.authorization,
-            "timeout": self.timeout,
-            "retry": self.retry,
-            "deny": self.deny,
-            "observe": self.observe,
-        }
+        fields = {name: getattr(self, name) for name in _ROUTE_FIELDS}
         return Route(**(fields | changes))
 
 
