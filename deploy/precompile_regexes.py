@@ -21,8 +21,6 @@ from biot_sidecar.precompiled_regexes import FILE, MAGIC
 
 _MODULES: Final = ("biot_sidecar.cli.serve", "biot_sidecar.process.lifecycle")
 """With them comes what a start imports."""
-_ROUTES: Final = b'version: 1\nroutes:\n  - {name: a, match: "GET /v1/{id}/**", timeout: 1m30s}\n'
-"""For what reading a routes file compiles."""
 
 
 def record() -> dict[tuple[Any, int], tuple[Any, ...]]:
@@ -52,7 +50,9 @@ def main(file: Path = Path(FILE)) -> None:
     frugal_start.begin()
     for name in _MODULES:
         importlib.import_module(name)
-    importlib.import_module("biot_sidecar.routing.file").load(_ROUTES, "")
+    # And with the routes file that comes along what reading one compiles.
+    routes = Path(importlib.import_module("biot_sidecar.settings.routes_path").brought("routes.yaml"))
+    importlib.import_module("biot_sidecar.routing.file").load(routes.read_bytes(), str(routes))
     file.write_bytes(marshal.dumps((MAGIC, known)))
 
 

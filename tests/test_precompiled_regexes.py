@@ -49,7 +49,9 @@ parse = re._parser.parse
 re._parser.parse = lambda pattern, *more: parsed.append(pattern) or parse(pattern, *more)
 import biot_sidecar.cli.serve, biot_sidecar.process.lifecycle
 from biot_sidecar.routing.file import load
-assert load(b"version: 1\\nroutes: []\\n", "").table
+from biot_sidecar.settings.routes_path import brought
+with open(brought("routes.yaml"), "rb") as routes:
+    assert load(routes.read(), "").table
 print(parsed, biot_sidecar.process.lifecycle.__name__)
 """
     ran = subprocess.run(
