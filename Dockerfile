@@ -23,7 +23,7 @@ COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY deploy/sbom deploy/sbom
 COPY config config
 COPY proxy proxy
-COPY deploy/precompile_regexes.py deploy/
+COPY deploy/prepare_start.py deploy/
 RUN BIOT_SIDECAR_COMPILED=1 python -m hatchling build --target wheel -d /wheels
 # Only what the sidecar imports goes along, what a shared token and traces need among it: the build tools of the locks
 # stay in this stage. What goes is compiled, or there is no image. (No version is named, DL3013: /wheels has one of each,
@@ -31,7 +31,7 @@ RUN BIOT_SIDECAR_COMPILED=1 python -m hatchling build --target wheel -d /wheels
 # hadolint ignore=DL3013
 RUN python -m venv --without-pip /opt/biot-sidecar \
     && pip --python /opt/biot-sidecar/bin/python install --quiet --no-index --find-links /wheels "biot-sidecar[redis,otel]" \
-    && /opt/biot-sidecar/bin/python -P deploy/precompile_regexes.py \
+    && /opt/biot-sidecar/bin/python -P deploy/prepare_start.py \
     && /opt/biot-sidecar/bin/python -P -c "from biot_sidecar.http import proxy as it; assert it.__file__.endswith('.so'), it"
 
 FROM build AS build-all

@@ -179,13 +179,13 @@ sdist: $(VENV)/.run ## dist/*.tar.gz, what wheels are made of, and the pages
 	@$(BIN)/python -m hatchling build --target sdist -d dist
 
 # The whole package, compiled for .venv's Python: PYTHONPATH=build/compiled python -P -m biot_sidecar serve
-build/compiled: pyproject.toml hatch_build.py deploy/precompile_regexes.py tests/support/fake_bases.py $(VENV)/.compile $(shell find proxy config -type f -not -name '*.pyc')
+build/compiled: pyproject.toml hatch_build.py deploy/prepare_start.py tests/support/fake_bases.py $(VENV)/.compile $(shell find proxy config -type f -not -name '*.pyc')
 	@rm -rf $@ $@.wheel && mkdir -p $@.wheel && touch $@.wheel/.begun
 	@BIOT_SIDECAR_COMPILED=1 BIOT_SIDECAR_COMPILED_ALSO=tests/support/fake_bases.py \
 	    $(BIN)/python -m hatchling build --target wheel -d $@.wheel
 	@$(BIN)/python -m zipfile -e $@.wheel/*.whl $@
 	@$(BIN)/python -m compileall -q $@ # as an install does: to compile what the first scrape imports takes 0.8 MB
-	@PYTHONPATH=$@ $(BIN)/python -P deploy/precompile_regexes.py # as the image and bundles have it
+	@PYTHONPATH=$@ $(BIN)/python -P deploy/prepare_start.py # as the image and bundles have it
 	@touch -r $@.wheel/.begun $@ # what was edited meanwhile is newer
 
 lambda: ## dist/biot_sidecar/, a folder for plugins on AWS Lambda; PYTHON=python3.12 builds for that runtime, ARCH=arm64 for that architecture, COMPILED=1 as above

@@ -96,7 +96,7 @@ UNMEASURED = {"COVERAGE_PROCESS_CONFIG": ""}
 
 def after_a_start(code: str) -> str:
     """What this prints in a process of its own, whose imports were a start's."""
-    begun = "from biot_sidecar import frugal_start\nfrugal_start.begin()\nimport uvloop\nfrugal_start.end()\n"
+    begun = "from biot_sidecar import frugal_start\nfrugal_start.begin()\nimport uvloop, yaml\nfrugal_start.end()\n"
     ran = subprocess.run(
         [sys.executable, "-c", begun + code], env=PLAIN | UNMEASURED, capture_output=True, text=True, timeout=60
     )
@@ -111,6 +111,7 @@ def after_a_start(code: str) -> str:
         ("from inspect import getdoc; print(getdoc(len)[:6])", "Return"),
         ("import msgspec; print(type(msgspec.inspect.type_info(int)).__name__)", "IntType"),
         ("import yaml; print(yaml.load('[on, 2020-01-01, 1_0, {a: b}]', yaml.SafeLoader)[2])", "10"),
+        ("import yaml; print(type(yaml.reader.Reader.NON_PRINTABLE).__name__)", "Expression"),
         ("import yaml; print(yaml.safe_dump({'a': ['1', 1]}))", "a:\n- '1'\n- 1"),
         ("import json; print(json.loads(' [1.5, \"\\u00e4\"] '))", "[1.5, 'ä']"),
         ("import string, textwrap; print(string.Template('$a').substitute(a=1), textwrap.fill('a b', 1))", "1 a\nb"),

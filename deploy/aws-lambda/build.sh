@@ -58,7 +58,7 @@ echo 'from biot_sidecar.__main__ import main; raise SystemExit(main())' > "$out/
 "$python" -m compileall -q --invalidation-mode unchecked-hash "$out/lib"
 
 if [ "$(uname -s) $machine" = "Linux $arch" ]; then # what it compiles is for whatever machine, but it imports the rest
-  PYTHONPATH=$out/lib "$python" -s -S -P "$repo/deploy/precompile_regexes.py"
+  PYTHONPATH=$out/lib "$python" -s -S -P "$repo/deploy/prepare_start.py"
 fi
 
 # Lambda's Linux keeps no folder of CAs; lib/biot_sidecar/http/system_cas.py says how these are used.

@@ -26,6 +26,7 @@ from biot_sidecar.errors import AddressInUse, BadSettings, WrongCommandLine
 
 _SERVING: Final = frozenset({"serve", "demo", "lambda", "simulate", "worker"})
 """These serve until a signal says stop; the others end by themselves."""
+_FRUGAL: Final = frozenset({"serve", "worker", "simulate", "lambda"})
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _PLACED: Final = r".+:[0-9]+:[0-9]+: (?:error|warning): "
 
@@ -90,11 +91,10 @@ def _end_quietly(interrupted: int) -> None:
 
 def _run(name: str, words: list[str], env: Mapping[str, str]) -> int:
     command = COMMANDS.get(name) or INTERNAL[name]
-    if name in {"serve", "worker"}:
+    if name in _FRUGAL:
         frugal_start.begin()
-    elif name in {"simulate", "lambda"}:
-        frugal_start.begin("yaml")
-        frugal_start.defer_package("aiohttp")  # its client, that is
+        if name in {"simulate", "lambda"}:
+            frugal_start.defer_package("aiohttp")  # its client, that is
     else:
         gc.enable()
     module = importlib.import_module(module_of(name))

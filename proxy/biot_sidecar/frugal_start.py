@@ -16,15 +16,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, SourceFileLoader
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec, PathFinder, SourceFileLoader
 from types import GeneratorType, ModuleType
 from typing import Any, Final
 
 from biot_sidecar import precompiled_regexes
 from biot_sidecar.compiled_modules import CompiledFinder
 
-_LIBRARIES: Final = ("asyncio", "msgspec", "yaml", "urllib.parse", "json")
-"""What compiles expressions while it is imported. (Our own modules compile what every request needs.)"""
+_LIBRARIES: Final = ("asyncio", "msgspec", "urllib.parse", "json")
+"""What every start imports and compiles expressions meanwhile. (Our own modules compile what every request needs.)"""
+_LIBRARIES_OF_SOME: Final = frozenset({"yaml"})
+"""As _LIBRARIES, for a start that comes to import them."""
 _CLASSES_HOLD_ANNOTATIONS: Final = sys.version_info < (3, 14)
 """Since then a class makes them when it is asked, by `annotationlib`, which imports `ast`."""
 _LATER: Final[dict[str, tuple[str, ...]]] = (
@@ -56,8 +58,8 @@ _ends: Final[list[Callable[[], None]]] = []
 """What `begin` began and `end` is to end."""
 
 
-def begin(*but: str) -> None:
-    """Import what a serving process needs of others, all `but` these, and collect no garbage until `end`."""
+def begin() -> None:
+    """Import what a serving process needs of others, and collect no garbage until `end`."""
     gc.disable()
     _ends.append(precompiled_regexes.use())
     # Behind the finder of compiled modules, which has the first word where there are any.
@@ -82,8 +84,7 @@ def begin(*but: str) -> None:
         _instead_of("uuid", _stand_in("uuid", UUID=_NoValue, SafeUUID=_NoValue)),
     ):
         for name in _LIBRARIES:
-            if name not in but:
-                importlib.import_module(name)
+            importlib.import_module(name)
 
 
 def end() -> None:
@@ -112,6 +113,8 @@ class _SubmoduleFinder:
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
         if name in self.later:
             return ModuleSpec(name, _StandInLoader(self.later.pop(name)))  # type: ignore[arg-type]
+        if name in _LIBRARIES_OF_SOME:
+            return _found_without_expressions(name)
         if path is None:
             return None
         folder, last = path[0], name.rpartition(".")[2]
@@ -128,6 +131,21 @@ class _SubmoduleFinder:
 
 
 _FINDER: Final = _SubmoduleFinder()
+
+
+class _LoaderWithoutExpressions(SourceFileLoader):
+    """Compiles no regular expression that a package makes while it is imported."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        with _expressions_compiled_when_used():
+            super().exec_module(module)
+
+
+def _found_without_expressions(name: str) -> ModuleSpec | None:
+    spec = PathFinder.find_spec(name)
+    if spec is not None and type(spec.loader) is SourceFileLoader:
+        spec.loader = _LoaderWithoutExpressions(name, spec.loader.path)
+    return spec
 
 
 def _listed(folder: str) -> frozenset[str]:

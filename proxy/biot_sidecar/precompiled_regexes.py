@@ -1,6 +1,6 @@
 """The regular expressions of a start, compiled where an image or a bundle is built: to compile them is 4 % of a start.
 
-deploy/precompile_regexes.py writes what `re` gives to its engine. The engine's version stands in the file; a start
+deploy/prepare_start.py writes what `re` gives to its engine. The engine's version stands in the file; a start
 leaves what was made for another one, and compiles as ever.
 """
 

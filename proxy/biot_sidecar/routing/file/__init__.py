@@ -11,10 +11,11 @@ from biot_sidecar.routing.file.inline_tests import run_tests
 from biot_sidecar.routing.file.lint_operations import check_operations
 from biot_sidecar.routing.file.lint_shadowing import check_shadowing
 from biot_sidecar.routing.file.parse import Sections, Unmatched, read_sections
-from biot_sidecar.routing.file.yaml_tree import Mapping, parts_of, read_document
+from biot_sidecar.routing.file.preparsed import tree_of
+from biot_sidecar.routing.file.tree import Mapping, Node, parts_of
 from biot_sidecar.routing.table import RouteTable
 
-__all__ = ["Diagnostic", "Loaded", "counted", "load"]
+__all__ = ["Diagnostic", "Loaded", "counted", "import_parser_for", "load"]
 
 
 class Loaded(msgspec.Struct, frozen=True, eq=False):
@@ -40,7 +41,7 @@ def load(data: bytes, file: str, *, pace: Pace = no_pause) -> Loaded:
     """
     foreign = not names_a_section(data)
     report = Diagnostics(file, foreign=foreign, pace=pace)
-    root = read_document(data, report)
+    root = tree_of(data) or _parsed(data, report)
     if root is not None and (foreign or not isinstance(root, Mapping)):
         refuse_foreign(root, report)
     if root is None or foreign or not isinstance(root, Mapping):
@@ -53,6 +54,18 @@ def load(data: bytes, file: str, *, pace: Pace = no_pause) -> Loaded:
         parts, table = [*table.parts(pace), *parts], None
     let_go(parts, pace)
     return Loaded(table, report.in_order(), tests)
+
+
+def import_parser_for(data: bytes) -> None:
+    """Import what load() takes for these bytes. Raises OSError where no file can be opened, and can be called again."""
+    if tree_of(data) is None:
+        import biot_sidecar.routing.file.yaml_tree  # noqa: F401 - with PyYAML
+
+
+def _parsed(data: bytes, report: Diagnostics) -> Node | None:
+    from biot_sidecar.routing.file.yaml_tree import read_document
+
+    return read_document(data, report)
 
 
 def _checked(root: Mapping, report: Diagnostics) -> tuple[RouteTable | None, Sections]:

@@ -7,8 +7,8 @@ from typing import Final
 
 from biot_sidecar.routing.file.diagnostics import Diagnostics, quoted
 from biot_sidecar.routing.file.keys import FILE
+from biot_sidecar.routing.file.tree import Mapping, Node, Sequence
 from biot_sidecar.routing.file.values import can_have_keys
-from biot_sidecar.routing.file.yaml_tree import Mapping, Node, Sequence
 from biot_sidecar.suggest import suggest
 
 _SLIP: Final = 0.8  # likeness of a slip of the finger

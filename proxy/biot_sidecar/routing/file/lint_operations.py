@@ -8,7 +8,7 @@ from typing import Final
 from biot_sidecar.routing.file.diagnostics import Diagnostics
 from biot_sidecar.routing.file.keys import SETTINGS
 from biot_sidecar.routing.file.parse import ParsedRoute
-from biot_sidecar.routing.file.yaml_tree import Scalar
+from biot_sidecar.routing.file.tree import Scalar
 from biot_sidecar.routing.local_paths import LOCAL_PATHS, LOCAL_PREFIX, is_local
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Interception, Operation

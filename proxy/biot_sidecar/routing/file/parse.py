@@ -9,7 +9,7 @@ import msgspec
 
 from biot_sidecar.routing.file import values as values
 from biot_sidecar.routing.file.diagnostics import Diagnostics, quoted
-from biot_sidecar.routing.file.yaml_tree import Mapping, Node, Scalar
+from biot_sidecar.routing.file.tree import Mapping, Node, Scalar
 from biot_sidecar.routing.pattern import Pattern
 from biot_sidecar.routing.route import Authorization, Interception, Retry, Route
 

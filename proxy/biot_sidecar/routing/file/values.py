@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from biot_sidecar.durations import parse_duration
 from biot_sidecar.routing.file.diagnostics import Diagnostics, quoted
 from biot_sidecar.routing.file.keys import SECTIONS
-from biot_sidecar.routing.file.yaml_tree import Broken, Mapping, Node, Scalar, Sequence
+from biot_sidecar.routing.file.tree import Broken, Mapping, Node, Scalar, Sequence
 from biot_sidecar.routing.pattern import BadPattern, Pattern, parse_pattern
 from biot_sidecar.routing.route import Interception
 from biot_sidecar.suggest import suggest

@@ -30,7 +30,7 @@ from biot_sidecar.background_work import no_collections
 from biot_sidecar.errors import BadSettings
 from biot_sidecar.pacing import Pace, let_go, no_pause
 from biot_sidecar.regular_file import read_file
-from biot_sidecar.routing.file import Diagnostic, Loaded, counted, load
+from biot_sidecar.routing.file import Diagnostic, Loaded, counted, import_parser_for, load
 from biot_sidecar.routing.route import Verdict
 from biot_sidecar.routing.table import RouteTable
 from biot_sidecar.threads import in_thread
@@ -74,10 +74,12 @@ def load_routes_file(path: str) -> Loaded:
 
 def _read_or_complain(path: str, read: Callable[[str], bytes]) -> bytes:
     try:
-        return read(path)
+        data = read(path)
+        import_parser_for(data)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no such file"
         raise BadSettings([f"{path}:1:1: error: the routes file cannot be read: {reason}"]) from None
+    return data
 
 
 class RoutesWatcher:

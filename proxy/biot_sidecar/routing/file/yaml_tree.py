@@ -11,11 +11,11 @@ from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import Any, Final
 
-import msgspec
 import yaml
 
 from biot_sidecar.pacing import Pace
 from biot_sidecar.routing.file.diagnostics import Diagnostics, quoted
+from biot_sidecar.routing.file.tree import Broken, Mapping, Node, Scalar, Sequence
 from biot_sidecar.routing.file.yaml_errors import TOO_DEEP, position_of, syntax_diagnostic
 
 DEEPEST: Final = 12
@@ -30,44 +30,6 @@ _MAPPING_END: Final = yaml.MappingEndEvent
 # What YAML calls not printable, and line ends that editors do not count. Named one by one: compiling the much longer
 # list of what is welcome costs 6 ms at every start.
 _UNWELCOME: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
-
-
-class Node(msgspec.Struct, frozen=True, eq=False):
-    """Something in the file; `line` and `column` count from 1."""
-
-    line: int
-    column: int
-
-
-_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
-
-
-class Scalar(Node, frozen=True, eq=False):
-    """A text. `plain`: it stands there without quotes."""
-
-    text: str
-    plain: bool
-
-    @property
-    def nothing(self) -> bool:
-        """True for what YAML calls null."""
-        return self.plain and self.text in _NULLS
-
-
-class Sequence(Node, frozen=True, eq=False):
-    """A list."""
-
-    items: tuple[Node, ...]
-
-
-class Mapping(Node, frozen=True, eq=False):
-    """Keys and values in the order of the file; no key twice."""
-
-    entries: tuple[tuple[Scalar, Node], ...]
-
-
-class Broken(Node, frozen=True, eq=False):
-    """Something that was reported already."""
 
 
 class _Stop(Exception):
@@ -117,15 +79,6 @@ def _first_unwelcome(text: str, pace: Pace) -> re.Match[str] | None:
         if (found := _UNWELCOME.search(text, start, start + _SEARCHED)) is not None:
             return found
     return None
-
-
-def parts_of(root: Node) -> list[object]:
-    """What a document is made of, for pacing.let_go(): each item of its lists."""
-    parts: list[object] = []
-    for _, value in root.entries if isinstance(root, Mapping) else []:
-        if isinstance(value, Sequence):
-            parts += value.items  # at once: one by one, they would be one long step
-    return parts
 
 
 def _lines_of(text: str) -> list[str]:
