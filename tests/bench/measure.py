@@ -28,6 +28,10 @@ SETTLED: Final = 0.5
 _MIB: Final = 1024 * 1024
 
 
+class NoAnswer(Exception):
+    """A proxy keeps its clients waiting, again and again."""
+
+
 class Pace(NamedTuple):
     """How long everything takes."""
 
@@ -113,16 +117,19 @@ def start_of(figures: Figures, program: Program) -> None:
         program.stop()
 
 
-def warm_up(program: Program, *, connections: int) -> None:
-    """Let it dial so many connections to BioT, which over TLS takes longer than a turn on a busy machine."""
+def warm_up(program: Program, connections: int) -> None:
+    """Let it dial so many connections to BioT, which over TLS takes longer than a turn on a busy machine.
+
+    Raises NoAnswer.
+    """
     for _ in range(WARM_UPS_MOST):
         if load.wrk(program.port, connections=connections, seconds=1).requests > connections:
             return
-    raise RuntimeError(f"{program.name} answers nothing at {connections} connections")
+    raise NoAnswer(f"answers nothing at {connections} connections")
 
 
-def under_load(figures: Figures, program: Program, *, suffix: str, seconds: float, connections: int = 32) -> None:
-    """CPU per request, and the latencies that belong to it."""
+def under_load(figures: Figures, suffix: str, seconds: float, program: Program, connections: int = 32) -> None:
+    """CPU per request, and the latencies that belong to it. Raises NoAnswer."""
     run, cpu = _turn(program, connections, seconds)
     figures.add(program.name, f"us_{connections}{suffix}", cpu / run.requests * 1e6)
     figures.add(program.name, f"rps_{connections}{suffix}", run.requests / run.seconds)
@@ -134,14 +141,17 @@ def under_load(figures: Figures, program: Program, *, suffix: str, seconds: floa
 
 
 def _turn(program: Program, connections: int, seconds: float) -> tuple[load.Wrk, float]:
-    """What wrk counted, and the CPU time. A turn without an answer is repeated, so that all have as many turns."""
+    """What wrk counted, and the CPU time. A turn without an answer is repeated, so that all have as many turns.
+
+    Raises NoAnswer.
+    """
     for _ in range(TURNS_MOST):
         before = program.cpu()
         run = load.wrk(program.port, connections=connections, seconds=seconds)
         if run.requests:
             return run, program.cpu() - before
         print(f"  {program.name} answered nothing within {seconds:.0f} s at {connections} connections", flush=True)
-    raise RuntimeError(f"{program.name} answers nothing at {connections} connections")
+    raise NoAnswer(f"answers nothing at {connections} connections")
 
 
 def crowded(figures: Figures, program: Program, upstream: Upstream, suffix: str, connections: int, each: int) -> float:
@@ -192,7 +202,7 @@ def storm(figures: Figures, program: Program, *, seconds: float) -> None:
     program.wait_until_up()
     try:
         load.wrk(program.port, connections=32, seconds=1)
-        under_load(figures, program, suffix="_storm", seconds=seconds)
+        under_load(figures, "_storm", seconds, program)
     finally:
         program.stop()
 
