@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from biot_sidecar.errors import ClientError, Code, UpstreamError
+from biot_sidecar.http import framing
 from biot_sidecar.http.framing import (
     FIELDS_LIMIT,
     HEAD_LIMIT,
@@ -495,8 +496,18 @@ def test_the_options_of_connection_are_read_as_one_list_in_lower_case(values, op
 
 
 def test_the_options_of_a_long_field_are_read_each_time():
+    framing._options.clear()
     value = b"close, " + b"x" * 64
     assert connection_options([value]) == connection_options([value]) == {b"close", b"x" * 64}
+    assert not framing._options
+
+
+def test_no_more_than_256_fields_are_remembered_with_their_options():
+    framing._options.clear()
+    for number in range(300):
+        value = b"x-%d" % number
+        assert connection_options([value]) == connection_options([value]) == {value}
+    assert len(framing._options) == 256
 
 
 # ---- what the parser of fields refuses first

@@ -85,6 +85,14 @@ def test_a_second_counts_until_ten_have_passed_since_it_began():
     assert sum(budget.spend(120.5) for _ in range(50)) == BUDGET_LEAST
 
 
+def test_a_second_that_begins_forgets_none_that_counts_yet():
+    budget = RetryBudget()
+    for _ in range(50):
+        budget.request(100.0)
+    budget.request(110.0)
+    assert sum(budget.spend(110.0) for _ in range(50)) == 10
+
+
 def test_after_a_long_silence_the_budget_begins_anew():
     budget = RetryBudget()
     for _ in range(50):
