@@ -276,6 +276,18 @@ async def test_a_rejected_token_is_dropped_once():
     assert house.requests[1] == TokenRequest("token_not_valid", 0.0, b"Bearer token.1")
 
 
+async def test_a_route_is_known_for_its_401s_until_it_has_another_answer():
+    house, route = House(), (b"GET", b"/organization/v1/users")
+    await house.call()
+    house.clock.now += 100
+    assert await house.tokens.rejected(house.tokens._token, route, replayed=False, replayable=True)
+    await house.call()
+    assert not await house.tokens.rejected(house.tokens._token, route, replayed=True, replayable=True)
+    assert list(house.tokens.marked) == [route]
+    house.tokens.accepted(route)
+    assert not house.tokens.marked
+
+
 async def test_a_waiter_is_not_given_a_token_that_was_rejected_meanwhile():
     house = House()
     house.hold = asyncio.Event()

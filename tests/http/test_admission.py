@@ -99,6 +99,15 @@ def test_a_host_that_passed_does_not_let_another_in():
         admission.admit(request(host=b"localhost.evil"))
 
 
+def test_no_more_than_64_hosts_are_remembered_and_none_that_is_long():
+    admission = Admission(None, frozenset())
+    admission.admit(request(host=b"h" * 256))
+    assert not admission._seen
+    for number in range(100):
+        admission.admit(request(host=b"h%d.example" % number))
+    assert len(admission._seen) == 64
+
+
 def test_names_below_localhost_are_allowed_as_it_is():
     assert not host_allowed(b"biot.localhost", frozenset({b"api.example"}))
     assert host_allowed(b"127.0.0.1", frozenset({b"api.example"}))

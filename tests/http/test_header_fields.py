@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from biot_sidecar.http import header_fields
 from biot_sidecar.http.header_fields import (
     HOP_BY_HOP_KINDS,
     KINDS,
@@ -23,6 +24,16 @@ from hypothesis import strategies as st
 @pytest.mark.parametrize(("name", "kind"), KINDS.items())
 def test_a_known_name_is_known_in_any_case(name, kind):
     assert kind_of(name) == kind_of(name.upper()) == kind_of(name.title()) == kind
+
+
+def test_no_more_names_are_remembered_than_senders_have_and_none_that_is_long():
+    header_fields._known.clear()
+    assert kind_of(b"x" * 65) == kind_of(b"x" * 65)
+    assert not header_fields._known
+    for number in range(2100):
+        kind_of(b"x-%d" % number)
+    assert len(header_fields._known) == 2048
+    header_fields._known.clear()
 
 
 @pytest.mark.parametrize(

@@ -376,6 +376,12 @@ def test_what_would_have_been_denied_is_counted_under_the_route_that_observes():
     assert value(seen, "requests_total", route="one", method="GET", status="200", interception="off") == 2
 
 
+def test_what_would_have_been_denied_is_counted_though_a_reload_has_taken_its_route():
+    metrics = new_metrics()
+    metrics.finished(exchange(verdict=observed_by("gone")))
+    assert value(samples(metrics), "would_deny_total", route="gone") == 1
+
+
 def test_the_secret_keys_end_is_absent_while_unknown_or_endless():
     metrics = new_metrics()
     name = "secret_key_expiry_timestamp_seconds"

@@ -52,5 +52,4 @@ def satisfies(issued: IssuedToken, request: TokenRequest) -> bool:
     """True when a token that others use will do: young enough, not the last one, and not about to be renewed."""
     if issued.age >= request.younger_than or bearer(issued.jwt) == request.last:
         return False
-    life = issued.life
-    return issued.age < min(life - least_left(life), renewal_age(life, 0.0))
+    return issued.age < renewal_age(issued.life, 0.0)  # at which more is left than least_left(), whatever its life
