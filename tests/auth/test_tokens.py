@@ -277,7 +277,7 @@ async def test_a_rejected_token_is_dropped_once():
 
 
 async def test_a_route_is_known_for_its_401s_until_it_has_another_answer():
-    house, route = House(), (b"GET", b"/organization/v1/users")
+    house, route = House(), (b"GET", "/organization/v1/users")
     await house.call()
     house.clock.now += 100
     assert await house.tokens.rejected(house.tokens._token, route, replayed=False, replayable=True)
