@@ -46,12 +46,14 @@ class Above(asyncio.Protocol):
 class Wire:
     """A TLS transport and the server at the other end of it."""
 
-    def __init__(self, authority: Authority) -> None:
+    def __init__(self, authority: Authority, newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> None:
         self.above = Above()
         self.ready = asyncio.get_running_loop().create_future()
         self.tls = TlsTransport(self.above, tls_context(str(authority.ca_file)), "127.0.0.1", self.ready)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.server = authority.server_context().wrap_bio(self._incoming, self._outgoing, server_side=True)
+        context = authority.server_context()
+        context.maximum_version = newest
+        self.server = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
 
     def connect(self) -> None:
         self.below = FakeTransport(self.tls)
@@ -112,6 +114,22 @@ async def test_the_handshakes_last_part_leaves_with_the_first_data(wire):
     wire.pass_on()
     wire.server.do_handshake()
     assert wire.server.read() == b"GET"
+
+
+async def test_data_that_arrive_with_the_servers_last_part_of_the_handshake_are_read(authority):
+    """Before TLS 1.3 it is the server that ends the handshake."""
+    wire = Wire(authority, ssl.TLSVersion.TLSv1_2)
+    wire.connect()
+    for _ in range(2):
+        wire.pass_on()
+        with suppress(ssl.SSLWantReadError):
+            wire.server.do_handshake()
+    wire.pass_on()
+    assert wire.above.told == []
+    wire.server.do_handshake()
+    wire.server.write(b"early")
+    wire.pass_on()
+    assert (wire.above.told, wire.above.heard) == (["made"], b"early")
 
 
 @pytest.mark.parametrize("piece", [1, 4, 5, 6, 7000, 16_406, 20_000, 60_000])
