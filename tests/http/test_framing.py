@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from biot_sidecar.bounded_cache import KEY_LIMIT
 from biot_sidecar.errors import ClientError, Code, UpstreamError
 from biot_sidecar.http import framing
 from biot_sidecar.http.framing import (
@@ -509,6 +510,38 @@ def test_no_more_than_256_fields_are_remembered_with_their_options():
         assert connection_options([value]) == connection_options([value]) == {value}
     assert len(framing._options) == 256
     framing._options.clear()
+
+
+# ---- what outlives its message
+
+
+LONG = b"Accept: " + b"x" * KEY_LIMIT
+
+
+def test_a_repeated_field_section_of_a_request_is_remembered():
+    framing._requests.clear()
+    request(b"Accept: */*")
+    assert len(framing._requests) == 1
+
+
+@pytest.mark.parametrize("field", [b"Authorization: Bearer x", b"Cookie: a=b", b"X-Own-Key: x", LONG])
+def test_what_may_hold_a_credential_or_is_long_outlives_no_request(field):
+    framing._requests.clear()
+    request(field)
+    assert not framing._requests
+
+
+def test_a_repeated_answers_head_is_remembered():
+    framing._responses.clear()
+    response(b"Content-Length: 2")
+    assert len(framing._responses) == 1
+
+
+@pytest.mark.parametrize("field", [b"Set-Cookie: a=b", b"X-Own-Key: x", b"Date: " + b"x" * KEY_LIMIT])
+def test_what_may_hold_a_credential_or_is_long_outlives_no_answer(field):
+    framing._responses.clear()
+    response(b"Content-Length: 2", field)
+    assert not framing._responses
 
 
 # ---- what the parser of fields refuses first
